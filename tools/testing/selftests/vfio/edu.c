@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A driver for the DMA engine of QEMU's edu device, on a vfio-pci device fd.
+ *
+ * The registers have the byte order of the machine that QEMU was built for,
+ * big-endian for ppc64, whatever runs on it: the identity register tells.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <linux/pci_regs.h>
+#include <linux/vfio.h>
+
+#include "edu.h"
+
+#define EDU_IDENTITY		0x00
+#define  EDU_IDENTITY_VALUE	0x010000edU
+#define EDU_DMA_SRC		0x80
+#define EDU_DMA_DST		0x88
+#define EDU_DMA_COUNT		0x90
+#define EDU_DMA_COMMAND		0x98
+#define  EDU_DMA_START		0x1
+#define  EDU_DMA_TO_MEMORY	0x2
+#define EDU_BUFFER		0x40000
+#define EDU_BUFFER_SIZE		4096
+
+/* A transfer takes a tenth of a second; an emulator may be slow. */
+#define EDU_LIMIT_SECONDS	30
+
+static uint32_t edu_read32(struct edu *edu, size_t reg)
+{
+	uint32_t v = *(volatile uint32_t *)((char *)edu->bar + reg);
+
+	__sync_synchronize();
+	return edu->swap ? __builtin_bswap32(v) : v;
+}
+
+static uint64_t edu_read64(struct edu *edu, size_t reg)
+{
+	uint64_t v = *(volatile uint64_t *)((char *)edu->bar + reg);
+
+	__sync_synchronize();
+	return edu->swap ? __builtin_bswap64(v) : v;
+}
+
+static void edu_write64(struct edu *edu, size_t reg, uint64_t v)
+{
+	__sync_synchronize();
+	*(volatile uint64_t *)((char *)edu->bar + reg) =
+		edu->swap ? __builtin_bswap64(v) : v;
+}
+
+static int edu_enable(struct edu *edu)
+{
+	struct vfio_region_info config = {
+		.argsz = sizeof(config),
+		.index = VFIO_PCI_CONFIG_REGION_INDEX,
+	};
+	uint16_t command;
+
+	if (ioctl(edu->fd, VFIO_DEVICE_GET_REGION_INFO, &config))
+		return -errno;
+	if (pread(edu->fd, &command, sizeof(command),
+		  config.offset + PCI_COMMAND) != sizeof(command))
+		return -EIO;
+	command |= PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+	if (pwrite(edu->fd, &command, sizeof(command),
+		   config.offset + PCI_COMMAND) != sizeof(command))
+		return -EIO;
+	return 0;
+}
+
+static int edu_map_bar(struct edu *edu)
+{
+	struct vfio_region_info bar = {
+		.argsz = sizeof(bar),
+		.index = VFIO_PCI_BAR0_REGION_INDEX,
+	};
+
+	if (ioctl(edu->fd, VFIO_DEVICE_GET_REGION_INFO, &bar))
+		return -errno;
+	edu->bar = mmap(NULL, bar.size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			edu->fd, bar.offset);
+	if (edu->bar == MAP_FAILED)
+		return -errno;
+	edu->bar_size = bar.size;
+	return 0;
+}
+
+static int edu_identify(struct edu *edu)
+{
+	uint32_t id;
+
+	edu->swap = false;
+	id = edu_read32(edu, EDU_IDENTITY);
+	if (id == EDU_IDENTITY_VALUE)
+		return 0;
+	edu->swap = true;
+	return __builtin_bswap32(id) == EDU_IDENTITY_VALUE ? 0 : -ENODEV;
+}
+
+int edu_open(struct edu *edu, int group_fd, const char *bdf)
+{
+	int ret;
+
+	*edu = (struct edu){ .bar = MAP_FAILED };
+	edu->fd = ioctl(group_fd, VFIO_GROUP_GET_DEVICE_FD, bdf);
+	if (edu->fd < 0)
+		return -errno;
+	ret = edu_enable(edu);
+	if (!ret)
+		ret = edu_map_bar(edu);
+	if (!ret)
+		ret = edu_identify(edu);
+	if (ret)
+		edu_close(edu);
+	return ret;
+}
+
+void edu_close(struct edu *edu)
+{
+	if (edu->bar != MAP_FAILED)
+		munmap(edu->bar, edu->bar_size);
+	edu->bar = MAP_FAILED;
+	if (edu->fd >= 0)
+		close(edu->fd);
+	edu->fd = -1;
+}
+
+/* Done is what the device says, not the time that has passed. */
+static int edu_wait(struct edu *edu)
+{
+	struct timespec start, now;
+	uint64_t command;
+
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	do {
+		command = edu_read64(edu, EDU_DMA_COMMAND);
+		if (command == UINT64_MAX)
+			return -EIO;
+		if (!(command & EDU_DMA_START))
+			return 0;
+		sched_yield();
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	} while (now.tv_sec - start.tv_sec < EDU_LIMIT_SECONDS);
+	return -ETIMEDOUT;
+}
+
+static int edu_dma(struct edu *edu, uint64_t src, uint64_t dst, size_t len,
+		   uint64_t direction)
+{
+	int ret = edu_wait(edu);
+
+	if (ret)
+		return ret;
+	edu_write64(edu, EDU_DMA_SRC, src);
+	edu_write64(edu, EDU_DMA_DST, dst);
+	edu_write64(edu, EDU_DMA_COUNT, len);
+	edu_write64(edu, EDU_DMA_COMMAND, EDU_DMA_START | direction);
+	return edu_wait(edu);
+}
+
+static bool edu_fits(size_t off, size_t len)
+{
+	return len <= EDU_DMA_MAX && off < EDU_BUFFER_SIZE - len;
+}
+
+int edu_dma_to_device(struct edu *edu, uint64_t iova, size_t off, size_t len)
+{
+	if (!edu_fits(off, len))
+		return -EINVAL;
+	return edu_dma(edu, iova, EDU_BUFFER + off, len, 0);
+}
+
+int edu_dma_from_device(struct edu *edu, uint64_t iova, size_t off, size_t len)
+{
+	if (!edu_fits(off, len))
+		return -EINVAL;
+	return edu_dma(edu, EDU_BUFFER + off, iova, len, EDU_DMA_TO_MEMORY);
+}
+
+int edu_memcpy(struct edu *edu, uint64_t dst, uint64_t src, size_t len)
+{
+	size_t done = 0;
+	int ret = 0;
+
+	while (!ret && done < len) {
+		size_t n = len - done < EDU_DMA_MAX ? len - done : EDU_DMA_MAX;
+
+		ret = edu_dma_to_device(edu, src + done, 0, n);
+		if (!ret)
+			ret = edu_dma_from_device(edu, dst + done, 0, n);
+		done += n;
+	}
+	return ret;
+}

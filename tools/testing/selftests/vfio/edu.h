@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A driver for the DMA engine of QEMU's edu device (1234:11e8).
+ *
+ * The device holds a buffer of 4096 bytes. One transfer moves up to
+ * EDU_DMA_MAX bytes between a DMA address and that buffer. What is in the
+ * buffer can only be seen by moving it out again.
+ */
+#ifndef SELFTESTS_VFIO_EDU_H
+#define SELFTESTS_VFIO_EDU_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define EDU_DMA_MAX	2048
+
+struct edu {
+	int fd;
+	void *bar;
+	size_t bar_size;
+	bool swap;
+};
+
+/* Gives 0, -ENODEV (not an edu device), or the errno of the failed step. */
+int edu_open(struct edu *edu, int group_fd, const char *bdf);
+void edu_close(struct edu *edu);
+
+/* Give 0, or -ETIMEDOUT when the engine did not finish; -EIO: no answer. */
+int edu_dma_to_device(struct edu *edu, uint64_t iova, size_t off, size_t len);
+int edu_dma_from_device(struct edu *edu, uint64_t iova, size_t off, size_t len);
+int edu_memcpy(struct edu *edu, uint64_t dst, uint64_t src, size_t len);
+
+#endif

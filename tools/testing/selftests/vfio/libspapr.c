@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The calls of the sPAPR TCE container, the devices to try them on, and what
+ * the kernel counts meanwhile.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+
+#include "libspapr.h"
+
+#define PCI_DEVICES	"/sys/bus/pci/devices"
+#define SETTLE_MS	10000
+
+static struct {
+	bool scanned;
+	unsigned int nr;
+	struct {
+		char bdf[SPAPR_BDF_LEN];
+		int group;
+	} dev[SPAPR_MAX_GROUPS];
+} found;
+
+/* ------------------------------------------------------------------ */
+/* Environment */
+
+static bool env_is_set(const char *name)
+{
+	const char *value = getenv(name);
+
+	return value && *value && strcmp(value, "0");
+}
+
+bool spapr_on_stock(void)
+{
+	return env_is_set("VFIO_TEST_STOCK");
+}
+
+bool spapr_dangerous(void)
+{
+	return env_is_set("VFIO_TEST_DANGEROUS");
+}
+
+size_t spapr_page_size(void)
+{
+	return sysconf(_SC_PAGESIZE);
+}
+
+unsigned int spapr_page_shift(void)
+{
+	return __builtin_ctzl(spapr_page_size());
+}
+
+/* ------------------------------------------------------------------ */
+/* Devices */
+
+static int group_of(const char *bdf)
+{
+	char path[PATH_MAX], link[PATH_MAX];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/iommu_group", bdf);
+	len = readlink(path, link, sizeof(link) - 1);
+	if (len < 0)
+		return -1;
+	link[len] = '\0';
+	return atoi(strrchr(link, '/') + 1);
+}
+
+static bool sysfs_says(const char *bdf, const char *file, const char *value)
+{
+	char path[PATH_MAX], text[32] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/%s", bdf, file);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	if (!fgets(text, sizeof(text), f))
+		text[0] = '\0';
+	fclose(f);
+	return !strncmp(text, value, strlen(value));
+}
+
+static bool bound_to_vfio(const char *bdf)
+{
+	char path[PATH_MAX], link[PATH_MAX];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/driver", bdf);
+	len = readlink(path, link, sizeof(link) - 1);
+	if (len < 0)
+		return false;
+	link[len] = '\0';
+	return !strcmp(strrchr(link, '/') + 1, "vfio-pci");
+}
+
+/* Two devices of one group cannot be told apart by a container: keep one. */
+static void take_device(const char *bdf)
+{
+	int group = group_of(bdf);
+	unsigned int i;
+
+	if (group < 0 || found.nr == SPAPR_MAX_GROUPS)
+		return;
+	for (i = 0; i < found.nr; i++)
+		if (found.dev[i].group == group)
+			return;
+	snprintf(found.dev[found.nr].bdf, SPAPR_BDF_LEN, "%s", bdf);
+	found.dev[found.nr].group = group;
+	found.nr++;
+}
+
+static int scan_one(const struct dirent *d)
+{
+	return d->d_name[0] != '.' && sysfs_says(d->d_name, "vendor", "0x1234") &&
+	       sysfs_says(d->d_name, "device", "0x11e8") &&
+	       bound_to_vfio(d->d_name);
+}
+
+static void scan_sysfs(void)
+{
+	struct dirent **list;
+	int n = scandir(PCI_DEVICES, &list, scan_one, alphasort);
+	int i;
+
+	for (i = 0; i < n; i++) {
+		take_device(list[i]->d_name);
+		free(list[i]);
+	}
+	if (n >= 0)
+		free(list);
+}
+
+static void scan(void)
+{
+	char *names, *name, *rest;
+
+	if (found.scanned)
+		return;
+	found.scanned = true;
+	if (!env_is_set("VFIO_BDF")) {
+		scan_sysfs();
+		return;
+	}
+	names = strdup(getenv("VFIO_BDF"));
+	for (name = strtok_r(names, " ,", &rest); name;
+	     name = strtok_r(NULL, " ,", &rest))
+		take_device(name);
+	free(names);
+}
+
+unsigned int spapr_nr_devices(void)
+{
+	scan();
+	return found.nr;
+}
+
+const char *spapr_bdf(unsigned int n)
+{
+	scan();
+	return n < found.nr ? found.dev[n].bdf : "none";
+}
+
+/* ------------------------------------------------------------------ */
+/* Containers and groups */
+
+int spapr_container_fd(void)
+{
+	int fd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int spapr_group_fd(unsigned int n)
+{
+	char path[32];
+	int fd;
+
+	scan();
+	if (n >= found.nr)
+		return -ENODEV;
+	snprintf(path, sizeof(path), "/dev/vfio/%d", found.dev[n].group);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+int __spapr_attach(struct spapr *s, unsigned int n)
+{
+	int ret;
+
+	s->group[n] = spapr_group_fd(n);
+	if (s->group[n] < 0)
+		return s->group[n];
+	ret = __spapr_ioctl(s->group[n], VFIO_GROUP_SET_CONTAINER, &s->fd);
+	if (ret) {
+		close(s->group[n]);
+		s->group[n] = -1;
+	}
+	return ret;
+}
+
+int __spapr_detach(struct spapr *s, unsigned int n)
+{
+	int ret = __spapr_ioctl(s->group[n], VFIO_GROUP_UNSET_CONTAINER, NULL);
+
+	if (!ret) {
+		close(s->group[n]);
+		s->group[n] = -1;
+	}
+	return ret;
+}
+
+int __spapr_open(struct spapr *s, int type, unsigned int nr_groups)
+{
+	unsigned int i;
+	int ret;
+
+	*s = (struct spapr){ .type = type, .nr_groups = nr_groups };
+	for (i = 0; i < SPAPR_MAX_GROUPS; i++)
+		s->group[i] = -1;
+	s->fd = spapr_container_fd();
+	if (s->fd < 0)
+		return s->fd;
+	ret = nr_groups ? __spapr_attach(s, 0) : 0;
+	if (!ret && nr_groups)
+		ret = __spapr_ioctl(s->fd, VFIO_SET_IOMMU,
+				    (void *)(uintptr_t)type);
+	for (i = 1; !ret && i < nr_groups; i++)
+		ret = __spapr_attach(s, i);
+	if (ret)
+		spapr_close(s);
+	return ret;
+}
+
+void spapr_close(struct spapr *s)
+{
+	unsigned int i;
+
+	for (i = 0; i < SPAPR_MAX_GROUPS; i++) {
+		if (s->group[i] >= 0)
+			close(s->group[i]);
+		s->group[i] = -1;
+	}
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+}
+
+/* ------------------------------------------------------------------ */
+/* ioctls */
+
+int __spapr_ioctl(int fd, unsigned long cmd, const void *arg)
+{
+	int ret = ioctl(fd, cmd, arg);
+
+	return ret < 0 ? -errno : ret;
+}
+
+int __spapr_register(int fd, const void *va, uint64_t size)
+{
+	struct vfio_iommu_spapr_register_memory reg = {
+		.argsz = sizeof(reg),
+		.vaddr = (uintptr_t)va,
+		.size = size,
+	};
+
+	return __spapr_ioctl(fd, VFIO_IOMMU_SPAPR_REGISTER_MEMORY, &reg);
+}
+
+int __spapr_unregister(int fd, const void *va, uint64_t size)
+{
+	struct vfio_iommu_spapr_register_memory reg = {
+		.argsz = sizeof(reg),
+		.vaddr = (uintptr_t)va,
+		.size = size,
+	};
+
+	return __spapr_ioctl(fd, VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, &reg);
+}
+
+int __spapr_map(int fd, uint64_t iova, const void *va, uint64_t size,
+		uint32_t flags)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = flags,
+		.vaddr = (uintptr_t)va,
+		.iova = iova,
+		.size = size,
+	};
+
+	return __spapr_ioctl(fd, VFIO_IOMMU_MAP_DMA, &map);
+}
+
+int __spapr_unmap(int fd, uint64_t iova, uint64_t size)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.iova = iova,
+		.size = size,
+	};
+
+	return __spapr_ioctl(fd, VFIO_IOMMU_UNMAP_DMA, &unmap);
+}
+
+int __spapr_info(int fd, struct vfio_iommu_spapr_tce_info *info)
+{
+	*info = (struct vfio_iommu_spapr_tce_info){ .argsz = sizeof(*info) };
+	return __spapr_ioctl(fd, VFIO_IOMMU_SPAPR_TCE_GET_INFO, info);
+}
+
+int __spapr_create(int fd, uint32_t page_shift, uint64_t size, uint32_t levels,
+		   uint64_t *start)
+{
+	struct vfio_iommu_spapr_tce_create create = {
+		.argsz = sizeof(create),
+		.page_shift = page_shift,
+		.window_size = size,
+		.levels = levels,
+	};
+	int ret = __spapr_ioctl(fd, VFIO_IOMMU_SPAPR_TCE_CREATE, &create);
+
+	if (!ret)
+		*start = create.start_addr;
+	return ret;
+}
+
+/* As QEMU and DPDK do it: one level, and one more for every refusal. */
+int __spapr_create_rising(int fd, uint32_t page_shift, uint64_t size,
+			  uint32_t max_levels, uint64_t *start)
+{
+	uint32_t levels = 1;
+	int ret;
+
+	do {
+		ret = __spapr_create(fd, page_shift, size, levels, start);
+	} while (ret && ++levels <= max_levels);
+	return ret;
+}
+
+int __spapr_remove(int fd, uint64_t start)
+{
+	struct vfio_iommu_spapr_tce_remove remove = {
+		.argsz = sizeof(remove),
+		.start_addr = start,
+	};
+
+	return __spapr_ioctl(fd, VFIO_IOMMU_SPAPR_TCE_REMOVE, &remove);
+}
+
+int __spapr_enable(int fd)
+{
+	return __spapr_ioctl(fd, VFIO_IOMMU_ENABLE, NULL);
+}
+
+int __spapr_disable(int fd)
+{
+	return __spapr_ioctl(fd, VFIO_IOMMU_DISABLE, NULL);
+}
+
+int __spapr_eeh(int fd, uint32_t op)
+{
+	struct vfio_eeh_pe_op eeh = { .argsz = sizeof(eeh), .op = op };
+
+	return __spapr_ioctl(fd, VFIO_EEH_PE_OP, &eeh);
+}
+
+/* ------------------------------------------------------------------ */
+/* Accounting */
+
+long spapr_locked(void)
+{
+	char line[128];
+	long kb = -1;
+	FILE *f = fopen("/proc/self/status", "r");
+
+	if (!f)
+		return -1;
+	while (kb < 0 && fgets(line, sizeof(line), f))
+		sscanf(line, "VmLck: %ld", &kb);
+	fclose(f);
+	return kb < 0 ? -1 : kb * 1024;
+}
+
+/*
+ * The counters are kept per CPU and folded now and then: stat_refresh folds
+ * them at once (root only; with one CPU there is nothing to fold).
+ */
+static void fold_vmstat(void)
+{
+	FILE *f = fopen("/proc/sys/vm/stat_refresh", "r");
+
+	if (!f)
+		return;
+	fgetc(f);
+	fclose(f);
+}
+
+long spapr_pins(void)
+{
+	long acquired = -1, released = -1;
+	char line[128];
+	FILE *f;
+
+	fold_vmstat();
+	f = fopen("/proc/vmstat", "r");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f)) {
+		sscanf(line, "nr_foll_pin_acquired %ld", &acquired);
+		sscanf(line, "nr_foll_pin_released %ld", &released);
+	}
+	fclose(f);
+	return acquired - released;
+}
+
+void spapr_account(struct spapr_account *a)
+{
+	a->locked = spapr_locked();
+	a->pins = spapr_pins();
+}
+
+static long now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/*
+ * The pins that are left. A call that gives pages back has done so when it
+ * returns; only a stock kernel does it some time later, so only there is
+ * waiting allowed.
+ */
+long spapr_pins_settle(long expected)
+{
+	long pins = spapr_pins(), end = now_ms() + SETTLE_MS;
+
+	while (spapr_on_stock() && pins != expected && now_ms() < end)
+		pins = spapr_pins();
+	return pins;
+}
+
+/* ------------------------------------------------------------------ */
+/* Memory */
+
+static void *map_aligned(size_t size, int prot)
+{
+	size_t align = 65536, page = spapr_page_size();
+	char *p, *start;
+
+	size = (size + page - 1) & -page;
+	p = mmap(NULL, size + align, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		return NULL;
+	start = (char *)(((uintptr_t)p + align - 1) & -align);
+	if (start > p)
+		munmap(p, start - p);
+	munmap(start + size, p + align - start);
+	return start;
+}
+
+/* Anonymous memory, aligned to 64K whatever the page size of the kernel. */
+void *spapr_mem(size_t size)
+{
+	return map_aligned(size, PROT_READ | PROT_WRITE);
+}
+
+/* Addresses that nothing else of the process will use, and no memory. */
+void *spapr_reserve(size_t size)
+{
+	return map_aligned(size, PROT_NONE);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The calls of the sPAPR TCE container, one function each.
+ *
+ * A name that starts with two underscores gives back what the ioctl answered:
+ * its result, which may be positive, or the negative errno. spapr_test.h has
+ * the forms that assert. Nothing here knows the test harness, so that
+ * spapr_demo can use it as well.
+ */
+#ifndef SELFTESTS_VFIO_LIBSPAPR_H
+#define SELFTESTS_VFIO_LIBSPAPR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <linux/vfio.h>
+
+#define SPAPR_MAX_GROUPS	4
+#define SPAPR_BDF_LEN		16
+#define SPAPR_RW		(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
+
+/* One line that tells a person how to give these tests a device. */
+#define SPAPR_HOW_TO_BIND \
+	"for an edu device (1234:11e8): echo vfio-pci > " \
+	"/sys/bus/pci/devices/BDF/driver_override; " \
+	"echo BDF > /sys/bus/pci/drivers_probe; " \
+	"VFIO_BDF='BDF [BDF...]' chooses among several"
+
+/* A container and the groups opened for it; -1 stands for "not open". */
+struct spapr {
+	int fd;
+	int type;
+	unsigned int nr_groups;
+	int group[SPAPR_MAX_GROUPS];
+};
+
+/* What the kernel counts for a process, and for the whole machine. */
+struct spapr_account {
+	long locked;	/* bytes: VmLck of this process */
+	long pins;	/* pages pinned for DMA by anyone */
+};
+
+/* environment */
+bool spapr_on_stock(void);
+bool spapr_dangerous(void);
+size_t spapr_page_size(void);
+unsigned int spapr_page_shift(void);
+
+/* devices: the n-th one of those that have a group of their own */
+unsigned int spapr_nr_devices(void);
+const char *spapr_bdf(unsigned int n);
+
+/* containers and groups */
+int spapr_container_fd(void);
+int spapr_group_fd(unsigned int n);
+int __spapr_open(struct spapr *s, int type, unsigned int nr_groups);
+int __spapr_attach(struct spapr *s, unsigned int n);
+int __spapr_detach(struct spapr *s, unsigned int n);
+void spapr_close(struct spapr *s);
+
+/* ioctls */
+int __spapr_ioctl(int fd, unsigned long cmd, const void *arg);
+int __spapr_register(int fd, const void *va, uint64_t size);
+int __spapr_unregister(int fd, const void *va, uint64_t size);
+int __spapr_map(int fd, uint64_t iova, const void *va, uint64_t size,
+		uint32_t flags);
+int __spapr_unmap(int fd, uint64_t iova, uint64_t size);
+int __spapr_info(int fd, struct vfio_iommu_spapr_tce_info *info);
+int __spapr_create(int fd, uint32_t page_shift, uint64_t size, uint32_t levels,
+		   uint64_t *start);
+int __spapr_create_rising(int fd, uint32_t page_shift, uint64_t size,
+			  uint32_t max_levels, uint64_t *start);
+int __spapr_remove(int fd, uint64_t start);
+int __spapr_enable(int fd);
+int __spapr_disable(int fd);
+int __spapr_eeh(int fd, uint32_t op);
+
+/* accounting */
+void spapr_account(struct spapr_account *a);
+long spapr_locked(void);
+long spapr_pins(void);
+long spapr_pins_settle(long expected);
+
+/* memory */
+void *spapr_mem(size_t size);
+void *spapr_reserve(size_t size);
+
+#endif
