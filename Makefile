@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0
+# The front door. `make` prints the targets; the work is done in harness/.
+
+O ?= build
+export OUT := $(abspath $(O))
+export JOBS ?= $(shell nproc)
+export MACHINES := $(M)
+export TESTS := $(T)
+export KERNELS := $(K)
+export VERBOSE := $(V)
+export LINUX PAGES DEBUG DANGEROUS SIGNOFF WIP
+
+H := $(CURDIR)/harness
+
+.DEFAULT_GOAL := help
+.PHONY: help
+help:
+	@sed 1d $(H)/help.txt
+
+# One script of the same name per target.
+TARGETS := setup tree series each kernel stock modular initramfs selftests run \
+	   test test-stock shell gdb style rerun clean distclean
+.PHONY: $(TARGETS)
+$(TARGETS):
+	@+$(H)/make.sh $@

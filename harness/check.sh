@@ -1,0 +1,196 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# check.sh DIR MODE [MMU]: judge one run from what it left in DIR:
+#
+#	ended		how QEMU ended: "exit N", "silent S", "timeout S",
+#			"interrupted"
+#	report.log	what PID 1 reported
+#	console.log	the kernel's console
+#	qemu.log	QEMU's own words
+#
+# and write
+#
+#	results.tsv	PASS|FAIL|SKIP, program, test, detail
+#	failures	the failing tests with what they said
+#	results.tap	the report as TAP, with PID 1's lines as comments
+#	verdict		"good" or "bad", then one line for each reason
+#
+# MODE is test, stock (a splat is told but fails nothing) or demo (the program
+# speaks no TAP). The exit status is 0 when nothing failed.
+. "$(dirname "$0")/lib.sh"
+
+DIR=$1 MODE=$2 MMU=${3:-}
+LISTS=${LISTS:-$HARNESS/console}
+cd "$DIR"
+touch report.log console.log qemu.log
+[ -s ended ] || echo "interrupted" >ended
+
+# The regular expressions of a list, without comments.
+regexes() { sed -e '/^#/d' -e '/^$/d' -e 's/  *## .*//' "$1"; }
+
+check_lists() {
+	local bad
+	bad=$(sed -e '/^#/d' -e '/^$/d' -e '/  ## ..*/d' "$LISTS/allow" "$LISTS/known")
+	[ -z "$bad" ] || die "a line of $LISTS/allow or known has no reason: $bad"
+}
+
+splats() {
+	local deny allow
+	deny=$(regexes "$LISTS/deny")
+	allow=$(regexes "$LISTS/allow")
+	grep -anE -e "$deny" console.log |
+		{ if [ -n "$allow" ]; then grep -avE -e "$allow"; else cat; fi; } |
+		tr -d '\r' || true
+}
+
+# The program that was running when the report stopped.
+last_program() {
+	awk '/^@begin / { p = $2 } /^@end / { p = "" }
+	     END { print p == "" ? "" : " during " p }' report.log
+}
+
+# Why QEMU's end is not the end of a good run; nothing if it is.
+bad_end() {
+	local how n during
+	read -r how n <ended
+	during=$(last_program)
+	if grep -qa 'Kernel panic - not syncing' console.log; then
+		echo "panic$during: $(sed -n 's/.*Kernel panic - not syncing: *//p' \
+			console.log | tr -d '\r' | head -n 1)"
+		return
+	fi
+	case $how in
+	silent) echo "hang$during: the guest said nothing for $n seconds" ;;
+	timeout) echo "timeout$during: the run took longer than $n seconds" ;;
+	interrupted) echo "interrupted$during" ;;
+	exit)
+		if [ "$n" != 0 ]; then
+			echo "QEMU failed$during, exit status $n: $(head -n 1 qemu.log)"
+		elif ! grep -qa '^@hello' report.log; then
+			echo "no report: PID 1 never spoke"
+		elif ! grep -qax '@done' report.log; then
+			echo "early exit$during: QEMU ended before PID 1 was done"
+		fi ;;
+	esac
+}
+
+bad_mmu() {
+	local got
+	got=$(sed -n 's/.*\(hash\|radix\)-mmu: Page sizes.*/\1/p;
+		s/.*\(hash\|radix\)-mmu: Initializing.*/\1/p' console.log | head -n 1)
+	[ -n "$MMU" ] && [ -n "$got" ] && [ "$got" != "$MMU" ] || return 0
+	echo "wrong MMU: $got instead of $MMU"
+	[ "$got" = radix ] ||
+		echo "note: without CONFIG_PPC_DT_CPU_FTRS=y and CONFIG_PPC_RADIX_MMU_DEFAULT=y POWER9 runs the hash MMU"
+}
+
+# Remedies for what is known.
+explain() {
+	local line re
+	sed -e '/^#/d' -e '/^$/d' "$LISTS/known" | while IFS= read -r line; do
+		re=${line%%  ## *}
+		! cat console.log qemu.log | grep -qaE -e "$re" ||
+			echo "note: ${line#*  ## }"
+	done
+}
+
+# One line for each test; the failing ones also with what they said.
+results() {
+	awk -v mode="$MODE" '
+	function result(status, test, detail) {
+		printf "%s\t%s\t%s\t%s\n", status, program, test, detail
+		if (status == "FAIL")
+			printf "%s: %s%s\n%s", program, test,
+			       detail == "" ? "" : ": " detail, said >"failures"
+	}
+	function finish(how, n) {
+		if (how == "none")
+			result("FAIL", "(program)", "did not end: the guest died in it")
+		else if (how != "exit")
+			result("FAIL", "(program)", how " " n)
+		else if (mode == "demo") {
+			if (n != 0)
+				result("FAIL", "(program)", "exit status " n)
+			else
+				result("PASS", "(program)", "")
+		} else if (plan < 0 && seen == 0 && n == 4)
+			result("SKIP", "(program)", "exit status 4")
+		else if (plan < 0)
+			result("FAIL", "(program)", "no TAP plan, exit status " n)
+		else if (seen != plan)
+			result("FAIL", "(program)", "incomplete: " seen " of " plan \
+			       " tests reported, exit status " n)
+		else if (n != 0 && n != 4 && !failed)
+			result("FAIL", "(program)", "every test is ok, yet the exit status is " n)
+		program = ""
+	}
+	/^@begin / {
+		if (program != "")
+			finish("none", 0)
+		program = $2; plan = -1; seen = failed = 0; said = ""
+		next
+	}
+	/^@end / { if (program != "") finish($3, $4); next }
+	/^@/ || program == "" { next }
+	/^1\.\.[0-9]+/ {
+		plan = substr($1, 4) + 0
+		if (plan == 0)
+			result("SKIP", "(program)", "")
+		next
+	}
+	/^(not )?ok [0-9]+/ {
+		good = ($1 == "ok")
+		name = $0
+		sub(/^(not )?ok [0-9]+ *(- )?/, "", name)
+		detail = ""
+		if (match(name, / *# *(SKIP|XFAIL|XPASS|TODO)/)) {
+			detail = substr(name, RSTART)
+			sub(/^ *# */, "", detail)
+			name = substr(name, 1, RSTART - 1)
+		}
+		seen++
+		if (detail ~ /^SKIP/)
+			result("SKIP", name, detail)
+		else if (good || detail ~ /^(XFAIL|TODO)/)
+			result("PASS", name, detail)
+		else {
+			failed = 1
+			result("FAIL", name, detail)
+		}
+		said = ""
+		next
+	}
+	/^Bail out!/ { result("FAIL", "(program)", $0); failed = 1; next }
+	/^# +(RUN|OK|FAIL|PASSED|FAILED|Starting|Totals|Planned) / || /^#  *(OK|FAIL)  / { next }
+	{ sub(/^# ?/, ""); said = said "    " $0 "\n" }
+	END { if (program != "") finish("none", 0) }
+	' report.log
+}
+
+reasons() {
+	bad_end
+	bad_mmu
+	[ ! -s splats ] || [ "$MODE" = stock ] || sed 's/^/console line /' splats | head -n 5
+}
+
+check_lists
+: >failures
+splats >splats
+results >results.tsv
+sed 's/^@/# @/' report.log >results.tap
+reasons >reasons
+if grep -q '[^[:space:]]' reasons; then
+	grep -v '^note: ' reasons | while IFS= read -r why; do
+		printf 'FAIL\t%s\t%s\t\n' "(run)" "$why" >>results.tsv
+		printf '(run): %s\n' "$why" >>failures
+	done
+	{ echo bad; cat reasons; explain; } >verdict
+	{ sed -n 's/^note: /    /p' reasons; explain | sed 's/^note: /    /'; } >>failures
+else
+	echo good >verdict
+fi
+if [ "$MODE" = stock ] && [ -s splats ]; then
+	sed 's/^/note: console line /' splats >>verdict
+fi
+rm -f reasons
+! grep -q '^FAIL' results.tsv

@@ -1,0 +1,79 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# initramfs.sh FLAVOUR: pack the user space of the test guest and print its path.
+# Every flavour shares one but for the modular ones, which carry their modules.
+. "$(dirname "$0")/lib.sh"
+
+FLAVOUR=$1
+BUSYBOX=$OUT/userland/busybox/bin/busybox
+GEN=$OUT/bin/gen_init_cpio
+INSTALL=$OUT/selftests/install
+MODROOT=
+case $FLAVOUR in
+*-modular*) MODROOT=$OUT/kernel-$FLAVOUR/modroot ;;
+esac
+NAME=initramfs${MODROOT:+-$FLAVOUR}
+CPIO=$OUT/$NAME.cpio.gz
+
+build_tools() {
+	gcc -O2 -w -o "$GEN" "$BASE/usr/gen_init_cpio.c"
+	${CROSS}gcc -O2 -g0 -Wall -Wextra -Werror \
+		-Wno-format-truncation -static -o "$OUT/bin/init" \
+		"$HARNESS/init/init.c"
+}
+
+# add_tree FROM TO: all of a folder, in the words of gen_init_cpio.
+add_tree() {
+	(cd "$1" && find . -mindepth 1 -printf '%y %P\n' | sort -k 2) |
+	while read -r type path; do
+		case $type in
+		d) echo "dir $2/$path 755 0 0" ;;
+		f) echo "file $2/$path $1/$path 755 0 0" ;;
+		esac
+	done
+}
+
+contents() {
+	local d
+	for d in /bin /sbin /dev /proc /sys /tmp /run /etc /root /tests \
+		 /lib /lib/modules; do
+		echo "dir $d 755 0 0"
+	done
+	echo "nod /dev/console 600 0 0 c 5 1"
+	echo "file /init $OUT/bin/init 755 0 0"
+	echo "file /bin/busybox $BUSYBOX 755 0 0"
+	echo "slink /bin/sh busybox 777 0 0"
+	echo "slink /sbin/modprobe ../bin/busybox 777 0 0"
+	[ -z "$EXTRA" ] || add_tree "$EXTRA" /tests
+	add_tree "$INSTALL" /tests
+	echo "file /tests/extra-list.txt $OUT/bin/extra-list.txt 644 0 0"
+	[ -z "$MODROOT" ] || add_tree "$MODROOT/lib/modules" /lib/modules
+}
+
+# Programs that are not tests run only when they are named.
+extra_list() {
+	(cd "$INSTALL" && find . -mindepth 2 -maxdepth 2 -type f -perm -1 -printf "%P\n") |
+		tr / : | grep -vxFf "$INSTALL/kselftest-list.txt" | sort || true
+}
+
+pack() {
+	"$GEN" -t $EPOCH "$OUT/bin/$NAME.list" | gzip -n -3 >"$CPIO.new"
+	mv "$CPIO.new" "$CPIO"
+}
+
+EXTRA=${EXTRA_TESTS:-}
+take_lock
+mkdir -p "$OUT/bin"
+KEY=$({ cat "$HARNESS/init/init.c" "$0" "$BUSYBOX"
+	find "$INSTALL" ${MODROOT:+"$MODROOT"} ${EXTRA:+"$EXTRA"} -type f \
+		-printf '%p\n' | sort | xargs cat
+	find "$INSTALL" ${MODROOT:+"$MODROOT"} ${EXTRA:+"$EXTRA"} | sort; } | hash_of)
+if ! is_done "$OUT/$NAME.stamp" "$KEY" || [ ! -f "$CPIO" ]; then
+	rm -f "$OUT/$NAME.stamp"
+	step "build PID 1" "$LOGS/init.log" build_tools
+	extra_list >"$OUT/bin/extra-list.txt"
+	contents >"$OUT/bin/$NAME.list"
+	step "pack the user space" "$LOGS/$NAME.log" pack
+	set_done "$OUT/$NAME.stamp" "$KEY"
+fi
+echo "$CPIO"

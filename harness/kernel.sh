@@ -1,0 +1,106 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# kernel.sh FLAVOUR: build one kernel in $OUT/kernel-FLAVOUR and print the path
+# of its vmlinux. FLAVOUR is stock or series, then any of -4k -debug -modular.
+# `each` is the series too, from the source tree that SRC= names.
+. "$(dirname "$0")/lib.sh"
+
+NAME=$1
+DIR=$OUT/kernel-$NAME
+CONFIG=$HARNESS/config
+
+fragments() {
+	echo base pseries powernv kvm vfio test
+	case $NAME in *-debug*) echo debug ;; esac
+	case $NAME in *-modular*) echo modular ;; esac
+	case $NAME in *-4k*) echo pages4k ;; esac
+	# Symbols that only the series has.
+	case $NAME in
+	stock*) ;;
+	*) [ ! -f "$CONFIG/series.config" ] || echo series ;;
+	esac
+}
+
+kmake() {
+	make -C "$SRC" O="$DIR" ARCH=powerpc CROSS_COMPILE=$CROSS \
+		CC="${CCACHE}${CROSS}gcc" HOSTCC="${CCACHE}gcc" LOCALVERSION= \
+		KBUILD_BUILD_USER=harness KBUILD_BUILD_HOST=harness \
+		KBUILD_BUILD_TIMESTAMP="$(date -u -d @$EPOCH)" -j"$JOBS" "$@"
+}
+
+# One line for each symbol; a later fragment wins over an earlier one.
+merge_fragments() {
+	local f
+	for f in $(fragments); do cat "$CONFIG/$f.config"; done |
+		awk -F= '/^CONFIG_/ {
+			if (!($1 in value)) order[++n] = $1
+			value[$1] = $2
+		}
+		END { for (i = 1; i <= n; i++) print order[i] "=" value[order[i]] }'
+}
+
+# What was asked for and is not so in the .config.
+not_taken() {
+	awk -F= '
+	NR == FNR { if (/^CONFIG_/) got[$1] = $2; next }
+	{ have = ($1 in got) ? got[$1] : "n"
+	  if (have != $2) print $1 "=" $2 " became " have }
+	' "$DIR/.config" "$DIR/wanted.config"
+}
+
+configure() {
+	merge_fragments >"$DIR/wanted.config"
+	cp "$DIR/.config" "$DIR/.config.before" 2>/dev/null || true
+	step "$NAME: configure" "$LOGS/$NAME-config.log" \
+		kmake KCONFIG_ALLCONFIG="$DIR/wanted.config" allnoconfig
+	not_taken >"$DIR/not-taken"
+	[ ! -s "$DIR/not-taken" ] ||
+		die "$NAME: configuration lines that did not take: $(paste -sd, "$DIR/not-taken")"
+	# An unchanged .config keeps its time: nothing is built for it again.
+	! cmp -s "$DIR/.config" "$DIR/.config.before" ||
+		mv "$DIR/.config.before" "$DIR/.config"
+}
+
+targets() {
+	case $NAME in
+	*-modular*) echo vmlinux modules ;;
+	*) echo vmlinux ;;
+	esac
+}
+
+install_modules() {
+	rm -rf "$DIR/modroot"
+	kmake INSTALL_MOD_PATH="$DIR/modroot" INSTALL_MOD_STRIP=1 modules_install
+}
+
+# What a kernel is made of: not its documentation, not its tests.
+sources() {
+	gitb ls-tree "$branch:" | grep -vE "\\s(tools|Documentation)\$"
+	gitb ls-tree "$branch:tools" | grep -vE "\\stesting\$"
+}
+
+take_lock
+CCACHE=
+! have ccache || CCACHE="ccache "
+case $NAME in
+stock*) SRC=$BASE branch=base ;;
+series*) SRC=$TREE branch=series ;;
+*) branch=$(git -C "$SRC" rev-parse HEAD) ;;
+esac
+# A source tree of this content, this configuration, this compiler, these rules.
+KEY=$({ sources; merge_fragments
+	${CROSS}gcc --version; cat "$0"; } | hash_of)
+
+if ! is_done "$DIR/built" "$KEY" || [ ! -f "$DIR/vmlinux" ]; then
+	need_space 1 "building the kernel $NAME"
+	mkdir -p "$DIR"
+	rm -f "$DIR/built"
+	configure
+	# shellcheck disable=SC2046
+	step "$NAME: build the kernel" "$LOGS/$NAME-build.log" kmake $(targets)
+	case $NAME in *-modular*)
+		step "$NAME: install the modules" "$LOGS/$NAME-modules.log" install_modules ;;
+	esac
+	set_done "$DIR/built" "$KEY"
+fi
+echo "$DIR/vmlinux"

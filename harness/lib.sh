@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+# Common to all scripts of the harness: sourced, never run.
+#
+# What a person reads goes to stderr; stdout carries results only (the path of
+# a vmlinux, the list of test results), so that it can be used by a script.
+
+set -eu -o pipefail
+
+# Variables of our make must not become variables of the kernel's make.
+unset MAKEFLAGS MFLAGS MAKEOVERRIDES MAKELEVEL GNUMAKEFLAGS M T K V O
+export LC_ALL=C
+# A person's git configuration must not change what is built.
+export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1
+unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
+
+HARNESS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+ROOT=$(dirname "$HARNESS")
+: "${OUT:=$ROOT/build}" "${JOBS:=$(nproc)}"
+: "${MACHINES:=}" "${TESTS:=}" "${KERNELS:=}" "${VERBOSE:=}" "${LINUX:=}"
+: "${PAGES:=}" "${DEBUG:=}" "${DANGEROUS:=}" "${SIGNOFF:=}" "${WIP:=}"
+
+CROSS=powerpc64le-linux-gnu-
+GITDIR=$OUT/linux.git		# one repository: the base and the series
+BASE=$OUT/base			# work tree of the base, never changed
+TREE=$OUT/tree			# work tree of the series
+LOGS=$OUT/log
+# A fixed identity and date make the commits of the base reproducible.
+EPOCH=1767225600
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "error: $*"; exit 1; }
+
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# The repository has no work tree of its own.
+gitb() { git --git-dir="$GITDIR" "$@"; }
+
+# Only one make at a time builds in $OUT. The lock's descriptor is inherited,
+# so it lasts until the last child is gone, even when this script was killed.
+take_lock() {
+	mkdir -p "$OUT" "$LOGS"
+	exec 9>"$OUT/lock"
+	flock -n 9 && return
+	say "waiting for another make that builds in $OUT"
+	flock 9
+}
+
+# need_space GIB WHAT
+need_space() {
+	local free
+	free=$(df -Pk "$OUT" | awk 'NR == 2 { print int($4 / 1024) }')
+	[ "$free" -ge $(($1 * 1024)) ] ||
+		die "$2 needs $1 GiB in $OUT, only $free MiB are free: free some, or give another folder with O="
+}
+
+elapsed() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
+
+# The part of a log that tells why: the first error, else the end.
+log_why() {
+	local at
+	at=$(grep -nEm1 '(^|[ :])([Ee]rror|ERROR|fatal|undefined reference|No space left)' "$1" |
+		cut -d: -f1) || true
+	if [ -n "$at" ]; then
+		sed -n "$((at > 3 ? at - 3 : 1)),$((at + 8))p" "$1"
+	else
+		tail -n 20 "$1"
+	fi
+}
+
+STEP_PID=
+stop_step() {
+	[ -z "$STEP_PID" ] || kill "$STEP_PID" 2>/dev/null || true
+	say ""
+	say "stopped; the next make goes on from here"
+	exit 130
+}
+
+# Show that a long command is alive: on a terminal all the time, in a log once
+# in a minute.
+watch_step() {
+	local pid=$1 what=$2 log=$3 start=$SECONDS t
+	while kill -0 "$pid" 2>/dev/null; do
+		t=$((SECONDS - start))
+		if [ -t 2 ]; then
+			printf '\r  %-44s %6s %6d lines' "$what" "$(elapsed $t)" \
+				"$(wc -l <"$log")" >&2
+		elif [ $t -gt 0 ] && [ $((t % 60)) -eq 0 ]; then
+			say "  $what: $(elapsed $t), still running"
+			sleep 1
+		fi
+		sleep 0.5
+	done
+	[ ! -t 2 ] || printf '\r%70s\r' '' >&2
+}
+
+# step WHAT LOG COMMAND...: run a long command, its output in a log.
+step() {
+	local what=$1 log=$2 start=$SECONDS rc=0
+	shift 2
+	mkdir -p "$(dirname "$log")"
+	if [ -n "$VERBOSE" ]; then
+		say "  $what"
+		"$@" 2>&1 </dev/null | tee "$log" >&2 || rc=$?
+	else
+		: >"$log"
+		"$@" >"$log" 2>&1 </dev/null &
+		STEP_PID=$!
+		trap stop_step INT TERM HUP
+		watch_step "$STEP_PID" "$what" "$log"
+		wait "$STEP_PID" || rc=$?
+		trap - INT TERM HUP
+		STEP_PID=
+	fi
+	if [ $rc -ne 0 ]; then
+		log_why "$log" >&2
+		die "$what failed; the whole log is $log"
+	fi
+	[ $((SECONDS - start)) -lt 2 ] ||
+		say "$(printf '  %-44s %6s' "$what" "$(elapsed $((SECONDS - start)))")"
+}
+
+# is_done STAMP KEY: was this made from the same input before?
+is_done() { [ -f "$1" ] && [ "$(cat "$1")" = "$2" ]; }
+set_done() { printf '%s\n' "$2" >"$1.new" && mv "$1.new" "$1"; }
+
+hash_of() { sha256sum | cut -c1-20; }
+
+# The flavour of kernel that PAGES= and DEBUG= ask for: flavour stock|series
+flavour() {
+	local name=$1
+	case $PAGES in
+	''|64k) ;;
+	4k) name=$name-4k ;;
+	*) die "PAGES=$PAGES: only 4k and 64k are known" ;;
+	esac
+	[ -z "$DEBUG" ] || name=$name-debug
+	echo "$name"
+}
+
+all_machines() { (cd "$HARNESS/machines" && echo *); }
+
+# The machines asked for, checked; $1 = default.
+machines() {
+	local m
+	for m in ${MACHINES:-$1}; do
+		[ -f "$HARNESS/machines/$m" ] ||
+			die "M=$m: no such machine; there are: $(all_machines)"
+		echo "$m"
+	done
+}

@@ -1,0 +1,180 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# run.sh [-shell | -gdb | -stock] [-v] MACHINE FLAVOUR: boot one machine with one
+# kernel, run the test programs (T= narrows) and judge the run.
+#
+# Everything about the run is kept in $OUT/results/DATE-MACHINE-FLAVOUR, whose
+# path is the only line on stdout. The exit status is 0 when the run was good.
+. "$(dirname "$0")/lib.sh"
+
+usage() { die "usage: run.sh [-shell|-gdb|-stock] MACHINE FLAVOUR"; }
+
+MODE=test
+case ${1:-} in
+-shell | -gdb | -stock) MODE=${1#-}; shift ;;
+esac
+[ $# -eq 2 ] || usage
+MACHINE=$1 FLAVOUR=$2
+DATA=$HARNESS/machines/$MACHINE
+[ -f "$DATA" ] || die "no such machine: $MACHINE"
+
+KERNEL=$OUT/kernel-$FLAVOUR/vmlinux
+CPIO=$OUT/initramfs.cpio.gz
+MODULES=
+case $FLAVOUR in
+*-modular*)
+	CPIO=$OUT/initramfs-$FLAVOUR.cpio.gz
+	MODULES=kvm,kvm-hv,kvm-pr,vfio,vfio-pci,vfio_iommu_spapr_tce ;;
+esac
+
+# What a data file says of KEY, all its lines on one.
+data() { sed -n "s/^$1: *//p" "$DATA" | paste -sd' '; }
+
+# Seconds for one program. What checks memory or locks is slow.
+program_limit() {
+	local limit=${PROGRAM_TIMEOUT:-300}
+	case $FLAVOUR in *-debug*) limit=$((limit * 4)) ;; esac
+	echo "$limit"
+}
+
+append() {
+	local tests
+	tests=$(echo "$TESTS" | tr -s ' ' ,)
+	echo "console=hvc0 rdinit=/init harness_timeout=$(program_limit)"
+	data append
+	echo "harness_hugepages=$(data hugepages)"
+	[ -z "$MODULES" ] || echo "harness_modules=$MODULES"
+	[ -z "$tests" ] || echo "harness_tests=$tests"
+	case $MODE in
+	shell | gdb) echo "harness_mode=shell" ;;
+	stock) echo "VFIO_TEST_STOCK=1"
+	       [ -z "$DANGEROUS" ] || echo "VFIO_TEST_DANGEROUS=1" ;;
+	test) echo "panic_on_warn=1" ;;
+	esac
+}
+
+# One argument of QEMU per line; a folder name may hold blanks.
+qemu_args() {
+	local words
+	# shellcheck disable=SC2046
+	printf '%s\n' $(data qemu)
+	printf '%s\n' -display none -no-reboot
+	printf '%s\n' -kernel "$KERNEL" -initrd "$CPIO"
+	words=$(append | paste -sd' ' | tr -s ' ')
+	printf '%s\n' -append "$words"
+	printf '%s\n' -device "virtio-serial-pci,bus=$(data report-bus)" \
+		-chardev "file,id=report,path=$DIR/report.log" \
+		-device virtserialport,chardev=report,name=report
+	case $MODE in
+	shell | gdb)
+		printf '%s\n' -chardev \
+			"stdio,id=con,mux=on,signal=off,logfile=$DIR/console.log" \
+			-serial chardev:con -mon chardev=con ;;
+	*)
+		printf '%s\n' -monitor none -chardev \
+			"file,id=con,path=$DIR/console.log" -serial chardev:con ;;
+	esac
+	[ "$MODE" != gdb ] || printf '%s\n' -S -s
+}
+
+# A folder that no other run has, and a link to it.
+make_dir() {
+	local base n=1
+	base=$OUT/results/$(date +%Y%m%d-%H%M%S)-$MACHINE-$FLAVOUR
+	mkdir -p "$OUT/results"
+	DIR=$base
+	until mkdir "$DIR" 2>/dev/null; do
+		n=$((n + 1))
+		DIR=$base.$n
+	done
+	ln -sfn "${DIR##*/}" "$OUT/results/latest"
+}
+
+write_command() {
+	local a
+	echo '#!/bin/sh'
+	printf 'exec qemu-system-ppc64'
+	for a in "${ARGS[@]}"; do
+		printf ' \\\n\t%s' "'${a//\'/\'\\\'\'}'"
+	done
+	echo
+}
+
+QEMU=
+stop() {
+	trap - INT TERM HUP EXIT
+	[ -z "$QEMU" ] || kill -KILL "$QEMU" 2>/dev/null || true
+	echo interrupted >"$DIR/ended"
+	say ""
+	say "stopped $MACHINE; what it said is in $DIR"
+	exit 130
+}
+
+# What a person sees of a guest that is said to live: bytes it has written.
+written() { cat "$DIR/console.log" "$DIR/report.log" 2>/dev/null | wc -c; }
+
+# Wait for QEMU. A guest that says nothing for longer than one program may take
+# hangs; so does one that takes longer than all of it together may.
+watch_qemu() {
+	local silent total=$((SECONDS + ${RUN_TIMEOUT:-3600})) last=$SECONDS was=0 is rc=0
+	silent=$(($(program_limit) + 90))
+	while kill -0 "$QEMU" 2>/dev/null; do
+		sleep 0.3
+		is=$(written)
+		[ "$is" = "$was" ] || last=$SECONDS
+		was=$is
+		if [ $((SECONDS - last)) -gt $silent ]; then
+			kill -KILL "$QEMU"
+			wait "$QEMU" 2>/dev/null || true
+			echo "silent $silent" >"$DIR/ended"
+			return
+		elif [ $SECONDS -gt $total ]; then
+			kill -KILL "$QEMU"
+			wait "$QEMU" 2>/dev/null || true
+			echo "timeout ${RUN_TIMEOUT:-3600}" >"$DIR/ended"
+			return
+		fi
+	done
+	wait "$QEMU" || rc=$?
+	echo "exit $rc" >"$DIR/ended"
+}
+
+run_batch() {
+	trap stop INT TERM HUP
+	# QEMU dies with this script, even when that is killed hard.
+	setpriv --pdeathsig KILL qemu-system-ppc64 "${ARGS[@]}" \
+		</dev/null >"$DIR/qemu.log" 2>&1 &
+	QEMU=$!
+	watch_qemu
+	trap - INT TERM HUP
+}
+
+run_interactive() {
+	local rc=0
+	if [ "$MODE" = gdb ]; then
+		say "the machine waits; in another window:"
+		say "  gdb-multiarch $KERNEL -ex 'target remote :1234'"
+	fi
+	say "to leave: type poweroff in the guest, or press Ctrl-A X"
+	qemu-system-ppc64 "${ARGS[@]}" || rc=$?
+	echo "exit $rc" >"$DIR/ended"
+	say "the console is kept in $DIR/console.log"
+	exit $rc
+}
+
+for f in "$KERNEL" "$CPIO"; do
+	[ -f "$f" ] || die "$f is missing: run make kernel initramfs first"
+done
+make_dir
+mapfile -t ARGS < <(qemu_args)
+write_command >"$DIR/qemu-cmd"
+chmod +x "$DIR/qemu-cmd"
+cp "$OUT/kernel-$FLAVOUR/.config" "$DIR/config"
+: >"$DIR/report.log"
+: >"$DIR/console.log"
+case $MODE in
+shell | gdb) run_interactive ;;
+esac
+echo "$DIR"
+run_batch
+"$HARNESS/check.sh" "$DIR" "$MODE" "$(data mmu)"
