@@ -167,10 +167,23 @@ results() {
 	' report.log
 }
 
-reasons() {
-	bad_end
-	bad_mmu
-	[ ! -s splats ] || [ "$MODE" = stock ] || sed 's/^/console line /' splats | head -n 5
+# One reason for all bad lines of the console, unless they are the panic that
+# is a reason already.
+bad_console() {
+	local n
+	[ -s splats ] && [ "$MODE" != stock ] || return 0
+	! head -n 1 splats | grep -q 'Kernel panic' || return 0
+	n=$(wc -l <splats)
+	echo "bad lines in the console: $n, the first is line $(head -n 1 splats)"
+}
+
+# The console around the first bad line.
+excerpt() {
+	local at
+	[ -s splats ] || return 0
+	at=$(head -n 1 splats | cut -d: -f1)
+	echo "    console.log from line $at:"
+	tail -n +"$at" console.log | head -n 25 | tr -d '\r' | sed 's/^/    | /'
 }
 
 check_lists
@@ -178,19 +191,25 @@ check_lists
 splats >splats
 results >results.tsv
 sed 's/^@/# @/' report.log >results.tap
-reasons >reasons
-if grep -q '[^[:space:]]' reasons; then
-	grep -v '^note: ' reasons | while IFS= read -r why; do
-		printf 'FAIL\t%s\t%s\t\n' "(run)" "$why" >>results.tsv
-		printf '(run): %s\n' "$why" >>failures
-	done
-	{ echo bad; cat reasons; explain; } >verdict
-	{ sed -n 's/^note: /    /p' reasons; explain | sed 's/^note: /    /'; } >>failures
-else
-	echo good >verdict
-fi
-if [ "$MODE" = stock ] && [ -s splats ]; then
-	sed 's/^/note: console line /' splats >>verdict
-fi
+{ bad_end; bad_mmu; bad_console; } >reasons
+[ ! -s reasons ] || explain >>reasons
+grep -v '^note: ' reasons | while IFS= read -r why; do
+	printf 'FAIL\t(run)\t%s\t\n' "$why" >>results.tsv
+	printf '(run): %s\n' "$why" >>failures
+done || true
+sed -n 's/^note: /    /p' reasons >>failures
+[ ! -s reasons ] || excerpt >>failures
+
+failed=$(grep -c '^FAIL' results.tsv) || true
+{
+	if [ "$failed" -gt 0 ]; then
+		echo bad
+		cat reasons
+		echo "$failed of $(wc -l <results.tsv) tests failed"
+	else
+		echo good
+	fi
+	[ "$MODE" != stock ] || sed 's/^/note: console line /' splats
+} >verdict
 rm -f reasons
-! grep -q '^FAIL' results.tsv
+[ "$failed" -eq 0 ]

@@ -28,7 +28,8 @@ selftests) tree; "$HARNESS/selftests.sh" ;;
 initramfs) tree; guest "${KERNELS:-$(flavour series)}" ;;
 run)
 	tree; f=${KERNELS:-$(flavour series)}; guest "$f" >/dev/null
-	"$HARNESS/demo.sh" "$(machines powernv9)" "$f" ;;
+	TESTS=${TESTS:-vfio:spapr_demo} exec "$HARNESS/run.sh" -demo \
+		"$(machines powernv9)" "$f" ;;
 shell | gdb)
 	[ "$1" != gdb ] || setup gdb-multiarch
 	tree; f=${KERNELS:-$(flavour series)}; guest "$f" >/dev/null

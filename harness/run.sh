@@ -1,17 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# run.sh [-shell | -gdb | -stock] [-v] MACHINE FLAVOUR: boot one machine with one
+# run.sh [-shell | -gdb | -stock | -demo] MACHINE FLAVOUR: boot one machine with one
 # kernel, run the test programs (T= narrows) and judge the run.
 #
 # Everything about the run is kept in $OUT/results/DATE-MACHINE-FLAVOUR, whose
-# path is the only line on stdout. The exit status is 0 when the run was good.
+# path is the only line on stdout; -demo shows there what the programs say, as
+# they say it. The exit status is 0 when the run was good.
 . "$(dirname "$0")/lib.sh"
 
-usage() { die "usage: run.sh [-shell|-gdb|-stock] MACHINE FLAVOUR"; }
+usage() { die "usage: run.sh [-shell|-gdb|-stock|-demo] MACHINE FLAVOUR"; }
 
 MODE=test
 case ${1:-} in
--shell | -gdb | -stock) MODE=${1#-}; shift ;;
+-shell | -gdb | -stock | -demo) MODE=${1#-}; shift ;;
 esac
 [ $# -eq 2 ] || usage
 MACHINE=$1 FLAVOUR=$2
@@ -49,7 +50,7 @@ append() {
 	shell | gdb) echo "harness_mode=shell" ;;
 	stock) echo "VFIO_TEST_STOCK=1"
 	       [ -z "$DANGEROUS" ] || echo "VFIO_TEST_DANGEROUS=1" ;;
-	test) echo "panic_on_warn=1" ;;
+	*) echo "panic_on_warn=1" ;;
 	esac
 }
 
@@ -102,7 +103,7 @@ write_command() {
 
 QEMU=
 stop() {
-	trap - INT TERM HUP EXIT
+	trap - INT TERM HUP
 	[ -z "$QEMU" ] || kill -KILL "$QEMU" 2>/dev/null || true
 	echo interrupted >"$DIR/ended"
 	say ""
@@ -135,18 +136,32 @@ watch_qemu() {
 			return
 		fi
 	done
-	wait "$QEMU" || rc=$?
+	wait "$QEMU" 2>/dev/null || rc=$?
+	QEMU=
 	echo "exit $rc" >"$DIR/ended"
 }
 
-run_batch() {
-	trap stop INT TERM HUP
-	# QEMU dies with this script, even when that is killed hard.
+# QEMU dies with this script, even when that is killed hard.
+start_qemu() {
 	setpriv --pdeathsig KILL qemu-system-ppc64 "${ARGS[@]}" \
 		</dev/null >"$DIR/qemu.log" 2>&1 &
 	QEMU=$!
+}
+
+# The words of the programs, without what PID 1 says itself.
+follow() {
+	tail -n +1 -f --pid="$QEMU" "$DIR/report.log" 2>/dev/null | sed -u -n \
+		'/^@begin init:/,/^@end/d; /^@begin /,/^@end /{ /^@/!p }'
+}
+
+run_demo() {
+	local tail_pid
+	say "booting $MACHINE: $(data about)"
+	start_qemu
+	follow &
+	tail_pid=$!
 	watch_qemu
-	trap - INT TERM HUP
+	wait $tail_pid || true
 }
 
 run_interactive() {
@@ -175,6 +190,17 @@ cp "$OUT/kernel-$FLAVOUR/.config" "$DIR/config"
 case $MODE in
 shell | gdb) run_interactive ;;
 esac
-echo "$DIR"
-run_batch
-"$HARNESS/check.sh" "$DIR" "$MODE" "$(data mmu)"
+rc=0
+trap stop INT TERM HUP
+if [ "$MODE" = demo ]; then
+	run_demo
+	"$HARNESS/check.sh" "$DIR" demo "$(data mmu)" || rc=$?
+	[ $rc -eq 0 ] || sed 's/^/  /' "$DIR/failures" >&2
+	say "the whole run is kept in $DIR"
+else
+	echo "$DIR"
+	start_qemu
+	watch_qemu
+	"$HARNESS/check.sh" "$DIR" "$MODE" "$(data mmu)" || rc=$?
+fi
+exit $rc

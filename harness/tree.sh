@@ -10,6 +10,12 @@
 
 WORK=$OUT/tree.work
 
+# Some of git's commands want a work tree, though --cached never looks at it.
+gitw() {
+	git -C "$WORK/none" -c core.bare=false --git-dir="$GITDIR" \
+		--work-tree="$WORK/none" "$@"
+}
+
 # Files of the checkout that belong into the kernel tree: all below a folder of
 # the same name as one of the base's.
 list_overlay() {
@@ -56,27 +62,27 @@ add_overlay() {
 					gitb hash-object -w --stdin)" "$f"
 			else
 				printf '%s %s\t%s\n' $mode \
-					"$(gitb hash-object -w "$ROOT/$f")" "$f"
+					"$(gitb hash-object -w --no-filters "$ROOT/$f")" "$f"
 			fi
 		done <"$WORK/matched" >"$WORK/info"
-		gitb update-index --add --index-info <"$WORK/info"
+		gitw update-index --add --index-info <"$WORK/info"
 	done
 }
 
 remove_base() {
 	local patch=$1 pat
 	trailer Remove | while read -r pat; do
-		gitb ls-files | matches "$pat" >"$WORK/matched"
+		gitw ls-files | matches "$pat" >"$WORK/matched"
 		[ -s "$WORK/matched" ] ||
 			die "$patch: Overlay-Remove: $pat: no such file in the base"
-		gitb update-index --force-remove --stdin <"$WORK/matched"
+		gitw update-index --force-remove --stdin <"$WORK/matched"
 	done
 }
 
 apply_hunks() {
 	local patch=$1 file
 	grep -q '^diff --git ' "$WORK/diff" || return 0
-	gitb apply --cached --whitespace=nowarn "$WORK/diff" 2>"$WORK/why" && return
+	gitw apply --cached --whitespace=nowarn "$WORK/diff" 2>"$WORK/why" && return
 	file=$(sed -n 's/^error: patch failed: \(.*\)/\1/p; s/^error: \(.*\): does not exist.*/\1/p' \
 		"$WORK/why" | head -n 1)
 	die "$patch does not apply to ${file:-the tree}: correct that hunk for this base and run make again"
@@ -147,7 +153,7 @@ checkout_tree() {
 
 take_lock
 rm -rf "$WORK"
-mkdir -p "$WORK"
+mkdir -p "$WORK/none"
 : >"$WORK/claimed"
 list_overlay >"$WORK/overlay"
 HEAD=$(gitb rev-parse base)

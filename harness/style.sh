@@ -1,0 +1,109 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# checkpatch --strict on every patch of the series; sparse (C=2) and W=1 on every
+# object whose source the series adds or changes. What a file of the base says
+# already without the series is not counted.
+. "$(dirname "$0")/lib.sh"
+
+WORK=$OUT/style
+SERIES=$OUT/series
+
+# Not asked of a patch here:
+# MISSING_SIGN_OFF	the person who sends the series signs it
+# FILE_PATH_CHANGES	MAINTAINERS has one entry for all, in a patch of its own
+# UNKNOWN_COMMIT_ID	the base is one commit without the history of Linux
+IGNORE=MISSING_SIGN_OFF,FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID
+
+run_checkpatch() {
+	local p bad=0
+	for p in "$SERIES"/*.patch; do
+		case $p in */0000-*) continue ;; esac
+		"$TREE/scripts/checkpatch.pl" --root="$TREE" --strict --no-summary \
+			--terse --show-types --ignore "$IGNORE" "$p" \
+			>"$WORK/checkpatch" 2>&1 && continue
+		bad=1
+		echo "${p##*/}:"
+		sed "s,^$p:,  ," "$WORK/checkpatch"
+	done
+	return $bad
+}
+
+# The kernel's own make in a folder for this check alone: flags of W=1 would
+# make the kernels of the tests build again.
+kmake() {
+	local src=$1 dir=$2
+	shift 2
+	make -C "$src" O="$dir" ARCH=powerpc CROSS_COMPILE=$CROSS LOCALVERSION= \
+		HOSTCC="${CCACHE}gcc" CC="${CCACHE}${CROSS}gcc" -k -j"$JOBS" "$@"
+}
+
+# objects FROM: objects of the series' kernel that come from the files listed.
+objects() {
+	sed -n 's/\.[cS]$/.o/p' "$1" | while read -r o; do
+		[ ! -f "$OUT/kernel-series/$o" ] || echo "$o"
+	done
+}
+
+# warnings SRC DIR FILES: what compiler and sparse say about these files, without
+# line numbers, so that it can be compared.
+warnings() {
+	local src=$1 dir=$2 files=$3
+	mkdir -p "$dir"
+	cp "$OUT/kernel-series/.config" "$dir/.config"
+	kmake "$src" "$dir" olddefconfig prepare >"$dir/prepare.log" 2>&1 ||
+		{ tail -n 5 "$dir/prepare.log"; return 1; }
+	objects "$files" >"$dir/objects"
+	rm -f "$dir/said"
+	: >"$dir/warned"
+	[ -s "$dir/objects" ] || return 0
+	(cd "$dir" && xargs rm -f <"$dir/objects")
+	# shellcheck disable=SC2046
+	kmake "$src" "$dir" C=2 W=1 $(cat "$dir/objects") >"$dir/said" 2>&1 || true
+	# A path from the root of the kernel tree, whatever folder make was in.
+	sed -n "s,^\($src/\|[./]*/\($(basename "$src")\)/\),,; /: \(warning\|error\|note\):/p" \
+		"$dir/said" | grep -Ff "$files" >"$dir/lines" || true
+	grep -E '^make.*(Error|No rule)' "$dir/said" >>"$dir/lines" || true
+	sed 's/:[0-9][0-9:]*: /: /' "$dir/lines" | sort >"$dir/warned"
+}
+
+run_compilers() {
+	local bad=0
+	warnings "$TREE" "$OUT/kernel-style" "$WORK/files" || return 1
+	: >"$WORK/before"
+	if [ -s "$WORK/changed" ]; then
+		warnings "$BASE" "$OUT/kernel-style-base" "$WORK/changed" || return 1
+		cp "$OUT/kernel-style-base/warned" "$WORK/before"
+	fi
+	comm -13 "$WORK/before" "$OUT/kernel-style/warned" >"$WORK/new"
+	[ ! -s "$WORK/new" ] || { cat "$WORK/new"; bad=1; }
+	echo "$(wc -l <"$OUT/kernel-style/objects") objects" >"$WORK/count"
+	return $bad
+}
+
+# told WHAT FUNCTION
+told() {
+	local bad=0
+	"$2" >"$WORK/out" 2>&1 || bad=1
+	sed 's/^/  /' "$WORK/out"
+	if [ $bad -eq 0 ]; then
+		echo "$1: clean"
+	else
+		echo "$1: not clean"
+	fi
+	return $bad
+}
+
+"$HARNESS/series.sh" >/dev/null
+"$HARNESS/kernel.sh" series >/dev/null
+take_lock
+CCACHE=
+! have ccache || CCACHE="ccache "
+mkdir -p "$WORK"
+gitb diff --no-renames --diff-filter=AM --name-only base series |
+	grep -vE '^(tools|Documentation)/' >"$WORK/files" || true
+gitb diff --no-renames --diff-filter=M --name-only base series |
+	grep -vE '^(tools|Documentation)/' >"$WORK/changed" || true
+bad=0
+told "checkpatch --strict" run_checkpatch || bad=1
+told "sparse and W=1" run_compilers || bad=1
+[ $bad -eq 0 ]

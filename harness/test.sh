@@ -1,0 +1,147 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# test.sh [stock]: build what is needed, run the test programs on the machines,
+# two at a time, and end with one line of totals.
+#
+# Without M=, T=, K=, PAGES= and DEBUG= it runs all that harness/matrix says and
+# the tests of the harness itself.
+. "$(dirname "$0")/lib.sh"
+
+MODE=${1:-test}
+DIR=$OUT/results/.work.$$
+ALL=$DIR/results
+
+# Lines of "machine flavour".
+plan() {
+	local m k
+	if [ "$MODE" = test ] && [ -z "$MACHINES$TESTS$KERNELS$PAGES$DEBUG" ]; then
+		sed -e '/^#/d' "$HARNESS/matrix"
+		return
+	fi
+	for k in ${KERNELS:-$(flavour "$([ "$MODE" = stock ] && echo stock || echo series)")}; do
+		for m in $(machines "powernv8 powernv9-hash powernv9 pseries"); do
+			echo "$m $k"
+		done
+	done
+}
+
+is_full() { [ "$MODE" = test ] && [ -z "$MACHINES$TESTS$KERNELS$PAGES$DEBUG" ]; }
+
+build_all() {
+	local k
+	"$HARNESS/userland.sh" busybox busybox-static >/dev/null
+	"$HARNESS/selftests.sh" >/dev/null
+	for k in $(awk '{ print $2 }' "$DIR/plan" | sort -u); do
+		"$HARNESS/kernel.sh" "$k" >/dev/null
+		"$HARNESS/initramfs.sh" "$k" >/dev/null
+	done
+}
+
+count() { awk -F'\t' -v s="$1" '$1 == s { n++ } END { print n + 0 }' "$2"; }
+
+# tell NAME RESULTS FAILURES SECONDS
+tell() {
+	printf '  %-30s %4d passed, %3d failed, %3d skipped  %s\n' "$1" \
+		"$(count PASS "$2")" "$(count FAIL "$2")" "$(count SKIP "$2")" \
+		"$(elapsed "$4")"
+	sed 's/^/      /' "$3"
+}
+
+# The tests of the harness itself: a program that prints results like a run's.
+run_own() {
+	local name=$1 start=$SECONDS
+	shift
+	: >"$DIR/$name.failures"
+	if "$@" >"$DIR/$name.log" 2>&1; then
+		grep -E '^(PASS|FAIL|SKIP)	' "$DIR/$name.log" >"$DIR/$name.tsv" ||
+			printf 'PASS\tharness\t%s\t\n' "$name" >"$DIR/$name.tsv"
+	else
+		printf 'FAIL\tharness\t%s\t\n' "$name" >"$DIR/$name.tsv"
+		tail -n 5 "$DIR/$name.log" >"$DIR/$name.failures"
+	fi
+	if grep -q '^FAIL' "$DIR/$name.tsv" && [ ! -s "$DIR/$name.failures" ]; then
+		grep -v '^PASS' "$DIR/$name.log" >"$DIR/$name.failures" || true
+	fi
+	tell "$name" "$DIR/$name.tsv" "$DIR/$name.failures" $((SECONDS - start))
+	sed "s/^/$name\t/" "$DIR/$name.tsv" >>"$ALL"
+}
+
+# One boot. What it prints comes in one piece, so that two do not mix.
+run_one() {
+	local m=$1 k=$2 option= start=$SECONDS where file=$DIR/$1-$2
+	[ "$MODE" = test ] || option=-stock
+	"$HARNESS/run.sh" $option "$m" "$k" >"$file.out" 2>"$file.err" &
+	RUN=$!
+	trap 'kill -TERM $RUN 2>/dev/null; wait $RUN; exit 130' INT TERM HUP
+	wait $RUN || true
+	where=$(head -n 1 "$file.out")
+	if [ ! -f "$where/results.tsv" ]; then
+		printf 'FAIL\t(run)\tcould not start\t\n' >"$file.tsv"
+		cp "$file.err" "$file.failures"
+	else
+		cp "$where/results.tsv" "$file.tsv"
+		cp "$where/failures" "$file.failures"
+		[ ! -s "$file.failures" ] || echo "see $where" >>"$file.failures"
+	fi
+	tell "$m $k" "$file.tsv" "$file.failures" $((SECONDS - start)) >"$file.told"
+	cat "$file.told"
+	sed "s/^/$m $k\t/" "$file.tsv" >>"$ALL"
+}
+
+WORKERS=
+stop() {
+	trap - INT TERM HUP
+	# shellcheck disable=SC2086
+	kill -TERM $WORKERS 2>/dev/null || true
+	wait
+	rm -rf "$DIR"
+	say "stopped; the next make goes on from here"
+	exit 130
+}
+
+run_all() {
+	local m k slots=1
+	[ "$(nproc)" -lt 2 ] || slots=2
+	trap stop INT TERM HUP
+	while read -r m k <&8; do
+		while [ "$(jobs -rp | wc -l)" -ge $slots ]; do
+			wait -n || true
+		done
+		run_one "$m" "$k" &
+		WORKERS="$WORKERS $!"
+	done 8<"$DIR/plan"
+	wait || true
+	trap - INT TERM HUP
+}
+
+# One line ends it: results are "run STATUS program test detail" by tabs.
+summary() {
+	local passed failed skipped
+	cut -f2- "$ALL" >"$DIR/sum"
+	passed=$(count PASS "$DIR/sum")
+	failed=$(count FAIL "$DIR/sum")
+	skipped=$(count SKIP "$DIR/sum")
+	rm -rf "$DIR"
+	if [ "$MODE" = stock ]; then
+		echo "on the base kernel: $passed passed, $failed failed, $skipped skipped"
+		[ $((passed + failed)) -gt 0 ]
+		return
+	fi
+	[ $((passed + failed)) -gt 0 ] || say "error: no test ran"
+	echo "$passed passed, $failed failed, $skipped skipped"
+	[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+}
+
+for d in "$OUT"/results/.work.*; do
+	kill -0 "${d##*.}" 2>/dev/null || rm -rf "$d"
+done
+mkdir -p "$DIR"
+: >"$ALL"
+plan >"$DIR/plan"
+build_all
+if is_full; then
+	run_own golden "$HARNESS/golden.sh"
+	run_own round-trip "$HARNESS/series.sh"
+fi
+run_all
+summary
