@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Memory of a process that is registered for DMA: pinned once, counted once,
+ * with its host physical addresses at hand. See mmu_context_iommu.c.
+ */
+#ifndef _ASM_POWERPC_MM_IOMMU_H
+#define _ASM_POWERPC_MM_IOMMU_H
+
+#include <linux/types.h>
+
+struct mm_struct;
+struct mm_iommu_region;
+
+#ifdef CONFIG_SPAPR_TCE_IOMMU
+
+void mm_iommu_init(struct mm_struct *mm);
+void mm_iommu_destroy(struct mm_struct *mm);
+
+int mm_iommu_register(struct mm_struct *mm, unsigned long ua,
+		      unsigned long size, struct mm_iommu_region **regionp);
+int mm_iommu_unregister(struct mm_iommu_region *region);
+void mm_iommu_release(struct mm_iommu_region *region);
+bool mm_iommu_is_current(struct mm_iommu_region *region);
+unsigned long mm_iommu_size(const struct mm_iommu_region *region);
+
+long mm_iommu_map_run(struct mm_struct *mm, unsigned long ua,
+		      unsigned long size, unsigned int shift, bool write,
+		      unsigned long *hpa);
+void mm_iommu_unmap_run(struct mm_struct *mm, unsigned long ua,
+			unsigned long hpa, unsigned long npages);
+
+struct mm_iommu_region *mm_iommu_lookup(struct mm_struct *mm,
+					unsigned long ua, unsigned long size);
+long mm_iommu_ua_to_hpa(struct mm_iommu_region *region, unsigned long ua,
+			unsigned int shift, unsigned long *hpa);
+long mm_iommu_mapped_inc(struct mm_iommu_region *region);
+void mm_iommu_mapped_dec(struct mm_iommu_region *region);
+
+#else
+
+static inline void mm_iommu_init(struct mm_struct *mm) { }
+static inline void mm_iommu_destroy(struct mm_struct *mm) { }
+
+#endif /* CONFIG_SPAPR_TCE_IOMMU */
+
+#endif /* _ASM_POWERPC_MM_IOMMU_H */

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the parts of the registry of DMA memory share: the region, the index
+ * that finds it, the translation inside it, and the pinning under it.
+ */
+#ifndef _POWERPC_MM_MM_IOMMU_H
+#define _POWERPC_MM_MM_IOMMU_H
+
+#include "mm_iommu_internal.h"
+
+/*
+ * Translation: one u64 for each granule of 2^MM_IOMMU_GRANULE_SHIFT bytes.
+ * Where the granule is one physically contiguous block, aligned in host
+ * addresses as in user addresses, the entry is its host address; else it is
+ * the address of a leaf with one u64 for each page of the region in it.
+ *
+ * Entries hold page-aligned addresses, so the low bits are free:
+ */
+#define MM_IOMMU_GRANULE_SHIFT	21
+#define MM_IOMMU_GRANULE_SIZE	(1UL << MM_IOMMU_GRANULE_SHIFT)
+
+#define MM_IOMMU_VALID		BIT(0)	/* tells host address 0 from nothing */
+#define MM_IOMMU_DIRTY		BIT(1)	/* a device may have written to it */
+#define MM_IOMMU_LEAF		BIT(2)	/* address of a leaf, no translation */
+#define MM_IOMMU_FLAGS		(MM_IOMMU_VALID | MM_IOMMU_DIRTY | \
+				 MM_IOMMU_LEAF)
+
+/**
+ * struct mm_iommu_trans - translation of one region
+ * @ua: first user address, a multiple of PAGE_SIZE
+ * @npages: number of pages of PAGE_SIZE
+ * @granules: one entry per granule that the range touches
+ *
+ * Written by the thread that pins, before anybody else can find the region,
+ * and by the one that unpins, when nobody can. In between only
+ * %MM_IOMMU_DIRTY is set, any number of times, by whoever maps a page for
+ * writing. All of it is kmalloc memory: readable with the MMU off.
+ */
+struct mm_iommu_trans {
+	unsigned long ua;
+	unsigned long npages;
+	u64 *granules;
+};
+
+int mm_iommu_trans_init(struct mm_iommu_trans *trans, unsigned long ua,
+			unsigned long npages);
+void mm_iommu_trans_free(struct mm_iommu_trans *trans);
+int mm_iommu_trans_set(struct mm_iommu_trans *trans, unsigned long pgoff,
+		       unsigned long hpa);
+unsigned long mm_iommu_trans_run(const struct mm_iommu_trans *trans,
+				 unsigned long ua, unsigned long size,
+				 unsigned long *hpa);
+void mm_iommu_trans_mark_dirty(struct mm_iommu_trans *trans, unsigned long ua,
+			       unsigned long size);
+unsigned long mm_iommu_trans_entry(const struct mm_iommu_trans *trans,
+				   unsigned long ua, unsigned long *hpa,
+				   bool *dirty);
+
+int mm_iommu_pin(struct mm_iommu_trans *trans);
+void mm_iommu_unpin(const struct mm_iommu_trans *trans, unsigned long npages);
+
+enum mm_iommu_state {
+	MM_IOMMU_PENDING,	/* being pinned: on mm_iommu::pending */
+	MM_IOMMU_LIVE,		/* in the index */
+	MM_IOMMU_REFUSED,	/* in the index, but its owner gave it up */
+	MM_IOMMU_ORPHAN,	/* on mm_iommu::orphans until its last TCE */
+	MM_IOMMU_DEAD,		/* closed: not to be found, pages going */
+};
+
+/**
+ * struct mm_iommu_region - a range of user memory that is pinned for DMA
+ * @node: in the index; under mm_iommu::lock and all slots
+ * @list: in mm_iommu::pending or ::orphans; under mm_iommu::lock
+ * @registry: the registry of the mm whose memory this is
+ * @trans: the range and its host addresses
+ * @state: under mm_iommu::lock
+ * @used: containers that registered exactly this range; under mm_iommu::lock
+ * @refs: keeps this structure (not the pins): one for the index or a list,
+ *	one for each container
+ * @mapped: 1 plus the number of IOMMU pages mapped while the region is open.
+ *	Going from 1 to 0 closes it, in one step, for good. An orphan has given
+ *	the 1 back, so its last unmap closes it.
+ * @pinned: completed when a pending region has become live or dead
+ * @free_work: defers the free for the users of mm_iommu_lookup()
+ *
+ * Every region holds a reference on the mm (mmgrab), for locked_vm.
+ */
+struct mm_iommu_region {
+	struct rb_node node;
+	struct list_head list;
+	struct mm_iommu *registry;
+	struct mm_iommu_trans trans;
+	enum mm_iommu_state state;
+	unsigned int used;
+	refcount_t refs;
+	atomic_long_t mapped;
+	struct completion pinned;
+	struct rcu_work free_work;
+};
+
+/**
+ * struct mm_iommu_slot - one reader's share of the big-reader lock
+ * @lock: held by a reader with interrupts off, or by a writer with all others
+ * @hint: the region that the last lookup through this slot found; under @lock
+ */
+struct mm_iommu_slot {
+	arch_spinlock_t lock;
+	struct mm_iommu_region *hint;
+} ____cacheline_aligned_in_smp;
+
+/**
+ * struct mm_iommu - all regions of one mm
+ * @mm: the mm; the registry dies with it (destroy_context)
+ * @lock: serialises changes; taken outside of the slots
+ * @pending: regions being pinned; under @lock
+ * @orphans: regions given up while mapped; under @lock
+ * @index: live and refused regions by user address; changed under @lock and
+ *	all slots, read under any of these
+ * @slot_mask: number of slots less one, a power of two less one
+ * @slots: the big-reader lock
+ */
+struct mm_iommu {
+	struct mm_struct *mm;
+	struct mutex lock;
+	struct list_head pending;
+	struct list_head orphans;
+	struct rb_root index;
+	unsigned int slot_mask;
+	struct mm_iommu_slot slots[];
+};
+
+struct mm_iommu *mm_iommu_index_alloc(void);
+struct mm_iommu_slot *mm_iommu_read_lock(struct mm_iommu *reg,
+					 unsigned long *flags);
+void mm_iommu_read_unlock(struct mm_iommu_slot *slot, unsigned long flags);
+struct mm_iommu_region *mm_iommu_index_find(struct mm_iommu *reg,
+					    struct mm_iommu_slot *slot,
+					    unsigned long ua);
+struct mm_iommu_region *mm_iommu_index_first(struct mm_iommu *reg,
+					     unsigned long ua,
+					     unsigned long last);
+void mm_iommu_index_insert(struct mm_iommu *reg,
+			   struct mm_iommu_region *region);
+void mm_iommu_index_erase(struct mm_iommu *reg,
+			  struct mm_iommu_region *region);
+
+static inline unsigned long mm_iommu_last(const struct mm_iommu_region *region)
+{
+	return region->trans.ua + (region->trans.npages << PAGE_SHIFT) - 1;
+}
+
+static inline bool mm_iommu_overlaps(const struct mm_iommu_region *region,
+				     unsigned long ua, unsigned long last)
+{
+	return region->trans.ua <= last && ua <= mm_iommu_last(region);
+}
+
+#endif /* _POWERPC_MM_MM_IOMMU_H */

@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Index of the regions of DMA memory of one mm, and the lock of its readers.
+ *
+ * Regions do not overlap, so a red-black tree ordered by user address finds
+ * the one that holds an address in log2(n) steps. Its nodes are part of the
+ * regions: nothing is allocated here, so an insertion cannot fail, and all
+ * that a lookup reads lies in the kernel's linear map.
+ *
+ * Readers and writers exclude each other by a "big reader" lock: an array of
+ * spinlocks, of which a reader takes the one of its CPU and a writer all, in
+ * turn. Unlike RCU this is also good for a reader that runs in real mode on a
+ * CPU which is offline to Linux, or in an extended quiescent state: a writer
+ * that has all slots knows that no reader is inside. What it took out of the
+ * index may be freed at once when it has let go of them.
+ *
+ * Readers run with interrupts off, so the holder of a slot never sleeps and is
+ * never preempted, and whoever spins for one does not wait long. The locks are
+ * arch_spinlock_t because real mode can neither report to lockdep nor use the
+ * slow path of a queued lock; a writer would also hold more locks at once than
+ * lockdep can follow.
+ */
+#include "mm_iommu.h"
+
+/* More slots cost every writer time; readers share one before that hurts. */
+#define MM_IOMMU_MAX_SLOTS	64U
+
+/**
+ * mm_iommu_index_alloc() - allocate a registry with an empty index
+ *
+ * Context: Process context, may sleep.
+ * Return: the registry, index and slots initialised, or NULL.
+ */
+struct mm_iommu *mm_iommu_index_alloc(void)
+{
+	unsigned int slots = min(roundup_pow_of_two(nr_cpu_ids),
+				 MM_IOMMU_MAX_SLOTS);
+	struct mm_iommu *reg;
+	unsigned int i;
+
+	/* kmalloc aligns powers of two to their size, thus slots to lines */
+	reg = kzalloc(roundup_pow_of_two(struct_size(reg, slots, slots)),
+		      GFP_KERNEL_ACCOUNT);
+	if (!reg)
+		return NULL;
+
+	reg->index = RB_ROOT;
+	reg->slot_mask = slots - 1;
+	for (i = 0; i < slots; i++)
+		reg->slots[i].lock =
+			(arch_spinlock_t)__ARCH_SPIN_LOCK_UNLOCKED;
+	return reg;
+}
+
+/**
+ * mm_iommu_read_lock() - enter a read-side section of the registry
+ * @reg: the registry
+ * @flags: where to keep the interrupt state
+ *
+ * Until mm_iommu_read_unlock() no region enters or leaves the index. Keep the
+ * section short: interrupts are off.
+ *
+ * Context: Any but NMI.
+ * Return: the slot, for mm_iommu_index_find() and mm_iommu_read_unlock().
+ */
+struct mm_iommu_slot *mm_iommu_read_lock(struct mm_iommu *reg,
+					 unsigned long *flags)
+{
+	struct mm_iommu_slot *slot;
+
+	local_irq_save(*flags);
+	slot = &reg->slots[raw_smp_processor_id() & reg->slot_mask];
+	arch_spin_lock(&slot->lock);
+	return slot;
+}
+
+/**
+ * mm_iommu_read_unlock() - leave a read-side section
+ * @slot: what mm_iommu_read_lock() returned
+ * @flags: the interrupt state that it stored
+ *
+ * Context: Any but NMI, interrupts off.
+ */
+void mm_iommu_read_unlock(struct mm_iommu_slot *slot, unsigned long flags)
+{
+	arch_spin_unlock(&slot->lock);
+	local_irq_restore(flags);
+}
+
+static void mm_iommu_write_lock(struct mm_iommu *reg, unsigned long *flags)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&reg->lock);
+	local_irq_save(*flags);
+	for (i = 0; i <= reg->slot_mask; i++)
+		arch_spin_lock(&reg->slots[i].lock);
+}
+
+static void mm_iommu_write_unlock(struct mm_iommu *reg, unsigned long flags)
+{
+	unsigned int i;
+
+	for (i = 0; i <= reg->slot_mask; i++)
+		arch_spin_unlock(&reg->slots[i].lock);
+	local_irq_restore(flags);
+}
+
+static struct mm_iommu_region *mm_iommu_index_entry(struct rb_node *node)
+{
+	return rb_entry(node, struct mm_iommu_region, node);
+}
+
+/**
+ * mm_iommu_index_find() - find the region that holds a user address
+ * @reg: the registry
+ * @slot: the slot that the caller holds
+ * @ua: user address
+ *
+ * Reads only the linear map: good with the MMU on and off.
+ *
+ * Context: Inside mm_iommu_read_lock().
+ * Return: the region or NULL; it must not be used outside of the section
+ *	unless a reference was taken inside.
+ */
+struct mm_iommu_region *mm_iommu_index_find(struct mm_iommu *reg,
+					    struct mm_iommu_slot *slot,
+					    unsigned long ua)
+{
+	struct mm_iommu_region *region = slot->hint;
+	struct rb_node *node = reg->index.rb_node;
+
+	if (region && mm_iommu_overlaps(region, ua, ua))
+		return region;
+
+	while (node) {
+		region = mm_iommu_index_entry(node);
+		if (ua < region->trans.ua) {
+			node = node->rb_left;
+		} else if (ua > mm_iommu_last(region)) {
+			node = node->rb_right;
+		} else {
+			slot->hint = region;
+			return region;
+		}
+	}
+	return NULL;
+}
+
+/**
+ * mm_iommu_index_first() - find the lowest region that overlaps a range
+ * @reg: the registry
+ * @ua: first user address of the range
+ * @last: its last address (inclusive)
+ *
+ * Context: Process context, holds @reg->lock.
+ * Return: the region or NULL.
+ */
+struct mm_iommu_region *mm_iommu_index_first(struct mm_iommu *reg,
+					     unsigned long ua,
+					     unsigned long last)
+{
+	struct mm_iommu_region *region, *first = NULL;
+	struct rb_node *node = reg->index.rb_node;
+
+	lockdep_assert_held(&reg->lock);
+	while (node) {
+		region = mm_iommu_index_entry(node);
+		if (ua > mm_iommu_last(region)) {
+			node = node->rb_right;
+		} else {
+			first = region;
+			node = node->rb_left;
+		}
+	}
+	return first && mm_iommu_overlaps(first, ua, last) ? first : NULL;
+}
+
+/**
+ * mm_iommu_index_insert() - make a region visible to lookups
+ * @reg: the registry
+ * @region: the region; overlaps none in the index
+ *
+ * Context: Process context, holds @reg->lock.
+ */
+void mm_iommu_index_insert(struct mm_iommu *reg,
+			   struct mm_iommu_region *region)
+{
+	struct rb_node **link = &reg->index.rb_node, *parent = NULL;
+	unsigned long flags;
+
+	lockdep_assert_held(&reg->lock);
+	while (*link) {
+		parent = *link;
+		if (region->trans.ua < mm_iommu_index_entry(parent)->trans.ua)
+			link = &parent->rb_left;
+		else
+			link = &parent->rb_right;
+	}
+
+	mm_iommu_write_lock(reg, &flags);
+	rb_link_node(&region->node, parent, link);
+	rb_insert_color(&region->node, &reg->index);
+	mm_iommu_write_unlock(reg, flags);
+}
+
+/**
+ * mm_iommu_index_erase() - hide a region from lookups
+ * @reg: the registry
+ * @region: a region in the index
+ *
+ * When it returns, no reader of either mode is looking at the region.
+ *
+ * Context: Process context, holds @reg->lock.
+ */
+void mm_iommu_index_erase(struct mm_iommu *reg,
+			  struct mm_iommu_region *region)
+{
+	unsigned long flags;
+	unsigned int i;
+
+	lockdep_assert_held(&reg->lock);
+	mm_iommu_write_lock(reg, &flags);
+	rb_erase(&region->node, &reg->index);
+	for (i = 0; i <= reg->slot_mask; i++)
+		if (reg->slots[i].hint == region)
+			reg->slots[i].hint = NULL;
+	mm_iommu_write_unlock(reg, flags);
+}

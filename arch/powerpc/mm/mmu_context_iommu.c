@@ -1,0 +1,745 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Registry of the memory of a process that devices may reach by DMA.
+ *
+ * User space that runs a guest, or drives a device itself, registers ranges of
+ * its memory. Each is pinned once and counted once in locked_vm, however many
+ * VFIO containers register it, and its host physical addresses are kept, so
+ * that a TCE can be written without a look at the page tables.
+ *
+ * DOC: life of a region
+ *
+ *	register()               map_run()          unregister()
+ *	    |                        |                   |
+ *	 PENDING --- pinned ---> LIVE (used, mapped) ----+--> DEAD (unpinned)
+ *	    |                        |                   |       ^
+ *	    +--> nothing left        +--- -EBUSY: REFUSED+       |
+ *	                                      |                  |
+ *	                   register() over it |                  |
+ *	                   or release()       +--> ORPHAN -------+ last TCE
+ *
+ * A region is made by the first container that registers its range, and
+ * counts the containers in @used. VFIO and KVM translate addresses in it and
+ * count every IOMMU page that they map in @mapped. When the last container
+ * lets go, @mapped must be found without mappings and closed against new ones
+ * in one step; otherwise the call fails with -EBUSY and nothing has changed.
+ *
+ * The owner may ignore this -EBUSY, unmap the memory and later register new
+ * memory at the same address, which must not be translated to the old pages.
+ * So the refused region then becomes an orphan: no lookup finds it, but it
+ * stays pinned and counted until its last TCE is cleared. The same happens
+ * where a container goes while another one still maps its memory.
+ *
+ * Who may look: lookups run in a read-side section of the index
+ * (mm_iommu_index.c). A region is used inside the section that found it, or
+ * under a reference taken there: @mapped, which keeps its pages, or @refs,
+ * which keeps just the structure.
+ *
+ * Locks: mm_iommu::lock serialises all changes, and is outside of the slots
+ * of the index. It is not held while pages are pinned or unpinned, so
+ * different ranges are registered in parallel; mmap_lock is never taken under
+ * it.
+ *
+ * Words: ua is a user address, hpa a host physical address; "last" is
+ * inclusive, "end" is not.
+ */
+#include "mm_iommu.h"
+
+/*
+ * An upper bound for the run that one call translates with interrupts off; an
+ * IOMMU page larger than this is one aligned block, thus few steps.
+ */
+#define MM_IOMMU_MAX_RUN	SZ_2M
+
+/**
+ * mm_iommu_init() - start with no registry
+ * @mm: a new mm, also a copy of another one: registrations are not inherited
+ *
+ * Context: Any.
+ */
+void mm_iommu_init(struct mm_struct *mm)
+{
+	mm->context.mm_iommu = NULL;
+}
+
+/**
+ * mm_iommu_destroy() - free the registry of a dying mm
+ * @mm: the mm; nobody else uses it any more
+ *
+ * Context: Any that may free memory.
+ */
+void mm_iommu_destroy(struct mm_struct *mm)
+{
+	struct mm_iommu *reg = mm->context.mm_iommu;
+
+	if (!reg)
+		return;
+
+	/* every region holds the mm */
+	WARN_ON_ONCE(!RB_EMPTY_ROOT(&reg->index));
+	WARN_ON_ONCE(!list_empty(&reg->pending));
+	WARN_ON_ONCE(!list_empty(&reg->orphans));
+	mm->context.mm_iommu = NULL;
+	kfree(reg);
+}
+
+/* Pairs with the cmpxchg_release() that published it; lasts as long as @mm. */
+static struct mm_iommu *mm_iommu_get_registry(struct mm_struct *mm)
+{
+	return smp_load_acquire(&mm->context.mm_iommu);
+}
+
+static struct mm_iommu *mm_iommu_make_registry(struct mm_struct *mm)
+{
+	struct mm_iommu *reg = mm_iommu_get_registry(mm), *old;
+
+	if (reg)
+		return reg;
+
+	reg = mm_iommu_index_alloc();
+	if (!reg)
+		return NULL;
+
+	reg->mm = mm;
+	mutex_init(&reg->lock);
+	INIT_LIST_HEAD(&reg->pending);
+	INIT_LIST_HEAD(&reg->orphans);
+
+	old = cmpxchg_release(&mm->context.mm_iommu, NULL, reg);
+	if (!old)
+		return reg;
+
+	kfree(reg);
+	return mm_iommu_get_registry(mm);
+}
+
+static void region_free_work(struct work_struct *work)
+{
+	struct mm_iommu_region *region = container_of(to_rcu_work(work),
+						      struct mm_iommu_region,
+						      free_work);
+
+	mm_iommu_trans_free(&region->trans);
+	kfree(region);
+}
+
+static void region_put(struct mm_iommu_region *region)
+{
+	struct mm_struct *mm = region->registry->mm;
+
+	if (!refcount_dec_and_test(&region->refs))
+		return;
+
+	/* KVM may still look at what mm_iommu_lookup() gave it */
+	INIT_RCU_WORK(&region->free_work, region_free_work);
+	queue_rcu_work(system_unbound_wq, &region->free_work);
+	mmdrop(mm);
+}
+
+static struct mm_iommu_region *region_alloc(struct mm_iommu *reg,
+					    unsigned long ua,
+					    unsigned long npages)
+{
+	struct mm_iommu_region *region;
+
+	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
+	if (!region)
+		return NULL;
+
+	if (mm_iommu_trans_init(&region->trans, ua, npages)) {
+		kfree(region);
+		return NULL;
+	}
+
+	region->registry = reg;
+	region->state = MM_IOMMU_PENDING;
+	region->used = 1;
+	refcount_set(&region->refs, 1);
+	atomic_long_set(&region->mapped, 1);
+	init_completion(&region->pinned);
+	mmgrab(reg->mm);
+	return region;
+}
+
+/*
+ * The end of a closed region that no lookup finds. locked_vm is given back
+ * after the pages, so that the limit is never passed.
+ */
+static void region_unpin(struct mm_iommu_region *region)
+{
+	struct mm_struct *mm = region->registry->mm;
+	unsigned long npages = region->trans.npages;
+
+	mm_iommu_unpin(&region->trans, npages);
+	account_locked_vm(mm, npages, false);
+	region_put(region);
+}
+
+/* Takes a region out of the index; its last TCE frees it, or we do. */
+static bool region_orphan(struct mm_iommu_region *region)
+{
+	struct mm_iommu *reg = region->registry;
+
+	lockdep_assert_held(&reg->lock);
+	mm_iommu_index_erase(reg, region);
+	region->used = 0;
+	if (atomic_long_dec_and_test(&region->mapped)) {
+		region->state = MM_IOMMU_DEAD;
+		return true;
+	}
+	region->state = MM_IOMMU_ORPHAN;
+	list_add(&region->list, &reg->orphans);
+	return false;
+}
+
+/*
+ * Finds what stands in the way of a new region.
+ *
+ * Return: NULL with *@shared set to an exact match or NULL; else an error:
+ * -EINVAL for an overlap, -EAGAIN for an exact match that is just being
+ * pinned, which is in *@shared then.
+ */
+static int registry_check(struct mm_iommu *reg, unsigned long ua,
+			  unsigned long last, struct mm_iommu_region **shared)
+{
+	struct mm_iommu_region *region;
+	unsigned long addr = ua;
+
+	lockdep_assert_held(&reg->lock);
+	*shared = NULL;
+	list_for_each_entry(region, &reg->pending, list) {
+		if (!mm_iommu_overlaps(region, ua, last))
+			continue;
+		if (region->trans.ua != ua || mm_iommu_last(region) != last)
+			return -EINVAL;
+		*shared = region;
+		return -EAGAIN;
+	}
+
+	while ((region = mm_iommu_index_first(reg, addr, last))) {
+		/* refused ones give way, see registry_publish() */
+		if (region->state == MM_IOMMU_LIVE) {
+			if (region->trans.ua != ua ||
+			    mm_iommu_last(region) != last)
+				return -EINVAL;
+			*shared = region;
+			return 0;
+		}
+		if (mm_iommu_last(region) >= last)
+			break;
+		addr = mm_iommu_last(region) + 1;
+	}
+	return 0;
+}
+
+/*
+ * Makes a pinned region visible in place of the refused ones that it overlaps.
+ * Nothing else can be there: registry_check() was done when it became pending,
+ * and everybody else has checked against it since.
+ */
+static void registry_publish(struct mm_iommu_region *region)
+{
+	struct mm_iommu *reg = region->registry;
+	struct mm_iommu_region *old, *next;
+	LIST_HEAD(unmapped);
+
+	mutex_lock(&reg->lock);
+	while ((old = mm_iommu_index_first(reg, region->trans.ua,
+					   mm_iommu_last(region)))) {
+		if (region_orphan(old))
+			list_add(&old->list, &unmapped);
+	}
+	list_del(&region->list);
+	region->state = MM_IOMMU_LIVE;
+	mm_iommu_index_insert(reg, region);
+	mutex_unlock(&reg->lock);
+
+	complete_all(&region->pinned);
+	list_for_each_entry_safe(old, next, &unmapped, list)
+		region_unpin(old);
+}
+
+static void registry_withdraw(struct mm_iommu_region *region)
+{
+	struct mm_iommu *reg = region->registry;
+
+	mutex_lock(&reg->lock);
+	list_del(&region->list);
+	region->state = MM_IOMMU_DEAD;
+	mutex_unlock(&reg->lock);
+
+	complete_all(&region->pinned);
+	region_put(region);
+}
+
+/* Counts and pins a reserved range; nothing is left of it on failure. */
+static int region_pin(struct mm_iommu_region *region)
+{
+	struct mm_struct *mm = region->registry->mm;
+	int ret;
+
+	ret = account_locked_vm(mm, region->trans.npages, true);
+	if (ret)
+		return ret;
+
+	ret = mm_iommu_pin(&region->trans);
+	if (ret)
+		account_locked_vm(mm, region->trans.npages, false);
+	return ret;
+}
+
+/*
+ * Finds a region to share, after waiting for one that is just being pinned, or
+ * reserves the range with @new, if there is one.
+ *
+ * Return: 0 with *@sharedp set to the region to share, or NULL when there is
+ * none and @new, if any, is pending; -EINVAL; -EINTR.
+ */
+static int registry_reserve(struct mm_iommu *reg, unsigned long ua,
+			    unsigned long last, struct mm_iommu_region *new,
+			    struct mm_iommu_region **sharedp)
+{
+	struct mm_iommu_region *shared;
+	int ret;
+
+	for (;;) {
+		mutex_lock(&reg->lock);
+		ret = registry_check(reg, ua, last, &shared);
+		if (ret != -EAGAIN)
+			break;
+
+		refcount_inc(&shared->refs);
+		mutex_unlock(&reg->lock);
+		ret = wait_for_completion_killable(&shared->pinned);
+		region_put(shared);
+		if (ret)
+			return -EINTR;
+	}
+
+	if (!ret && shared) {
+		shared->used++;
+		refcount_inc(&shared->refs);
+	} else if (!ret && new) {
+		list_add(&new->list, &reg->pending);
+	}
+	mutex_unlock(&reg->lock);
+	*sharedp = shared;
+	return ret;
+}
+
+/**
+ * mm_iommu_register() - pin a range of user memory for DMA, or share it
+ * @mm: the caller's own mm
+ * @ua: first user address
+ * @size: bytes
+ * @regionp: where to store the region
+ *
+ * The first registration of a range counts its pages in locked_vm and pins
+ * them for writing; the same range again is shared. The reference that comes
+ * with it is given back by mm_iommu_unregister() or mm_iommu_release().
+ *
+ * A region in the way whose mm_iommu_unregister() was refused gives way: it
+ * becomes an orphan.
+ *
+ * Context: Process context, may sleep for long.
+ * Return: 0; -EINVAL where @ua or @size is not a multiple of PAGE_SIZE, @size
+ *	is 0, the range wraps, or overlaps another region; -ENOMEM over
+ *	RLIMIT_MEMLOCK or without memory; -EFAULT where memory can not be
+ *	pinned; -EINTR when killed; other negative errors of pinning. Nothing
+ *	is left behind on failure.
+ */
+int mm_iommu_register(struct mm_struct *mm, unsigned long ua,
+		      unsigned long size, struct mm_iommu_region **regionp)
+{
+	struct mm_iommu_region *region;
+	unsigned long last;
+	struct mm_iommu *reg;
+	int ret;
+
+	if (!size || !PAGE_ALIGNED(ua | size) ||
+	    check_add_overflow(ua, size - 1, &last))
+		return -EINVAL;
+
+	reg = mm_iommu_make_registry(mm);
+	if (!reg)
+		return -ENOMEM;
+
+	ret = registry_reserve(reg, ua, last, NULL, regionp);
+	if (ret || *regionp)
+		return ret;
+
+	region = region_alloc(reg, ua, size >> PAGE_SHIFT);
+	if (!region)
+		return -ENOMEM;
+
+	ret = registry_reserve(reg, ua, last, region, regionp);
+	if (ret || *regionp) {
+		region_put(region);
+		return ret;
+	}
+
+	ret = region_pin(region);
+	if (ret) {
+		registry_withdraw(region);
+		return ret;
+	}
+
+	/* one reference for the index, one for the caller */
+	refcount_inc(&region->refs);
+	registry_publish(region);
+	*regionp = region;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(mm_iommu_register);
+
+/*
+ * Closes a region if nothing is mapped. Open regions keep 1 in @mapped; the
+ * step to 0 is atomic against everyone who maps, in either mode.
+ */
+static bool region_close(struct mm_iommu_region *region)
+{
+	return atomic_long_cmpxchg(&region->mapped, 1, 0) == 1;
+}
+
+/**
+ * mm_iommu_unregister() - give up one registration
+ * @region: what mm_iommu_register() returned
+ *
+ * The last one unpins the memory and gives locked_vm back before it returns.
+ *
+ * Context: Process context, may sleep for long; any process.
+ * Return: 0, and @region must not be used again; -EBUSY when this is the last
+ *	registration and pages are still mapped: nothing has changed, the
+ *	caller keeps its reference; -ENOENT when the region has become an
+ *	orphan: the caller's reference is gone, the last TCE does the rest.
+ */
+int mm_iommu_unregister(struct mm_iommu_region *region)
+{
+	struct mm_iommu *reg = region->registry;
+	bool last = false;
+	int ret = 0;
+
+	mutex_lock(&reg->lock);
+	if (!region->used) {
+		ret = -ENOENT;
+	} else if (region->used > 1) {
+		region->used--;
+	} else if (region_close(region)) {
+		mm_iommu_index_erase(reg, region);
+		region->state = MM_IOMMU_DEAD;
+		region->used = 0;
+		last = true;
+	} else {
+		region->state = MM_IOMMU_REFUSED;
+		ret = -EBUSY;
+	}
+	mutex_unlock(&reg->lock);
+
+	if (last)
+		region_unpin(region);
+	if (ret != -EBUSY)
+		region_put(region);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(mm_iommu_unregister);
+
+/**
+ * mm_iommu_release() - give up one registration, mapped or not
+ * @region: what mm_iommu_register() returned
+ *
+ * For a container that goes away. What another container of the same process
+ * still maps stays pinned until its last TCE is cleared.
+ *
+ * Context: Process context, may sleep for long; any process, also when the
+ *	user address space is gone.
+ */
+void mm_iommu_release(struct mm_iommu_region *region)
+{
+	struct mm_iommu *reg = region->registry;
+	bool unmapped = false;
+
+	mutex_lock(&reg->lock);
+	if (region->used > 1)
+		region->used--;
+	else if (region->used)
+		unmapped = region_orphan(region);
+	mutex_unlock(&reg->lock);
+
+	if (unmapped)
+		region_unpin(region);
+	region_put(region);
+}
+EXPORT_SYMBOL_GPL(mm_iommu_release);
+
+/**
+ * mm_iommu_is_current() - tell whether a registration still stands
+ * @region: what mm_iommu_register() returned
+ *
+ * Context: Process context, may sleep.
+ * Return: false for an orphan, and for a region whose unregistration was
+ *	refused: a new registration replaces it.
+ */
+bool mm_iommu_is_current(struct mm_iommu_region *region)
+{
+	bool ret;
+
+	mutex_lock(&region->registry->lock);
+	ret = region->state == MM_IOMMU_LIVE;
+	mutex_unlock(&region->registry->lock);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(mm_iommu_is_current);
+
+/**
+ * mm_iommu_size() - size of a registered range
+ * @region: what mm_iommu_register() returned
+ *
+ * Context: Any.
+ * Return: bytes.
+ */
+unsigned long mm_iommu_size(const struct mm_iommu_region *region)
+{
+	return region->trans.npages << PAGE_SHIFT;
+}
+EXPORT_SYMBOL_GPL(mm_iommu_size);
+
+/* Fails on a region that is closed. */
+static bool region_tryget_mapped(struct mm_iommu_region *region, long n)
+{
+	long old = atomic_long_read(&region->mapped);
+
+	do {
+		if (!old)
+			return false;
+	} while (!atomic_long_try_cmpxchg(&region->mapped, &old, old + n));
+	return true;
+}
+
+/* Drops mappings of a region that others may still map: never closes it. */
+static bool region_put_mapped_live(struct mm_iommu_region *region, long n)
+{
+	long old = atomic_long_read(&region->mapped);
+
+	do {
+		if (old <= n)
+			return false;
+	} while (!atomic_long_try_cmpxchg(&region->mapped, &old, old - n));
+	return true;
+}
+
+/**
+ * mm_iommu_map_run() - translate and count a run of IOMMU pages
+ * @mm: the mm whose memory it is
+ * @ua: user address, a multiple of the IOMMU page
+ * @size: bytes wanted, a multiple of the IOMMU page, more than 0
+ * @shift: log2 of the size of the IOMMU page
+ * @write: whether the device may write there
+ * @hpa: where to store the host physical address of the run
+ *
+ * An IOMMU page can be mapped where the memory behind it is one contiguous
+ * block, aligned to its size, inside one region. The pages of the run are
+ * counted as mapped until mm_iommu_unmap_run().
+ *
+ * Context: Any but NMI, MMU on.
+ * Return: the number of IOMMU pages in the run, at least 1; -EINVAL where
+ *	the first page can not be mapped: not registered, or an IOMMU page
+ *	larger than the block of memory behind it.
+ */
+long mm_iommu_map_run(struct mm_struct *mm, unsigned long ua,
+		      unsigned long size, unsigned int shift, bool write,
+		      unsigned long *hpa)
+{
+	struct mm_iommu *reg = mm_iommu_get_registry(mm);
+	unsigned long flags, npages, page = 1UL << shift;
+	struct mm_iommu_region *region;
+	struct mm_iommu_slot *slot;
+	long ret = -EINVAL;
+
+	if (!reg)
+		return -EINVAL;
+
+	slot = mm_iommu_read_lock(reg, &flags);
+	region = mm_iommu_index_find(reg, slot, ua);
+	if (!region)
+		goto out_unlock;
+
+	size = min3(size, mm_iommu_last(region) - ua + 1,
+		    max(page, MM_IOMMU_MAX_RUN));
+	npages = mm_iommu_trans_run(&region->trans, ua, size, hpa) >> shift;
+	if (!npages || !IS_ALIGNED(*hpa, page) ||
+	    !region_tryget_mapped(region, npages))
+		goto out_unlock;
+
+	if (write)
+		mm_iommu_trans_mark_dirty(&region->trans, ua, npages << shift);
+	ret = npages;
+
+out_unlock:
+	mm_iommu_read_unlock(slot, flags);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(mm_iommu_map_run);
+
+static bool region_translates(struct mm_iommu_region *region, unsigned long ua,
+			      unsigned long hpa)
+{
+	unsigned long addr;
+
+	if (!mm_iommu_overlaps(region, ua, ua))
+		return false;
+	mm_iommu_trans_entry(&region->trans, ua, &addr, NULL);
+	return addr == hpa;
+}
+
+static void orphan_put_mapped(struct mm_iommu *reg, unsigned long ua,
+			      unsigned long hpa, long n)
+{
+	struct mm_iommu_region *region;
+	bool last = false;
+
+	mutex_lock(&reg->lock);
+	list_for_each_entry(region, &reg->orphans, list) {
+		if (!region_translates(region, ua, hpa) ||
+		    atomic_long_read(&region->mapped) < n)
+			continue;
+		last = atomic_long_sub_and_test(n, &region->mapped);
+		if (last) {
+			list_del(&region->list);
+			region->state = MM_IOMMU_DEAD;
+		}
+		mutex_unlock(&reg->lock);
+		if (last)
+			region_unpin(region);
+		return;
+	}
+	mutex_unlock(&reg->lock);
+	WARN_ONCE(1, "TCE of memory that is not counted as mapped\n");
+}
+
+/**
+ * mm_iommu_unmap_run() - count a run of IOMMU pages as not mapped any more
+ * @mm: the mm whose memory it is
+ * @ua: user address of the run
+ * @hpa: its host physical address
+ * @npages: the number of IOMMU pages, no more than were mapped in one run
+ *
+ * The TCEs must be gone from the table and from the caches of the hardware.
+ * The last page of an orphan unpins it.
+ *
+ * Both addresses together tell whose pages these are. Where an orphan and a
+ * live region hold the same page at the same address it does not matter which
+ * of them counts it: the page stays pinned until both are done.
+ *
+ * Context: Process context, may sleep; any process.
+ */
+void mm_iommu_unmap_run(struct mm_struct *mm, unsigned long ua,
+			unsigned long hpa, unsigned long npages)
+{
+	struct mm_iommu *reg = mm_iommu_get_registry(mm);
+	struct mm_iommu_region *region;
+	struct mm_iommu_slot *slot;
+	unsigned long flags;
+	bool done;
+
+	if (WARN_ON_ONCE(!reg))
+		return;
+
+	slot = mm_iommu_read_lock(reg, &flags);
+	region = mm_iommu_index_find(reg, slot, ua);
+	done = region && region_translates(region, ua, hpa) &&
+	       region_put_mapped_live(region, npages);
+	mm_iommu_read_unlock(slot, flags);
+
+	if (!done)
+		orphan_put_mapped(reg, ua, hpa, npages);
+}
+EXPORT_SYMBOL_GPL(mm_iommu_unmap_run);
+
+/**
+ * mm_iommu_lookup() - find the region that holds a range
+ * @mm: the mm whose memory it is
+ * @ua: user address of the range; bits below 4K do not count, because it may
+ *	come from the userspace view of a TCE table, which keeps a mark there
+ * @size: bytes
+ *
+ * For KVM, which does not hold a reference on what it finds: the structure is
+ * freed after an RCU grace period, so the caller must not sleep before it has
+ * counted a mapping, or uses none of it.
+ *
+ * Context: Any but NMI, MMU on.
+ * Return: the region or NULL.
+ */
+struct mm_iommu_region *mm_iommu_lookup(struct mm_struct *mm,
+					unsigned long ua, unsigned long size)
+{
+	struct mm_iommu *reg = mm_iommu_get_registry(mm);
+	struct mm_iommu_region *region;
+	struct mm_iommu_slot *slot;
+	unsigned long flags;
+
+	if (!reg)
+		return NULL;
+
+	ua = ALIGN_DOWN(ua, SZ_4K);
+	slot = mm_iommu_read_lock(reg, &flags);
+	region = mm_iommu_index_find(reg, slot, ua);
+	if (region && mm_iommu_last(region) - ua < size - 1)
+		region = NULL;
+	mm_iommu_read_unlock(slot, flags);
+	return region;
+}
+EXPORT_SYMBOL_GPL(mm_iommu_lookup);
+
+/**
+ * mm_iommu_ua_to_hpa() - translate one IOMMU page
+ * @region: the region
+ * @ua: user address
+ * @shift: log2 of the size of the IOMMU page
+ * @hpa: where to store the host physical address
+ *
+ * Context: Any, MMU on or off.
+ * Return: 0; -EFAULT where the page is not in the region or the memory behind
+ *	it is not one contiguous block.
+ */
+long mm_iommu_ua_to_hpa(struct mm_iommu_region *region, unsigned long ua,
+			unsigned int shift, unsigned long *hpa)
+{
+	unsigned long size = 1UL << shift;
+	unsigned long start = ALIGN_DOWN(ua, size);
+	unsigned long offset = ua - start;
+
+	if (!mm_iommu_overlaps(region, start, start) ||
+	    mm_iommu_last(region) - start < size - 1 ||
+	    mm_iommu_trans_run(&region->trans, start, size, hpa) < size ||
+	    !IS_ALIGNED(*hpa, size))
+		return -EFAULT;
+
+	*hpa += offset;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(mm_iommu_ua_to_hpa);
+
+/**
+ * mm_iommu_mapped_inc() - count one IOMMU page as mapped
+ * @region: the region
+ *
+ * Context: Any, MMU on or off.
+ * Return: 0, or -ENXIO for a region that is closed.
+ */
+long mm_iommu_mapped_inc(struct mm_iommu_region *region)
+{
+	return region_tryget_mapped(region, 1) ? 0 : -ENXIO;
+}
+EXPORT_SYMBOL_GPL(mm_iommu_mapped_inc);
+
+/**
+ * mm_iommu_mapped_dec() - count one IOMMU page as not mapped any more
+ * @region: a region that mm_iommu_lookup() has just found
+ *
+ * Context: Any, MMU on or off.
+ */
+void mm_iommu_mapped_dec(struct mm_iommu_region *region)
+{
+	region_put_mapped_live(region, 1);
+}
+EXPORT_SYMBOL_GPL(mm_iommu_mapped_dec);
