@@ -14,11 +14,13 @@
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <linux/membarrier.h>
 
 #include "libspapr.h"
 
 #define PCI_DEVICES	"/sys/bus/pci/devices"
-#define SETTLE_MS	10000
+#define SETTLE_MS	2000
 
 static struct {
 	bool scanned;
@@ -399,6 +401,9 @@ static void fold_vmstat(void)
 {
 	FILE *f = fopen("/proc/sys/vm/stat_refresh", "r");
 
+	/* A stock kernel unpins after a grace period: let one go by. */
+	if (spapr_on_stock())
+		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 	if (!f)
 		return;
 	fgetc(f);

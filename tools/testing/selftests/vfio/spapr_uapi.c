@@ -1,0 +1,405 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The frame around the calls: which container knows which call, how long its
+ * argument is, which flags it has, and what an unreadable argument gives.
+ */
+#include <sys/mman.h>
+
+#include "spapr_test.h"
+
+#define NR(cmd)			_IOC_NR(cmd)
+#define LAST_VFIO_CALL		(VFIO_BASE + 21)
+
+/* ------------------------------------------------------------------ */
+/* A container without a group, or before VFIO_SET_IOMMU */
+
+TEST(extensions_are_answered_without_a_group)
+{
+	int fd = spapr_container_fd();
+	int eeh;
+
+	if (fd < 0)
+		SKIP(return, "needs /dev/vfio/vfio: CONFIG_VFIO_CONTAINER");
+	EXPECT_EQ(1, __spapr_ioctl(fd, VFIO_CHECK_EXTENSION,
+				   (void *)VFIO_SPAPR_TCE_IOMMU));
+	EXPECT_EQ(1, __spapr_ioctl(fd, VFIO_CHECK_EXTENSION,
+				   (void *)VFIO_SPAPR_TCE_v2_IOMMU));
+	EXPECT_EQ(0, __spapr_ioctl(fd, VFIO_CHECK_EXTENSION, (void *)12345));
+	eeh = __spapr_ioctl(fd, VFIO_CHECK_EXTENSION, (void *)VFIO_EEH);
+	EXPECT_TRUE(eeh == 0 || eeh == 1);
+	close(fd);
+}
+
+TEST(a_container_without_a_group_has_no_iommu)
+{
+	int fd = spapr_container_fd();
+	void *mem = spapr_mem(spapr_page_size());
+	struct vfio_iommu_spapr_tce_info info;
+
+	if (fd < 0)
+		SKIP(return, "needs /dev/vfio/vfio: CONFIG_VFIO_CONTAINER");
+	EXPECT_ERRNO(EINVAL, __spapr_ioctl(fd, VFIO_SET_IOMMU,
+					   (void *)VFIO_SPAPR_TCE_v2_IOMMU));
+	EXPECT_ERRNO(EINVAL, __spapr_register(fd, mem, spapr_page_size()));
+	EXPECT_ERRNO(EINVAL, __spapr_info(fd, &info));
+	EXPECT_ERRNO(EINVAL, __spapr_remove(fd, 0));
+	close(fd);
+}
+
+TEST(the_iommu_is_set_once)
+{
+	struct spapr s;
+
+	NEED_DEVICES(1);
+	spapr_open(&s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
+	EXPECT_ERRNO(EINVAL, __spapr_ioctl(s.fd, VFIO_SET_IOMMU,
+					   (void *)VFIO_SPAPR_TCE_v2_IOMMU));
+	EXPECT_ERRNO(EINVAL, __spapr_ioctl(s.fd, VFIO_SET_IOMMU,
+					   (void *)VFIO_SPAPR_TCE_IOMMU));
+	spapr_close(&s);
+}
+
+TEST(an_iommu_of_another_kind_is_not_there)
+{
+	struct spapr s;
+
+	NEED_DEVICES(1);
+	EXPECT_ERRNO(ENODEV, __spapr_open(&s, 12345, 1));
+	spapr_open(&s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
+	EXPECT_EQ(1, __spapr_ioctl(s.fd, VFIO_CHECK_EXTENSION,
+				   (void *)VFIO_SPAPR_TCE_v2_IOMMU));
+	spapr_close(&s);
+}
+
+TEST(a_container_can_change_its_kind_when_its_last_group_is_gone)
+{
+	struct spapr s;
+
+	NEED_DEVICES(1);
+	spapr_open(&s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
+	spapr_detach(&s, 0);
+	EXPECT_ERRNO(EINVAL, __spapr_register(s.fd, NULL, 0));
+	spapr_attach(&s, 0);
+	ASSERT_EQ(0, __spapr_ioctl(s.fd, VFIO_SET_IOMMU,
+				   (void *)VFIO_SPAPR_TCE_IOMMU));
+	EXPECT_ERRNO(ENOTTY, __spapr_register(s.fd, NULL, 0));
+	spapr_close(&s);
+}
+
+TEST(version_1_takes_one_group_only)
+{
+	struct spapr s;
+
+	NEED_DEVICES(2);
+	spapr_open(&s, VFIO_SPAPR_TCE_IOMMU, 1);
+	EXPECT_ERRNO(EBUSY, __spapr_attach(&s, 1));
+	EXPECT_ERRNO(EBUSY, __spapr_attach(&s, 1));
+	spapr_enable(s.fd);
+	spapr_close(&s);
+}
+
+TEST(version_2_takes_several_groups_in_any_order)
+{
+	struct spapr s;
+
+	NEED_DEVICES(2);
+	spapr_open(&s, VFIO_SPAPR_TCE_v2_IOMMU, 2);
+	spapr_detach(&s, 0);
+	spapr_attach(&s, 0);
+	spapr_detach(&s, 1);
+	spapr_attach(&s, 1);
+	spapr_close(&s);
+}
+
+/* ------------------------------------------------------------------ */
+/* Which kind knows which call */
+
+FIXTURE(kind)
+{
+	struct spapr s;
+};
+
+FIXTURE_VARIANT(kind)
+{
+	int type;
+	unsigned int foreign[4];
+	unsigned int nr_foreign;
+};
+
+FIXTURE_VARIANT_ADD(kind, v1) {
+	.type = VFIO_SPAPR_TCE_IOMMU,
+	.foreign = {
+		VFIO_IOMMU_SPAPR_REGISTER_MEMORY,
+		VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY,
+		VFIO_IOMMU_SPAPR_TCE_CREATE,
+		VFIO_IOMMU_SPAPR_TCE_REMOVE,
+	},
+	.nr_foreign = 4,
+};
+
+FIXTURE_VARIANT_ADD(kind, v2) {
+	.type = VFIO_SPAPR_TCE_v2_IOMMU,
+	.foreign = { VFIO_IOMMU_ENABLE, VFIO_IOMMU_DISABLE },
+	.nr_foreign = 2,
+};
+
+FIXTURE_SETUP(kind)
+{
+	NEED_DEVICES(1);
+	spapr_open(&self->s, variant->type, 1);
+}
+
+FIXTURE_TEARDOWN(kind)
+{
+	spapr_close(&self->s);
+}
+
+TEST_F(kind, calls_of_the_other_kind_are_not_known)
+{
+	char arg[64] = { 64 };
+	unsigned int i;
+
+	for (i = 0; i < variant->nr_foreign; i++) {
+		EXPECT_ERRNO(ENOTTY, __spapr_ioctl(self->s.fd,
+						   variant->foreign[i], arg));
+	}
+}
+
+TEST_F(kind, other_numbers_are_not_known)
+{
+	char arg[64] = { 64 };
+	unsigned int nr;
+
+	/* 3 to 11 belong to groups and devices. */
+	for (nr = 3; nr < 12; nr++) {
+		EXPECT_ERRNO(ENOTTY, __spapr_ioctl(self->s.fd,
+						   _IO(VFIO_TYPE,
+						       VFIO_BASE + nr), arg));
+	}
+	for (nr = LAST_VFIO_CALL + 1; nr < 256; nr++) {
+		EXPECT_ERRNO(ENOTTY, __spapr_ioctl(self->s.fd,
+						   _IO(VFIO_TYPE, nr), arg));
+	}
+}
+
+TEST_F(kind, extensions_are_answered_with_a_group)
+{
+	EXPECT_EQ(1, __spapr_ioctl(self->s.fd, VFIO_CHECK_EXTENSION,
+				   (void *)VFIO_SPAPR_TCE_IOMMU));
+	EXPECT_EQ(1, __spapr_ioctl(self->s.fd, VFIO_CHECK_EXTENSION,
+				   (void *)VFIO_SPAPR_TCE_v2_IOMMU));
+	EXPECT_EQ(0, __spapr_ioctl(self->s.fd, VFIO_CHECK_EXTENSION,
+				   (void *)12345));
+}
+
+TEST_F(kind, dynamic_windows_belong_to_version_2)
+{
+	bool v2 = variant->type == VFIO_SPAPR_TCE_v2_IOMMU;
+	struct vfio_iommu_spapr_tce_info info;
+
+	spapr_info(self->s.fd, &info);
+	EXPECT_NE(0U, info.dma32_window_size);
+	EXPECT_EQ(v2, !!(info.flags & VFIO_IOMMU_SPAPR_INFO_DDW));
+	EXPECT_EQ(v2, !!(info.ddw.pgsizes & 4096));
+	EXPECT_EQ(v2, info.ddw.max_dynamic_windows_supported > 0);
+	EXPECT_EQ(v2, info.ddw.levels > 0);
+}
+
+TEST_F(kind, info_copies_the_old_or_the_new_size_and_no_more)
+{
+	size_t old = offsetof(struct vfio_iommu_spapr_tce_info, ddw);
+	union {
+		struct vfio_iommu_spapr_tce_info info;
+		unsigned char byte[64];
+	} u;
+	uint32_t argsz;
+	size_t i, end;
+
+	for (argsz = old; argsz <= sizeof(u); argsz++) {
+		memset(&u, 0xa5, sizeof(u));
+		u.info.argsz = argsz;
+		ASSERT_EQ(0, __spapr_ioctl(self->s.fd,
+					   VFIO_IOMMU_SPAPR_TCE_GET_INFO, &u));
+		end = argsz < sizeof(u.info) ? old : sizeof(u.info);
+		for (i = end; i < sizeof(u); i++)
+			ASSERT_EQ(0xa5, u.byte[i]);
+		EXPECT_NE(0U, u.info.dma32_window_size);
+	}
+}
+
+/* ------------------------------------------------------------------ */
+/* The argument of each call */
+
+FIXTURE(argument)
+{
+	struct spapr s;
+	char *mem;
+	struct spapr_account base;
+};
+
+FIXTURE_VARIANT(argument)
+{
+	unsigned long cmd;
+	uint32_t size;
+	uint32_t known_flags;
+	bool flags_are_output;
+};
+
+FIXTURE_VARIANT_ADD(argument, get_info) {
+	.cmd = VFIO_IOMMU_SPAPR_TCE_GET_INFO,
+	.size = 16,
+	.flags_are_output = true,
+};
+
+FIXTURE_VARIANT_ADD(argument, map_dma) {
+	.cmd = VFIO_IOMMU_MAP_DMA,
+	.size = 32,
+	.known_flags = SPAPR_RW,
+};
+
+FIXTURE_VARIANT_ADD(argument, unmap_dma) {
+	.cmd = VFIO_IOMMU_UNMAP_DMA,
+	.size = 24,
+};
+
+FIXTURE_VARIANT_ADD(argument, register_memory) {
+	.cmd = VFIO_IOMMU_SPAPR_REGISTER_MEMORY,
+	.size = 24,
+};
+
+FIXTURE_VARIANT_ADD(argument, unregister_memory) {
+	.cmd = VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY,
+	.size = 24,
+};
+
+FIXTURE_VARIANT_ADD(argument, tce_create) {
+	.cmd = VFIO_IOMMU_SPAPR_TCE_CREATE,
+	.size = 40,
+};
+
+FIXTURE_VARIANT_ADD(argument, tce_remove) {
+	.cmd = VFIO_IOMMU_SPAPR_TCE_REMOVE,
+	.size = 16,
+};
+
+FIXTURE_SETUP(argument)
+{
+	size_t page = spapr_page_size();
+
+	NEED_DEVICES(1);
+	self->mem = spapr_mem(2 * page);
+	spapr_open(&self->s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
+	spapr_register(self->s.fd, self->mem, page);
+	spapr_account(&self->base);
+}
+
+FIXTURE_TEARDOWN(argument)
+{
+	EXPECT_EQ(self->base.pins, spapr_pins_settle(self->base.pins));
+	spapr_close(&self->s);
+}
+
+TEST_F(argument, too_short_a_size_is_refused)
+{
+	uint32_t arg[16] = { 0 }, argsz;
+
+	for (argsz = 0; argsz < variant->size; argsz++) {
+		arg[0] = argsz;
+		EXPECT_ERRNO(EINVAL, __spapr_ioctl(self->s.fd, variant->cmd,
+						   arg)) {
+			TH_LOG("argsz %u", argsz);
+		}
+	}
+}
+
+TEST_F(argument, unknown_flags_are_refused)
+{
+	uint32_t arg[16] = { 64 }, bit;
+
+	if (variant->flags_are_output)
+		return;
+	for (bit = 0; bit < 32; bit++) {
+		arg[1] = 1U << bit;
+		if (arg[1] & variant->known_flags)
+			continue;
+		EXPECT_ERRNO(EINVAL, __spapr_ioctl(self->s.fd, variant->cmd,
+						   arg)) {
+			TH_LOG("flags %#x", arg[1]);
+		}
+	}
+}
+
+TEST_F(argument, what_cannot_be_read_is_a_fault)
+{
+	size_t page = spapr_page_size();
+	char *mem = spapr_mem(2 * page);
+	uint32_t *arg;
+	uint32_t cut;
+
+	ASSERT_EQ(0, munmap(mem + page, page));
+	EXPECT_ERRNO(EFAULT, __spapr_ioctl(self->s.fd, variant->cmd, NULL));
+	EXPECT_ERRNO(EFAULT, __spapr_ioctl(self->s.fd, variant->cmd,
+					   mem + page));
+	EXPECT_ERRNO(EFAULT, __spapr_ioctl(self->s.fd, variant->cmd,
+					   (void *)-8UL));
+	for (cut = 4; cut < variant->size; cut += 4) {
+		arg = (uint32_t *)(mem + page - cut);
+		memset(arg, 0, cut);
+		arg[0] = variant->size;
+		EXPECT_ERRNO(EFAULT, __spapr_ioctl(self->s.fd, variant->cmd,
+						   arg)) {
+			TH_LOG("%u of %u bytes readable", cut, variant->size);
+		}
+	}
+}
+
+/* ------------------------------------------------------------------ */
+/* EEH, where the platform has it for this device */
+
+FIXTURE(eeh)
+{
+	struct spapr s;
+};
+
+FIXTURE_SETUP(eeh)
+{
+	NEED_DEVICES(1);
+	spapr_open(&self->s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
+	if (__spapr_eeh(self->s.fd, VFIO_EEH_PE_ENABLE)) {
+		spapr_close(&self->s);
+		SKIP(return, "needs EEH for the device: a powernv machine");
+	}
+}
+
+FIXTURE_TEARDOWN(eeh)
+{
+	EXPECT_EQ(0, __spapr_eeh(self->s.fd, VFIO_EEH_PE_DISABLE));
+	spapr_close(&self->s);
+}
+
+TEST_F(eeh, the_state_is_the_result_of_the_call)
+{
+	EXPECT_EQ(VFIO_EEH_PE_STATE_NORMAL,
+		  __spapr_eeh(self->s.fd, VFIO_EEH_PE_GET_STATE));
+}
+
+TEST_F(eeh, bad_arguments_are_refused)
+{
+	struct vfio_eeh_pe_op op = { .op = VFIO_EEH_PE_GET_STATE };
+	uint32_t short_size = offsetof(struct vfio_eeh_pe_op, op) + 4;
+
+	for (op.argsz = 0; op.argsz < short_size; op.argsz++) {
+		EXPECT_ERRNO(EINVAL, __spapr_ioctl(self->s.fd, VFIO_EEH_PE_OP,
+						   &op));
+	}
+	op.flags = 1;
+	EXPECT_ERRNO(EINVAL, __spapr_ioctl(self->s.fd, VFIO_EEH_PE_OP, &op));
+	op.flags = 0;
+	op.op = 4711;
+	EXPECT_ERRNO(EINVAL, __spapr_ioctl(self->s.fd, VFIO_EEH_PE_OP, &op));
+	op.op = VFIO_EEH_PE_INJECT_ERR;
+	EXPECT_ERRNO(EINVAL, __spapr_ioctl(self->s.fd, VFIO_EEH_PE_OP, &op));
+	EXPECT_ERRNO(EFAULT, __spapr_ioctl(self->s.fd, VFIO_EEH_PE_OP, NULL));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,621 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * DMA windows: where they appear, what they may look like, what they cost, and
+ * that a window that could not be made leaves nothing behind.
+ *
+ * What a machine offers (windows, page sizes, levels) is asked, not assumed.
+ */
+#include <linux/capability.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+
+#include "spapr_test.h"
+
+#define PAGES		16
+#define IP		4096UL
+#define NO_WINDOW	(~0ULL)
+
+FIXTURE(window)
+{
+	struct spapr s;
+	struct spapr_account base;
+	struct vfio_iommu_spapr_tce_info info;
+	uint64_t default_start;
+	uint32_t shift;
+	size_t size;
+	char *mem;
+};
+
+FIXTURE_SETUP(window)
+{
+	NEED_DEVICES(1);
+	self->size = PAGES * spapr_page_size();
+	self->mem = spapr_mem(2 * self->size);
+	ASSERT_NE(NULL, self->mem);
+	spapr_account(&self->base);
+	spapr_open(&self->s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
+	spapr_info(self->s.fd, &self->info);
+	self->default_start = self->info.dma32_window_start;
+	self->shift = iommu_shift(&self->info);
+}
+
+FIXTURE_TEARDOWN(window)
+{
+	spapr_close(&self->s);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+#define locked_by(self)		(spapr_locked() - (self)->base.locked)
+
+/* A refusal: a negative errno that says "not so" or "not enough". */
+#define EXPECT_REFUSED(call) do {					\
+	int __ret = (call);						\
+									\
+	EXPECT_TRUE(__ret == -EINVAL || __ret == -ENOMEM) {		\
+		TH_LOG("%s gave %d", #call, __ret);			\
+	}								\
+} while (0)
+
+/* Memory can be mapped and unmapped at @iova, and is counted there. */
+#define EXPECT_USABLE(self, iova) do {					\
+	EXPECT_EQ(0, __spapr_map((self)->s.fd, iova, (self)->mem,	\
+				 (self)->size, SPAPR_RW));		\
+	EXPECT_EQ(0, __spapr_unmap((self)->s.fd, iova, (self)->size));	\
+} while (0)
+
+/* ------------------------------------------------------------------ */
+/* What the machine says */
+
+TEST_F(window, information_is_complete_and_does_not_create_a_window)
+{
+	uint32_t windows = self->info.ddw.max_dynamic_windows_supported;
+
+	EXPECT_EQ((uint32_t)VFIO_IOMMU_SPAPR_INFO_DDW, self->info.flags);
+	EXPECT_EQ(0U, self->info.dma32_window_size & (IP - 1));
+	EXPECT_LE(256 * MIB, self->info.dma32_window_size);
+	EXPECT_TRUE(!!(self->info.ddw.pgsizes & IP));
+	EXPECT_GE(windows, 1U);
+	EXPECT_LE(windows, 2U);
+	EXPECT_GE(self->info.ddw.levels, 1U);
+	EXPECT_EQ(0, locked_by(self));
+	TH_LOG("%u windows, page sizes %#llx, %u levels, %u MiB by default",
+	       windows, (unsigned long long)self->info.ddw.pgsizes,
+	       self->info.ddw.levels, self->info.dma32_window_size >> 20);
+}
+
+/* ------------------------------------------------------------------ */
+/* Slots and addresses */
+
+TEST_F(window, the_default_window_goes_free_of_charge_before_its_first_use)
+{
+	spapr_remove(self->s.fd, self->default_start);
+	EXPECT_EQ(0, locked_by(self));
+	EXPECT_ERRNO(EINVAL, __spapr_remove(self->s.fd, self->default_start));
+	spapr_register(self->s.fd, self->mem, self->size);
+	EXPECT_ERRNO(ENXIO, __spapr_map(self->s.fd, self->default_start + IP,
+					self->mem, IP, SPAPR_RW));
+	EXPECT_ERRNO(ENXIO, __spapr_unmap(self->s.fd, self->default_start + IP,
+					  IP));
+}
+
+TEST_F(window, the_default_window_goes_with_its_table_after_use)
+{
+	spapr_register(self->s.fd, self->mem, self->size);
+	EXPECT_USABLE(self, self->default_start + MIB);
+	EXPECT_LT((long)self->size, locked_by(self));
+	spapr_remove(self->s.fd, self->default_start);
+	EXPECT_EQ((long)self->size, locked_by(self));
+	EXPECT_ERRNO(EINVAL, __spapr_remove(self->s.fd, self->default_start));
+}
+
+/* stock, pseries: at the place of the second window, the first being free. */
+TEST_F(window, the_first_window_takes_the_place_of_the_default_one)
+{
+	uint64_t start = NO_WINDOW;
+
+	spapr_register(self->s.fd, self->mem, self->size);
+	spapr_remove(self->s.fd, self->default_start);
+	spapr_create(self->s.fd, self->shift, GIB, 1, &start);
+	EXPECT_EQ(self->default_start, start);
+	EXPECT_USABLE(self, start);
+	EXPECT_USABLE(self, start + GIB - self->size);
+}
+
+TEST_F(window, a_window_of_4k_pages_takes_the_place_of_the_default_one)
+{
+	uint64_t start = NO_WINDOW;
+
+	spapr_register(self->s.fd, self->mem, self->size);
+	spapr_remove(self->s.fd, self->default_start);
+	spapr_create(self->s.fd, 12, GIB, 1, &start);
+	EXPECT_EQ(self->default_start, start);
+	EXPECT_USABLE(self, start);
+}
+
+TEST_F(window, a_window_comes_beside_the_default_one)
+{
+	uint64_t start = NO_WINDOW;
+
+	if (self->info.ddw.max_dynamic_windows_supported < 2)
+		SKIP(return, "needs a machine with two windows");
+	spapr_register(self->s.fd, self->mem, self->size);
+	spapr_create(self->s.fd, self->shift, GIB, 1, &start);
+	EXPECT_NE(self->default_start, start);
+	EXPECT_EQ(1ULL << 59, start);
+	EXPECT_USABLE(self, start);
+	EXPECT_USABLE(self, self->default_start + MIB);
+	EXPECT_ERRNO(ENXIO, __spapr_map(self->s.fd, start + GIB, self->mem, IP,
+					SPAPR_RW));
+	spapr_remove(self->s.fd, start);
+	EXPECT_ERRNO(ENXIO, __spapr_unmap(self->s.fd, start, self->size));
+	EXPECT_USABLE(self, self->default_start + MIB);
+}
+
+TEST_F(window, there_is_no_third_window)
+{
+	uint64_t first = NO_WINDOW, second = NO_WINDOW, none;
+	long locked;
+
+	if (self->info.ddw.max_dynamic_windows_supported < 2)
+		SKIP(return, "needs a machine with two windows");
+	spapr_register(self->s.fd, self->mem, self->size);
+	spapr_remove(self->s.fd, self->default_start);
+	spapr_create(self->s.fd, 12, GIB, 1, &first);
+	spapr_create(self->s.fd, self->shift, GIB, 1, &second);
+	EXPECT_NE(first, second);
+	locked = locked_by(self);
+	EXPECT_ERRNO(ENOSPC, __spapr_create(self->s.fd, 12, GIB, 1, &none));
+	EXPECT_ERRNO(ENOSPC, __spapr_create(self->s.fd, 12, GIB, 1, &none));
+	EXPECT_EQ(locked, locked_by(self));
+	EXPECT_USABLE(self, first + MIB);
+	EXPECT_USABLE(self, second + MIB);
+}
+
+TEST_F(window, a_freed_place_is_used_again)
+{
+	uint64_t first = NO_WINDOW, second = NO_WINDOW, again = NO_WINDOW;
+
+	if (self->info.ddw.max_dynamic_windows_supported < 2)
+		SKIP(return, "needs a machine with two windows");
+	spapr_register(self->s.fd, self->mem, self->size);
+	spapr_remove(self->s.fd, self->default_start);
+	spapr_create(self->s.fd, 12, GIB, 1, &first);
+	spapr_create(self->s.fd, self->shift, GIB, 1, &second);
+	spapr_remove(self->s.fd, second);
+	spapr_create(self->s.fd, self->shift, GIB, 1, &again);
+	EXPECT_EQ(second, again);
+	spapr_remove(self->s.fd, again);
+	spapr_remove(self->s.fd, first);
+	EXPECT_EQ((long)self->size, locked_by(self));
+}
+
+TEST_F(window, creating_and_removing_can_go_on_for_ever)
+{
+	uint64_t start = NO_WINDOW;
+	int i;
+
+	spapr_register(self->s.fd, self->mem, self->size);
+	spapr_remove(self->s.fd, self->default_start);
+	for (i = 0; i < 20; i++) {
+		spapr_create(self->s.fd, 12, 256 * MIB, 1, &start);
+		EXPECT_USABLE(self, start + MIB);
+		spapr_remove(self->s.fd, start);
+	}
+	EXPECT_EQ((long)self->size, locked_by(self));
+}
+
+TEST_F(window, windows_need_no_registered_memory)
+{
+	uint64_t start = NO_WINDOW;
+
+	spapr_remove(self->s.fd, self->default_start);
+	spapr_create(self->s.fd, 12, GIB, 1, &start);
+	EXPECT_ERRNO(EPERM, __spapr_map(self->s.fd, start + IP, self->mem, IP,
+					SPAPR_RW));
+	spapr_remove(self->s.fd, start);
+	EXPECT_EQ(0, locked_by(self));
+}
+
+TEST_F(window, a_table_is_counted_while_its_window_exists)
+{
+	long entries = GIB / IP;
+	uint64_t start = NO_WINDOW;
+
+	spapr_remove(self->s.fd, self->default_start);
+	spapr_create(self->s.fd, 12, GIB, 1, &start);
+	EXPECT_LE(entries * 8, locked_by(self));
+	EXPECT_GE(entries * 16, locked_by(self));
+	spapr_remove(self->s.fd, start);
+	EXPECT_EQ(0, locked_by(self));
+}
+
+/* ------------------------------------------------------------------ */
+/* REMOVE */
+
+/* stock: any address inside removes the window. */
+TEST_F(window, only_the_start_of_a_window_removes_it)
+{
+	uint64_t off[] = { 1, IP, MIB, GIB - IP, GIB - 1, GIB, 1ULL << 40 };
+	uint64_t start = NO_WINDOW;
+	size_t i;
+
+	spapr_register(self->s.fd, self->mem, self->size);
+	spapr_remove(self->s.fd, self->default_start);
+	spapr_create(self->s.fd, 12, GIB, 1, &start);
+	for (i = 0; i < ARRAY_SIZE(off); i++) {
+		EXPECT_ERRNO(EINVAL, __spapr_remove(self->s.fd,
+						    start + off[i])) {
+			TH_LOG("%#llx into the window",
+			       (unsigned long long)off[i]);
+		}
+	}
+	EXPECT_ERRNO(EINVAL, __spapr_remove(self->s.fd, NO_WINDOW));
+	EXPECT_USABLE(self, start + MIB);
+	spapr_remove(self->s.fd, start);
+}
+
+TEST_F(window, removing_where_no_window_is_leaves_the_default_one)
+{
+	EXPECT_ERRNO(EINVAL, __spapr_remove(self->s.fd,
+					    self->default_start + IP));
+	EXPECT_ERRNO(EINVAL, __spapr_remove(self->s.fd, 1ULL << 59));
+	spapr_register(self->s.fd, self->mem, self->size);
+	EXPECT_USABLE(self, self->default_start + MIB);
+}
+
+TEST_F(window, removing_a_window_ends_its_mappings)
+{
+	uint64_t start = NO_WINDOW;
+
+	spapr_register(self->s.fd, self->mem, self->size);
+	spapr_remove(self->s.fd, self->default_start);
+	spapr_create(self->s.fd, 12, GIB, 1, &start);
+	spapr_map(self->s.fd, start, self->mem, self->size, SPAPR_RW);
+	spapr_map(self->s.fd, start + GIB - IP, self->mem, IP, SPAPR_RW);
+	spapr_remove(self->s.fd, start);
+	spapr_unregister(self->s.fd, self->mem, self->size);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+/* ------------------------------------------------------------------ */
+/* CREATE refused */
+
+/*
+ * Everything here is impossible everywhere. A stock kernel refuses it too, but
+ * keeps the table it did not make in VmLck (three levels of 64K pages; on
+ * pseries every window of more than one level, and the device is lost to
+ * dynamic windows).
+ */
+FIXTURE(refused)
+{
+	struct spapr s;
+	struct spapr_account base;
+	struct vfio_iommu_spapr_tce_info info;
+	size_t size;
+	char *mem;
+};
+
+FIXTURE_VARIANT(refused)
+{
+	uint32_t page_shift;	/* 0: the largest that memory always backs */
+	uint64_t window_size;
+	uint32_t levels;
+	bool dangerous;
+};
+
+#define REFUSED(name, shift, size, lvl) \
+	FIXTURE_VARIANT_ADD(refused, name) { \
+		.page_shift = shift, .window_size = size, .levels = lvl, \
+	}
+
+#define REFUSED_DANGEROUS(name, shift, size, lvl) \
+	FIXTURE_VARIANT_ADD(refused, name) { \
+		.page_shift = shift, .window_size = size, .levels = lvl, \
+		.dangerous = true, \
+	}
+
+REFUSED(page_shift_1, 1, GIB, 1);
+REFUSED(page_shift_11, 11, GIB, 1);
+REFUSED(page_shift_13, 13, GIB, 1);
+REFUSED(page_shift_63, 63, GIB, 1);
+REFUSED(page_shift_64, 64, GIB, 1);
+REFUSED(page_shift_76, 76, GIB, 1);
+REFUSED_DANGEROUS(page_shift_140, 140, GIB, 1);
+REFUSED_DANGEROUS(page_shift_4294967295, 0xffffffff, GIB, 1);
+REFUSED(size_0, 0, 0, 1);
+REFUSED(size_1, 0, 1, 1);
+REFUSED(size_less_than_an_iommu_page, 0, 2048, 1);
+REFUSED(size_not_a_power_of_two, 0, GIB + GIB / 2, 1);
+REFUSED(size_one_page_too_many, 0, GIB + 0x10000, 1);
+REFUSED(size_of_the_whole_space, 0, 1ULL << 63, 1);
+REFUSED(size_that_is_all_ones, 0, ~0ULL, 1);
+REFUSED(levels_0, 0, GIB, 0);
+REFUSED(levels_6, 0, GIB, 6);
+REFUSED(levels_255, 0, GIB, 255);
+REFUSED(levels_4294967295, 0, GIB, 0xffffffff);
+REFUSED(more_levels_than_needed, 0, 64 * KIB, 5);
+
+FIXTURE_SETUP(refused)
+{
+	NEED_DEVICES(1);
+	if (variant->dangerous)
+		DANGEROUS_ON_STOCK("shift by more than a word in");
+	self->size = PAGES * spapr_page_size();
+	self->mem = spapr_mem(self->size);
+	spapr_account(&self->base);
+	spapr_open(&self->s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
+	spapr_info(self->s.fd, &self->info);
+	spapr_register(self->s.fd, self->mem, self->size);
+	spapr_remove(self->s.fd, self->info.dma32_window_start);
+}
+
+FIXTURE_TEARDOWN(refused)
+{
+	spapr_close(&self->s);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+TEST_F(refused, nothing_is_left_and_it_can_be_repeated)
+{
+	uint32_t shift = variant->page_shift ?: iommu_shift(&self->info);
+	uint64_t start = NO_WINDOW;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		EXPECT_REFUSED(__spapr_create(self->s.fd, shift,
+					      variant->window_size,
+					      variant->levels, &start));
+		EXPECT_EQ((long)self->size, locked_by(self));
+	}
+	EXPECT_EQ(NO_WINDOW, start);
+	spapr_create(self->s.fd, 12, GIB, 1, &start);
+	EXPECT_USABLE(self, start + MIB);
+	spapr_remove(self->s.fd, start);
+	EXPECT_EQ((long)self->size, locked_by(self));
+}
+
+TEST_F(window, page_sizes_that_are_not_offered_are_refused)
+{
+	uint64_t start;
+	uint32_t shift;
+
+	spapr_remove(self->s.fd, self->default_start);
+	for (shift = 0; shift < 128; shift++) {
+		if (shift < 64 && (self->info.ddw.pgsizes & (1ULL << shift)))
+			continue;
+		EXPECT_ERRNO(EINVAL, __spapr_create(self->s.fd, shift, GIB, 1,
+						    &start)) {
+			TH_LOG("page shift %u", shift);
+		}
+	}
+	EXPECT_EQ(0, locked_by(self));
+}
+
+TEST_F(window, each_page_size_that_is_offered_makes_a_window)
+{
+	uint64_t start = NO_WINDOW;
+	uint32_t shift;
+
+	spapr_remove(self->s.fd, self->default_start);
+	for (shift = 12; shift < 31; shift++) {
+		if (!(self->info.ddw.pgsizes & (1ULL << shift)))
+			continue;
+		EXPECT_EQ(0, __spapr_create(self->s.fd, shift, 2 * GIB, 1,
+					    &start)) {
+			TH_LOG("page shift %u", shift);
+			continue;
+		}
+		spapr_remove(self->s.fd, start);
+	}
+	EXPECT_EQ(0, locked_by(self));
+}
+
+TEST_F(window, a_level_more_for_each_refusal_ends_in_a_window)
+{
+	uint64_t start = NO_WINDOW;
+
+	if (self->info.ddw.levels < 2)
+		SKIP(return, "needs tables of several levels: a powernv machine");
+	spapr_register(self->s.fd, self->mem, self->size);
+	spapr_remove(self->s.fd, self->default_start);
+	ASSERT_EQ(0, __spapr_create_rising(self->s.fd, self->shift, 1ULL << 44,
+					   self->info.ddw.levels, &start));
+	EXPECT_USABLE(self, start);
+	EXPECT_USABLE(self, start + (1ULL << 43));
+	EXPECT_USABLE(self, start + (1ULL << 44) - self->size);
+	spapr_remove(self->s.fd, start);
+	EXPECT_EQ((long)self->size, locked_by(self));
+}
+
+/* stock: fields that may mean something one day are not looked at. */
+TEST_F(window, reserved_fields_must_be_zero)
+{
+	struct vfio_iommu_spapr_tce_create create = {
+		.argsz = sizeof(create), .page_shift = 12,
+		.window_size = GIB, .levels = 1, .__resv1 = 1,
+	};
+
+	spapr_remove(self->s.fd, self->default_start);
+	EXPECT_ERRNO(EINVAL, __spapr_ioctl(self->s.fd,
+					   VFIO_IOMMU_SPAPR_TCE_CREATE,
+					   &create));
+	create.__resv1 = 0;
+	create.__resv2 = 1;
+	EXPECT_ERRNO(EINVAL, __spapr_ioctl(self->s.fd,
+					   VFIO_IOMMU_SPAPR_TCE_CREATE,
+					   &create));
+	EXPECT_EQ(0, locked_by(self));
+}
+
+/* stock: the window exists, and only the kernel knows where. */
+TEST_F(window, a_window_whose_address_cannot_be_told_is_not_kept)
+{
+	struct vfio_iommu_spapr_tce_create *create;
+
+	create = spapr_mem(spapr_page_size());
+	*create = (struct vfio_iommu_spapr_tce_create){
+		.argsz = sizeof(*create), .page_shift = 12,
+		.window_size = GIB, .levels = 1,
+	};
+	ASSERT_EQ(0, mprotect(create, spapr_page_size(), PROT_READ));
+	spapr_remove(self->s.fd, self->default_start);
+	EXPECT_ERRNO(EFAULT, __spapr_ioctl(self->s.fd,
+					   VFIO_IOMMU_SPAPR_TCE_CREATE,
+					   create));
+	EXPECT_EQ(0, locked_by(self));
+}
+
+static int give_up_ipc_lock(size_t limit)
+{
+	struct rlimit r = { .rlim_cur = limit, .rlim_max = limit };
+	struct __user_cap_header_struct header = {
+		.version = _LINUX_CAPABILITY_VERSION_3,
+	};
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	if (setrlimit(RLIMIT_MEMLOCK, &r) ||
+	    syscall(SYS_capget, &header, data))
+		return -errno;
+	data[CAP_TO_INDEX(CAP_IPC_LOCK)].effective &=
+		~CAP_TO_MASK(CAP_IPC_LOCK);
+	return syscall(SYS_capset, &header, data) ? -errno : 0;
+}
+
+TEST_F(window, a_table_over_the_limit_of_locked_memory_is_refused)
+{
+	uint64_t start = NO_WINDOW;
+
+	spapr_remove(self->s.fd, self->default_start);
+	ASSERT_EQ(0, give_up_ipc_lock(MIB));
+	EXPECT_ERRNO(ENOMEM, __spapr_create(self->s.fd, 12, GIB, 1, &start));
+	EXPECT_EQ(0, locked_by(self));
+	EXPECT_EQ(0, __spapr_create(self->s.fd, 12, 256 * MIB, 1, &start));
+	EXPECT_NE(0, locked_by(self));
+	spapr_remove(self->s.fd, start);
+	EXPECT_EQ(0, locked_by(self));
+}
+
+TEST_F(window, the_default_window_over_the_limit_is_refused)
+{
+	spapr_register(self->s.fd, self->mem, self->size);
+	ASSERT_EQ(0, give_up_ipc_lock(self->size + spapr_page_size()));
+	EXPECT_ERRNO(ENOMEM, __spapr_map(self->s.fd, self->default_start + MIB,
+					 self->mem, IP, SPAPR_RW));
+	EXPECT_ERRNO(ENOMEM, __spapr_map(self->s.fd, self->default_start + MIB,
+					 self->mem, IP, SPAPR_RW));
+	EXPECT_EQ((long)self->size, locked_by(self));
+}
+
+/* ------------------------------------------------------------------ */
+/* Inside a window of another page size */
+
+TEST_F(window, addresses_are_multiples_of_the_page_of_the_window)
+{
+	size_t ip = 1UL << self->shift;
+	uint64_t start = NO_WINDOW;
+	int fd = self->s.fd;
+
+	if (ip == IP)
+		SKIP(return, "needs IOMMU pages over 4K that a page of the "
+		     "kernel holds: a kernel with 64K pages");
+	spapr_register(fd, self->mem, self->size);
+	spapr_remove(fd, self->default_start);
+	spapr_create(fd, self->shift, GIB, 1, &start);
+	start += MIB;
+	EXPECT_ERRNO(EINVAL, __spapr_map(fd, start, self->mem + IP, ip,
+					 SPAPR_RW));
+	EXPECT_ERRNO(EINVAL, __spapr_map(fd, start, self->mem, ip + IP,
+					 SPAPR_RW));
+	EXPECT_ERRNO(EINVAL, __spapr_map(fd, start, self->mem, IP, SPAPR_RW));
+	EXPECT_ERRNO(EINVAL, __spapr_unmap(fd, start, IP));
+	spapr_map(fd, start, self->mem, ip, SPAPR_RW);
+	spapr_unmap(fd, start, ip);
+	spapr_unregister(fd, self->mem, self->size);
+}
+
+/* stock: +1 */
+TEST_F(window, an_iova_within_a_page_of_the_window_is_refused)
+{
+	size_t ip = 1UL << self->shift;
+	uint64_t start = NO_WINDOW;
+	int fd = self->s.fd;
+
+	spapr_register(fd, self->mem, self->size);
+	spapr_remove(fd, self->default_start);
+	spapr_create(fd, self->shift, GIB, 1, &start);
+	start += MIB;
+	EXPECT_ERRNO(EINVAL, __spapr_map(fd, start + ip / 2, self->mem, ip,
+					 SPAPR_RW));
+	EXPECT_ERRNO(EINVAL, __spapr_unmap(fd, start + ip / 2, ip));
+	spapr_unregister(fd, self->mem, self->size);
+}
+
+/* The same page of a file all over: no two pages follow each other. */
+static char *scattered_memory(size_t size, size_t align)
+{
+	size_t page = spapr_page_size(), off;
+	char *mem = spapr_reserve(size + align);
+	int fd = syscall(SYS_memfd_create, "spapr", 0);
+
+	if (fd < 0 || !mem || ftruncate(fd, page))
+		return NULL;
+	mem = (char *)(((uintptr_t)mem + align - 1) & -align);
+	for (off = 0; off < size; off += page) {
+		if (mmap(mem + off, page, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
+			return NULL;
+	}
+	close(fd);
+	return mem;
+}
+
+TEST_F(window, an_iommu_page_over_scattered_pages_is_refused)
+{
+	uint64_t larger = self->info.ddw.pgsizes & ~(2 * spapr_page_size() - 1);
+	uint32_t shift = larger ? __builtin_ctzll(larger) : 63;
+	uint64_t start = NO_WINDOW;
+	size_t ip = 1UL << shift;
+	char *mem;
+
+	if (shift > 24)
+		SKIP(return, "needs IOMMU pages of up to 16M over a page");
+	mem = scattered_memory(ip, ip);
+	ASSERT_NE(NULL, mem);
+	spapr_register(self->s.fd, mem, ip);
+	spapr_remove(self->s.fd, self->default_start);
+	spapr_create(self->s.fd, shift, GIB, 1, &start);
+	EXPECT_ERRNO(EINVAL, __spapr_map(self->s.fd, start + 2 * ip, mem, ip,
+					 SPAPR_RW));
+	spapr_unregister(self->s.fd, mem, ip);
+}
+
+/* stock: up to the next full page of entries. */
+TEST_F(window, a_small_window_ends_where_it_was_asked_to)
+{
+	uint64_t start = NO_WINDOW, size = 256 * KIB;
+
+	spapr_register(self->s.fd, self->mem, self->size);
+	spapr_remove(self->s.fd, self->default_start);
+	if (__spapr_create(self->s.fd, 12, size, 1, &start))
+		SKIP(return, "needs a machine that makes windows of %llu bytes",
+		     (unsigned long long)size);
+	EXPECT_EQ(0, __spapr_map(self->s.fd, start + size - IP, self->mem, IP,
+				 SPAPR_RW));
+	EXPECT_ERRNO(ENXIO, __spapr_map(self->s.fd, start + size, self->mem,
+					IP, SPAPR_RW));
+	EXPECT_ERRNO(ENXIO, __spapr_unmap(self->s.fd, start + size, IP));
+}
+
+TEST_F(window, a_forked_child_may_not_make_or_remove_windows)
+{
+	uint64_t start = NO_WINDOW, at = self->default_start;
+	int fd = self->s.fd;
+
+	spapr_register(fd, self->mem, self->size);
+	EXPECT_IN_CHILD(__spapr_create(fd, 12, GIB, 1, &start) == -EPERM);
+	EXPECT_IN_CHILD(__spapr_remove(fd, at) == -EPERM);
+	EXPECT_USABLE(self, at + MIB);
+}
+
+TEST_HARNESS_MAIN
