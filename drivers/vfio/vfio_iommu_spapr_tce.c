@@ -80,7 +80,7 @@ struct tce_group {
  *	ua >> PAGE_SHIFT
  */
 struct tce_container {
-	struct mutex lock;
+	struct mutex lock;	/* all but @v2 */
 	bool v2;
 	bool enabled;
 	unsigned long locked;

@@ -17,7 +17,7 @@
  * Entries hold page-aligned addresses, so the low bits are free:
  */
 #define MM_IOMMU_GRANULE_SHIFT	21
-#define MM_IOMMU_GRANULE_SIZE	(1UL << MM_IOMMU_GRANULE_SHIFT)
+#define MM_IOMMU_GRANULE_SIZE	BIT(MM_IOMMU_GRANULE_SHIFT)
 
 #define MM_IOMMU_VALID		BIT(0)	/* tells host address 0 from nothing */
 #define MM_IOMMU_DIRTY		BIT(1)	/* a device may have written to it */
@@ -121,7 +121,7 @@ struct mm_iommu_slot {
  */
 struct mm_iommu {
 	struct mm_struct *mm;
-	struct mutex lock;
+	struct mutex lock;	/* all but the slots */
 	struct list_head pending;
 	struct list_head orphans;
 	struct rb_root index;

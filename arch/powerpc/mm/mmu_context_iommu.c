@@ -83,9 +83,10 @@ void mm_iommu_destroy(struct mm_struct *mm)
 	kfree(reg);
 }
 
-/* Pairs with the cmpxchg_release() that published it; lasts as long as @mm. */
+/* The registry lasts as long as @mm. */
 static struct mm_iommu *mm_iommu_get_registry(struct mm_struct *mm)
 {
+	/* pairs with cmpxchg_release() in mm_iommu_make_registry() */
 	return smp_load_acquire(&mm->context.mm_iommu);
 }
 
