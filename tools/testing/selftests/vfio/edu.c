@@ -31,27 +31,31 @@
 /* A transfer takes a tenth of a second; an emulator may be slow. */
 #define EDU_LIMIT_SECONDS	30
 
-static uint32_t edu_read32(struct edu *edu, size_t reg)
+/*
+ * One access each, in the order of the program and after what was written to
+ * memory before.
+ */
+static __u32 edu_read32(struct edu *edu, size_t reg)
 {
-	uint32_t v = *(volatile uint32_t *)((char *)edu->bar + reg);
+	__u32 v = __atomic_load_n((__u32 *)((char *)edu->bar + reg),
+				  __ATOMIC_SEQ_CST);
 
-	__sync_synchronize();
 	return edu->swap ? __builtin_bswap32(v) : v;
 }
 
-static uint64_t edu_read64(struct edu *edu, size_t reg)
+static __u64 edu_read64(struct edu *edu, size_t reg)
 {
-	uint64_t v = *(volatile uint64_t *)((char *)edu->bar + reg);
+	__u64 v = __atomic_load_n((__u64 *)((char *)edu->bar + reg),
+				  __ATOMIC_SEQ_CST);
 
-	__sync_synchronize();
 	return edu->swap ? __builtin_bswap64(v) : v;
 }
 
-static void edu_write64(struct edu *edu, size_t reg, uint64_t v)
+static void edu_write64(struct edu *edu, size_t reg, __u64 v)
 {
-	__sync_synchronize();
-	*(volatile uint64_t *)((char *)edu->bar + reg) =
-		edu->swap ? __builtin_bswap64(v) : v;
+	__atomic_store_n((__u64 *)((char *)edu->bar + reg),
+			 edu->swap ? __builtin_bswap64(v) : v,
+			 __ATOMIC_SEQ_CST);
 }
 
 static int edu_enable(struct edu *edu)
@@ -60,7 +64,7 @@ static int edu_enable(struct edu *edu)
 		.argsz = sizeof(config),
 		.index = VFIO_PCI_CONFIG_REGION_INDEX,
 	};
-	uint16_t command;
+	__u16 command;
 
 	if (ioctl(edu->fd, VFIO_DEVICE_GET_REGION_INFO, &config))
 		return -errno;
@@ -93,7 +97,7 @@ static int edu_map_bar(struct edu *edu)
 
 static int edu_identify(struct edu *edu)
 {
-	uint32_t id;
+	__u32 id;
 
 	edu->swap = false;
 	id = edu_read32(edu, EDU_IDENTITY);
@@ -135,12 +139,12 @@ void edu_close(struct edu *edu)
 static int edu_wait(struct edu *edu)
 {
 	struct timespec start, now;
-	uint64_t command;
+	__u64 command;
 
 	clock_gettime(CLOCK_MONOTONIC, &start);
 	do {
 		command = edu_read64(edu, EDU_DMA_COMMAND);
-		if (command == UINT64_MAX)
+		if (command == ~0ULL)
 			return -EIO;
 		if (!(command & EDU_DMA_START))
 			return 0;
@@ -150,8 +154,8 @@ static int edu_wait(struct edu *edu)
 	return -ETIMEDOUT;
 }
 
-static int edu_dma(struct edu *edu, uint64_t src, uint64_t dst, size_t len,
-		   uint64_t direction)
+static int edu_dma(struct edu *edu, __u64 src, __u64 dst, size_t len,
+		   __u64 direction)
 {
 	int ret = edu_wait(edu);
 
@@ -169,21 +173,21 @@ static bool edu_fits(size_t off, size_t len)
 	return len <= EDU_DMA_MAX && off < EDU_BUFFER_SIZE - len;
 }
 
-int edu_dma_to_device(struct edu *edu, uint64_t iova, size_t off, size_t len)
+int edu_dma_to_device(struct edu *edu, __u64 iova, size_t off, size_t len)
 {
 	if (!edu_fits(off, len))
 		return -EINVAL;
 	return edu_dma(edu, iova, EDU_BUFFER + off, len, 0);
 }
 
-int edu_dma_from_device(struct edu *edu, uint64_t iova, size_t off, size_t len)
+int edu_dma_from_device(struct edu *edu, __u64 iova, size_t off, size_t len)
 {
 	if (!edu_fits(off, len))
 		return -EINVAL;
 	return edu_dma(edu, EDU_BUFFER + off, iova, len, EDU_DMA_TO_MEMORY);
 }
 
-int edu_memcpy(struct edu *edu, uint64_t dst, uint64_t src, size_t len)
+int edu_memcpy(struct edu *edu, __u64 dst, __u64 src, size_t len)
 {
 	size_t done = 0;
 	int ret = 0;

@@ -11,7 +11,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
+#include <linux/types.h>
 
 #define EDU_DMA_MAX	2048
 
@@ -27,8 +27,8 @@ int edu_open(struct edu *edu, int group_fd, const char *bdf);
 void edu_close(struct edu *edu);
 
 /* Give 0, or -ETIMEDOUT when the engine did not finish; -EIO: no answer. */
-int edu_dma_to_device(struct edu *edu, uint64_t iova, size_t off, size_t len);
-int edu_dma_from_device(struct edu *edu, uint64_t iova, size_t off, size_t len);
-int edu_memcpy(struct edu *edu, uint64_t dst, uint64_t src, size_t len);
+int edu_dma_to_device(struct edu *edu, __u64 iova, size_t off, size_t len);
+int edu_dma_from_device(struct edu *edu, __u64 iova, size_t off, size_t len);
+int edu_memcpy(struct edu *edu, __u64 dst, __u64 src, size_t len);
 
 #endif

@@ -123,9 +123,10 @@ static void take_device(const char *bdf)
 
 static int scan_one(const struct dirent *d)
 {
-	return d->d_name[0] != '.' && sysfs_says(d->d_name, "vendor", "0x1234") &&
-	       sysfs_says(d->d_name, "device", "0x11e8") &&
-	       bound_to_vfio(d->d_name);
+	const char *bdf = d->d_name;
+
+	return bdf[0] != '.' && sysfs_says(bdf, "vendor", "0x1234") &&
+	       sysfs_says(bdf, "device", "0x11e8") && bound_to_vfio(bdf);
 }
 
 static void scan_sysfs(void)
@@ -235,7 +236,7 @@ int __spapr_open(struct spapr *s, int type, unsigned int nr_groups)
 	ret = nr_groups ? __spapr_attach(s, 0) : 0;
 	if (!ret && nr_groups)
 		ret = __spapr_ioctl(s->fd, VFIO_SET_IOMMU,
-				    (void *)(uintptr_t)type);
+				    (void *)(unsigned long)type);
 	for (i = 1; !ret && i < nr_groups; i++)
 		ret = __spapr_attach(s, i);
 	if (ret)
@@ -267,35 +268,35 @@ int __spapr_ioctl(int fd, unsigned long cmd, const void *arg)
 	return ret < 0 ? -errno : ret;
 }
 
-int __spapr_register(int fd, const void *va, uint64_t size)
+int __spapr_register(int fd, const void *va, __u64 size)
 {
 	struct vfio_iommu_spapr_register_memory reg = {
 		.argsz = sizeof(reg),
-		.vaddr = (uintptr_t)va,
+		.vaddr = (unsigned long)va,
 		.size = size,
 	};
 
 	return __spapr_ioctl(fd, VFIO_IOMMU_SPAPR_REGISTER_MEMORY, &reg);
 }
 
-int __spapr_unregister(int fd, const void *va, uint64_t size)
+int __spapr_unregister(int fd, const void *va, __u64 size)
 {
 	struct vfio_iommu_spapr_register_memory reg = {
 		.argsz = sizeof(reg),
-		.vaddr = (uintptr_t)va,
+		.vaddr = (unsigned long)va,
 		.size = size,
 	};
 
 	return __spapr_ioctl(fd, VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, &reg);
 }
 
-int __spapr_map(int fd, uint64_t iova, const void *va, uint64_t size,
-		uint32_t flags)
+int __spapr_map(int fd, __u64 iova, const void *va, __u64 size,
+		__u32 flags)
 {
 	struct vfio_iommu_type1_dma_map map = {
 		.argsz = sizeof(map),
 		.flags = flags,
-		.vaddr = (uintptr_t)va,
+		.vaddr = (unsigned long)va,
 		.iova = iova,
 		.size = size,
 	};
@@ -303,7 +304,7 @@ int __spapr_map(int fd, uint64_t iova, const void *va, uint64_t size,
 	return __spapr_ioctl(fd, VFIO_IOMMU_MAP_DMA, &map);
 }
 
-int __spapr_unmap(int fd, uint64_t iova, uint64_t size)
+int __spapr_unmap(int fd, __u64 iova, __u64 size)
 {
 	struct vfio_iommu_type1_dma_unmap unmap = {
 		.argsz = sizeof(unmap),
@@ -320,8 +321,8 @@ int __spapr_info(int fd, struct vfio_iommu_spapr_tce_info *info)
 	return __spapr_ioctl(fd, VFIO_IOMMU_SPAPR_TCE_GET_INFO, info);
 }
 
-int __spapr_create(int fd, uint32_t page_shift, uint64_t size, uint32_t levels,
-		   uint64_t *start)
+int __spapr_create(int fd, __u32 page_shift, __u64 size, __u32 levels,
+		   __u64 *start)
 {
 	struct vfio_iommu_spapr_tce_create create = {
 		.argsz = sizeof(create),
@@ -337,10 +338,10 @@ int __spapr_create(int fd, uint32_t page_shift, uint64_t size, uint32_t levels,
 }
 
 /* As QEMU and DPDK do it: one level, and one more for every refusal. */
-int __spapr_create_rising(int fd, uint32_t page_shift, uint64_t size,
-			  uint32_t max_levels, uint64_t *start)
+int __spapr_create_rising(int fd, __u32 page_shift, __u64 size,
+			  __u32 max_levels, __u64 *start)
 {
-	uint32_t levels = 1;
+	__u32 levels = 1;
 	int ret;
 
 	do {
@@ -349,7 +350,7 @@ int __spapr_create_rising(int fd, uint32_t page_shift, uint64_t size,
 	return ret;
 }
 
-int __spapr_remove(int fd, uint64_t start)
+int __spapr_remove(int fd, __u64 start)
 {
 	struct vfio_iommu_spapr_tce_remove remove = {
 		.argsz = sizeof(remove),
@@ -369,7 +370,7 @@ int __spapr_disable(int fd)
 	return __spapr_ioctl(fd, VFIO_IOMMU_DISABLE, NULL);
 }
 
-int __spapr_eeh(int fd, uint32_t op)
+int __spapr_eeh(int fd, __u32 op)
 {
 	struct vfio_eeh_pe_op eeh = { .argsz = sizeof(eeh), .op = op };
 
@@ -379,18 +380,26 @@ int __spapr_eeh(int fd, uint32_t op)
 /* ------------------------------------------------------------------ */
 /* Accounting */
 
-long spapr_locked(void)
+/* The number after @name at the start of a line of @path, or -1. */
+static long read_count(const char *path, const char *name)
 {
+	size_t len = strlen(name);
 	char line[128];
-	long kb = -1;
-	FILE *f = fopen("/proc/self/status", "r");
+	long count = -1;
+	FILE *f = fopen(path, "r");
 
 	if (!f)
 		return -1;
-	while (kb < 0 && fgets(line, sizeof(line), f))
-		sscanf(line, "VmLck: %ld", &kb);
+	while (count < 0 && fgets(line, sizeof(line), f))
+		if (!strncmp(line, name, len))
+			count = strtol(line + len, NULL, 10);
 	fclose(f);
-	return kb < 0 ? -1 : kb * 1024;
+	return count;
+}
+
+long spapr_locked(void)
+{
+	return read_count("/proc/self/status", "VmLck:") * 1024;
 }
 
 /*
@@ -412,20 +421,9 @@ static void fold_vmstat(void)
 
 long spapr_pins(void)
 {
-	long acquired = -1, released = -1;
-	char line[128];
-	FILE *f;
-
 	fold_vmstat();
-	f = fopen("/proc/vmstat", "r");
-	if (!f)
-		return -1;
-	while (fgets(line, sizeof(line), f)) {
-		sscanf(line, "nr_foll_pin_acquired %ld", &acquired);
-		sscanf(line, "nr_foll_pin_released %ld", &released);
-	}
-	fclose(f);
-	return acquired - released;
+	return read_count("/proc/vmstat", "nr_foll_pin_acquired ") -
+	       read_count("/proc/vmstat", "nr_foll_pin_released ");
 }
 
 void spapr_account(struct spapr_account *a)
@@ -468,7 +466,7 @@ static void *map_aligned(size_t size, int prot)
 	p = mmap(NULL, size + align, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (p == MAP_FAILED)
 		return NULL;
-	start = (char *)(((uintptr_t)p + align - 1) & -align);
+	start = (char *)(((unsigned long)p + align - 1) & -align);
 	if (start > p)
 		munmap(p, start - p);
 	munmap(start + size, p + align - start);

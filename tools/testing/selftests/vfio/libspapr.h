@@ -12,12 +12,12 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <linux/vfio.h>
 
 #define SPAPR_MAX_GROUPS	4
 #define SPAPR_BDF_LEN		16
-#define SPAPR_RW		(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
+#define SPAPR_RW \
+	(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
 
 /* One line that tells a person how to give these tests a device. */
 #define SPAPR_HOW_TO_BIND \
@@ -60,20 +60,20 @@ void spapr_close(struct spapr *s);
 
 /* ioctls */
 int __spapr_ioctl(int fd, unsigned long cmd, const void *arg);
-int __spapr_register(int fd, const void *va, uint64_t size);
-int __spapr_unregister(int fd, const void *va, uint64_t size);
-int __spapr_map(int fd, uint64_t iova, const void *va, uint64_t size,
-		uint32_t flags);
-int __spapr_unmap(int fd, uint64_t iova, uint64_t size);
+int __spapr_register(int fd, const void *va, __u64 size);
+int __spapr_unregister(int fd, const void *va, __u64 size);
+int __spapr_map(int fd, __u64 iova, const void *va, __u64 size,
+		__u32 flags);
+int __spapr_unmap(int fd, __u64 iova, __u64 size);
 int __spapr_info(int fd, struct vfio_iommu_spapr_tce_info *info);
-int __spapr_create(int fd, uint32_t page_shift, uint64_t size, uint32_t levels,
-		   uint64_t *start);
-int __spapr_create_rising(int fd, uint32_t page_shift, uint64_t size,
-			  uint32_t max_levels, uint64_t *start);
-int __spapr_remove(int fd, uint64_t start);
+int __spapr_create(int fd, __u32 page_shift, __u64 size, __u32 levels,
+		   __u64 *start);
+int __spapr_create_rising(int fd, __u32 page_shift, __u64 size,
+			  __u32 max_levels, __u64 *start);
+int __spapr_remove(int fd, __u64 start);
 int __spapr_enable(int fd);
 int __spapr_disable(int fd);
-int __spapr_eeh(int fd, uint32_t op);
+int __spapr_eeh(int fd, __u32 op);
 
 /* accounting */
 void spapr_account(struct spapr_account *a);

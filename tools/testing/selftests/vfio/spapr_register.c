@@ -26,7 +26,7 @@ FIXTURE(registry)
 
 FIXTURE_SETUP(registry)
 {
-	NEED_DEVICES(1);
+	NEED_DEVICES(return, 1);
 	self->page = spapr_page_size();
 	self->size = PAGES * self->page;
 	self->mem = spapr_mem(self->size);
@@ -132,7 +132,7 @@ TEST_F(registry, hugetlb_pages_are_taken_and_counted_like_others)
 			 MAP_ANONYMOUS | MAP_HUGETLB, -1, 0);
 
 	if (mem == MAP_FAILED)
-		SKIP(return, "needs 16 MiB of free huge pages: "
+		SKIP(return, "needs free huge pages: %s",
 		     "echo 8 > /proc/sys/vm/nr_hugepages");
 	spapr_register(self->s.fd, mem, size);
 	EXPECT_EQ(self->base.locked + (long)size, spapr_locked());
@@ -215,7 +215,7 @@ TEST_F(registry, only_whole_pages_are_registered)
 
 TEST_F(registry, a_range_that_wraps_is_refused)
 {
-	uint64_t top = -(uint64_t)self->page;
+	__u64 top = -(__u64)self->page;
 
 	EXPECT_ERRNO(EINVAL, __spapr_register(self->s.fd, self->mem, top));
 	EXPECT_ERRNO(EINVAL, __spapr_register(self->s.fd, (void *)top,
@@ -276,7 +276,7 @@ FIXTURE_VARIANT_ADD(holes, second_half) {
 
 FIXTURE_SETUP(holes)
 {
-	NEED_DEVICES(1);
+	NEED_DEVICES(return, 1);
 	self->page = spapr_page_size();
 	self->mem = spapr_mem(variant->pages * self->page);
 	ASSERT_NE(NULL, self->mem);
@@ -419,7 +419,7 @@ FIXTURE(two_containers)
 
 FIXTURE_SETUP(two_containers)
 {
-	NEED_DEVICES(2);
+	NEED_DEVICES(return, 2);
 	self->page = spapr_page_size();
 	self->size = PAGES * self->page;
 	self->mem = spapr_mem(self->size);
@@ -618,7 +618,7 @@ TEST(the_image_after_exec_may_not_use_the_container)
 	int status;
 	pid_t pid;
 
-	NEED_DEVICES(1);
+	NEED_DEVICES(return, 1);
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid)

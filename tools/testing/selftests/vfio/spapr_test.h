@@ -31,28 +31,32 @@
 #define spapr_enable(...)	ASSERT_EQ(0, __spapr_enable(__VA_ARGS__))
 #define spapr_disable(...)	ASSERT_EQ(0, __spapr_disable(__VA_ARGS__))
 
-#define NEED_DEVICES(n) do {						\
-	if (geteuid())							\
-		SKIP(return, "needs root: VFIO groups belong to it");	\
-	if (spapr_nr_devices() < (n))					\
-		SKIP(return, "needs %u device(s), each in an IOMMU group of its own; found %u. " \
-		     "How to bind one: %s",				\
-		     (unsigned int)(n), spapr_nr_devices(),		\
-		     SPAPR_HOW_TO_BIND);				\
+#define NEED_DEVICES(statement, n) do {					\
+	unsigned int __n = (n), __have = spapr_nr_devices();		\
+									\
+	if (geteuid() || __have < __n)					\
+		SKIP(statement, NEED_DEVICES_TEXT, __n, __have);	\
 } while (0)
 
+#define NEED_DEVICES_TEXT						\
+	"needs root and %u device(s) of different IOMMU groups, has %u; " \
+	"how to bind one: " SPAPR_HOW_TO_BIND
+
 /* What a stock kernel does to the machine must not end the whole run. */
-#define DANGEROUS_ON_STOCK(what) do {					\
+#define DANGEROUS_ON_STOCK(statement, what) do {			\
 	if (spapr_on_stock() && !spapr_dangerous())			\
-		SKIP(return, "would %s a stock kernel; "		\
+		SKIP(statement, "would %s a stock kernel; "		\
 		     "VFIO_TEST_DANGEROUS=1 runs it", what);		\
 } while (0)
 
 /* Locked bytes and pinned pages since @base was taken. */
 #define EXPECT_ACCOUNT(base, locked_bytes, pinned_pages) do {		\
-	long __pins = (base)->pins + (long)(pinned_pages);		\
-	EXPECT_EQ((base)->locked + (long)(locked_bytes), spapr_locked()); \
-	EXPECT_EQ(__pins, spapr_pins_settle(__pins));			\
+	struct spapr_account __a = *(base);				\
+									\
+	__a.locked += (long)(locked_bytes);				\
+	__a.pins += (long)(pinned_pages);				\
+	EXPECT_EQ(__a.locked, spapr_locked());				\
+	EXPECT_EQ(__a.pins, spapr_pins_settle(__a.pins));		\
 } while (0)
 
 /*
@@ -70,10 +74,52 @@
 	EXPECT_EQ(0, __status);						\
 } while (0)
 
-/* The largest IOMMU page that ordinary memory can always back. */
-static inline uint32_t iommu_shift(const struct vfio_iommu_spapr_tce_info *info)
+/* Fills memory with bytes that depend on @seed and on the place. */
+static inline void fill(void *mem, size_t len, unsigned int seed)
 {
-	uint32_t shift = spapr_page_shift();
+	unsigned char *byte = mem;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		byte[i] = seed * 37 + i * 7 + (i >> 8);
+}
+
+static inline bool is_filled(const void *mem, size_t len, unsigned int seed)
+{
+	const unsigned char *byte = mem;
+	size_t i;
+
+	for (i = 0; i < len; i++)
+		if (byte[i] != (unsigned char)(seed * 37 + i * 7 + (i >> 8)))
+			return false;
+	return true;
+}
+
+/*
+ * Under a hypervisor each group has tables of its own, which show as tables
+ * of a single level, and a window may be refused to a second group (EPERM).
+ * Where the kernel owns the tables all groups of a container share them.
+ */
+#define NEEDS_SHARED_WINDOWS \
+	"needs windows that groups can share: a powernv machine"
+
+static inline bool windows_stay_with_a_group(struct spapr *s)
+{
+	struct vfio_iommu_spapr_tce_info info;
+	int ret;
+
+	if (__spapr_info(s->fd, &info) || info.ddw.levels > 1)
+		return false;
+	ret = __spapr_attach(s, 1);
+	if (!ret)
+		__spapr_detach(s, 1);
+	return ret == -EPERM;
+}
+
+/* The largest IOMMU page that ordinary memory can always back. */
+static inline __u32 iommu_shift(const struct vfio_iommu_spapr_tce_info *info)
+{
+	__u32 shift = spapr_page_shift();
 
 	while (shift > 12 && !(info->ddw.pgsizes & (1ULL << shift)))
 		shift--;

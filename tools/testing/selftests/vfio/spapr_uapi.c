@@ -50,7 +50,7 @@ TEST(the_iommu_is_set_once)
 {
 	struct spapr s;
 
-	NEED_DEVICES(1);
+	NEED_DEVICES(return, 1);
 	spapr_open(&s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
 	EXPECT_ERRNO(EINVAL, __spapr_ioctl(s.fd, VFIO_SET_IOMMU,
 					   (void *)VFIO_SPAPR_TCE_v2_IOMMU));
@@ -63,7 +63,7 @@ TEST(an_iommu_of_another_kind_is_not_there)
 {
 	struct spapr s;
 
-	NEED_DEVICES(1);
+	NEED_DEVICES(return, 1);
 	EXPECT_ERRNO(ENODEV, __spapr_open(&s, 12345, 1));
 	spapr_open(&s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
 	EXPECT_EQ(1, __spapr_ioctl(s.fd, VFIO_CHECK_EXTENSION,
@@ -75,7 +75,7 @@ TEST(a_container_can_change_its_kind_when_its_last_group_is_gone)
 {
 	struct spapr s;
 
-	NEED_DEVICES(1);
+	NEED_DEVICES(return, 1);
 	spapr_open(&s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
 	spapr_detach(&s, 0);
 	EXPECT_ERRNO(EINVAL, __spapr_register(s.fd, NULL, 0));
@@ -90,7 +90,7 @@ TEST(version_1_takes_one_group_only)
 {
 	struct spapr s;
 
-	NEED_DEVICES(2);
+	NEED_DEVICES(return, 2);
 	spapr_open(&s, VFIO_SPAPR_TCE_IOMMU, 1);
 	EXPECT_ERRNO(EBUSY, __spapr_attach(&s, 1));
 	EXPECT_ERRNO(EBUSY, __spapr_attach(&s, 1));
@@ -102,7 +102,7 @@ TEST(version_2_takes_several_groups_in_any_order)
 {
 	struct spapr s;
 
-	NEED_DEVICES(2);
+	NEED_DEVICES(return, 2);
 	spapr_open(&s, VFIO_SPAPR_TCE_v2_IOMMU, 2);
 	spapr_detach(&s, 0);
 	spapr_attach(&s, 0);
@@ -145,7 +145,7 @@ FIXTURE_VARIANT_ADD(kind, v2) {
 
 FIXTURE_SETUP(kind)
 {
-	NEED_DEVICES(1);
+	NEED_DEVICES(return, 1);
 	spapr_open(&self->s, variant->type, 1);
 }
 
@@ -212,7 +212,7 @@ TEST_F(kind, info_copies_the_old_or_the_new_size_and_no_more)
 		struct vfio_iommu_spapr_tce_info info;
 		unsigned char byte[64];
 	} u;
-	uint32_t argsz;
+	__u32 argsz;
 	size_t i, end;
 
 	for (argsz = old; argsz <= sizeof(u); argsz++) {
@@ -240,8 +240,8 @@ FIXTURE(argument)
 FIXTURE_VARIANT(argument)
 {
 	unsigned long cmd;
-	uint32_t size;
-	uint32_t known_flags;
+	__u32 size;
+	__u32 known_flags;
 	bool flags_are_output;
 };
 
@@ -286,7 +286,7 @@ FIXTURE_SETUP(argument)
 {
 	size_t page = spapr_page_size();
 
-	NEED_DEVICES(1);
+	NEED_DEVICES(return, 1);
 	self->mem = spapr_mem(2 * page);
 	spapr_open(&self->s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
 	spapr_register(self->s.fd, self->mem, page);
@@ -301,7 +301,7 @@ FIXTURE_TEARDOWN(argument)
 
 TEST_F(argument, too_short_a_size_is_refused)
 {
-	uint32_t arg[16] = { 0 }, argsz;
+	__u32 arg[16] = { 0 }, argsz;
 
 	for (argsz = 0; argsz < variant->size; argsz++) {
 		arg[0] = argsz;
@@ -314,7 +314,7 @@ TEST_F(argument, too_short_a_size_is_refused)
 
 TEST_F(argument, unknown_flags_are_refused)
 {
-	uint32_t arg[16] = { 64 }, bit;
+	__u32 arg[16] = { 64 }, bit;
 
 	if (variant->flags_are_output)
 		return;
@@ -333,8 +333,8 @@ TEST_F(argument, what_cannot_be_read_is_a_fault)
 {
 	size_t page = spapr_page_size();
 	char *mem = spapr_mem(2 * page);
-	uint32_t *arg;
-	uint32_t cut;
+	__u32 *arg;
+	__u32 cut;
 
 	ASSERT_EQ(0, munmap(mem + page, page));
 	EXPECT_ERRNO(EFAULT, __spapr_ioctl(self->s.fd, variant->cmd, NULL));
@@ -343,7 +343,7 @@ TEST_F(argument, what_cannot_be_read_is_a_fault)
 	EXPECT_ERRNO(EFAULT, __spapr_ioctl(self->s.fd, variant->cmd,
 					   (void *)-8UL));
 	for (cut = 4; cut < variant->size; cut += 4) {
-		arg = (uint32_t *)(mem + page - cut);
+		arg = (__u32 *)(mem + page - cut);
 		memset(arg, 0, cut);
 		arg[0] = variant->size;
 		EXPECT_ERRNO(EFAULT, __spapr_ioctl(self->s.fd, variant->cmd,
@@ -363,7 +363,7 @@ FIXTURE(eeh)
 
 FIXTURE_SETUP(eeh)
 {
-	NEED_DEVICES(1);
+	NEED_DEVICES(return, 1);
 	spapr_open(&self->s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
 	if (__spapr_eeh(self->s.fd, VFIO_EEH_PE_ENABLE)) {
 		spapr_close(&self->s);
@@ -386,7 +386,7 @@ TEST_F(eeh, the_state_is_the_result_of_the_call)
 TEST_F(eeh, bad_arguments_are_refused)
 {
 	struct vfio_eeh_pe_op op = { .op = VFIO_EEH_PE_GET_STATE };
-	uint32_t short_size = offsetof(struct vfio_eeh_pe_op, op) + 4;
+	__u32 short_size = offsetof(struct vfio_eeh_pe_op, op) + 4;
 
 	for (op.argsz = 0; op.argsz < short_size; op.argsz++) {
 		EXPECT_ERRNO(EINVAL, __spapr_ioctl(self->s.fd, VFIO_EEH_PE_OP,

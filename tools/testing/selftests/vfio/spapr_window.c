@@ -21,15 +21,15 @@ FIXTURE(window)
 	struct spapr s;
 	struct spapr_account base;
 	struct vfio_iommu_spapr_tce_info info;
-	uint64_t default_start;
-	uint32_t shift;
+	__u64 default_start;
+	__u32 shift;
 	size_t size;
 	char *mem;
 };
 
 FIXTURE_SETUP(window)
 {
-	NEED_DEVICES(1);
+	NEED_DEVICES(return, 1);
 	self->size = PAGES * spapr_page_size();
 	self->mem = spapr_mem(2 * self->size);
 	ASSERT_NE(NULL, self->mem);
@@ -59,9 +59,12 @@ FIXTURE_TEARDOWN(window)
 
 /* Memory can be mapped and unmapped at @iova, and is counted there. */
 #define EXPECT_USABLE(self, iova) do {					\
-	EXPECT_EQ(0, __spapr_map((self)->s.fd, iova, (self)->mem,	\
-				 (self)->size, SPAPR_RW));		\
-	EXPECT_EQ(0, __spapr_unmap((self)->s.fd, iova, (self)->size));	\
+	typeof(self) __self = (self);					\
+	__u64 __iova = (iova);						\
+									\
+	EXPECT_EQ(0, __spapr_map(__self->s.fd, __iova, __self->mem,	\
+				 __self->size, SPAPR_RW));		\
+	EXPECT_EQ(0, __spapr_unmap(__self->s.fd, __iova, __self->size)); \
 } while (0)
 
 /* ------------------------------------------------------------------ */
@@ -69,9 +72,9 @@ FIXTURE_TEARDOWN(window)
 
 TEST_F(window, information_is_complete_and_does_not_create_a_window)
 {
-	uint32_t windows = self->info.ddw.max_dynamic_windows_supported;
+	__u32 windows = self->info.ddw.max_dynamic_windows_supported;
 
-	EXPECT_EQ((uint32_t)VFIO_IOMMU_SPAPR_INFO_DDW, self->info.flags);
+	EXPECT_EQ((__u32)VFIO_IOMMU_SPAPR_INFO_DDW, self->info.flags);
 	EXPECT_EQ(0U, self->info.dma32_window_size & (IP - 1));
 	EXPECT_LE(256 * MIB, self->info.dma32_window_size);
 	EXPECT_TRUE(!!(self->info.ddw.pgsizes & IP));
@@ -112,7 +115,7 @@ TEST_F(window, the_default_window_goes_with_its_table_after_use)
 /* stock, pseries: at the place of the second window, the first being free. */
 TEST_F(window, the_first_window_takes_the_place_of_the_default_one)
 {
-	uint64_t start = NO_WINDOW;
+	__u64 start = NO_WINDOW;
 
 	spapr_register(self->s.fd, self->mem, self->size);
 	spapr_remove(self->s.fd, self->default_start);
@@ -124,7 +127,7 @@ TEST_F(window, the_first_window_takes_the_place_of_the_default_one)
 
 TEST_F(window, a_window_of_4k_pages_takes_the_place_of_the_default_one)
 {
-	uint64_t start = NO_WINDOW;
+	__u64 start = NO_WINDOW;
 
 	spapr_register(self->s.fd, self->mem, self->size);
 	spapr_remove(self->s.fd, self->default_start);
@@ -135,7 +138,7 @@ TEST_F(window, a_window_of_4k_pages_takes_the_place_of_the_default_one)
 
 TEST_F(window, a_window_comes_beside_the_default_one)
 {
-	uint64_t start = NO_WINDOW;
+	__u64 start = NO_WINDOW;
 
 	if (self->info.ddw.max_dynamic_windows_supported < 2)
 		SKIP(return, "needs a machine with two windows");
@@ -154,7 +157,7 @@ TEST_F(window, a_window_comes_beside_the_default_one)
 
 TEST_F(window, there_is_no_third_window)
 {
-	uint64_t first = NO_WINDOW, second = NO_WINDOW, none;
+	__u64 first = NO_WINDOW, second = NO_WINDOW, none;
 	long locked;
 
 	if (self->info.ddw.max_dynamic_windows_supported < 2)
@@ -174,7 +177,7 @@ TEST_F(window, there_is_no_third_window)
 
 TEST_F(window, a_freed_place_is_used_again)
 {
-	uint64_t first = NO_WINDOW, second = NO_WINDOW, again = NO_WINDOW;
+	__u64 first = NO_WINDOW, second = NO_WINDOW, again = NO_WINDOW;
 
 	if (self->info.ddw.max_dynamic_windows_supported < 2)
 		SKIP(return, "needs a machine with two windows");
@@ -192,7 +195,7 @@ TEST_F(window, a_freed_place_is_used_again)
 
 TEST_F(window, creating_and_removing_can_go_on_for_ever)
 {
-	uint64_t start = NO_WINDOW;
+	__u64 start = NO_WINDOW;
 	int i;
 
 	spapr_register(self->s.fd, self->mem, self->size);
@@ -207,7 +210,7 @@ TEST_F(window, creating_and_removing_can_go_on_for_ever)
 
 TEST_F(window, windows_need_no_registered_memory)
 {
-	uint64_t start = NO_WINDOW;
+	__u64 start = NO_WINDOW;
 
 	spapr_remove(self->s.fd, self->default_start);
 	spapr_create(self->s.fd, 12, GIB, 1, &start);
@@ -220,7 +223,7 @@ TEST_F(window, windows_need_no_registered_memory)
 TEST_F(window, a_table_is_counted_while_its_window_exists)
 {
 	long entries = GIB / IP;
-	uint64_t start = NO_WINDOW;
+	__u64 start = NO_WINDOW;
 
 	spapr_remove(self->s.fd, self->default_start);
 	spapr_create(self->s.fd, 12, GIB, 1, &start);
@@ -236,8 +239,8 @@ TEST_F(window, a_table_is_counted_while_its_window_exists)
 /* stock: any address inside removes the window. */
 TEST_F(window, only_the_start_of_a_window_removes_it)
 {
-	uint64_t off[] = { 1, IP, MIB, GIB - IP, GIB - 1, GIB, 1ULL << 40 };
-	uint64_t start = NO_WINDOW;
+	__u64 off[] = { 1, IP, MIB, GIB - IP, GIB - 1, GIB, 1ULL << 40 };
+	__u64 start = NO_WINDOW;
 	size_t i;
 
 	spapr_register(self->s.fd, self->mem, self->size);
@@ -266,7 +269,7 @@ TEST_F(window, removing_where_no_window_is_leaves_the_default_one)
 
 TEST_F(window, removing_a_window_ends_its_mappings)
 {
-	uint64_t start = NO_WINDOW;
+	__u64 start = NO_WINDOW;
 
 	spapr_register(self->s.fd, self->mem, self->size);
 	spapr_remove(self->s.fd, self->default_start);
@@ -298,49 +301,99 @@ FIXTURE(refused)
 
 FIXTURE_VARIANT(refused)
 {
-	uint32_t page_shift;	/* 0: the largest that memory always backs */
-	uint64_t window_size;
-	uint32_t levels;
+	__u32 page_shift;	/* 0: the largest that memory always backs */
+	__u64 window_size;
+	__u32 levels;
 	bool dangerous;
 };
 
-#define REFUSED(name, shift, size, lvl) \
-	FIXTURE_VARIANT_ADD(refused, name) { \
-		.page_shift = shift, .window_size = size, .levels = lvl, \
-	}
+FIXTURE_VARIANT_ADD(refused, page_shift_1) {
+	.page_shift = 1, .window_size = GIB, .levels = 1,
+};
 
-#define REFUSED_DANGEROUS(name, shift, size, lvl) \
-	FIXTURE_VARIANT_ADD(refused, name) { \
-		.page_shift = shift, .window_size = size, .levels = lvl, \
-		.dangerous = true, \
-	}
+FIXTURE_VARIANT_ADD(refused, page_shift_11) {
+	.page_shift = 11, .window_size = GIB, .levels = 1,
+};
 
-REFUSED(page_shift_1, 1, GIB, 1);
-REFUSED(page_shift_11, 11, GIB, 1);
-REFUSED(page_shift_13, 13, GIB, 1);
-REFUSED(page_shift_63, 63, GIB, 1);
-REFUSED(page_shift_64, 64, GIB, 1);
-REFUSED(page_shift_76, 76, GIB, 1);
-REFUSED_DANGEROUS(page_shift_140, 140, GIB, 1);
-REFUSED_DANGEROUS(page_shift_4294967295, 0xffffffff, GIB, 1);
-REFUSED(size_0, 0, 0, 1);
-REFUSED(size_1, 0, 1, 1);
-REFUSED(size_less_than_an_iommu_page, 0, 2048, 1);
-REFUSED(size_not_a_power_of_two, 0, GIB + GIB / 2, 1);
-REFUSED(size_one_page_too_many, 0, GIB + 0x10000, 1);
-REFUSED(size_of_the_whole_space, 0, 1ULL << 63, 1);
-REFUSED(size_that_is_all_ones, 0, ~0ULL, 1);
-REFUSED(levels_0, 0, GIB, 0);
-REFUSED(levels_6, 0, GIB, 6);
-REFUSED(levels_255, 0, GIB, 255);
-REFUSED(levels_4294967295, 0, GIB, 0xffffffff);
-REFUSED(more_levels_than_needed, 0, 64 * KIB, 5);
+FIXTURE_VARIANT_ADD(refused, page_shift_13) {
+	.page_shift = 13, .window_size = GIB, .levels = 1,
+};
+
+FIXTURE_VARIANT_ADD(refused, page_shift_63) {
+	.page_shift = 63, .window_size = GIB, .levels = 1,
+};
+
+FIXTURE_VARIANT_ADD(refused, page_shift_64) {
+	.page_shift = 64, .window_size = GIB, .levels = 1,
+};
+
+FIXTURE_VARIANT_ADD(refused, page_shift_76) {
+	.page_shift = 76, .window_size = GIB, .levels = 1,
+};
+
+FIXTURE_VARIANT_ADD(refused, page_shift_140) {
+	.page_shift = 140, .window_size = GIB, .levels = 1,
+	.dangerous = true,
+};
+
+FIXTURE_VARIANT_ADD(refused, page_shift_4294967295) {
+	.page_shift = 0xffffffff, .window_size = GIB, .levels = 1,
+	.dangerous = true,
+};
+
+FIXTURE_VARIANT_ADD(refused, size_0) {
+	.page_shift = 0, .window_size = 0, .levels = 1,
+};
+
+FIXTURE_VARIANT_ADD(refused, size_1) {
+	.page_shift = 0, .window_size = 1, .levels = 1,
+};
+
+FIXTURE_VARIANT_ADD(refused, size_less_than_an_iommu_page) {
+	.page_shift = 0, .window_size = 2048, .levels = 1,
+};
+
+FIXTURE_VARIANT_ADD(refused, size_not_a_power_of_two) {
+	.page_shift = 0, .window_size = GIB + GIB / 2, .levels = 1,
+};
+
+FIXTURE_VARIANT_ADD(refused, size_one_page_too_many) {
+	.page_shift = 0, .window_size = GIB + 0x10000, .levels = 1,
+};
+
+FIXTURE_VARIANT_ADD(refused, size_of_the_whole_space) {
+	.page_shift = 0, .window_size = 1ULL << 63, .levels = 1,
+};
+
+FIXTURE_VARIANT_ADD(refused, size_that_is_all_ones) {
+	.page_shift = 0, .window_size = ~0ULL, .levels = 1,
+};
+
+FIXTURE_VARIANT_ADD(refused, levels_0) {
+	.page_shift = 0, .window_size = GIB, .levels = 0,
+};
+
+FIXTURE_VARIANT_ADD(refused, levels_6) {
+	.page_shift = 0, .window_size = GIB, .levels = 6,
+};
+
+FIXTURE_VARIANT_ADD(refused, levels_255) {
+	.page_shift = 0, .window_size = GIB, .levels = 255,
+};
+
+FIXTURE_VARIANT_ADD(refused, levels_4294967295) {
+	.page_shift = 0, .window_size = GIB, .levels = 0xffffffff,
+};
+
+FIXTURE_VARIANT_ADD(refused, more_levels_than_needed) {
+	.page_shift = 0, .window_size = 64 * KIB, .levels = 5,
+};
 
 FIXTURE_SETUP(refused)
 {
-	NEED_DEVICES(1);
+	NEED_DEVICES(return, 1);
 	if (variant->dangerous)
-		DANGEROUS_ON_STOCK("shift by more than a word in");
+		DANGEROUS_ON_STOCK(return, "shift by more than a word in");
 	self->size = PAGES * spapr_page_size();
 	self->mem = spapr_mem(self->size);
 	spapr_account(&self->base);
@@ -358,8 +411,8 @@ FIXTURE_TEARDOWN(refused)
 
 TEST_F(refused, nothing_is_left_and_it_can_be_repeated)
 {
-	uint32_t shift = variant->page_shift ?: iommu_shift(&self->info);
-	uint64_t start = NO_WINDOW;
+	__u32 shift = variant->page_shift ?: iommu_shift(&self->info);
+	__u64 start = NO_WINDOW;
 	int i;
 
 	for (i = 0; i < 3; i++) {
@@ -377,8 +430,8 @@ TEST_F(refused, nothing_is_left_and_it_can_be_repeated)
 
 TEST_F(window, page_sizes_that_are_not_offered_are_refused)
 {
-	uint64_t start;
-	uint32_t shift;
+	__u64 start;
+	__u32 shift;
 
 	spapr_remove(self->s.fd, self->default_start);
 	for (shift = 0; shift < 128; shift++) {
@@ -394,8 +447,8 @@ TEST_F(window, page_sizes_that_are_not_offered_are_refused)
 
 TEST_F(window, each_page_size_that_is_offered_makes_a_window)
 {
-	uint64_t start = NO_WINDOW;
-	uint32_t shift;
+	__u64 start = NO_WINDOW;
+	__u32 shift;
 
 	spapr_remove(self->s.fd, self->default_start);
 	for (shift = 12; shift < 31; shift++) {
@@ -413,10 +466,10 @@ TEST_F(window, each_page_size_that_is_offered_makes_a_window)
 
 TEST_F(window, a_level_more_for_each_refusal_ends_in_a_window)
 {
-	uint64_t start = NO_WINDOW;
+	__u64 start = NO_WINDOW;
 
 	if (self->info.ddw.levels < 2)
-		SKIP(return, "needs tables of several levels: a powernv machine");
+		SKIP(return, "needs several levels: a powernv machine");
 	spapr_register(self->s.fd, self->mem, self->size);
 	spapr_remove(self->s.fd, self->default_start);
 	ASSERT_EQ(0, __spapr_create_rising(self->s.fd, self->shift, 1ULL << 44,
@@ -426,6 +479,27 @@ TEST_F(window, a_level_more_for_each_refusal_ends_in_a_window)
 	EXPECT_USABLE(self, start + (1ULL << 44) - self->size);
 	spapr_remove(self->s.fd, start);
 	EXPECT_EQ((long)self->size, locked_by(self));
+}
+
+/* stock: some that are refused stay in VmLck. */
+TEST_F(window, each_number_of_levels_makes_a_window_or_leaves_nothing)
+{
+	__u64 start = NO_WINDOW;
+	__u32 levels;
+	int ret;
+
+	spapr_remove(self->s.fd, self->default_start);
+	for (levels = 1; levels <= 8; levels++) {
+		ret = __spapr_create(self->s.fd, self->shift, GIB, levels,
+				     &start);
+		if (!ret)
+			ret = __spapr_remove(self->s.fd, start);
+		EXPECT_TRUE(!ret || ret == -EINVAL || ret == -ENOMEM);
+		EXPECT_EQ(0, locked_by(self)) {
+			TH_LOG("%u levels gave %d", levels, ret);
+		}
+	}
+	spapr_create(self->s.fd, self->shift, GIB, 1, &start);
 }
 
 /* stock: fields that may mean something one day are not looked at. */
@@ -484,7 +558,7 @@ static int give_up_ipc_lock(size_t limit)
 
 TEST_F(window, a_table_over_the_limit_of_locked_memory_is_refused)
 {
-	uint64_t start = NO_WINDOW;
+	__u64 start = NO_WINDOW;
 
 	spapr_remove(self->s.fd, self->default_start);
 	ASSERT_EQ(0, give_up_ipc_lock(MIB));
@@ -513,12 +587,11 @@ TEST_F(window, the_default_window_over_the_limit_is_refused)
 TEST_F(window, addresses_are_multiples_of_the_page_of_the_window)
 {
 	size_t ip = 1UL << self->shift;
-	uint64_t start = NO_WINDOW;
+	__u64 start = NO_WINDOW;
 	int fd = self->s.fd;
 
 	if (ip == IP)
-		SKIP(return, "needs IOMMU pages over 4K that a page of the "
-		     "kernel holds: a kernel with 64K pages");
+		SKIP(return, "needs a kernel with 64K pages");
 	spapr_register(fd, self->mem, self->size);
 	spapr_remove(fd, self->default_start);
 	spapr_create(fd, self->shift, GIB, 1, &start);
@@ -538,7 +611,7 @@ TEST_F(window, addresses_are_multiples_of_the_page_of_the_window)
 TEST_F(window, an_iova_within_a_page_of_the_window_is_refused)
 {
 	size_t ip = 1UL << self->shift;
-	uint64_t start = NO_WINDOW;
+	__u64 start = NO_WINDOW;
 	int fd = self->s.fd;
 
 	spapr_register(fd, self->mem, self->size);
@@ -560,7 +633,7 @@ static char *scattered_memory(size_t size, size_t align)
 
 	if (fd < 0 || !mem || ftruncate(fd, page))
 		return NULL;
-	mem = (char *)(((uintptr_t)mem + align - 1) & -align);
+	mem = (char *)(((unsigned long)mem + align - 1) & -align);
 	for (off = 0; off < size; off += page) {
 		if (mmap(mem + off, page, PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_FIXED, fd, 0) == MAP_FAILED)
@@ -572,9 +645,9 @@ static char *scattered_memory(size_t size, size_t align)
 
 TEST_F(window, an_iommu_page_over_scattered_pages_is_refused)
 {
-	uint64_t larger = self->info.ddw.pgsizes & ~(2 * spapr_page_size() - 1);
-	uint32_t shift = larger ? __builtin_ctzll(larger) : 63;
-	uint64_t start = NO_WINDOW;
+	__u64 larger = self->info.ddw.pgsizes & ~(2 * spapr_page_size() - 1);
+	__u32 shift = larger ? __builtin_ctzll(larger) : 63;
+	__u64 start = NO_WINDOW;
 	size_t ip = 1UL << shift;
 	char *mem;
 
@@ -593,7 +666,7 @@ TEST_F(window, an_iommu_page_over_scattered_pages_is_refused)
 /* stock: up to the next full page of entries. */
 TEST_F(window, a_small_window_ends_where_it_was_asked_to)
 {
-	uint64_t start = NO_WINDOW, size = 256 * KIB;
+	__u64 start = NO_WINDOW, size = 256 * KIB;
 
 	spapr_register(self->s.fd, self->mem, self->size);
 	spapr_remove(self->s.fd, self->default_start);
@@ -609,7 +682,7 @@ TEST_F(window, a_small_window_ends_where_it_was_asked_to)
 
 TEST_F(window, a_forked_child_may_not_make_or_remove_windows)
 {
-	uint64_t start = NO_WINDOW, at = self->default_start;
+	__u64 start = NO_WINDOW, at = self->default_start;
 	int fd = self->s.fd;
 
 	spapr_register(fd, self->mem, self->size);

@@ -1,0 +1,397 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The end of things: whatever a process held when it died, was killed or was
+ * replaced, all of it comes back, and the device works for the next one.
+ */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+#include "edu.h"
+#include "spapr_test.h"
+
+#define CHUNK		0x10000UL
+#define CHUNKS		16
+#define LEN		EDU_DMA_MAX
+#define SECONDS		180
+#define EXEC_OPTION	"--wait-after-exec"
+
+/* All that one process can hold. */
+struct holder {
+	struct spapr s;
+	struct edu edu;
+	bool has_edu;
+	__u64 start;
+	__u64 second;
+	char *mem;
+};
+
+/*
+ * Fills @h: memory in several regions, mapped in the default and in a second
+ * window where there is one, and with @with_device an open device that has
+ * done DMA. Gives 0, or the number of the step that failed.
+ */
+static int hold_everything(struct holder *h, bool with_device)
+{
+	struct vfio_iommu_spapr_tce_info info;
+	size_t half = CHUNKS / 2 * CHUNK;
+	__u64 iova;
+
+	if (__spapr_open(&h->s, VFIO_SPAPR_TCE_v2_IOMMU, 1))
+		return 1;
+	h->mem = spapr_mem(2 * half);
+	if (__spapr_register(h->s.fd, h->mem, half) ||
+	    __spapr_register(h->s.fd, h->mem + half, half))
+		return 2;
+	if (__spapr_info(h->s.fd, &info))
+		return 3;
+	h->start = info.dma32_window_start;
+	iova = h->start + 16 * MIB;
+	if (__spapr_map(h->s.fd, iova, h->mem, 2 * half, SPAPR_RW))
+		return 4;
+	if (info.ddw.max_dynamic_windows_supported > 1 &&
+	    (__spapr_create(h->s.fd, iommu_shift(&info), GIB, 1, &h->second) ||
+	     __spapr_map(h->s.fd, h->second, h->mem, half, SPAPR_RW)))
+		return 5;
+	h->has_edu = with_device;
+	if (!with_device)
+		return 0;
+	if (edu_open(&h->edu, h->s.group[0], spapr_bdf(0)))
+		return 6;
+	fill(h->mem, LEN, 5);
+	if (edu_memcpy(&h->edu, iova + CHUNK, iova, LEN) ||
+	    !is_filled(h->mem + CHUNK, LEN, 5))
+		return 7;
+	return 0;
+}
+
+static void let_go(struct holder *h)
+{
+	if (h->has_edu)
+		edu_close(&h->edu);
+	spapr_close(&h->s);
+	munmap(h->mem, CHUNKS * CHUNK);
+}
+
+/* The child holds everything, says so with one byte, and waits for its end. */
+static pid_t start_holder(int *said, bool with_device)
+{
+	struct holder h = { 0 };
+	int pipe_fd[2];
+	char step = 0;
+	pid_t pid;
+
+	if (pipe(pipe_fd))
+		return -1;
+	pid = fork();
+	if (!pid) {
+		step = hold_everything(&h, with_device);
+		if (write(pipe_fd[1], &step, 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	*said = -1;
+	if (pid > 0 && read(pipe_fd[0], &step, 1) == 1)
+		*said = step;
+	close(pipe_fd[0]);
+	close(pipe_fd[1]);
+	return pid;
+}
+
+FIXTURE(lifetime)
+{
+	struct spapr_account base;
+};
+
+FIXTURE_SETUP(lifetime)
+{
+	NEED_DEVICES(return, 1);
+	spapr_account(&self->base);
+}
+
+FIXTURE_TEARDOWN(lifetime)
+{
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+/* The next user of the device finds it as the first one did. */
+#define EXPECT_USABLE(with_device) do {					\
+	struct holder __h = { 0 };					\
+									\
+	ASSERT_EQ(0, hold_everything(&__h, with_device));		\
+	let_go(&__h);							\
+	EXPECT_ACCOUNT(&self->base, 0, 0);				\
+} while (0)
+
+static void kill_and_reap(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+TEST_F_TIMEOUT(lifetime, a_killed_process_leaves_nothing, SECONDS)
+{
+	long pages = CHUNKS * CHUNK / spapr_page_size();
+	int said;
+	pid_t pid = start_holder(&said, false);
+
+	ASSERT_EQ(0, said);
+	EXPECT_EQ(self->base.pins + pages, spapr_pins());
+	kill_and_reap(pid);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+	EXPECT_USABLE(false);
+}
+
+TEST_F_TIMEOUT(lifetime, a_process_killed_with_an_open_device_leaves_nothing,
+	       SECONDS)
+{
+	long pages = CHUNKS * CHUNK / spapr_page_size();
+	int said;
+	pid_t pid = start_holder(&said, true);
+
+	ASSERT_EQ(0, said);
+	EXPECT_EQ(self->base.pins + pages, spapr_pins());
+	kill_and_reap(pid);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+	EXPECT_USABLE(true);
+}
+
+TEST_F_TIMEOUT(lifetime, a_process_may_just_exit, SECONDS)
+{
+	int status;
+	pid_t pid = fork();
+
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		struct holder h = { 0 };
+
+		_exit(hold_everything(&h, true));
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+	EXPECT_USABLE(false);
+}
+
+TEST_F_TIMEOUT(lifetime, processes_can_be_killed_one_after_the_other, SECONDS)
+{
+	int said, i;
+	pid_t pid;
+
+	for (i = 0; i < 10; i++) {
+		pid = start_holder(&said, false);
+		ASSERT_EQ(0, said);
+		kill_and_reap(pid);
+	}
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+/* A refused UNREGISTER must not outlive the process. stock: it does. */
+TEST_F_TIMEOUT(lifetime, a_refused_unregister_leaves_nothing_at_the_end,
+	       SECONDS)
+{
+	pid_t pid = fork();
+	int status;
+
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		struct holder h = { 0 };
+
+		if (hold_everything(&h, false))
+			_exit(1);
+		__spapr_unregister(h.s.fd, h.mem, CHUNKS / 2 * CHUNK);
+		munmap(h.mem, CHUNKS * CHUNK);
+		_exit(0);
+	}
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+/* ------------------------------------------------------------------ */
+/* The order of closing */
+
+FIXTURE(closing)
+{
+	struct spapr_account base;
+	struct holder h;
+};
+
+FIXTURE_VARIANT(closing)
+{
+	const char *order;	/* c: container, g: group, d: device */
+};
+
+FIXTURE_VARIANT_ADD(closing, container_group) { .order = "cg" };
+FIXTURE_VARIANT_ADD(closing, group_container) { .order = "gc" };
+FIXTURE_VARIANT_ADD(closing, container_group_device) { .order = "cgd" };
+FIXTURE_VARIANT_ADD(closing, group_device_container) { .order = "gdc" };
+FIXTURE_VARIANT_ADD(closing, device_container_group) { .order = "dcg" };
+
+FIXTURE_SETUP(closing)
+{
+	NEED_DEVICES(return, 1);
+	spapr_account(&self->base);
+	ASSERT_EQ(0, hold_everything(&self->h, strchr(variant->order, 'd')));
+}
+
+FIXTURE_TEARDOWN(closing)
+{
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+TEST_F_TIMEOUT(closing, in_any_order_gives_everything_back, SECONDS)
+{
+	const char *what;
+
+	for (what = variant->order; *what; what++) {
+		/* until group and device are closed the memory is in use */
+		EXPECT_EQ(!!strpbrk(what, "gd"),
+			  spapr_pins() > self->base.pins);
+		if (*what == 'c')
+			close(self->h.s.fd);
+		else if (*what == 'g')
+			close(self->h.s.group[0]);
+		else
+			edu_close(&self->h.edu);
+	}
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+	EXPECT_USABLE(false);
+}
+
+/* ------------------------------------------------------------------ */
+/* Groups that leave */
+
+TEST_F_TIMEOUT(lifetime, the_last_group_takes_everything_along, SECONDS)
+{
+	struct holder h = { 0 };
+
+	ASSERT_EQ(0, hold_everything(&h, false));
+	spapr_detach(&h.s, 0);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+	EXPECT_ERRNO(EINVAL, __spapr_unregister(h.s.fd, h.mem, CHUNK));
+	spapr_attach(&h.s, 0);
+	ASSERT_EQ(0, __spapr_ioctl(h.s.fd, VFIO_SET_IOMMU,
+				   (void *)VFIO_SPAPR_TCE_v2_IOMMU));
+	EXPECT_ERRNO(EPERM, __spapr_unregister(h.s.fd, h.mem, CHUNK));
+	spapr_register(h.s.fd, h.mem, CHUNKS * CHUNK);
+	spapr_map(h.s.fd, h.start + MIB, h.mem, CHUNKS * CHUNK, SPAPR_RW);
+	let_go(&h);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+TEST_F_TIMEOUT(lifetime, one_of_two_groups_takes_nothing_along, SECONDS)
+{
+	struct spapr_account before, after;
+	struct holder h = { 0 };
+
+	NEED_DEVICES(return, 2);
+	ASSERT_EQ(0, hold_everything(&h, false));
+	spapr_account(&before);
+	if (windows_stay_with_a_group(&h.s)) {
+		let_go(&h);
+		SKIP(return, NEEDS_SHARED_WINDOWS);
+	}
+	spapr_attach(&h.s, 1);
+	spapr_detach(&h.s, 0);
+	spapr_account(&after);
+	EXPECT_EQ(before.locked, after.locked);
+	EXPECT_EQ(before.pins, after.pins);
+	if (!spapr_on_stock()) {
+		EXPECT_ERRNO(EBUSY, __spapr_unregister(h.s.fd, h.mem,
+						       CHUNKS / 2 * CHUNK));
+	}
+	spapr_detach(&h.s, 1);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+	let_go(&h);
+}
+
+/* ------------------------------------------------------------------ */
+/* Files that outlive their process */
+
+/*
+ * The owner dies while a child of it still has the files open: the child may
+ * not use them, the pages stay until it closes them.
+ */
+TEST_F_TIMEOUT(lifetime, the_last_of_the_files_counts_not_the_owner, SECONDS)
+{
+	long pages = CHUNKS * CHUNK / spapr_page_size();
+	int pipe_fd[2];
+	pid_t owner, heir = -1;
+
+	ASSERT_EQ(0, pipe(pipe_fd));
+	ASSERT_EQ(0, prctl(PR_SET_CHILD_SUBREAPER, 1));
+	owner = fork();
+	ASSERT_GE(owner, 0);
+	if (!owner) {
+		struct holder h = { 0 };
+
+		if (hold_everything(&h, false))
+			_exit(1);
+		heir = fork();
+		if (!heir && __spapr_unmap(h.s.fd, h.start, CHUNK) != -EPERM)
+			_exit(2);
+		if (heir && write(pipe_fd[1], &heir, sizeof(heir)) < 0)
+			_exit(3);
+		for (;;)
+			pause();
+	}
+	ASSERT_EQ((ssize_t)sizeof(heir), read(pipe_fd[0], &heir, sizeof(heir)));
+	kill_and_reap(owner);
+	EXPECT_EQ(self->base.pins + pages, spapr_pins());
+	EXPECT_ERRNO(EBUSY, spapr_group_fd(0));
+	EXPECT_EQ(0, kill(heir, SIGKILL));
+	/* nobody's child any more: it comes to us, who asked for it */
+	EXPECT_EQ(heir, waitpid(heir, NULL, 0));
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+static void hold_and_exec(int fd)
+{
+	struct holder h = { 0 };
+	char text[16];
+
+	if (hold_everything(&h, false))
+		_exit(1);
+	snprintf(text, sizeof(text), "%d", fd);
+	execl("/proc/self/exe", "spapr_lifetime", EXEC_OPTION, text, NULL);
+	_exit(2);
+}
+
+static int after_exec(int fd)
+{
+	char byte = 'x';
+
+	if (write(fd, &byte, 1) != 1)
+		return 3;
+	for (;;)
+		pause();
+}
+
+TEST_F_TIMEOUT(lifetime, exec_closes_what_is_marked_so_and_leaves_nothing,
+	       SECONDS)
+{
+	int pipe_fd[2];
+	pid_t pid;
+	char byte;
+
+	ASSERT_EQ(0, pipe(pipe_fd));
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid)
+		hold_and_exec(pipe_fd[1]);
+	close(pipe_fd[1]);
+	ASSERT_EQ(1, read(pipe_fd[0], &byte, 1));
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+	EXPECT_USABLE(false);
+	kill_and_reap(pid);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 3 && !strcmp(argv[1], EXEC_OPTION))
+		return after_exec(atoi(argv[2]));
+	return test_harness_run(argc, argv);
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The order in which the users of the interface make their calls: a machine
+ * emulator (memory first, then windows as its guest asks for them) and a
+ * packet framework (one window first, then memory and mappings in step).
+ */
+#include <sys/mman.h>
+
+#include "spapr_test.h"
+
+#define SECTIONS	3
+#define SEGMENTS	64
+#define IP		4096UL
+
+FIXTURE(order)
+{
+	struct spapr s;
+	struct spapr_account base;
+	struct vfio_iommu_spapr_tce_info info;
+	__u32 shift;
+	size_t size;
+	char *mem;
+};
+
+/* Open the group first, look at it, ask what there is, then join. */
+FIXTURE_SETUP(order)
+{
+	struct vfio_group_status status = { .argsz = sizeof(status) };
+
+	NEED_DEVICES(return, 1);
+	self->size = 16 * spapr_page_size();
+	self->mem = spapr_mem(SEGMENTS * self->size);
+	ASSERT_NE(NULL, self->mem);
+	spapr_account(&self->base);
+	spapr_open(&self->s, VFIO_SPAPR_TCE_v2_IOMMU, 0);
+	self->s.group[0] = spapr_group_fd(0);
+	ASSERT_LE(0, self->s.group[0]);
+	ASSERT_EQ(0, __spapr_ioctl(self->s.group[0], VFIO_GROUP_GET_STATUS,
+				   &status));
+	ASSERT_EQ((__u32)VFIO_GROUP_FLAGS_VIABLE, status.flags);
+	ASSERT_EQ(VFIO_API_VERSION, __spapr_ioctl(self->s.fd,
+						  VFIO_GET_API_VERSION, NULL));
+	ASSERT_EQ(1, __spapr_ioctl(self->s.fd, VFIO_CHECK_EXTENSION,
+				   (void *)VFIO_SPAPR_TCE_v2_IOMMU));
+	ASSERT_EQ(0, __spapr_ioctl(self->s.group[0], VFIO_GROUP_SET_CONTAINER,
+				   &self->s.fd));
+	ASSERT_EQ(0, __spapr_ioctl(self->s.fd, VFIO_SET_IOMMU,
+				   (void *)VFIO_SPAPR_TCE_v2_IOMMU));
+}
+
+FIXTURE_TEARDOWN(order)
+{
+	spapr_close(&self->s);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+/* The number of levels the emulator starts with: what the host page holds. */
+static __u32 first_levels(__u32 shift, __u64 size)
+{
+	__u32 bits = __builtin_ctzll(size >> shift) + 3;
+	__u32 per_level = spapr_page_shift() + 8;
+
+	return (bits + per_level - 1) / per_level;
+}
+
+static int emulator_window(int fd, __u32 shift, __u64 size,
+			   __u64 *start)
+{
+	__u32 levels = first_levels(shift, size);
+	__u32 max = (64 - shift) / spapr_page_shift();
+	int ret = -EINVAL;
+
+	for (; ret && levels <= max; levels++)
+		ret = __spapr_create(fd, shift, size, levels, start);
+	return ret;
+}
+
+TEST_F(order, of_a_machine_emulator)
+{
+	__u64 start = ~0ULL, second = ~0ULL, at;
+	int fd = self->s.fd, i;
+
+	for (i = 0; i < SECTIONS; i++)
+		spapr_register(fd, self->mem + i * self->size, self->size);
+	spapr_info(fd, &self->info);
+	at = self->info.dma32_window_start;
+	spapr_remove(fd, at);
+	ASSERT_EQ(0, emulator_window(fd, 12, GIB, &start));
+	ASSERT_EQ(at, start);
+	for (i = 0; i < 16; i++) {
+		spapr_map(fd, start + i * IP, self->mem + i * IP, IP,
+			  SPAPR_RW);
+	}
+	self->shift = iommu_shift(&self->info);
+	ASSERT_EQ(0, emulator_window(fd, self->shift, GIB, &second));
+	ASSERT_EQ(1ULL << 59, second);
+	for (i = 0; i < SECTIONS; i++) {
+		spapr_map(fd, second + i * self->size,
+			  self->mem + i * self->size, self->size, SPAPR_RW);
+	}
+	spapr_unmap(fd, start, GIB);
+	spapr_remove(fd, start);
+	spapr_unmap(fd, second, GIB);
+	spapr_remove(fd, second);
+	for (i = 0; i < SECTIONS; i++)
+		spapr_unregister(fd, self->mem + i * self->size, self->size);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+	spapr_detach(&self->s, 0);
+}
+
+/* A guest starts again: both windows go, the default one comes back. */
+TEST_F(order, of_a_machine_emulator_that_is_reset)
+{
+	__u64 start = ~0ULL;
+	int fd = self->s.fd, i;
+
+	spapr_register(fd, self->mem, self->size);
+	spapr_info(fd, &self->info);
+	spapr_remove(fd, self->info.dma32_window_start);
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, emulator_window(fd, 12, GIB, &start));
+		ASSERT_EQ(self->info.dma32_window_start, start);
+		spapr_map(fd, start + MIB, self->mem, self->size, SPAPR_RW);
+		spapr_unmap(fd, start, GIB);
+		spapr_remove(fd, start);
+	}
+	spapr_unregister(fd, self->mem, self->size);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+/* One window for everything, at 0; memory comes and goes by segments. */
+TEST_F(order, of_a_packet_framework)
+{
+	__u64 start = ~0ULL, size = GIB;
+	int fd = self->s.fd, i;
+
+	spapr_info(fd, &self->info);
+	self->shift = iommu_shift(&self->info);
+	if (self->info.ddw.levels > 1)
+		size = 1ULL << 46;
+	spapr_remove(fd, self->info.dma32_window_start);
+	ASSERT_EQ(0, __spapr_create_rising(fd, self->shift, size,
+					   self->info.ddw.levels, &start));
+	for (i = 0; i < SEGMENTS; i++) {
+		char *mem = self->mem + i * self->size;
+		__u64 iova = start + i * (size / SEGMENTS);
+
+		spapr_register(fd, mem, self->size);
+		spapr_map(fd, iova, mem, self->size, SPAPR_RW);
+	}
+	for (i = 0; i < SEGMENTS; i++) {
+		char *mem = self->mem + i * self->size;
+		__u64 iova = start + i * (size / SEGMENTS);
+
+		spapr_unmap(fd, iova, self->size);
+		spapr_unregister(fd, mem, self->size);
+	}
+	spapr_remove(fd, start);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+TEST_HARNESS_MAIN
