@@ -22,4 +22,4 @@ TARGETS := setup tree series each kernel stock modular initramfs selftests run \
 	   test test-stock shell gdb style rerun clean distclean
 .PHONY: $(TARGETS)
 $(TARGETS):
-	@+$(H)/make.sh $@
+	@$(H)/make.sh $@

@@ -21,7 +21,7 @@
 
 DIR=$1 MODE=$2 MMU=${3:-}
 LISTS=${LISTS:-$HARNESS/console}
-cd "$DIR"
+cd "$DIR" || exit
 touch report.log console.log qemu.log
 [ -s ended ] || echo "interrupted" >ended
 
@@ -34,7 +34,7 @@ check_lists() {
 	[ -z "$bad" ] || die "a line of $LISTS/allow or known has no reason: $bad"
 }
 
-splats() {
+bad_lines() {
 	local deny allow
 	deny=$(regexes "$LISTS/deny")
 	allow=$(regexes "$LISTS/allow")
@@ -188,7 +188,7 @@ excerpt() {
 
 check_lists
 : >failures
-splats >splats
+bad_lines >splats
 results >results.tsv
 sed 's/^@/# @/' report.log >results.tap
 { bad_end; bad_mmu; bad_console; } >reasons

@@ -17,7 +17,7 @@ CPIO=$OUT/$NAME.cpio.gz
 
 build_tools() {
 	gcc -O2 -w -o "$GEN" "$BASE/usr/gen_init_cpio.c"
-	${CROSS}gcc -O2 -g0 -Wall -Wextra -Werror \
+	"${CROSS}gcc" -O2 -g0 -Wall -Wextra -Werror \
 		-Wno-format-truncation -static -o "$OUT/bin/init" \
 		"$HARNESS/init/init.c"
 }
@@ -35,7 +35,7 @@ add_tree() {
 
 contents() {
 	local d
-	for d in /bin /sbin /dev /proc /sys /tmp /run /etc /root /tests \
+	for d in /bin /sbin /usr /usr/bin /usr/sbin /dev /proc /sys /tmp /run /etc /root /tests \
 		 /lib /lib/modules; do
 		echo "dir $d 755 0 0"
 	done
@@ -57,7 +57,7 @@ extra_list() {
 }
 
 pack() {
-	"$GEN" -t $EPOCH "$OUT/bin/$NAME.list" | gzip -n -3 >"$CPIO.new"
+	"$GEN" -t "$EPOCH" "$OUT/bin/$NAME.list" | gzip -n -3 >"$CPIO.new"
 	mv "$CPIO.new" "$CPIO"
 }
 

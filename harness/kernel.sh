@@ -21,11 +21,16 @@ fragments() {
 	esac
 }
 
+# The paths that the compiler sees are relative, so that the compiler cache also
+# knows what was compiled in another build folder. WARN() and the like then need
+# to be told what to leave away of a file's name.
 kmake() {
-	make -C "$SRC" O="$DIR" ARCH=powerpc CROSS_COMPILE=$CROSS \
+	CCACHE_BASEDIR=$OUT CCACHE_NOHASHDIR=1 \
+	make -C "$SRC" O="$DIR" ARCH=powerpc CROSS_COMPILE="$CROSS" \
+		KCFLAGS="-fmacro-prefix-map=../$(basename "$SRC")/=" \
 		CC="${CCACHE}${CROSS}gcc" HOSTCC="${CCACHE}gcc" LOCALVERSION= \
 		KBUILD_BUILD_USER=harness KBUILD_BUILD_HOST=harness \
-		KBUILD_BUILD_TIMESTAMP="$(date -u -d @$EPOCH)" -j"$JOBS" "$@"
+		KBUILD_BUILD_TIMESTAMP="$(date -u -d "@$EPOCH")" -j"$JOBS" "$@"
 }
 
 # One line for each symbol; a later fragment wins over an earlier one.
@@ -89,7 +94,7 @@ series*) SRC=$TREE branch=series ;;
 esac
 # A source tree of this content, this configuration, this compiler, these rules.
 KEY=$({ sources; merge_fragments
-	${CROSS}gcc --version; cat "$0"; } | hash_of)
+	"${CROSS}gcc" --version; cat "$0"; } | hash_of)
 
 if ! is_done "$DIR/built" "$KEY" || [ ! -f "$DIR/vmlinux" ]; then
 	need_space 1 "building the kernel $NAME"

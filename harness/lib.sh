@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # Common to all scripts of the harness: sourced, never run.
 #
 # What a person reads goes to stderr; stdout carries results only (the path of

@@ -16,12 +16,40 @@ guest() {
 	"$HARNESS/initramfs.sh" "$1"
 }
 
+# Only what this harness made goes: O= may name a folder with more in it.
+remove() {
+	local name
+	for name in "$@"; do rm -rf "${OUT:?}/$name"; done
+}
+
+clean() {
+	rm -rf "$OUT"/kernel-{stock,series,each,style}*
+	remove selftests headers headers.stamp bin series series.stamp style \
+		each each.done initramfs.stamp initramfs.cpio.gz
+	rm -f "$OUT"/initramfs-series-*
+}
+
+# Words that a person may have mistyped, before anything long begins.
+check_variables() {
+	local k
+	flavour series >/dev/null
+	machines "" >/dev/null
+	for k in $KERNELS; do
+		echo "$k" | grep -qxE '(stock|series)(-4k)?(-debug)?(-modular)?' ||
+			die "K=$k: no such kernel; stock or series, then -4k -debug -modular"
+	done
+	case $JOBS in
+	'' | *[!0-9]*) die "JOBS=$JOBS is not a number" ;;
+	esac
+}
+
+check_variables
 case $1 in
 setup) setup; say "all packages are there" ;;
 tree) tree; echo "$TREE" ;;
 series) tree; "$HARNESS/series.sh" ;;
 each) tree; "$HARNESS/each.sh" ;;
-kernel) tree; kernel "$(flavour series)" ;;
+kernel) tree; kernel "${KERNELS:-$(flavour series)}" ;;
 stock) base; kernel "$(flavour stock)" ;;
 modular) tree; kernel "$(flavour series)-modular" ;;
 selftests) tree; "$HARNESS/selftests.sh" ;;
@@ -31,26 +59,18 @@ run)
 	TESTS=${TESTS:-vfio:spapr_demo} exec "$HARNESS/run.sh" -demo \
 		"$(machines powernv9)" "$f" ;;
 shell | gdb)
-	[ "$1" != gdb ] || setup gdb-multiarch
 	tree; f=${KERNELS:-$(flavour series)}; guest "$f" >/dev/null
 	exec "$HARNESS/run.sh" -"$1" "$(machines powernv9)" "$f" ;;
 test) tree; exec "$HARNESS/test.sh" ;;
 test-stock) tree; exec "$HARNESS/test.sh" stock ;;
 rerun) exec "$HARNESS/rerun.sh" ;;
 style) tree; exec "$HARNESS/style.sh" ;;
-clean)
-	take_lock
-	rm -rf "$OUT"/kernel-* "$OUT"/selftests* "$OUT"/headers* "$OUT"/bin \
-		"$OUT"/initramfs* "$OUT"/series "$OUT"/each* ;;
+clean) take_lock; clean ;;
 distclean)
-	# Only what this harness made: O= may name a folder with more in it.
-	if [ -f "$OUT/lock" ]; then
-		take_lock
-		rm -rf "$OUT"/{base,tree,linux.git,userland,apt,log,results}* \
-			"$OUT"/kernel-* "$OUT"/selftests* "$OUT"/headers* \
-			"$OUT"/bin "$OUT"/initramfs* "$OUT"/series "$OUT"/each* \
-			"$OUT"/roundtrip*
-		rm -f "$OUT/lock"
-		rmdir "$OUT" 2>/dev/null || true
-	fi ;;
+	[ -f "$OUT/lock" ] || exit 0
+	take_lock
+	clean
+	remove base base.new base.stamp base.index tree tree.stamp tree.work \
+		linux.git linux.git.new roundtrip userland apt log results lock
+	rmdir "$OUT" 2>/dev/null || true ;;
 esac

@@ -10,7 +10,7 @@
 
 usage() { die "usage: run.sh [-shell|-gdb|-stock|-demo] MACHINE FLAVOUR"; }
 
-MODE=test
+MODE='test'
 case ${1:-} in
 -shell | -gdb | -stock | -demo) MODE=${1#-}; shift ;;
 esac
@@ -102,6 +102,7 @@ write_command() {
 }
 
 QEMU=
+# shellcheck disable=SC2317
 stop() {
 	trap - INT TERM HUP
 	[ -z "$QEMU" ] || kill -KILL "$QEMU" 2>/dev/null || true
@@ -154,6 +155,11 @@ follow() {
 		'/^@begin init:/,/^@end/d; /^@begin /,/^@end /{ /^@/!p }'
 }
 
+# V=1: what the guest says, as it says it.
+show_all() {
+	tail -q -n +1 -f --pid="$QEMU" "$DIR/console.log" "$DIR/report.log" >&2 &
+}
+
 run_demo() {
 	local tail_pid
 	say "booting $MACHINE: $(data about)"
@@ -167,6 +173,7 @@ run_demo() {
 run_interactive() {
 	local rc=0
 	if [ "$MODE" = gdb ]; then
+		have gdb-multiarch || say "gdb is missing: apt install gdb-multiarch"
 		say "the machine waits; in another window:"
 		say "  gdb-multiarch $KERNEL -ex 'target remote :1234'"
 	fi
@@ -185,6 +192,7 @@ mapfile -t ARGS < <(qemu_args)
 write_command >"$DIR/qemu-cmd"
 chmod +x "$DIR/qemu-cmd"
 cp "$OUT/kernel-$FLAVOUR/.config" "$DIR/config"
+echo "$MODE $(data mmu)" >"$DIR/args"
 : >"$DIR/report.log"
 : >"$DIR/console.log"
 case $MODE in
@@ -200,6 +208,7 @@ if [ "$MODE" = demo ]; then
 else
 	echo "$DIR"
 	start_qemu
+	[ -z "$VERBOSE" ] || show_all
 	watch_qemu
 	"$HARNESS/check.sh" "$DIR" "$MODE" "$(data mmu)" || rc=$?
 fi

@@ -22,7 +22,7 @@ install_headers() {
 build() {
 	local c=$1
 	make -C "$TREE/tools/testing/selftests" TARGETS="$c" FORCE_TARGETS=1 \
-		ARCH=powerpc CROSS_COMPILE=$CROSS O="$DIR" USERLDFLAGS=-static \
+		ARCH=powerpc CROSS_COMPILE="$CROSS" O="$DIR" USERLDFLAGS=-static \
 		KHDR_INCLUDES="-isystem $OUT/headers/usr/include" \
 		INSTALL_PATH="$DIR/install" -j"$JOBS" install
 }
@@ -42,7 +42,7 @@ fi
 
 mkdir -p "$DIR"
 list=$(collections | paste -sd' ')
-KEY=$({ echo "$HKEY $list"; ${CROSS}gcc --version; cat "$0"
+KEY=$({ echo "$HKEY $list"; "${CROSS}gcc" --version; cat "$0"
 	for f in lib.mk kselftest.h kselftest_harness.h Makefile $list; do
 		object "tools/testing/selftests/$f"
 	done; } | hash_of)

@@ -33,7 +33,7 @@ run_checkpatch() {
 kmake() {
 	local src=$1 dir=$2
 	shift 2
-	make -C "$src" O="$dir" ARCH=powerpc CROSS_COMPILE=$CROSS LOCALVERSION= \
+	make -C "$src" O="$dir" ARCH=powerpc CROSS_COMPILE="$CROSS" LOCALVERSION= \
 		HOSTCC="${CCACHE}gcc" CC="${CCACHE}${CROSS}gcc" -k -j"$JOBS" "$@"
 }
 

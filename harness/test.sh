@@ -68,7 +68,7 @@ run_own() {
 
 # One boot. What it prints comes in one piece, so that two do not mix.
 run_one() {
-	local m=$1 k=$2 option= start=$SECONDS where file=$DIR/$1-$2
+	local m=$1 k=$2 option='' start=$SECONDS where file=$DIR/$1-$2
 	[ "$MODE" = test ] || option=-stock
 	"$HARNESS/run.sh" $option "$m" "$k" >"$file.out" 2>"$file.err" &
 	RUN=$!
@@ -89,6 +89,7 @@ run_one() {
 }
 
 WORKERS=
+# shellcheck disable=SC2317
 stop() {
 	trap - INT TERM HUP
 	# shellcheck disable=SC2086

@@ -36,7 +36,7 @@ list_overlay() {
 # matches PATTERN < PATHS: a path, "dir/", or a glob whose * also spans "/".
 matches() {
 	local p=$1 f
-	case $p in */) p=$p* ;; esac
+	case $p in */) p="$p*" ;; esac
 	while read -r f; do
 		# shellcheck disable=SC2254
 		case $f in $p) echo "$f" ;; esac
@@ -169,6 +169,12 @@ check_claims
 unset GIT_INDEX_FILE
 gitb update-ref refs/heads/series "$HEAD"
 
+# Nothing to do, and nobody touched the work tree?
+if is_done "$OUT/tree.stamp" "$HEAD" &&
+   git -C "$TREE" diff --quiet HEAD 2>/dev/null; then
+	rm -rf "$WORK"
+	exit 0
+fi
 if [ -f "$OUT/tree.stamp" ]; then
 	rm "$OUT/tree.stamp"
 	save_edits

@@ -661,11 +661,22 @@ static void check_pins(void)
 
 /* ---- a prompt --------------------------------------------------------- */
 
+/* poweroff, halt and reboot of busybox are signals to PID 1. */
+static void on_signal(int sig)
+{
+	(void)sig;
+	power_off();
+}
+
 static void shell(void)
 {
-	pid_t pid = fork();
+	pid_t pid;
 	int status, fd;
 
+	signal(SIGUSR1, on_signal);
+	signal(SIGUSR2, on_signal);
+	signal(SIGTERM, on_signal);
+	pid = fork();
 	if (!pid) {
 		setsid();
 		fd = open("/dev/hvc0", O_RDWR);
@@ -697,7 +708,7 @@ int main(void)
 	mount_all();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	mode = env("harness_mode", "test");
-	setenv("PATH", "/bin:/sbin:/tests/vfio", 1);
+	setenv("PATH", "/bin:/sbin:/usr/bin:/usr/sbin:/tests/vfio", 1);
 	setenv("HOME", "/root", 1);
 	setenv("PS1", "guest# ", 1);
 	if (!open_report() && !strcmp(mode, "test"))
