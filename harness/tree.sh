@@ -83,6 +83,12 @@ apply_hunks() {
 	local patch=$1 file
 	grep -q '^diff --git ' "$WORK/diff" || return 0
 	gitw apply --cached --whitespace=nowarn "$WORK/diff" 2>"$WORK/why" && return
+	# Another 6.12.x may differ beside a hunk; one line of context on each
+	# side of it must still be the same.
+	if gitw apply --cached --whitespace=nowarn -C1 "$WORK/diff" 2>/dev/null; then
+		say "note: $patch fits this base with less context than it has"
+		return
+	fi
 	file=$(sed -n 's/^error: patch failed: \(.*\)/\1/p; s/^error: \(.*\): does not exist.*/\1/p' \
 		"$WORK/why" | head -n 1)
 	die "$patch does not apply to ${file:-the tree}: correct that hunk for this base and run make again"
