@@ -5,6 +5,8 @@
 
 PACKAGE=linux-source-6.12
 
+gitl() { git -c safe.directory='*' -C "$SOURCE" "$@"; }
+
 # What the base is made from: a name for people and a key that changes with it.
 find_source() {
 	if [ -z "$LINUX" ]; then
@@ -22,13 +24,16 @@ find_source() {
 		return
 	fi
 	check_version "$SOURCE"
-	if [ -e "$SOURCE/.git" ]; then
-		KEY=$(git -c safe.directory='*' -C "$SOURCE" rev-parse HEAD) ||
-			die "LINUX=$LINUX: git cannot read HEAD there"
+	# A git tree is taken as it was committed, without what is built in it.
+	if KEY=$(gitl rev-parse -q --verify HEAD 2>/dev/null) &&
+	   [ "$(gitl rev-parse --show-toplevel)" = "$SOURCE" ]; then
+		COMMITTED=1
 		NAME="$NAME, commit ${KEY:0:12}"
+		gitl diff --quiet HEAD 2>/dev/null ||
+			say "note: changes in $LINUX that are not committed are not used"
 	else
 		# Every file's time and size: an edit there is seen here.
-		KEY="$NAME $(find "$SOURCE" -type f -printf '%p %s %T@\n' | sort | hash_of)"
+		KEY="$NAME $(find "$SOURCE" -name .git -prune -o -type f -printf '%p %s %T@\n' | sort | hash_of)"
 	fi
 }
 
@@ -48,11 +53,10 @@ check_version() {
 unpack() {
 	if [ -f "$SOURCE" ]; then
 		tar -xf "$SOURCE" -C "$BASE.new" --strip-components=1
-	elif [ -e "$SOURCE/.git" ]; then
-		git -c safe.directory='*' -C "$SOURCE" archive HEAD |
-			tar -x -C "$BASE.new"
+	elif [ -n "$COMMITTED" ]; then
+		gitl archive HEAD | tar -x -C "$BASE.new"
 	else
-		cp -a "$SOURCE/." "$BASE.new"
+		tar -c --exclude=./.git -C "$SOURCE" . | tar -x -C "$BASE.new"
 		# A kernel was built inside that tree: O= builds refuse it.
 		[ ! -e "$BASE.new/.config" ] ||
 			make -C "$BASE.new" ARCH=powerpc mrproper
@@ -83,7 +87,7 @@ commit() {
 }
 
 take_lock
-VERSION=
+VERSION='' COMMITTED=''
 find_source
 if ! is_done "$OUT/base.stamp" "$KEY"; then
 	need_space 6 "unpacking and building the kernel"

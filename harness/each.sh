@@ -4,7 +4,7 @@
 # built before with the same result to come is not built again.
 . "$(dirname "$0")/lib.sh"
 
-SRC=$OUT/each
+SRC=$OUT/each/tree
 DONE=$OUT/each.done
 
 checkout() {
@@ -17,6 +17,7 @@ checkout() {
 	git -C "$SRC" reset -q --hard "$1"
 }
 
+mkdir -p "$OUT/each"
 touch "$DONE"
 n=0
 count=$(gitb rev-list --count base..series)
@@ -26,7 +27,7 @@ for commit in $(gitb rev-list --reverse base..series); do
 	key="$(gitb rev-parse "$commit^{tree}") $(cat "$HARNESS"/config/* | hash_of)"
 	if ! grep -qxF "$key" "$DONE"; then
 		(take_lock; checkout "$commit")
-		SRC=$SRC "$HARNESS/kernel.sh" each >/dev/null ||
+		"$HARNESS/kernel.sh" each >/dev/null ||
 			die "patch $n of $count does not build: $title"
 		echo "$key" >>"$DONE"
 	fi

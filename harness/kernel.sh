@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # kernel.sh FLAVOUR: build one kernel in $OUT/kernel-FLAVOUR and print the path
 # of its vmlinux. FLAVOUR is stock or series, then any of -4k -debug -modular.
-# `each` is the series too, from the source tree that SRC= names.
+# `each` is the commit of the series that each.sh has checked out.
 . "$(dirname "$0")/lib.sh"
 
 NAME=$1
@@ -90,7 +90,12 @@ CCACHE=
 case $NAME in
 stock*) SRC=$BASE branch=base ;;
 series*) SRC=$TREE branch=series ;;
-*) branch=$(git -C "$SRC" rev-parse HEAD) ;;
+each)
+	# Side by side like the series' own two folders: the compiler cache
+	# then sees the same relative paths.
+	SRC=$OUT/each/tree DIR=$OUT/each/kernel
+	branch=$(git -C "$SRC" rev-parse HEAD) ;;
+*) die "no such kernel: $NAME" ;;
 esac
 # A source tree of this content, this configuration, this compiler, these rules.
 KEY=$({ sources; merge_fragments

@@ -23,7 +23,7 @@ remove() {
 }
 
 clean() {
-	rm -rf "$OUT"/kernel-{stock,series,each,style}*
+	rm -rf "$OUT"/kernel-{stock,series,style}*
 	remove selftests headers headers.stamp bin series series.stamp style \
 		each each.done initramfs.stamp initramfs.cpio.gz
 	rm -f "$OUT"/initramfs-series-*
