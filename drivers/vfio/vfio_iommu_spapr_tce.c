@@ -331,7 +331,7 @@ static int tce_check_create(const struct iommu_table_group *tables,
 	    create->window_size >> create->page_shift == 0)
 		return -EINVAL;
 	/* a platform without dynamic windows has the default one still */
-	if (create->levels > max(tables->max_levels, 1U))
+	if (!create->levels || create->levels > max(tables->max_levels, 1U))
 		return -EINVAL;
 	return 0;
 }

@@ -67,6 +67,14 @@ static u64 tce_hpa(u64 tce)
 	return tce & ~(u64)TCE_PERM;
 }
 
+/* What may be written may be read: bridges read before they write a part. */
+static u64 tce_perm(enum dma_data_direction dir)
+{
+	u64 perm = iommu_direction_to_tce_perm(dir);
+
+	return perm & TCE_PCI_WRITE ? TCE_PERM : perm;
+}
+
 static void tce_put(struct tce_range *range, u64 tce, unsigned long ua)
 {
 	range->backing->put(range->mm, ua, tce_hpa(tce), tce_writes(tce));
@@ -214,7 +222,7 @@ static void tce_range_commit(struct tce_range *range, unsigned long ua)
  * @entry: first entry, counted from bus address 0; the range is in the table
  * @ua: user address, a multiple of the IOMMU page
  * @npages: IOMMU pages, may be 0
- * @dir: what the device may do; not DMA_NONE
+ * @dir: what the device may do; not DMA_NONE. Writing includes reading.
  *
  * The range is mapped as a whole, or nothing has changed.
  *
@@ -244,7 +252,7 @@ int iommu_tce_map(struct iommu_table *tbl,
 	if (ret)
 		return ret;
 
-	ret = tce_range_get(&range, ua, iommu_direction_to_tce_perm(dir));
+	ret = tce_range_get(&range, ua, tce_perm(dir));
 	if (ret)
 		goto out_free;
 
