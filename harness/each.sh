@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Build every commit of the series in turn: none may break the kernel. What was
-# built before with the same result to come is not built again.
+# Build every commit of the series in turn: none may break the kernel. A commit
+# that was built before is not built again.
 . "$(dirname "$0")/lib.sh"
 
 SRC=$OUT/each/tree

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # test.sh [stock]: build what is needed, run the test programs on the machines,
-# two at a time, and end with one line of totals.
+# several at a time, and end with one line of totals.
 #
 # Without M=, T=, K=, PAGES= and DEBUG= it runs all that harness/matrix says and
 # the tests of the harness itself.
@@ -11,7 +11,7 @@ MODE=${1:-test}
 DIR=$OUT/results/.work.$$
 ALL=$DIR/results
 
-# Lines of "machine flavour".
+# Lines of "machine flavour [programs]".
 plan() {
 	local m k
 	if [ "$MODE" = test ] && [ -z "$MACHINES$TESTS$KERNELS$PAGES$DEBUG" ]; then
@@ -70,7 +70,8 @@ run_own() {
 run_one() {
 	local m=$1 k=$2 option='' start=$SECONDS where file=$DIR/$1-$2
 	[ "$MODE" = test ] || option=-stock
-	"$HARNESS/run.sh" $option "$m" "$k" >"$file.out" 2>"$file.err" &
+	TESTS=${3:-$TESTS} "$HARNESS/run.sh" $option "$m" "$k" \
+		>"$file.out" 2>"$file.err" &
 	RUN=$!
 	trap 'kill -TERM $RUN 2>/dev/null; wait $RUN; exit 130' INT TERM HUP
 	wait $RUN || true
@@ -100,15 +101,25 @@ stop() {
 	exit 130
 }
 
+# How many machines at a time: their programs wait most of the time, for the
+# device under test and its resets, so more than there are processors. Each of
+# them may touch all of its memory.
+slots() {
+	local free
+	free=$(awk '/^MemAvailable:/ { print int($2 / 2621440) }' /proc/meminfo)
+	[ "$free" -ge 1 ] || free=1
+	echo $((free < 4 * $(nproc) ? free : 4 * $(nproc)))
+}
+
 run_all() {
-	local m k slots=1
-	[ "$(nproc)" -lt 2 ] || slots=2
+	local m k t slots
+	slots=$(slots)
 	trap stop INT TERM HUP
-	while read -r m k <&8; do
+	while read -r m k t <&8; do
 		while [ "$(jobs -rp | wc -l)" -ge $slots ]; do
 			wait -n || true
 		done
-		run_one "$m" "$k" &
+		run_one "$m" "$k" "$t" &
 		WORKERS="$WORKERS $!"
 	done 8<"$DIR/plan"
 	wait || true

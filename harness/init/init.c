@@ -595,11 +595,15 @@ static bool wanted(const char *title, const char *name, bool listed,
 	return false;
 }
 
-/* A line of the list is "collection:program", as kselftest writes it. */
-static void run_list(const char *path, bool listed)
+/*
+ * A line of the list is "collection:program", as kselftest writes it. Returns
+ * how many of them were run.
+ */
+static int run_list(const char *path, bool listed)
 {
 	char line[256], dir[PATH_MAX], title[256];
 	FILE *f = fopen(path, "r");
+	int n = 0;
 
 	while (f && fgets(line, sizeof(line), f)) {
 		const char *arg;
@@ -615,9 +619,26 @@ static void run_list(const char *path, bool listed)
 			continue;
 		snprintf(dir, sizeof(dir), "/tests/%s", line);
 		run_program(dir, name, arg, title);
+		n++;
 	}
 	if (f)
 		fclose(f);
+	return n;
+}
+
+static void run_programs(void)
+{
+	int n = run_list("/tests/kselftest-list.txt", true) +
+		run_list("/tests/extra-list.txt", false);
+	char text[256];
+
+	if (n)
+		return;
+	begin("init:programs");
+	snprintf(text, sizeof(text), "there is a test program %s",
+		 env("harness_tests", "at all"));
+	check(false, text);
+	end("init:programs");
 }
 
 /* ---- at the end ------------------------------------------------------- */
@@ -727,8 +748,7 @@ int main(void)
 	if (!strcmp(mode, "shell")) {
 		shell();
 	} else {
-		run_list("/tests/kselftest-list.txt", true);
-		run_list("/tests/extra-list.txt", false);
+		run_programs();
 		check_pins();
 	}
 	report("@done\n");
