@@ -161,6 +161,7 @@ results() {
 		next
 	}
 	/^Bail out!/ { result("FAIL", "(program)", $0); failed = 1; next }
+	/^TAP version / { next }
 	/^# +(RUN|OK|FAIL|PASSED|FAILED|Starting|Totals|Planned) / || /^#  *(OK|FAIL)  / { next }
 	{ sub(/^# ?/, ""); said = said "    " $0 "\n" }
 	END { if (program != "") finish("none", 0) }

@@ -20,9 +20,11 @@ run_checkpatch() {
 		case $p in */0000-*) continue ;; esac
 		"$TREE/scripts/checkpatch.pl" --root="$TREE" --strict --no-summary \
 			--terse --show-types --ignore "$IGNORE" "$p" \
-			>"$WORK/checkpatch" 2>&1 && continue
+			>"$WORK/checkpatch" 2>"$WORK/checkpatch.err" && continue
 		bad=1
 		echo "${p##*/}:"
+		# On stderr is mostly what it misses for its check of licences.
+		[ -s "$WORK/checkpatch" ] || cat "$WORK/checkpatch.err"
 		sed "s,^$p:,  ," "$WORK/checkpatch"
 	done
 	return $bad
