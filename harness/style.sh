@@ -64,7 +64,7 @@ warnings() {
 	# A path from the root of the kernel tree, whatever folder make was in.
 	sed -n "s,^\($src/\|[./]*/\($(basename "$src")\)/\),,; /: \(warning\|error\|note\):/p" \
 		"$dir/said" | grep -Ff "$files" >"$dir/lines" || true
-	grep -E '^make.*(Error|No rule)' "$dir/said" >>"$dir/lines" || true
+	grep '^make.*No rule' "$dir/said" >>"$dir/lines" || true
 	sed 's/:[0-9][0-9:]*: /: /' "$dir/lines" | sort >"$dir/warned"
 }
 
