@@ -147,8 +147,9 @@ TEST_F(order, of_a_packet_framework)
 
 	spapr_info(fd, &self->info);
 	self->shift = iommu_shift(&self->info);
+	/* a stock kernel on POWER8 takes minutes to clear 2^46 bytes */
 	if (self->info.ddw.levels > 1)
-		size = 1ULL << 46;
+		size = spapr_on_stock() ? 1ULL << 40 : 1ULL << 46;
 	spapr_remove(fd, self->info.dma32_window_start);
 	ASSERT_EQ(0, __spapr_create_rising(fd, self->shift, size,
 					   self->info.ddw.levels, &start));
