@@ -113,7 +113,9 @@ results() {
 				result("FAIL", "(program)", "exit status " n)
 			else
 				result("PASS", "(program)", "")
-		} else if (plan < 0 && seen == 0 && n == 4)
+		} else if (bailed)
+			;
+		else if (plan < 0 && seen == 0 && n == 4)
 			result("SKIP", "(program)", "exit status 4")
 		else if (plan < 0)
 			result("FAIL", "(program)", "no TAP plan, exit status " n)
@@ -127,7 +129,7 @@ results() {
 	/^@begin / {
 		if (program != "")
 			finish("none", 0)
-		program = $2; plan = -1; seen = failed = 0; said = ""
+		program = $2; plan = -1; seen = failed = bailed = 0; said = ""
 		next
 	}
 	/^@end / { if (program != "") finish($3, $4); next }
@@ -160,7 +162,7 @@ results() {
 		said = ""
 		next
 	}
-	/^Bail out!/ { result("FAIL", "(program)", $0); failed = 1; next }
+	/^Bail out!/ { result("FAIL", "(program)", $0); bailed = 1; next }
 	/^TAP version / { next }
 	/^# +(RUN|OK|FAIL|PASSED|FAILED|Starting|Totals|Planned) / || /^#  *(OK|FAIL)  / { next }
 	{ sub(/^# ?/, ""); said = said "    " $0 "\n" }
