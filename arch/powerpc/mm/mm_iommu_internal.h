@@ -30,6 +30,5 @@
 #include <linux/workqueue.h>
 
 #include <asm/mm_iommu.h>
-#include <asm/mmu_context.h>
 
 #endif /* _POWERPC_MM_IOMMU_INTERNAL_H */
