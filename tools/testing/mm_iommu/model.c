@@ -232,10 +232,10 @@ int trans_enter(struct mm_iommu_trans *trans, const struct layout *l,
 	unsigned long npages = (l->end - l->ua) >> PAGE_SHIFT;
 	unsigned long done, len;
 	unsigned int i;
-	int ret;
+	int ret = 0;
 
 	*end = l->ua;
-	ret = mm_iommu_trans_init(trans, l->ua, npages);
+	mm_iommu_trans_init(trans, l->ua, npages);
 	for (i = 0; !ret && i < l->nr; i++) {
 		for (done = 0; done < l->runs[i].len; done += len) {
 			len = min(step, l->runs[i].len - done);
