@@ -8,45 +8,31 @@
 
 #include "mm_iommu_internal.h"
 
-/*
- * Translation: one u64 for each granule of 2^MM_IOMMU_GRANULE_SHIFT bytes.
- * Where the granule is one physically contiguous block, aligned in host
- * addresses as in user addresses, the entry is its host address; else it is
- * the address of a leaf with one u64 for each page of the region in it.
- *
- * Entries hold page-aligned addresses, so the low bits are free:
- */
-#define MM_IOMMU_GRANULE_SHIFT	21
-#define MM_IOMMU_GRANULE_SIZE	BIT(MM_IOMMU_GRANULE_SHIFT)
-
-#define MM_IOMMU_VALID		BIT(0)	/* tells host address 0 from nothing */
-#define MM_IOMMU_DIRTY		BIT(1)	/* a device may have written to it */
-#define MM_IOMMU_LEAF		BIT(2)	/* address of a leaf, no translation */
-#define MM_IOMMU_FLAGS		(MM_IOMMU_VALID | MM_IOMMU_DIRTY | \
-				 MM_IOMMU_LEAF)
-
 /**
  * struct mm_iommu_trans - translation of one region
  * @ua: first user address, a multiple of PAGE_SIZE
  * @npages: number of pages of PAGE_SIZE
- * @granules: one entry per granule that the range touches
+ * @shift: log2 of the size of a granule
+ * @granules: one entry for each granule that the range touches
  *
  * Written by the thread that pins, before anybody else can find the region,
- * and by the one that unpins, when nobody can. In between only
- * %MM_IOMMU_DIRTY is set, any number of times, by whoever maps a page for
- * writing. All of it is kmalloc memory: readable with the MMU off.
+ * and by the one that unpins, when nobody can. In between only dirty marks are
+ * set, any number of times, by whoever maps memory for writing. All of it is
+ * kmalloc memory: readable with the MMU off. mm_iommu_trans.c has the format.
  */
 struct mm_iommu_trans {
 	unsigned long ua;
 	unsigned long npages;
+	unsigned int shift;
 	u64 *granules;
 };
 
-int mm_iommu_trans_init(struct mm_iommu_trans *trans, unsigned long ua,
-			unsigned long npages);
+void mm_iommu_trans_init(struct mm_iommu_trans *trans, unsigned long ua,
+			 unsigned long npages);
+int mm_iommu_trans_add(struct mm_iommu_trans *trans, unsigned long ua,
+		       unsigned long hpa, unsigned long len);
+void mm_iommu_trans_finish(struct mm_iommu_trans *trans);
 void mm_iommu_trans_free(struct mm_iommu_trans *trans);
-int mm_iommu_trans_set(struct mm_iommu_trans *trans, unsigned long pgoff,
-		       unsigned long hpa);
 unsigned long mm_iommu_trans_run(const struct mm_iommu_trans *trans,
 				 unsigned long ua, unsigned long size,
 				 unsigned long *hpa);

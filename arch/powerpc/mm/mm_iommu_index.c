@@ -127,24 +127,27 @@ struct mm_iommu_region *mm_iommu_index_find(struct mm_iommu *reg,
 					    struct mm_iommu_slot *slot,
 					    unsigned long ua)
 {
-	struct mm_iommu_region *region = slot->hint;
+	struct mm_iommu_region *region = slot->hint, *below = NULL;
 	struct rb_node *node = reg->index.rb_node;
 
 	if (region && mm_iommu_overlaps(region, ua, ua))
 		return region;
 
+	/* the last one that starts at @ua or below; where it ends is for later */
 	while (node) {
 		region = mm_iommu_index_entry(node);
 		if (ua < region->trans.ua) {
 			node = node->rb_left;
-		} else if (ua > mm_iommu_last(region)) {
-			node = node->rb_right;
 		} else {
-			slot->hint = region;
-			return region;
+			below = region;
+			node = node->rb_right;
 		}
 	}
-	return NULL;
+	if (!below || ua > mm_iommu_last(below))
+		return NULL;
+
+	slot->hint = below;
+	return below;
 }
 
 /**

@@ -6,6 +6,7 @@
 #ifndef _POWERPC_MM_IOMMU_INTERNAL_H
 #define _POWERPC_MM_IOMMU_INTERNAL_H
 
+#include <linux/bitfield.h>
 #include <linux/bug.h>
 #include <linux/cache.h>
 #include <linux/completion.h>

@@ -1,15 +1,56 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Translation of one region of DMA memory: user address to host physical
- * address, with the MMU on or off. mm_iommu.h describes the table.
+ * address, with the MMU on or off.
+ *
+ * DOC: translation table
+ *
+ *	granules[]             leaf[]
+ *	+----------------+
+ *	| hpa            |  one block: contiguous, aligned alike
+ *	+----------------+     +------------+
+ *	| leaf, shift  --|---->| hpa        |  2^shift bytes each
+ *	+----------------+     | hpa        |
+ *	| hpa            |     | ...        |
+ *	+----------------+     +------------+
+ *
+ * An entry of the table covers a granule, 2^@shift bytes aligned in user
+ * addresses. Where all memory of the region in it is one physically contiguous
+ * block that is aligned in host addresses as in user addresses, the entry is
+ * its host address. Contiguity counts, not the kind of page: a huge page, a
+ * THP and plain neighbours are alike. Elsewhere the granule is broken: the
+ * entry points to a leaf, which has one entry for each piece of a smaller size
+ * that fits all pieces. So a translation costs one dependent load, or two.
+ *
+ * The table is built while memory is pinned, front to back. The first run tells
+ * the size of the granules to begin with; when all is known the table is cut
+ * again if another size takes less memory.
  */
 #include "mm_iommu.h"
 
-static unsigned long trans_granule(const struct mm_iommu_trans *trans,
-				   unsigned long ua)
+/* Sizes of granules and of pieces: the page sizes of the MMU and the IOMMU. */
+static const u8 trans_shifts[] = { PAGE_SHIFT, 21, 24, 30, 34 };
+
+#define TRANS_SHIFTS		ARRAY_SIZE(trans_shifts)
+#define TRANS_MIN_GRANULE	1	/* the smallest, in trans_shifts[] */
+
+/* Granules to begin with: for memory without order, and at most. */
+#define TRANS_BROKEN_GRANULE	(PAGE_SHIFT < 16 ? 1 : 2)
+#define TRANS_LARGEST_START	(PAGE_SHIFT < 16 ? 2 : 3)
+
+/* What one allocation may need at most: physically contiguous memory. */
+#define TRANS_MAX_GRANULES	SZ_32K
+#define TRANS_MAX_LEAF		SZ_8K
+
+/* An entry: address in bits 0 to 55; 0 means that nothing is there. */
+#define TRANS_ADDR		GENMASK_ULL(55, 0)
+#define TRANS_SHIFT		GENMASK_ULL(61, 56)
+#define TRANS_LEAF		BIT_ULL(62)
+#define TRANS_DIRTY		BIT_ULL(63)
+
+static u64 trans_make(unsigned long addr, unsigned int shift)
 {
-	return (ua >> MM_IOMMU_GRANULE_SHIFT) -
-	       (trans->ua >> MM_IOMMU_GRANULE_SHIFT);
+	return addr | FIELD_PREP(TRANS_SHIFT, shift);
 }
 
 static unsigned long trans_end(const struct mm_iommu_trans *trans)
@@ -17,32 +58,108 @@ static unsigned long trans_end(const struct mm_iommu_trans *trans)
 	return trans->ua + (trans->npages << PAGE_SHIFT);
 }
 
-/* First address of the region in the granule of @ua: entry 0 of a leaf. */
-static unsigned long trans_leaf_start(const struct mm_iommu_trans *trans,
-				      unsigned long ua)
+/* Number of aligned pieces of 2^shift that [start, end) touches. */
+static unsigned long trans_pieces(unsigned long start, unsigned long end,
+				  unsigned int shift)
 {
-	return max(ALIGN_DOWN(ua, MM_IOMMU_GRANULE_SIZE), trans->ua);
+	return ((end - 1) >> shift) - (start >> shift) + 1;
 }
 
-/* Bytes of the region in the granule of @ua, from its start in it. */
-static unsigned long trans_leaf_size(const struct mm_iommu_trans *trans,
-				     unsigned long ua)
-{
-	unsigned long start = trans_leaf_start(trans, ua);
-	unsigned long granule = ALIGN_DOWN(ua, MM_IOMMU_GRANULE_SIZE);
+/*
+ * A part of the table in which all entries have one size: the table itself,
+ * or the leaf of a broken granule.
+ */
+struct trans_span {
+	u64 *entries;
+	unsigned int shift;
+	unsigned long start;	/* first user address of the region in it */
+	unsigned long end;
+};
 
-	return min(MM_IOMMU_GRANULE_SIZE - (start - granule),
-		   trans_end(trans) - start);
+static struct trans_span trans_top(const struct mm_iommu_trans *trans)
+{
+	return (struct trans_span){
+		.entries = trans->granules,
+		.shift = trans->shift,
+		.start = trans->ua,
+		.end = trans_end(trans),
+	};
 }
 
-static u64 *trans_leaf(u64 entry)
+static u64 *span_entry(const struct trans_span *span, unsigned long ua)
 {
-	return (u64 *)(unsigned long)(entry & ~(u64)MM_IOMMU_FLAGS);
+	return span->entries + (ua >> span->shift) -
+	       (span->start >> span->shift);
 }
 
-static unsigned long trans_granules(const struct mm_iommu_trans *trans)
+/* The leaf behind the broken granule of @ua in @top. */
+static struct trans_span span_leaf(const struct trans_span *top,
+				   unsigned long ua, u64 entry)
 {
-	return trans_granule(trans, trans_end(trans) - 1) + 1;
+	unsigned long granule = ua >> top->shift << top->shift;
+
+	return (struct trans_span){
+		.entries = __va(entry & TRANS_ADDR),
+		.shift = FIELD_GET(TRANS_SHIFT, entry),
+		.start = max(granule, top->start),
+		.end = min(granule + (1UL << top->shift), top->end),
+	};
+}
+
+/* The entry that translates @ua, and the span that it is in. */
+static u64 *trans_lookup(const struct mm_iommu_trans *trans, unsigned long ua,
+			 struct trans_span *span)
+{
+	u64 *entry, granule;
+
+	*span = trans_top(trans);
+	entry = span_entry(span, ua);
+	granule = READ_ONCE(*entry);
+	if (granule & TRANS_LEAF) {
+		*span = span_leaf(span, ua, granule);
+		entry = span_entry(span, ua);
+	}
+	return entry;
+}
+
+static u64 *trans_alloc(unsigned long n)
+{
+	/* user space chooses the size: too much is an answer, not a warning */
+	return kcalloc(n, sizeof(u64), GFP_KERNEL_ACCOUNT | __GFP_NOWARN |
+				       __GFP_RETRY_MAYFAIL);
+}
+
+static bool trans_too_many(unsigned long ua, unsigned long end, unsigned int i)
+{
+	return trans_pieces(ua, end, trans_shifts[i]) > TRANS_MAX_GRANULES;
+}
+
+static int trans_alloc_granules(struct mm_iommu_trans *trans, unsigned int i)
+{
+	trans->shift = trans_shifts[i];
+	trans->granules = trans_alloc(trans_pieces(trans->ua, trans_end(trans),
+						   trans->shift));
+	return trans->granules ? 0 : -ENOMEM;
+}
+
+/*
+ * Begins with the granules that the first run suggests, small enough to be
+ * broken later, and large enough for the table.
+ */
+static int trans_start(struct mm_iommu_trans *trans, unsigned long hpa,
+		       unsigned long len)
+{
+	unsigned long ua = trans->ua;
+	unsigned int i = TRANS_LARGEST_START;
+
+	while (i > 0 && (len < BIT(trans_shifts[i]) ||
+			 (ua ^ hpa) & (BIT(trans_shifts[i]) - 1)))
+		i--;
+	if (i < TRANS_MIN_GRANULE)
+		i = TRANS_BROKEN_GRANULE;
+	while (i < TRANS_SHIFTS - 1 && trans_too_many(ua, trans_end(trans), i))
+		i++;
+	return trans_alloc_granules(trans, i);
 }
 
 /**
@@ -51,25 +168,20 @@ static unsigned long trans_granules(const struct mm_iommu_trans *trans)
  * @ua: first user address, a multiple of PAGE_SIZE
  * @npages: pages of PAGE_SIZE, more than 0
  *
- * Context: Process context, may sleep.
- * Return: 0 or -ENOMEM.
+ * Context: Any.
  */
-int mm_iommu_trans_init(struct mm_iommu_trans *trans, unsigned long ua,
-			unsigned long npages)
+void mm_iommu_trans_init(struct mm_iommu_trans *trans, unsigned long ua,
+			 unsigned long npages)
 {
 	trans->ua = ua;
 	trans->npages = npages;
-	/* user space chooses the size: too much is an answer, not a warning */
-	trans->granules = kcalloc(trans_granules(trans),
-				  sizeof(*trans->granules),
-				  GFP_KERNEL_ACCOUNT | __GFP_NOWARN |
-				  __GFP_RETRY_MAYFAIL);
-	return trans->granules ? 0 : -ENOMEM;
+	trans->shift = 0;
+	trans->granules = NULL;
 }
 
 /**
  * mm_iommu_trans_free() - free the memory of a translation
- * @trans: the translation; mm_iommu_trans_init() may have failed
+ * @trans: the translation; may be empty
  *
  * Context: Process context, may sleep.
  */
@@ -80,10 +192,10 @@ void mm_iommu_trans_free(struct mm_iommu_trans *trans)
 	if (!trans->granules)
 		return;
 
-	n = trans_granules(trans);
+	n = trans_pieces(trans->ua, trans_end(trans), trans->shift);
 	for (i = 0; i < n; i++) {
-		if (trans->granules[i] & MM_IOMMU_LEAF)
-			kfree(trans_leaf(trans->granules[i]));
+		if (trans->granules[i] & TRANS_LEAF)
+			kfree(__va(trans->granules[i] & TRANS_ADDR));
 		if (!(i % 1024))
 			cond_resched();
 	}
@@ -91,79 +203,159 @@ void mm_iommu_trans_free(struct mm_iommu_trans *trans)
 	trans->granules = NULL;
 }
 
-/* Replaces the entry of a granule, contiguous so far up to @ua, by a leaf. */
-static u64 *trans_break(struct mm_iommu_trans *trans, unsigned long ua)
+/*
+ * Whether a run that follows what is there can be entered without breaking a
+ * piece: each piece that it touches is empty and alike, or goes on as it began.
+ */
+static bool span_fits(const struct trans_span *span, unsigned long ua,
+		      unsigned long hpa)
 {
-	u64 *granule = &trans->granules[trans_granule(trans, ua)];
-	unsigned long addr = trans_leaf_start(trans, ua);
-	unsigned long n = trans_leaf_size(trans, ua) >> PAGE_SHIFT;
-	u64 *leaf, base = *granule & ~(u64)MM_IOMMU_FLAGS;
-	unsigned long i;
+	unsigned long offset = ua & (BIT(span->shift) - 1);
+	u64 entry = *span_entry(span, ua);
 
-	leaf = kcalloc(n, sizeof(*leaf), GFP_KERNEL_ACCOUNT);
-	if (!leaf)
-		return NULL;
+	if (entry && (entry & TRANS_ADDR) == hpa - offset)
+		return true;
+	return !entry && offset == (hpa & (BIT(span->shift) - 1));
+}
 
-	for (i = 0; *granule && addr < ua; i++, addr += PAGE_SIZE)
-		leaf[i] = (base + (addr & (MM_IOMMU_GRANULE_SIZE - 1))) |
-			  MM_IOMMU_VALID;
-	*granule = (unsigned long)leaf | MM_IOMMU_LEAF | MM_IOMMU_VALID;
-	return leaf;
+static void span_fill(const struct trans_span *span, unsigned long ua,
+		      unsigned long hpa, unsigned long len)
+{
+	unsigned long size = BIT(span->shift), end = ua + len;
+	unsigned long offset = ua & (size - 1);
+	u64 *entry = span_entry(span, ua);
+
+	hpa -= offset;
+	for (ua -= offset; ua < end; ua += size, hpa += size)
+		*entry++ = trans_make(hpa, span->shift);
+}
+
+/* The next smaller size of pieces that the alignment of a run allows. */
+static unsigned int trans_finer(unsigned int shift, unsigned long ua,
+				unsigned long hpa)
+{
+	int i;
+
+	for (i = TRANS_SHIFTS - 1; i > 0; i--)
+		if (trans_shifts[i] < shift &&
+		    !((ua ^ hpa) & (BIT(trans_shifts[i]) - 1)))
+			break;
+	return trans_shifts[i];
+}
+
+/*
+ * Cuts the memory of a granule up to @ua into pieces of 2^shift, in a new leaf
+ * in place of the granule's entry or of its present leaf.
+ */
+static int trans_break(const struct trans_span *top, unsigned long ua,
+		       unsigned int shift, struct trans_span *leaf)
+{
+	u64 *granule = span_entry(top, ua), old = *granule;
+	struct trans_span from = span_leaf(top, ua, old);
+	unsigned long addr, len;
+	u64 entry;
+
+	leaf->shift = shift;
+	leaf->start = from.start;
+	leaf->end = from.end;
+	leaf->entries = trans_alloc(trans_pieces(leaf->start, leaf->end,
+						 shift));
+	if (!leaf->entries)
+		return -ENOMEM;
+
+	if (!(old & TRANS_LEAF)) {
+		from.entries = &old;
+		from.shift = top->shift;
+	}
+	for (addr = leaf->start; addr < ua; addr += len) {
+		entry = *span_entry(&from, addr);
+		len = min(BIT(from.shift) - (addr & (BIT(from.shift) - 1)),
+			  ua - addr);
+		span_fill(leaf, addr, (entry & TRANS_ADDR) +
+			  (addr & (BIT(from.shift) - 1)), len);
+	}
+	if (old & TRANS_LEAF)
+		kfree(from.entries);
+	*granule = trans_make(__pa(leaf->entries), shift) | TRANS_LEAF;
+	return 0;
+}
+
+/* Enters a run inside one granule. */
+static int trans_add_granule(struct mm_iommu_trans *trans, unsigned long ua,
+			     unsigned long hpa, unsigned long len)
+{
+	struct trans_span top = trans_top(trans), span = top;
+	u64 granule = *span_entry(&top, ua);
+	int ret;
+
+	if (granule & TRANS_LEAF)
+		span = span_leaf(&top, ua, granule);
+
+	/* single pages always fit */
+	while (span.shift > PAGE_SHIFT && !span_fits(&span, ua, hpa)) {
+		ret = trans_break(&top, ua, trans_finer(span.shift, ua, hpa),
+				  &span);
+		if (ret)
+			return ret;
+	}
+	span_fill(&span, ua, hpa, len);
+	return 0;
+}
+
+/* What most runs are: one whole granule, or a page of a broken one. */
+static bool trans_add_simple(struct mm_iommu_trans *trans, unsigned long ua,
+			     unsigned long hpa, unsigned long len)
+{
+	u64 *entry = trans->granules + (ua >> trans->shift) -
+		     (trans->ua >> trans->shift);
+	u64 granule = *entry;
+	unsigned long start;
+
+	if (!granule && len == BIT(trans->shift) && !((ua ^ hpa) & (len - 1))) {
+		*entry = trans_make(hpa, trans->shift);
+		return true;
+	}
+	if (!(granule & TRANS_LEAF) || len != PAGE_SIZE ||
+	    FIELD_GET(TRANS_SHIFT, granule) != PAGE_SHIFT)
+		return false;
+
+	start = max(ua >> trans->shift << trans->shift, trans->ua);
+	entry = __va(granule & TRANS_ADDR);
+	entry[(ua - start) >> PAGE_SHIFT] = trans_make(hpa, PAGE_SHIFT);
+	return true;
 }
 
 /**
- * mm_iommu_trans_set() - enter the host address of the next page
+ * mm_iommu_trans_add() - enter the host address of the next run
  * @trans: the translation, not yet visible to readers
- * @pgoff: the page, counted from the start of the region; all before it have
- *	been set
+ * @ua: user address of the run; all before it was added
  * @hpa: its host physical address
+ * @len: bytes, more than 0
  *
  * Context: Process context, may sleep.
  * Return: 0 or -ENOMEM.
  */
-int mm_iommu_trans_set(struct mm_iommu_trans *trans, unsigned long pgoff,
-		       unsigned long hpa)
+int mm_iommu_trans_add(struct mm_iommu_trans *trans, unsigned long ua,
+		       unsigned long hpa, unsigned long len)
 {
-	unsigned long ua = trans->ua + (pgoff << PAGE_SHIFT);
-	unsigned long offset = ua & (MM_IOMMU_GRANULE_SIZE - 1);
-	u64 *granule = &trans->granules[trans_granule(trans, ua)];
-	bool aligned = offset == (hpa & (MM_IOMMU_GRANULE_SIZE - 1));
-	u64 direct = (hpa - offset) | MM_IOMMU_VALID;
-	u64 *leaf;
+	unsigned long end = ua + len, n;
+	int ret;
 
-	if (!*granule && aligned) {
-		*granule = direct;
-		return 0;
+	if (!trans->granules) {
+		ret = trans_start(trans, hpa, len);
+		if (ret)
+			return ret;
 	}
-	if (*granule == direct)
-		return 0;
-
-	leaf = *granule & MM_IOMMU_LEAF ? trans_leaf(*granule) :
-					  trans_break(trans, ua);
-	if (!leaf)
-		return -ENOMEM;
-
-	leaf[(ua - trans_leaf_start(trans, ua)) >> PAGE_SHIFT] =
-		hpa | MM_IOMMU_VALID;
+	for (; ua < end; ua += n, hpa += n) {
+		n = BIT(trans->shift) - (ua & (BIT(trans->shift) - 1));
+		n = min(n, end - ua);
+		if (trans_add_simple(trans, ua, hpa, n))
+			continue;
+		ret = trans_add_granule(trans, ua, hpa, n);
+		if (ret)
+			return ret;
+	}
 	return 0;
-}
-
-/* The entry behind @ua: of its granule, or of its page where that is broken. */
-static u64 *trans_lookup(const struct mm_iommu_trans *trans, unsigned long ua,
-			 unsigned long *start, unsigned long *end)
-{
-	u64 *entry = &trans->granules[trans_granule(trans, ua)];
-
-	*start = ALIGN_DOWN(ua, MM_IOMMU_GRANULE_SIZE);
-	*end = *start + MM_IOMMU_GRANULE_SIZE;
-	if (*entry & MM_IOMMU_LEAF) {
-		entry = trans_leaf(*entry) +
-			((ua - trans_leaf_start(trans, ua)) >> PAGE_SHIFT);
-		*start = ua & PAGE_MASK;
-		*end = *start + PAGE_SIZE;
-	}
-	*end = min(*end, trans_end(trans));
-	return entry;
 }
 
 /**
@@ -180,13 +372,14 @@ unsigned long mm_iommu_trans_entry(const struct mm_iommu_trans *trans,
 				   unsigned long ua, unsigned long *hpa,
 				   bool *dirty)
 {
-	unsigned long start, end;
-	u64 entry = READ_ONCE(*trans_lookup(trans, ua, &start, &end));
+	struct trans_span span;
+	u64 entry = READ_ONCE(*trans_lookup(trans, ua, &span));
+	unsigned long offset = ua & (BIT(span.shift) - 1);
 
-	*hpa = (entry & ~(u64)MM_IOMMU_FLAGS) + (ua - start);
+	*hpa = (entry & TRANS_ADDR) + offset;
 	if (dirty)
-		*dirty = entry & MM_IOMMU_DIRTY;
-	return end - ua;
+		*dirty = entry & TRANS_DIRTY;
+	return min(BIT(span.shift) - offset, trans_end(trans) - ua);
 }
 
 /**
@@ -206,12 +399,10 @@ unsigned long mm_iommu_trans_run(const struct mm_iommu_trans *trans,
 				 unsigned long *hpa)
 {
 	unsigned long len = mm_iommu_trans_entry(trans, ua, hpa, NULL);
-	unsigned long next;
+	unsigned long next, bytes;
 
 	while (len < size) {
-		unsigned long bytes = mm_iommu_trans_entry(trans, ua + len,
-							   &next, NULL);
-
+		bytes = mm_iommu_trans_entry(trans, ua + len, &next, NULL);
 		if (next != *hpa + len)
 			break;
 		len += bytes;
@@ -233,14 +424,197 @@ unsigned long mm_iommu_trans_run(const struct mm_iommu_trans *trans,
 void mm_iommu_trans_mark_dirty(struct mm_iommu_trans *trans, unsigned long ua,
 			       unsigned long size)
 {
-	unsigned long last = ua + size - 1;
-	unsigned long start, end;
-	u64 *entry;
+	unsigned long end = ua + size;
+	struct trans_span span;
+	u64 *entry, old;
 
-	for (; ua <= last; ua = end) {
-		entry = trans_lookup(trans, ua, &start, &end);
+	for (; ua < end; ua = ((ua >> span.shift) + 1) << span.shift) {
+		entry = trans_lookup(trans, ua, &span);
 		/* all that ever changes: concurrent writers store the same */
-		if (!(READ_ONCE(*entry) & MM_IOMMU_DIRTY))
-			WRITE_ONCE(*entry, *entry | MM_IOMMU_DIRTY);
+		old = READ_ONCE(*entry);
+		if (!(old & TRANS_DIRTY))
+			WRITE_ONCE(*entry, old | TRANS_DIRTY);
 	}
+}
+
+/*
+ * What the table would take with granules of trans_shifts[i]. The present one
+ * is counted front to back; a granule is closed when the next one begins.
+ */
+struct trans_cut {
+	unsigned long bytes;
+	unsigned long start;	/* of the granule, in the region */
+	unsigned long delta;	/* host less user address where it starts */
+	unsigned int broken;	/* bit k: not all pieces of size k are blocks */
+	bool begun;
+	bool block;		/* all of it so far is one block */
+};
+
+static void cut_close(struct trans_cut *cuts, unsigned int i, unsigned long end)
+{
+	struct trans_cut *cut = &cuts[i];
+	unsigned int k;
+	size_t leaf = 0;
+
+	if (!cut->begun)
+		return;
+
+	if (!cut->block) {
+		for (k = i - 1; k > 0 && cut->broken & BIT(k); k--)
+			;
+		leaf = trans_pieces(cut->start, end, trans_shifts[k]) *
+		       sizeof(u64);
+		if (leaf > TRANS_MAX_LEAF)
+			leaf = SIZE_MAX;
+		for (k = i + 1; k < TRANS_SHIFTS; k++)
+			cuts[k].broken |= BIT(i);
+	}
+	cut->bytes = size_add(cut->bytes, size_add(leaf, sizeof(u64)));
+	cut->begun = false;
+	cut->broken = 0;
+}
+
+/* Counts a piece, one block or broken, in the granule that it is in. */
+static void cut_add(struct trans_cut *cuts, unsigned int i, unsigned long ua,
+		    unsigned long hpa, bool block)
+{
+	struct trans_cut *cut = &cuts[i];
+	unsigned long delta = hpa - ua;
+
+	if (cut->begun && !((ua ^ cut->start) >> trans_shifts[i])) {
+		cut->block = cut->block && block && delta == cut->delta;
+		return;
+	}
+	cut_close(cuts, i, ua);
+	cut->start = ua;
+	cut->delta = delta;
+	cut->begun = true;
+	cut->block = block && !(delta & (BIT(trans_shifts[i]) - 1));
+}
+
+/* Whether the pages of a leaf from @ua to @end are contiguous. */
+static bool leaf_is_run(const struct trans_span *leaf, unsigned long ua,
+			unsigned long end)
+{
+	u64 *entry = span_entry(leaf, ua), next = *entry;
+
+	for (; ua < end; ua += PAGE_SIZE, next += PAGE_SIZE)
+		if (*entry++ != next)
+			return false;
+	return true;
+}
+
+/*
+ * Counts the entry behind @ua, or the pages of a leaf as far as the smallest
+ * granule goes. Small granules come first: they tell the larger ones what is
+ * broken.
+ */
+static unsigned long trans_count(const struct mm_iommu_trans *trans,
+				 struct trans_cut *cuts, unsigned long ua)
+{
+	struct trans_span span;
+	u64 entry = *trans_lookup(trans, ua, &span);
+	unsigned int i, shift = max_t(unsigned int, span.shift,
+				      trans_shifts[TRANS_MIN_GRANULE]);
+	unsigned long end = min(((ua >> shift) + 1) << shift, trans_end(trans));
+	unsigned long hpa = (entry & TRANS_ADDR) + (ua & (BIT(span.shift) - 1));
+	bool block = span.shift == shift || leaf_is_run(&span, ua, end);
+
+	for (i = TRANS_MIN_GRANULE; i < TRANS_SHIFTS; i++) {
+		if (trans_shifts[i] >= shift) {
+			cut_add(cuts, i, ua, hpa, block);
+			continue;
+		}
+		cut_close(cuts, i, ua);
+		cuts[i].bytes += trans_pieces(ua, end, trans_shifts[i]) *
+				 sizeof(u64);
+	}
+	return end;
+}
+
+/* The size of granules, in trans_shifts[], that takes the least memory. */
+static unsigned int trans_best(const struct mm_iommu_trans *trans)
+{
+	unsigned long ua = trans->ua, end = trans_end(trans), least = SIZE_MAX;
+	struct trans_cut cuts[TRANS_SHIFTS] = { };
+	unsigned int i, best = 0, steps = 0;
+
+	while (ua < end) {
+		ua = trans_count(trans, cuts, ua);
+		if (!(++steps % 1024))
+			cond_resched();
+	}
+
+	for (i = TRANS_MIN_GRANULE; i < TRANS_SHIFTS; i++) {
+		cut_close(cuts, i, end);
+		if (cuts[i].bytes < least &&
+		    !trans_too_many(trans->ua, end, i)) {
+			least = cuts[i].bytes;
+			best = i;
+		}
+	}
+	return best;
+}
+
+/* Smallest granules, each a block, and no two make a larger one: no better. */
+static bool trans_is_best(const struct mm_iommu_trans *trans)
+{
+	unsigned long i, n = trans_pieces(trans->ua, trans_end(trans),
+					  trans->shift);
+	u64 *entry = trans->granules;
+
+	if (trans->shift != trans_shifts[TRANS_MIN_GRANULE])
+		return false;
+	for (i = 0; i < n; i++)
+		if (entry[i] & TRANS_LEAF ||
+		    (i && entry[i] == entry[i - 1] + BIT(trans->shift)))
+			return false;
+	return true;
+}
+
+static int trans_copy(struct mm_iommu_trans *to,
+		      const struct mm_iommu_trans *from)
+{
+	unsigned long ua = from->ua, end = trans_end(from), len, hpa;
+	unsigned int steps = 0;
+	int ret;
+
+	for (; ua < end; ua += len) {
+		len = mm_iommu_trans_entry(from, ua, &hpa, NULL);
+		ret = mm_iommu_trans_add(to, ua, hpa, len);
+		if (ret)
+			return ret;
+		if (!(++steps % 1024))
+			cond_resched();
+	}
+	return 0;
+}
+
+/**
+ * mm_iommu_trans_finish() - cut a complete translation so that it is smallest
+ * @trans: the translation, all of its range added, not yet visible to readers
+ *
+ * Keeps the table as it is where there is no memory for another one.
+ *
+ * Context: Process context, may sleep.
+ */
+void mm_iommu_trans_finish(struct mm_iommu_trans *trans)
+{
+	struct mm_iommu_trans cut = *trans;
+	unsigned int best;
+
+	if (trans_is_best(trans))
+		return;
+
+	best = trans_best(trans);
+	if (!best || trans_shifts[best] == trans->shift ||
+	    trans_alloc_granules(&cut, best))
+		return;
+
+	if (trans_copy(&cut, trans)) {
+		mm_iommu_trans_free(&cut);
+		return;
+	}
+	mm_iommu_trans_free(trans);
+	*trans = cut;
 }

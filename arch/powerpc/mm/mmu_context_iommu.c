@@ -147,11 +147,7 @@ static struct mm_iommu_region *region_alloc(struct mm_iommu *reg,
 	if (!region)
 		return NULL;
 
-	if (mm_iommu_trans_init(&region->trans, ua, npages)) {
-		kfree(region);
-		return NULL;
-	}
-
+	mm_iommu_trans_init(&region->trans, ua, npages);
 	region->registry = reg;
 	region->state = MM_IOMMU_PENDING;
 	region->used = 1;

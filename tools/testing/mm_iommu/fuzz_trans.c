@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Reads bytes as a region of memory and as what is done with its translation,
+ * and compares with the model. With clang this is a target for libFuzzer; else
+ * a program that takes such files.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "model.h"
+#include "kselftest.h"
+
+#define FUZZ_UA		BIT(44)
+#define FUZZ_HPA	BIT(45)
+#define FUZZ_MAX_PAGES	8192UL
+
+struct input {
+	const unsigned char *data;
+	size_t size;
+};
+
+/* The next @n bytes as a number, with zeroes after the last. */
+static unsigned long take(struct input *in, unsigned int n)
+{
+	unsigned long value = 0;
+	unsigned int i;
+
+	for (i = 0; i < n && in->size; i++, in->size--)
+		value |= (unsigned long)*in->data++ << (8 * i);
+	return value;
+}
+
+static void fuzz_add(struct layout *l, unsigned long hpa, unsigned long npages)
+{
+	unsigned long left = FUZZ_MAX_PAGES - ((l->end - l->ua) >> PAGE_SHIFT);
+
+	npages = min(npages, left);
+	if (npages)
+		layout_add(l, hpa, npages << PAGE_SHIFT);
+}
+
+/* One run, or a few; @delta leads on from the last that was a block. */
+static void fuzz_run(struct layout *l, struct input *in, unsigned long *delta)
+{
+	static const unsigned char shifts[] = { 21, 24, 30, 34 };
+	unsigned long op = take(in, 1), n = take(in, 2) + 1, mask;
+
+	switch (op & 7) {
+	case 0:
+	case 1:
+		fuzz_add(l, l->end + *delta, n);
+		break;
+	case 2:
+		fuzz_add(l, take(in, 3) << PAGE_SHIFT, n);
+		break;
+	case 3:
+		/* every other page is elsewhere */
+		for (n = n % 64 + 1; n; n--) {
+			fuzz_add(l, n << PAGE_SHIFT, 1);
+			fuzz_add(l, l->end + *delta, 1);
+		}
+		break;
+	default:
+		mask = BIT(shifts[op & 3]) - 1;
+		*delta = FUZZ_HPA + (op >> 3) * (mask + 1) -
+			 (l->end & ~mask);
+		fuzz_add(l, l->end + *delta, n);
+		break;
+	}
+}
+
+static void fuzz_layout(struct layout *l, struct input *in)
+{
+	unsigned long delta = FUZZ_HPA - FUZZ_UA;
+
+	layout_init(l, FUZZ_UA + (take(in, 3) << PAGE_SHIFT));
+	do {
+		fuzz_run(l, in, &delta);
+	} while (in->size);
+}
+
+static void fuzz_mark(struct mm_iommu_trans *trans, struct pages *p,
+		      unsigned long mark)
+{
+	unsigned long page = mark % p->nr;
+	unsigned long size = 1 + (mark >> 8) % (p->nr - page) * PAGE_SIZE;
+
+	pages_mark_dirty(p, p->ua + page * PAGE_SIZE, size);
+	mm_iommu_trans_mark_dirty(trans, p->ua + page * PAGE_SIZE, size);
+	trans_check_dirty(trans, p);
+}
+
+static void fuzz_one(struct input *in)
+{
+	unsigned long nth = take(in, 1), step = take(in, 1);
+	unsigned long mark = take(in, 3), end, least, n;
+	struct mm_iommu_trans trans;
+	struct layout l;
+	struct rng rng;
+	struct pages p;
+	int ret;
+
+	rng_init(&rng, mark);
+	fuzz_layout(&l, in);
+	pages_init(&p, &l);
+
+	shim_slab_fail(nth & 127, nth & 128);
+	ret = trans_enter(&trans, &l, step ? step << PAGE_SHIFT : ULONG_MAX,
+			  &end);
+	n = (end - l.ua) >> PAGE_SHIFT;
+	check(ret || n == p.nr);
+	if (!ret)
+		mm_iommu_trans_finish(&trans);
+	trans_check_pages(&trans, &p, n, &rng);
+
+	least = pages_least_bytes(&p);
+	if (!nth && least != ULONG_MAX)
+		check(shim_slab.bytes == least);
+	if (!ret)
+		fuzz_mark(&trans, &p, mark);
+	shim_slab_fail(0, false);
+
+	mm_iommu_trans_free(&trans);
+	check(!shim_slab.objects && !shim_slab.bytes);
+	pages_free(&p);
+	layout_free(&l);
+}
+
+/* By the name that libFuzzer calls. */
+int fuzz_input(const unsigned char *data, size_t size)
+	__asm__("LLVMFuzzerTestOneInput");
+
+int fuzz_input(const unsigned char *data, size_t size)
+{
+	struct input in = { data, size };
+
+	fuzz_one(&in);
+	return 0;
+}
+
+#ifndef LIBFUZZER
+
+static bool fuzz_file(const char *name)
+{
+	unsigned char data[4096];
+	struct input in = { data };
+	FILE *f = fopen(name, "rb");
+
+	if (!f)
+		return false;
+	in.size = fread(data, 1, sizeof(data), f);
+	fclose(f);
+	fuzz_one(&in);
+	return true;
+}
+
+/* Replays the files that are its arguments; dies where one fails. */
+int main(int argc, char **argv)
+{
+	int i, n = 0;
+
+	ksft_print_header();
+	ksft_set_plan(1);
+	for (i = 1; i < argc; i++)
+		n += fuzz_file(argv[i]);
+	ksft_test_result(n && n == argc - 1, "%d files of the corpus\n", n);
+	ksft_finished();
+}
+
+#endif /* !LIBFUZZER */

@@ -1,0 +1,343 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The model of a translation, and the comparison with it. Slow and plain.
+ */
+#include <stdlib.h>
+
+#include "model.h"
+
+void layout_init(struct layout *l, unsigned long ua)
+{
+	l->ua = ua;
+	l->end = ua;
+	l->nr = 0;
+	l->max = 16;
+	l->runs = test_alloc(l->max, sizeof(*l->runs));
+}
+
+void layout_add(struct layout *l, unsigned long hpa, unsigned long len)
+{
+	if (l->nr == l->max) {
+		l->max *= 2;
+		l->runs = realloc(l->runs, l->max * sizeof(*l->runs));
+		check(l->runs);
+	}
+	l->runs[l->nr++] = (struct run){ l->end, hpa, len };
+	l->end += len;
+}
+
+void layout_free(struct layout *l)
+{
+	free(l->runs);
+}
+
+/* Some page; 2^51 bytes are what a POWER9 can address. */
+static unsigned long random_hpa(struct rng *rng, unsigned int shift)
+{
+	return rng_below(rng, 1UL << (51 - shift)) << shift;
+}
+
+static unsigned long random_pages(struct rng *rng, unsigned int max)
+{
+	return (1 + rng_below(rng, max)) << PAGE_SHIFT;
+}
+
+/* A block aligned in host addresses as at @ua, from there to its end. */
+static unsigned long random_block(struct rng *rng, unsigned long ua,
+				  unsigned long *hpa)
+{
+	static const unsigned char shifts[] = { 21, 21, 24, 24, 30, 34 };
+	unsigned int shift = shifts[rng_below(rng, ARRAY_SIZE(shifts))];
+	unsigned long mask = BIT(shift) - 1;
+
+	*hpa = random_hpa(rng, shift) | (ua & mask);
+	return mask + 1 - (ua & mask) + rng_below(rng, 3) * (mask + 1);
+}
+
+static unsigned long random_run(struct rng *rng, unsigned long ua,
+				unsigned long delta, unsigned long *hpa)
+{
+	switch (rng_below(rng, 8)) {
+	case 0:
+	case 1:
+		/* goes on behind a page that is elsewhere */
+		*hpa = ua + delta;
+		return random_pages(rng, 4096);
+	case 2:
+	case 3:
+		*hpa = random_hpa(rng, PAGE_SHIFT);
+		return PAGE_SIZE;
+	case 4:
+		/* contiguous, but not aligned alike: a shifted huge page */
+		*hpa = random_hpa(rng, PAGE_SHIFT);
+		return random_pages(rng, 1024);
+	default:
+		return random_block(rng, ua, hpa);
+	}
+}
+
+void layout_random(struct layout *l, struct rng *rng, unsigned long ua,
+		   unsigned long bytes)
+{
+	unsigned long end = ua + bytes, len, hpa;
+	/* from user to host addresses, here and as long as nothing breaks it */
+	unsigned long delta = BIT(50) - (ua & ~(BIT(34) - 1));
+
+	layout_init(l, ua);
+	while (ua < end) {
+		len = min(random_run(rng, ua, delta, &hpa), end - ua);
+		layout_add(l, hpa, len);
+		if (len > PAGE_SIZE)
+			delta = hpa - ua;
+		ua += len;
+	}
+}
+
+unsigned long layout_hpa(const struct layout *l, unsigned long ua)
+{
+	unsigned int low = 0, high = l->nr, mid;
+
+	while (high - low > 1) {
+		mid = (low + high) / 2;
+		if (l->runs[mid].ua <= ua)
+			low = mid;
+		else
+			high = mid;
+	}
+	return l->runs[low].hpa + (ua - l->runs[low].ua);
+}
+
+void pages_init(struct pages *p, const struct layout *l)
+{
+	const struct run *run = l->runs;
+	unsigned long i, addr;
+
+	p->ua = l->ua;
+	p->nr = (l->end - l->ua) >> PAGE_SHIFT;
+	p->hpa = test_alloc(p->nr, sizeof(*p->hpa));
+	p->left = test_alloc(p->nr, sizeof(*p->left));
+	p->dirty = test_alloc(p->nr, sizeof(*p->dirty));
+
+	for (i = 0; i < p->nr; i++) {
+		addr = p->ua + (i << PAGE_SHIFT);
+		if (addr == run->ua + run->len)
+			run++;
+		p->hpa[i] = run->hpa + (addr - run->ua);
+	}
+	for (i = p->nr; i-- > 0; ) {
+		p->left[i] = 1;
+		if (i + 1 < p->nr && p->hpa[i + 1] == p->hpa[i] + PAGE_SIZE)
+			p->left[i] += p->left[i + 1];
+	}
+}
+
+void pages_free(struct pages *p)
+{
+	free(p->hpa);
+	free(p->left);
+	free(p->dirty);
+}
+
+/*
+ * The least memory that a table can take, found by trying all: granules, and
+ * in each that is broken pieces of one size.
+ */
+static const unsigned char model_shifts[] = { PAGE_SHIFT, 21, 24, 30, 34 };
+
+/* What the code under test allocates in one go, at most. */
+#define MODEL_MAX_GRANULES	32768
+#define MODEL_MAX_LEAF		8192
+
+static bool pages_are_blocks(const struct pages *p, unsigned long ua,
+			     unsigned long end, unsigned int shift)
+{
+	unsigned long next, i;
+
+	for (; ua < end; ua = next) {
+		next = min(((ua >> shift) + 1) << shift, end);
+		i = (ua - p->ua) >> PAGE_SHIFT;
+		if (p->left[i] < (next - ua) >> PAGE_SHIFT ||
+		    (ua ^ p->hpa[i]) & (BIT(shift) - 1))
+			return false;
+	}
+	return true;
+}
+
+static unsigned long pages_entries(unsigned long ua, unsigned long end,
+				   unsigned int shift)
+{
+	return ((end - 1) >> shift) - (ua >> shift) + 1;
+}
+
+static unsigned long pages_granule_bytes(const struct pages *p,
+					 unsigned long ua, unsigned long end,
+					 unsigned int i)
+{
+	unsigned long leaf;
+
+	if (pages_are_blocks(p, ua, end, model_shifts[i]))
+		return sizeof(u64);
+	while (--i)
+		if (pages_are_blocks(p, ua, end, model_shifts[i]))
+			break;
+	leaf = pages_entries(ua, end, model_shifts[i]) * sizeof(u64);
+	return leaf > MODEL_MAX_LEAF ? ULONG_MAX : leaf + sizeof(u64);
+}
+
+static unsigned long pages_bytes(const struct pages *p, unsigned int i)
+{
+	unsigned long ua = p->ua, end = ua + (p->nr << PAGE_SHIFT), next;
+	unsigned int shift = model_shifts[i];
+	unsigned long bytes = 0, more;
+
+	if (pages_entries(ua, end, shift) > MODEL_MAX_GRANULES)
+		return ULONG_MAX;
+	for (; ua < end; ua = next) {
+		next = min(((ua >> shift) + 1) << shift, end);
+		more = pages_granule_bytes(p, ua, next, i);
+		if (more == ULONG_MAX)
+			return ULONG_MAX;
+		bytes += more;
+	}
+	return bytes;
+}
+
+unsigned long pages_least_bytes(const struct pages *p)
+{
+	unsigned long least = ULONG_MAX;
+	unsigned int i;
+
+	for (i = 1; i < ARRAY_SIZE(model_shifts); i++)
+		least = min(least, pages_bytes(p, i));
+	return least;
+}
+
+void pages_mark_dirty(struct pages *p, unsigned long ua, unsigned long size)
+{
+	unsigned long i = (ua - p->ua) >> PAGE_SHIFT;
+	unsigned long last = (ua + size - 1 - p->ua) >> PAGE_SHIFT;
+
+	for (; i <= last; i++)
+		p->dirty[i] = true;
+}
+
+/*
+ * Builds a translation from a layout, in steps of at most @step bytes, up to
+ * but without mm_iommu_trans_finish(). @end is where it failed, if it did; all
+ * before that was added.
+ */
+int trans_enter(struct mm_iommu_trans *trans, const struct layout *l,
+		unsigned long step, unsigned long *end)
+{
+	unsigned long npages = (l->end - l->ua) >> PAGE_SHIFT;
+	unsigned long done, len;
+	unsigned int i;
+	int ret = 0;
+
+	*end = l->ua;
+	mm_iommu_trans_init(trans, l->ua, npages);
+	for (i = 0; !ret && i < l->nr; i++) {
+		for (done = 0; done < l->runs[i].len; done += len) {
+			len = min(step, l->runs[i].len - done);
+			ret = mm_iommu_trans_add(trans, *end,
+						 l->runs[i].hpa + done, len);
+			if (ret)
+				break;
+			*end += len;
+		}
+	}
+	return ret;
+}
+
+/*
+ * Compares one address, and what is said about the memory behind it, of which
+ * @nr pages were added.
+ */
+static void trans_check_addr(const struct mm_iommu_trans *trans,
+			     const struct pages *p, unsigned long nr,
+			     unsigned long i, unsigned long offset)
+{
+	unsigned long ua = p->ua + (i << PAGE_SHIFT) + offset;
+	unsigned long end = p->ua + (nr << PAGE_SHIFT);
+	unsigned long left = (p->left[i] << PAGE_SHIFT) - offset;
+	unsigned long hpa = 0, len;
+
+	len = mm_iommu_trans_entry(trans, ua, &hpa, NULL);
+	check(hpa == p->hpa[i] + offset);
+	check(len > 0 && min(len, end - ua) <= left);
+}
+
+static void trans_check_run(const struct mm_iommu_trans *trans,
+			    const struct pages *p, unsigned long i,
+			    unsigned long offset, unsigned long size)
+{
+	unsigned long ua = p->ua + (i << PAGE_SHIFT) + offset;
+	unsigned long left = (p->left[i] << PAGE_SHIFT) - offset;
+	unsigned long hpa = 0, len;
+
+	len = mm_iommu_trans_run(trans, ua, size, &hpa);
+	check(hpa == p->hpa[i] + offset);
+	check(len == min(size, left));
+}
+
+/* Compares the first @nr pages, which must have been added. */
+void trans_check_pages(const struct mm_iommu_trans *trans,
+		       const struct pages *p, unsigned long nr,
+		       struct rng *rng)
+{
+	unsigned long i, offset, size;
+
+	for (i = 0; i < nr; i++) {
+		offset = rng_below(rng, PAGE_SIZE);
+		size = 1 + rng_below(rng, 3 * PAGE_SIZE);
+		size = min(size, ((nr - i) << PAGE_SHIFT) - offset);
+		trans_check_addr(trans, p, nr, i, offset);
+		trans_check_run(trans, p, i, offset, size);
+
+		/* from the start of each run as far as it goes, and beyond */
+		if (!i || p->left[i - 1] == 1)
+			trans_check_run(trans, p, i, 0,
+					(nr - i) << PAGE_SHIFT);
+	}
+}
+
+/* The same for regions of any size: the ends of the runs, and some inside. */
+void trans_check_runs(const struct mm_iommu_trans *trans,
+		      const struct layout *l, struct rng *rng)
+{
+	unsigned long offset, hpa, len;
+	unsigned int i, k;
+
+	for (i = 0; i < l->nr; i++) {
+		for (k = 0; k < 4; k++) {
+			offset = k == 0 ? 0 : k == 1 ? l->runs[i].len - 1 :
+				 rng_below(rng, l->runs[i].len);
+			len = mm_iommu_trans_entry(trans,
+						   l->runs[i].ua + offset,
+						   &hpa, NULL);
+			check(hpa == l->runs[i].hpa + offset);
+			check(len > 0);
+			hpa += len - 1;
+			check(hpa == layout_hpa(l, l->runs[i].ua + offset +
+						len - 1));
+		}
+	}
+}
+
+/* An entry is dirty if a page of it was marked, and only then. */
+void trans_check_dirty(const struct mm_iommu_trans *trans,
+		       const struct pages *p)
+{
+	unsigned long i = 0, n, hpa;
+	bool dirty, want;
+
+	while (i < p->nr) {
+		n = mm_iommu_trans_entry(trans, p->ua + (i << PAGE_SHIFT),
+					 &hpa, &dirty) >> PAGE_SHIFT;
+		check(n && n <= p->nr - i);
+		check(hpa == p->hpa[i]);
+		for (want = false; n; n--)
+			want |= p->dirty[i++];
+		check(dirty == want);
+	}
+}

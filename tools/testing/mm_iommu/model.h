@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What a translation should say: a list of runs, and an array with one address
+ * for each page.
+ */
+#ifndef _MM_IOMMU_MODEL_H
+#define _MM_IOMMU_MODEL_H
+
+#include "test.h"
+#include "../../../arch/powerpc/mm/mm_iommu.h"
+
+/* Physically contiguous memory, as the thread that pins finds it. */
+struct run {
+	unsigned long ua;
+	unsigned long hpa;
+	unsigned long len;
+};
+
+/* A region: what is behind its addresses, front to back. */
+struct layout {
+	unsigned long ua;
+	unsigned long end;
+	struct run *runs;
+	unsigned int nr;
+	unsigned int max;
+};
+
+void layout_init(struct layout *l, unsigned long ua);
+void layout_add(struct layout *l, unsigned long hpa, unsigned long len);
+void layout_free(struct layout *l);
+void layout_random(struct layout *l, struct rng *rng, unsigned long ua,
+		   unsigned long bytes);
+unsigned long layout_hpa(const struct layout *l, unsigned long ua);
+
+/*
+ * struct pages - the same, for regions that are not too large
+ * @hpa: address of each page
+ * @left: how many pages from this one on are contiguous
+ * @dirty: pages marked, in the model
+ */
+struct pages {
+	unsigned long ua;
+	unsigned long nr;
+	unsigned long *hpa;
+	unsigned long *left;
+	bool *dirty;
+};
+
+void pages_init(struct pages *p, const struct layout *l);
+void pages_free(struct pages *p);
+unsigned long pages_least_bytes(const struct pages *p);
+void pages_mark_dirty(struct pages *p, unsigned long ua, unsigned long size);
+
+int trans_enter(struct mm_iommu_trans *trans, const struct layout *l,
+		unsigned long step, unsigned long *end);
+void trans_check_pages(const struct mm_iommu_trans *trans,
+		       const struct pages *p, unsigned long nr,
+		       struct rng *rng);
+void trans_check_runs(const struct mm_iommu_trans *trans,
+		      const struct layout *l, struct rng *rng);
+void trans_check_dirty(const struct mm_iommu_trans *trans,
+		       const struct pages *p);
+
+#endif /* _MM_IOMMU_MODEL_H */

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Memory of the kernel for a program: counted, and failing on request.
+ */
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../mm_iommu_internal.h"
+
+/* What the page allocator of a powerpc kernel gives at most. */
+#define KMALLOC_MAX_SIZE	(PAGE_SHIFT == 12 ? SZ_4M : SZ_16M)
+
+struct shim_slab shim_slab;
+unsigned int nr_cpu_ids = 8;
+__thread unsigned int shim_cpu;
+__thread bool shim_irqs_off;
+__thread char shim_self;
+
+void shim_die(const char *file, int line, const char *cond)
+{
+	printf("Bail out! %s:%d: not true: %s\n", file, line, cond);
+	fflush(stdout);
+	abort();
+}
+
+/* Lets the @nth allocation from now on fail, and if @on all that follow. */
+void shim_slab_fail(unsigned long nth, bool on)
+{
+	shim_slab.calls = 0;
+	shim_slab.fail_nth = nth;
+	shim_slab.fail_on = on;
+}
+
+static bool slab_fails(size_t size, gfp_t gfp)
+{
+	unsigned long nth = shim_slab.fail_nth;
+	unsigned long call = __atomic_add_fetch(&shim_slab.calls, 1,
+						__ATOMIC_RELAXED);
+
+	if (size > KMALLOC_MAX_SIZE) {
+		/* a warning, for the kernel */
+		shim_assert(gfp & __GFP_NOWARN);
+		return true;
+	}
+	if (size > __atomic_load_n(&shim_slab.largest, __ATOMIC_RELAXED))
+		__atomic_store_n(&shim_slab.largest, size, __ATOMIC_RELAXED);
+	return nth && (call == nth || (call > nth && shim_slab.fail_on));
+}
+
+void *kzalloc(size_t size, gfp_t gfp)
+{
+	/* powers of two are aligned to their size, all else as little as can */
+	size_t align = is_power_of_2(size) ? size : 0;
+	void *p;
+
+	might_sleep();
+	if (slab_fails(size, gfp))
+		return NULL;
+
+	if (posix_memalign(&p, max(align, sizeof(void *)), size))
+		shim_die(__FILE__, __LINE__, "no memory for the test");
+	memset(p, 0, size);
+	__atomic_add_fetch(&shim_slab.objects, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&shim_slab.bytes, malloc_usable_size(p),
+			   __ATOMIC_RELAXED);
+	return p;
+}
+
+void *kcalloc(size_t n, size_t size, gfp_t gfp)
+{
+	return kzalloc(array_size(n, size), gfp);
+}
+
+void kfree(const void *p)
+{
+	if (!p)
+		return;
+
+	__atomic_sub_fetch(&shim_slab.objects, 1, __ATOMIC_RELAXED);
+	__atomic_sub_fetch(&shim_slab.bytes, malloc_usable_size((void *)p),
+			   __ATOMIC_RELAXED);
+	free((void *)p);
+}

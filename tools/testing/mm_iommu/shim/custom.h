@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the tests watch or control: memory that runs out on request, locks that
+ * know who holds them, threads that pretend to be CPUs.
+ */
+#ifndef _MM_IOMMU_SHIM_CUSTOM_H
+#define _MM_IOMMU_SHIM_CUSTOM_H
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Ends the program, with a message, when @cond is not true. */
+#define shim_assert(cond)						\
+	do {								\
+		if (!(cond))						\
+			shim_die(__FILE__, __LINE__, #cond);		\
+	} while (0)
+
+void __noreturn shim_die(const char *file, int line, const char *cond);
+
+/* -- memory -------------------------------------------------------------- */
+
+/*
+ * struct shim_slab - what kcalloc() and kzalloc() count and are told
+ * @objects, @bytes: allocated and not freed
+ * @largest: bytes of the largest allocation since the test set it to 0
+ * @calls: allocations since the test set it to 0
+ * @fail_nth: the call, counted from 1, that fails; 0 for none
+ * @fail_on: all after it fail too
+ */
+struct shim_slab {
+	unsigned long objects;
+	unsigned long bytes;
+	unsigned long largest;
+	unsigned long calls;
+	unsigned long fail_nth;
+	bool fail_on;
+};
+
+extern struct shim_slab shim_slab;
+
+void shim_slab_fail(unsigned long nth, bool on);
+void *kcalloc(size_t n, size_t size, gfp_t gfp);
+void *kzalloc(size_t size, gfp_t gfp);
+void kfree(const void *p);
+
+/* The linear map: who forgets to translate gets a bad address. */
+#define SHIM_PAGE_OFFSET	BIT(55)
+#define __pa(x)			((unsigned long)(x) ^ SHIM_PAGE_OFFSET)
+#define __va(x)			((void *)((unsigned long)(x) ^ SHIM_PAGE_OFFSET))
+
+/* -- CPUs ---------------------------------------------------------------- */
+
+extern unsigned int nr_cpu_ids;
+extern __thread unsigned int shim_cpu;
+extern __thread bool shim_irqs_off;
+
+#define local_irq_save(flags)						\
+	do {								\
+		(flags) = shim_irqs_off;				\
+		shim_irqs_off = true;					\
+	} while (0)
+
+#define local_irq_restore(flags)	(shim_irqs_off = (flags))
+
+#define might_sleep()			shim_assert(!shim_irqs_off)
+#define cond_resched()			might_sleep()
+
+/* Good only while the thread can not move. */
+static inline unsigned int raw_smp_processor_id(void)
+{
+	shim_assert(shim_irqs_off);
+	return shim_cpu;
+}
+
+/* -- locks --------------------------------------------------------------- */
+
+#define ____cacheline_aligned_in_smp	__aligned(128)
+
+struct shim_spinlock {
+	int locked;
+};
+
+#define arch_spinlock_t			struct shim_spinlock
+#define __ARCH_SPIN_LOCK_UNLOCKED	{ 0 }
+
+static inline void arch_spin_lock(arch_spinlock_t *lock)
+{
+	shim_assert(shim_irqs_off);
+	/* the holder may not even run: these CPUs are threads */
+	while (__atomic_exchange_n(&lock->locked, 1, __ATOMIC_ACQUIRE))
+		sched_yield();
+}
+
+static inline void arch_spin_unlock(arch_spinlock_t *lock)
+{
+	shim_assert(shim_irqs_off);
+	shim_assert(__atomic_exchange_n(&lock->locked, 0, __ATOMIC_RELEASE));
+}
+
+struct mutex {
+	pthread_mutex_t lock;
+	const void *owner;
+};
+
+extern __thread char shim_self;
+
+static inline void mutex_init(struct mutex *m)
+{
+	pthread_mutex_init(&m->lock, NULL);
+	m->owner = NULL;
+}
+
+static inline void mutex_lock(struct mutex *m)
+{
+	might_sleep();
+	pthread_mutex_lock(&m->lock);
+	__atomic_store_n(&m->owner, &shim_self, __ATOMIC_RELAXED);
+}
+
+static inline void mutex_unlock(struct mutex *m)
+{
+	__atomic_store_n(&m->owner, NULL, __ATOMIC_RELAXED);
+	pthread_mutex_unlock(&m->lock);
+}
+
+#define lockdep_assert_held(m)						\
+	shim_assert(__atomic_load_n(&(m)->owner, __ATOMIC_RELAXED) ==	\
+		    &shim_self)
+
+#endif /* _MM_IOMMU_SHIM_CUSTOM_H */

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What means the same as in the kernel, for user space.
+ */
+#ifndef _MM_IOMMU_SHIM_DUP_H
+#define _MM_IOMMU_SHIM_DUP_H
+
+#ifndef PAGE_SHIFT
+#define PAGE_SHIFT		16
+#endif
+#define PAGE_SIZE		BIT(PAGE_SHIFT)
+
+/* Relaxed atomics are what the kernel means, and what TSAN understands. */
+#undef READ_ONCE
+#define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
+#undef WRITE_ONCE
+#define WRITE_ONCE(x, v)	__atomic_store_n(&(x), v, __ATOMIC_RELAXED)
+
+/* Those of tools/include want equal types; the kernel wants equal signs. */
+#define shim_signed(x)		((typeof(x))-1 < (typeof(x))1)
+#define shim_select(x, op, y) ({					\
+	__auto_type __x = (x);						\
+	__auto_type __y = (y);						\
+	BUILD_BUG_ON(shim_signed(__x) != shim_signed(__y));		\
+	__x op __y ? __x : __y; })
+
+#undef min
+#define min(x, y)		shim_select(x, <, y)
+#undef max
+#define max(x, y)		shim_select(x, >, y)
+
+static inline long atomic_long_read(const atomic_long_t *v)
+{
+	return __atomic_load_n(&v->counter, __ATOMIC_RELAXED);
+}
+
+static inline void atomic_long_set(atomic_long_t *v, long i)
+{
+	__atomic_store_n(&v->counter, i, __ATOMIC_RELAXED);
+}
+
+static inline bool atomic_long_try_cmpxchg(atomic_long_t *v, long *old,
+					   long new)
+{
+	return __atomic_compare_exchange_n(&v->counter, old, new, false,
+					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
+}
+
+static inline size_t size_add(size_t a, size_t b)
+{
+	size_t sum;
+
+	return __builtin_add_overflow(a, b, &sum) ? SIZE_MAX : sum;
+}
+
+#endif /* _MM_IOMMU_SHIM_DUP_H */

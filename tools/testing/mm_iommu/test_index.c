@@ -1,0 +1,580 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tests of the index of regions and of the lock of its readers:
+ * mm_iommu_index.c against a sorted array, and under threads.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "test.h"
+#include "kselftest.h"
+#include "../../../arch/powerpc/mm/mm_iommu.h"
+
+static struct mm_iommu *registry_alloc(unsigned int cpus)
+{
+	struct mm_iommu *reg;
+
+	nr_cpu_ids = cpus;
+	shim_cpu = 0;
+	reg = mm_iommu_index_alloc();
+	check(reg);
+	/* one for each CPU, as far as that goes */
+	check(is_power_of_2(reg->slot_mask + 1));
+	check(reg->slot_mask + 1 >= min(cpus, 64U));
+	mutex_init(&reg->lock);
+	return reg;
+}
+
+static struct mm_iommu_region *region_alloc(unsigned long ua,
+					    unsigned long npages)
+{
+	struct mm_iommu_region *region = kzalloc(sizeof(*region), GFP_KERNEL);
+
+	check(region);
+	region->trans.ua = ua;
+	region->trans.npages = npages;
+	atomic_long_set(&region->mapped, 1);
+	return region;
+}
+
+static void insert(struct mm_iommu *reg, struct mm_iommu_region *region)
+{
+	mutex_lock(&reg->lock);
+	mm_iommu_index_insert(reg, region);
+	mutex_unlock(&reg->lock);
+}
+
+/* Frees at once: nobody may look at it, whatever the hints say. */
+static void erase(struct mm_iommu *reg, struct mm_iommu_region *region)
+{
+	mutex_lock(&reg->lock);
+	mm_iommu_index_erase(reg, region);
+	mutex_unlock(&reg->lock);
+	kfree(region);
+}
+
+static struct mm_iommu_region *find(struct mm_iommu *reg, unsigned long ua)
+{
+	struct mm_iommu_region *region;
+	struct mm_iommu_slot *slot;
+	unsigned long flags;
+
+	slot = mm_iommu_read_lock(reg, &flags);
+	region = mm_iommu_index_find(reg, slot, ua);
+	mm_iommu_read_unlock(slot, flags);
+	return region;
+}
+
+static struct mm_iommu_region *first(struct mm_iommu *reg, unsigned long ua,
+				     unsigned long last)
+{
+	struct mm_iommu_region *region;
+
+	mutex_lock(&reg->lock);
+	region = mm_iommu_index_first(reg, ua, last);
+	mutex_unlock(&reg->lock);
+	return region;
+}
+
+/* -- against a sorted array ---------------------------------------------- */
+
+#define ARENA_PAGES	4096	/* so few that regions touch and collide */
+
+struct model {
+	struct mm_iommu *reg;
+	struct mm_iommu_region **regions;	/* by address */
+	unsigned int nr;
+	unsigned int max;
+	unsigned long base;
+};
+
+/* The lowest place whose region does not end before @ua. */
+static unsigned int model_place(const struct model *m, unsigned long ua)
+{
+	unsigned int low = 0, high = m->nr, mid;
+
+	while (low < high) {
+		mid = (low + high) / 2;
+		if (mm_iommu_last(m->regions[mid]) < ua)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+static struct mm_iommu_region *model_first(const struct model *m,
+					   unsigned long ua,
+					   unsigned long last)
+{
+	unsigned int i = model_place(m, ua);
+
+	return i < m->nr && m->regions[i]->trans.ua <= last ? m->regions[i] :
+							       NULL;
+}
+
+static void model_insert(struct model *m, struct mm_iommu_region *region)
+{
+	unsigned int i = model_place(m, region->trans.ua);
+
+	check(m->nr < m->max);
+	memmove(m->regions + i + 1, m->regions + i,
+		(m->nr++ - i) * sizeof(*m->regions));
+	m->regions[i] = region;
+	insert(m->reg, region);
+}
+
+static void model_erase(struct model *m, unsigned int i)
+{
+	struct mm_iommu_region *region = m->regions[i];
+
+	memmove(m->regions + i, m->regions + i + 1,
+		(--m->nr - i) * sizeof(*m->regions));
+	erase(m->reg, region);
+}
+
+static void model_init(struct model *m, unsigned int cpus, unsigned int max,
+		       unsigned long base)
+{
+	m->reg = registry_alloc(cpus);
+	m->regions = test_alloc(max, sizeof(*m->regions));
+	m->nr = 0;
+	m->max = max;
+	m->base = base;
+}
+
+static void model_exit(struct model *m)
+{
+	while (m->nr)
+		model_erase(m, m->nr - 1);
+	check(!m->reg->index.rb_node);
+	kfree(m->reg);
+	free(m->regions);
+}
+
+static void model_step(struct model *m, struct rng *rng, unsigned int cpus,
+		       unsigned int *fill)
+{
+	unsigned long ua = m->base + (rng_below(rng, ARENA_PAGES) <<
+				      PAGE_SHIFT);
+	unsigned long npages = 1 + rng_below(rng, rng_below(rng, 64) ? 4 : 128);
+	unsigned long last = ua + (npages << PAGE_SHIFT) - 1;
+	struct mm_iommu_region *hit = model_first(m, ua, last);
+
+	check(first(m->reg, ua, last) == hit);
+
+	/* grow, shrink, and grow again */
+	if (!m->nr || !rng_below(rng, 20000))
+		*fill = 1 + rng_below(rng, 7);
+	if (!hit && rng_below(rng, 8) < *fill)
+		model_insert(m, region_alloc(ua, npages));
+	else if (hit && rng_below(rng, 8) >= *fill)
+		model_erase(m, model_place(m, ua));
+
+	/* hints differ by CPU, and point at what may just have gone */
+	shim_cpu = rng_below(rng, cpus);
+	if (rng_below(rng, 2))
+		ua = m->base + rng_below(rng, ARENA_PAGES << PAGE_SHIFT);
+	check(find(m->reg, ua) == model_first(m, ua, ua));
+}
+
+static void test_model(struct rng *rng)
+{
+	/* one slot, a mask with holes, as many as CPUs, fewer than CPUs */
+	static const unsigned int cpus[] = { 1, 3, 64, 100 };
+	unsigned long n, most;
+	unsigned int i, fill;
+	struct model m;
+
+	for (i = 0; i < ARRAY_SIZE(cpus); i++) {
+		model_init(&m, cpus[i], 2 * ARENA_PAGES,
+			   rng_below(rng, BIT(35)) << PAGE_SHIFT);
+		most = 0;
+		fill = 4;
+		for (n = steps() / ARRAY_SIZE(cpus); n; n--) {
+			model_step(&m, rng, cpus[i], &fill);
+			most = max(most, m.nr);
+		}
+		ksft_print_msg("%u CPUs, up to %lu regions\n", cpus[i], most);
+		model_exit(&m);
+	}
+}
+
+/* -- many ---------------------------------------------------------------- */
+
+#define MANY	100000UL
+
+static unsigned long many_ua(unsigned long i)
+{
+	/* two pages, and two of nothing */
+	return BIT(40) + (i << (PAGE_SHIFT + 2));
+}
+
+static unsigned int depth(const struct rb_node *node)
+{
+	return node ? 1 + max(depth(node->rb_left), depth(node->rb_right)) : 0;
+}
+
+static void many_insert(struct mm_iommu *reg, struct rng *rng,
+			struct mm_iommu_region **regions, bool shuffled)
+{
+	unsigned long i, k, *order = test_alloc(MANY, sizeof(*order));
+
+	for (i = 0; i < MANY; i++) {
+		k = shuffled ? rng_below(rng, i + 1) : i;
+		order[i] = order[k];
+		order[k] = i;
+	}
+	for (i = 0; i < MANY; i++) {
+		k = order[i];
+		check(!first(reg, many_ua(k), many_ua(k) + 2 * PAGE_SIZE - 1));
+		regions[k] = region_alloc(many_ua(k), 2);
+		insert(reg, regions[k]);
+	}
+	free(order);
+}
+
+static void many_check(struct mm_iommu *reg, struct mm_iommu_region **regions)
+{
+	struct mm_iommu_region *next = NULL;
+	unsigned long i, ua;
+
+	for (i = MANY; i-- > 0; ) {
+		ua = many_ua(i);
+		if (regions[i])
+			next = regions[i];
+		check(find(reg, ua) == regions[i]);
+		check(find(reg, ua + 2 * PAGE_SIZE - 1) == regions[i]);
+		check(!find(reg, ua - 1) && !find(reg, ua + 2 * PAGE_SIZE));
+		check(first(reg, ua, ULONG_MAX) == next);
+		check(first(reg, ua - PAGE_SIZE, ua) == regions[i]);
+		check(!first(reg, ua - PAGE_SIZE, ua - 1));
+	}
+}
+
+static void check_many(struct rng *rng, bool shuffled)
+{
+	struct mm_iommu_region **regions = test_alloc(MANY, sizeof(*regions));
+	struct mm_iommu *reg = registry_alloc(4);
+	unsigned long i;
+
+	many_insert(reg, rng, regions, shuffled);
+	/* the height that red-black trees promise */
+	check(depth(reg->index.rb_node) <= 2 * (ilog2(MANY + 1) + 1));
+	ksft_print_msg("%lu regions, %s: at most %u comparisons\n", MANY,
+		       shuffled ? "shuffled" : "ascending",
+		       depth(reg->index.rb_node));
+	many_check(reg, regions);
+
+	for (i = 0; i < MANY; i++) {
+		if (!rng_below(rng, 2))
+			continue;
+		erase(reg, regions[i]);
+		regions[i] = NULL;
+	}
+	many_check(reg, regions);
+
+	for (i = 0; i < MANY; i++)
+		if (regions[i])
+			erase(reg, regions[i]);
+	check(!reg->index.rb_node);
+	kfree(reg);
+	free(regions);
+}
+
+static void test_many(struct rng *rng)
+{
+	check_many(rng, false);
+	check_many(rng, true);
+}
+
+/* -- hints --------------------------------------------------------------- */
+
+static void test_hint(struct rng *rng)
+{
+	struct mm_iommu_region *a = region_alloc(SZ_1M, 1);
+	struct mm_iommu_region *b = region_alloc(SZ_1M + PAGE_SIZE, 1);
+	struct mm_iommu *reg = registry_alloc(4);
+	unsigned int i;
+
+	insert(reg, a);
+	insert(reg, b);
+	for (i = 0; i < 4; i++) {
+		shim_cpu = i;
+		check(!reg->slots[i].hint);
+		check(find(reg, SZ_1M) == a);
+		check(reg->slots[i].hint == a);
+	}
+
+	/* a hint is not an answer for the neighbour, nor for nothing */
+	check(find(reg, SZ_1M + PAGE_SIZE) == b);
+	check(reg->slots[3].hint == b);
+	check(!find(reg, SZ_1M - 1));
+	check(reg->slots[3].hint == b);
+
+	erase(reg, a);
+	for (i = 0; i < 4; i++) {
+		shim_cpu = i;
+		check(reg->slots[i].hint == (i == 3 ? b : NULL));
+		check(!find(reg, SZ_1M));
+	}
+	erase(reg, b);
+	kfree(reg);
+}
+
+static void test_edges(struct rng *rng)
+{
+	unsigned long top = 0UL - PAGE_SIZE;
+	struct mm_iommu_region *low, *high;
+	struct mm_iommu *reg;
+
+	reg = registry_alloc(2);
+	check(!find(reg, 0) && !find(reg, ULONG_MAX));
+	check(!first(reg, 0, ULONG_MAX));
+
+	low = region_alloc(0, 1);
+	high = region_alloc(top, 1);
+	insert(reg, high);
+	insert(reg, low);
+	check(find(reg, 0) == low && find(reg, PAGE_SIZE - 1) == low);
+	check(!find(reg, PAGE_SIZE) && !find(reg, top - 1));
+	check(find(reg, top) == high && find(reg, ULONG_MAX) == high);
+	check(first(reg, 0, ULONG_MAX) == low);
+	check(first(reg, PAGE_SIZE, ULONG_MAX) == high);
+	check(!first(reg, PAGE_SIZE, top - 1));
+	erase(reg, low);
+	erase(reg, high);
+	kfree(reg);
+}
+
+static void test_alloc_fails(struct rng *rng)
+{
+	shim_slab_fail(1, false);
+	check(!mm_iommu_index_alloc());
+	shim_slab_fail(0, false);
+}
+
+/* -- threads ------------------------------------------------------------- */
+
+#define ARENA_SLOTS	64
+#define SLOT_PAGES	8
+#define ARENA_UA	BIT(44)
+
+/* Where the region of a slot is this time; readers learn it from the region. */
+struct shared {
+	struct mm_iommu *reg;
+	struct mm_iommu_region *regions[ARENA_SLOTS];	/* of the writers */
+	unsigned long busy;	/* actors that have not yet done enough */
+};
+
+struct actor {
+	pthread_t thread;
+	struct shared *shared;
+	unsigned long steps;
+	unsigned int cpu;
+	unsigned int from, to;	/* slots of a writer */
+	struct rng rng;
+	unsigned long hits;	/* lookups that found, insertions */
+	unsigned long refs;	/* references taken, erasures refused */
+};
+
+/* Whether to go on: until all have done enough. */
+static bool actor_step(struct actor *a)
+{
+	/* with few real CPUs, give way where no lock is held */
+	if (!(++a->steps % 16))
+		sched_yield();
+	if (a->steps == steps() / 20)
+		__atomic_sub_fetch(&a->shared->busy, 1, __ATOMIC_RELAXED);
+	return __atomic_load_n(&a->shared->busy, __ATOMIC_RELAXED);
+}
+
+/* All of a region lies at one distance from its user addresses. */
+static struct mm_iommu_region *thread_region(struct rng *rng, unsigned int i)
+{
+	unsigned long offset = rng_below(rng, SLOT_PAGES);
+	unsigned long npages = 1 + rng_below(rng, SLOT_PAGES - offset);
+	unsigned long ua = ARENA_UA + ((i * SLOT_PAGES + offset) <<
+				       PAGE_SHIFT);
+	struct mm_iommu_region *region = region_alloc(ua, npages);
+
+	mm_iommu_trans_init(&region->trans, ua, npages);
+	check(!mm_iommu_trans_add(&region->trans, ua, ua / 2 + PAGE_SIZE / 2 *
+				  (ua >> PAGE_SHIFT & 1),
+				  npages << PAGE_SHIFT));
+	return region;
+}
+
+static void check_region(struct mm_iommu_region *region, unsigned long ua)
+{
+	unsigned long start = region->trans.ua, hpa, len, size = SZ_1G;
+
+	check(mm_iommu_overlaps(region, ua, ua));
+	len = mm_iommu_last(region) - ua + 1;
+	check(mm_iommu_trans_run(&region->trans, ua, min(size, len), &hpa) ==
+	      len);
+	check(hpa - (ua - start) == start / 2 + PAGE_SIZE / 2 *
+	      (start >> PAGE_SHIFT & 1));
+}
+
+static bool tryget_mapped(struct mm_iommu_region *region)
+{
+	long old = atomic_long_read(&region->mapped);
+
+	do {
+		if (!old)
+			return false;
+	} while (!atomic_long_try_cmpxchg(&region->mapped, &old, old + 1));
+	return true;
+}
+
+static void put_mapped(struct mm_iommu_region *region)
+{
+	long old = atomic_long_read(&region->mapped);
+
+	while (!atomic_long_try_cmpxchg(&region->mapped, &old, old - 1))
+		;
+}
+
+static void *reader_run(void *arg)
+{
+	struct actor *a = arg;
+	struct mm_iommu *reg = a->shared->reg;
+	struct mm_iommu_region *region;
+	struct mm_iommu_slot *slot;
+	unsigned long flags, ua;
+	bool held;
+
+	shim_cpu = a->cpu;
+	while (actor_step(a)) {
+		ua = ARENA_UA + rng_below(&a->rng, (ARENA_SLOTS * SLOT_PAGES) <<
+					  PAGE_SHIFT);
+		held = false;
+		slot = mm_iommu_read_lock(reg, &flags);
+		region = mm_iommu_index_find(reg, slot, ua);
+		if (region) {
+			check_region(region, ua);
+			held = !rng_below(&a->rng, 4) && tryget_mapped(region);
+			if (held)
+				mm_iommu_trans_mark_dirty(&region->trans, ua,
+							  1);
+			a->hits++;
+		}
+		mm_iommu_read_unlock(slot, flags);
+		if (!held)
+			continue;
+
+		/* still good: nobody closes what is mapped */
+		if (!(a->refs % 8))
+			sched_yield();
+		check_region(region, ua);
+		put_mapped(region);
+		a->refs++;
+	}
+	return NULL;
+}
+
+/* Erases and frees, without a grace period of any kind. */
+static bool writer_erase(struct mm_iommu *reg, struct mm_iommu_region *region)
+{
+	long one = 1;
+
+	if (!atomic_long_try_cmpxchg(&region->mapped, &one, 0))
+		return false;
+
+	mutex_lock(&reg->lock);
+	mm_iommu_index_erase(reg, region);
+	mutex_unlock(&reg->lock);
+	mm_iommu_trans_free(&region->trans);
+	memset(region, 0xff, sizeof(*region));
+	kfree(region);
+	return true;
+}
+
+static void *writer_run(void *arg)
+{
+	struct actor *a = arg;
+	struct mm_iommu *reg = a->shared->reg;
+	struct mm_iommu_region **region;
+	unsigned int i;
+
+	shim_cpu = a->cpu;
+	while (actor_step(a)) {
+		i = a->from + rng_below(&a->rng, a->to - a->from);
+		region = &a->shared->regions[i];
+		if (!*region) {
+			*region = thread_region(&a->rng, i);
+			insert(reg, *region);
+			a->hits++;
+		} else if (writer_erase(reg, *region)) {
+			*region = NULL;
+		} else {
+			a->refs++;
+		}
+	}
+	return NULL;
+}
+
+static void actor_start(struct actor *a, struct shared *shared,
+			unsigned int i, unsigned int writers, struct rng *rng)
+{
+	unsigned int share = ARENA_SLOTS / writers;
+
+	*a = (struct actor){
+		.shared = shared,
+		.cpu = i,
+		.from = i * share,
+		.to = (i + 1) * share,
+	};
+	rng_init(&a->rng, rng_next(rng));
+	check(!pthread_create(&a->thread, NULL,
+			      i < writers ? writer_run : reader_run, a));
+}
+
+static void run_threads(struct rng *rng, unsigned int cpus)
+{
+	struct actor a[6];
+	const unsigned int writers = 2;
+	struct shared shared = { .busy = ARRAY_SIZE(a) };
+	unsigned long sum[4] = {};
+	unsigned int i;
+
+	shared.reg = registry_alloc(cpus);
+	for (i = 0; i < ARRAY_SIZE(a); i++)
+		actor_start(&a[i], &shared, i, writers, rng);
+	for (i = 0; i < ARRAY_SIZE(a); i++) {
+		check(!pthread_join(a[i].thread, NULL));
+		sum[i < writers ? 0 : 2] += a[i].hits;
+		sum[i < writers ? 1 : 3] += a[i].refs;
+	}
+	ksft_print_msg("%u CPUs: %lu insertions, %lu refusals, %lu lookups, %lu references\n",
+		       cpus, sum[0], sum[1], sum[2], sum[3]);
+
+	for (i = 0; i < ARENA_SLOTS; i++)
+		if (shared.regions[i])
+			check(writer_erase(shared.reg, shared.regions[i]));
+	check(!shared.reg->index.rb_node);
+	kfree(shared.reg);
+}
+
+static void test_threads(struct rng *rng)
+{
+	/* a slot for each thread; all of them share two */
+	run_threads(rng, 8);
+	run_threads(rng, 2);
+}
+
+static const struct test tests[] = {
+	{ "random steps agree with a sorted array", test_model },
+	{ "100,000 regions", test_many },
+	{ "hints answer, and never outlive a region", test_hint },
+	{ "first and last address", test_edges },
+	{ "allocation failed", test_alloc_fails },
+	{ "readers while regions come, go and are freed", test_threads, true },
+};
+
+int main(void)
+{
+	return test_main(tests, ARRAY_SIZE(tests));
+}

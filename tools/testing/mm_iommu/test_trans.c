@@ -1,0 +1,493 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tests of the translation of a region: mm_iommu_trans.c against a model.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "model.h"
+#include "kselftest.h"
+
+#define GIB		BIT(30)
+#define TIB		BIT(40)
+
+/* Aligned for every granule, and far from 0 as mmap() would be. */
+#define BASE_UA		0x7ff000000000UL
+#define BASE_HPA	0x00c000000000UL
+
+static void trans_build(struct mm_iommu_trans *trans, const struct layout *l,
+			unsigned long step)
+{
+	unsigned long end;
+
+	check(!trans_enter(trans, l, step, &end));
+	check(end == l->end);
+}
+
+/* Builds, compares, cuts, compares; returns the bytes of the table. */
+static unsigned long check_layout(const struct layout *l, unsigned long step,
+				  struct rng *rng)
+{
+	struct mm_iommu_trans trans;
+	unsigned long bytes, least;
+	struct pages p;
+
+	pages_init(&p, l);
+	trans_build(&trans, l, step);
+	trans_check_pages(&trans, &p, p.nr, rng);
+	bytes = shim_slab.bytes;
+
+	mm_iommu_trans_finish(&trans);
+	trans_check_pages(&trans, &p, p.nr, rng);
+	least = pages_least_bytes(&p);
+	check(shim_slab.bytes == (least == ULONG_MAX ? bytes : least));
+	bytes = shim_slab.bytes;
+
+	mm_iommu_trans_free(&trans);
+	check(!shim_slab.objects);
+	pages_free(&p);
+	return bytes;
+}
+
+/* Memory in blocks of 2^@shift that are nowhere contiguous. */
+static void layout_blocks(struct layout *l, unsigned long ua,
+			  unsigned long bytes, unsigned int shift)
+{
+	unsigned long end = ua + bytes, size = BIT(shift), len, n = 0;
+
+	layout_init(l, ua);
+	for (; ua < end; ua += len, n += 2) {
+		len = min(size - (ua & (size - 1)), end - ua);
+		layout_add(l, BASE_HPA + n * size + (ua & (size - 1)), len);
+	}
+}
+
+/* Memory as huge pages of 2^@shift, of which one page at @ua is elsewhere. */
+static void layout_broken(struct layout *l, unsigned long ua,
+			  unsigned long bytes, unsigned int shift,
+			  unsigned long broken)
+{
+	unsigned long hpa = BASE_HPA + (ua & (BIT(shift) - 1));
+
+	layout_init(l, ua);
+	if (broken > ua)
+		layout_add(l, hpa, broken - ua);
+	layout_add(l, BASE_HPA / 2, PAGE_SIZE);
+	broken += PAGE_SIZE;
+	if (broken < ua + bytes)
+		layout_add(l, hpa + (broken - ua), ua + bytes - broken);
+}
+
+static unsigned long blocks_bytes(unsigned int shift, unsigned long offset,
+				  struct rng *rng)
+{
+	unsigned long bytes;
+	struct layout l;
+
+	layout_blocks(&l, BASE_UA + offset, GIB, shift);
+	bytes = check_layout(&l, ULONG_MAX, rng);
+	ksft_print_msg("GiB of 2^%u blocks from offset 0x%lx: %lu bytes\n",
+		       shift, offset, bytes);
+	layout_free(&l);
+	return bytes;
+}
+
+static void test_bytes_per_gib(struct rng *rng)
+{
+	static const unsigned long offsets[] = { 0, SZ_64K, SZ_2M, SZ_512M };
+	/* a kernel of 4K pages has sixteen entries for each of 64K */
+	unsigned long pages = 135000UL << (16 - PAGE_SHIFT);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(offsets); i++) {
+		check(blocks_bytes(PAGE_SHIFT, offsets[i], rng) <= pages);
+		check(blocks_bytes(16, offsets[i], rng) <= pages);
+		check(blocks_bytes(21, offsets[i], rng) <= 4500);
+		check(blocks_bytes(24, offsets[i], rng) <= 1024);
+		check(blocks_bytes(30, offsets[i], rng) <= 128);
+		check(blocks_bytes(34, offsets[i], rng) <= 128);
+	}
+}
+
+static void test_one_page(struct rng *rng)
+{
+	unsigned int i;
+
+	for (i = 0; i < 1000; i++) {
+		struct layout l;
+
+		layout_random(&l, rng, rng_below(rng, BIT(52 - PAGE_SHIFT)) <<
+			      PAGE_SHIFT, PAGE_SIZE);
+		check(check_layout(&l, ULONG_MAX, rng) <= 64);
+		layout_free(&l);
+	}
+}
+
+/* A block that is whole but for one page costs little more than a whole one. */
+static void test_broken_page(struct rng *rng)
+{
+	static const unsigned char shifts[] = { 21, 24, 30 };
+	unsigned long size, at, bytes;
+	struct layout l;
+	unsigned int i, k;
+
+	for (i = 0; i < ARRAY_SIZE(shifts); i++) {
+		size = BIT(shifts[i]);
+		for (k = 0; k < 5; k++) {
+			at = k == 0 ? 0 : k == 1 ? size - PAGE_SIZE :
+			     rng_below(rng, size >> PAGE_SHIFT) << PAGE_SHIFT;
+			layout_broken(&l, BASE_UA, size, shifts[i],
+				      BASE_UA + at);
+			bytes = check_layout(&l, k == 4 ? SZ_64K : ULONG_MAX,
+					     rng);
+			check(bytes <= (SZ_4M >> PAGE_SHIFT) * 8 + 8192);
+			layout_free(&l);
+		}
+	}
+}
+
+/* Large and contiguous, but nothing larger than a page is aligned alike. */
+static void test_shifted(struct rng *rng)
+{
+	unsigned long hpa;
+	struct layout l;
+	unsigned int i;
+
+	for (i = 0; i < 8; i++) {
+		layout_init(&l, BASE_UA + (i & 1) * PAGE_SIZE);
+		hpa = BASE_HPA + (i & 2) * SZ_1M + (1 + (i & 4)) * PAGE_SIZE;
+		layout_add(&l, hpa, SZ_64M);
+		layout_add(&l, BASE_HPA / 2, SZ_16M);
+		check_layout(&l, ULONG_MAX, rng);
+		layout_free(&l);
+	}
+}
+
+static void test_address_zero(struct rng *rng)
+{
+	struct layout l;
+
+	/* page 0 of the host is memory, and an entry of 0 is nothing */
+	layout_init(&l, BASE_UA + SZ_2M);
+	layout_add(&l, 0, SZ_2M);
+	layout_add(&l, PAGE_SIZE, PAGE_SIZE);
+	layout_add(&l, 0, PAGE_SIZE);
+	layout_add(&l, 2 * PAGE_SIZE, PAGE_SIZE);
+	check_layout(&l, PAGE_SIZE, rng);
+	layout_free(&l);
+
+	layout_init(&l, 0);
+	layout_add(&l, 0, SZ_1G);
+	check(check_layout(&l, ULONG_MAX, rng) == sizeof(u64));
+	layout_free(&l);
+}
+
+/* Sizes of all orders, starts of all alignments. */
+static void random_layout(struct layout *l, struct rng *rng,
+			  unsigned int max_order)
+{
+	unsigned long ua = rng_below(rng, BIT(50 - PAGE_SHIFT)) << PAGE_SHIFT;
+	unsigned long npages = 1 + rng_below(rng,
+					     BIT(rng_below(rng, max_order)));
+
+	switch (rng_below(rng, 4)) {
+	case 0:
+		ua &= ~(BIT(34) - 1);
+		break;
+	case 1:
+		ua &= ~(BIT(30) - 1);
+		ua += rng_below(rng, 3) * PAGE_SIZE;
+		break;
+	case 2:
+		ua &= ~(BIT(21) - 1);
+		break;
+	}
+	layout_random(l, rng, ua, npages << PAGE_SHIFT);
+}
+
+static unsigned long random_step(struct rng *rng)
+{
+	switch (rng_below(rng, 4)) {
+	case 0:
+		return PAGE_SIZE;
+	case 1:
+		return SZ_64K;
+	case 2:
+		return (1 + rng_below(rng, 600)) << PAGE_SHIFT;
+	default:
+		return ULONG_MAX;
+	}
+}
+
+static void test_random(struct rng *rng)
+{
+	unsigned long n = steps() / 250;
+	struct layout l;
+
+	for (; n; n--) {
+		random_layout(&l, rng, 18);
+		check_layout(&l, random_step(rng), rng);
+		layout_free(&l);
+	}
+}
+
+static void check_large(struct layout *l, struct rng *rng)
+{
+	struct mm_iommu_trans trans;
+
+	trans_build(&trans, l, ULONG_MAX);
+	trans_check_runs(&trans, l, rng);
+	mm_iommu_trans_finish(&trans);
+	trans_check_runs(&trans, l, rng);
+	ksft_print_msg("%lu GiB of %u runs: %lu bytes\n",
+		       (l->end - l->ua) >> 30, l->nr, shim_slab.bytes);
+	mm_iommu_trans_free(&trans);
+	check(!shim_slab.objects);
+	layout_free(l);
+}
+
+static void test_large(struct rng *rng)
+{
+	struct layout l;
+
+	layout_blocks(&l, 0, 4 * TIB, 30);
+	check_large(&l, rng);
+	layout_blocks(&l, SZ_512M, 4 * TIB, 34);
+	check_large(&l, rng);
+	layout_broken(&l, SZ_16M, 4 * TIB, 30, 3 * TIB + 5 * PAGE_SIZE);
+	check_large(&l, rng);
+	layout_random(&l, rng, 0, TIB / 4);
+	check_large(&l, rng);
+	/* all that a process can have */
+	layout_blocks(&l, PAGE_SIZE, 4096 * TIB - 2 * PAGE_SIZE, 38);
+	check_large(&l, rng);
+}
+
+/* Large tables are cut such that no allocation needs much in one place. */
+static void test_large_allocations(struct rng *rng)
+{
+	struct layout l;
+
+	shim_slab.largest = 0;
+	layout_blocks(&l, BASE_UA, 128 * GIB, 21);
+	check_large(&l, rng);
+	layout_blocks(&l, 0, 4 * TIB, 24);
+	check_large(&l, rng);
+	layout_blocks(&l, 0, 32 * TIB, 30);
+	check_large(&l, rng);
+	check(shim_slab.largest <= SZ_256K);
+}
+
+/* User space chooses: no size may do more than fail. */
+static void test_absurd(struct rng *rng)
+{
+	unsigned long max = ULONG_MAX >> PAGE_SHIFT;
+	struct mm_iommu_trans trans;
+	unsigned int i;
+	int ret;
+
+	mm_iommu_trans_init(&trans, 0, max);
+	check(mm_iommu_trans_add(&trans, 0, PAGE_SIZE, PAGE_SIZE) == -ENOMEM);
+	mm_iommu_trans_free(&trans);
+
+	for (i = 0; i <= 64 - PAGE_SHIFT; i++) {
+		unsigned long npages = max >> i ? : 1;
+
+		mm_iommu_trans_init(&trans, 0, npages);
+		ret = mm_iommu_trans_add(&trans, 0, PAGE_SIZE, PAGE_SIZE);
+		check(!ret || ret == -ENOMEM);
+		mm_iommu_trans_free(&trans);
+		check(!shim_slab.objects);
+	}
+}
+
+static void test_dirty(struct rng *rng)
+{
+	unsigned long n = steps() / 1000;
+	unsigned long offset, size, bytes;
+	struct mm_iommu_trans trans;
+	struct layout l;
+	struct pages p;
+	unsigned int k;
+
+	for (; n; n--) {
+		random_layout(&l, rng, 15);
+		bytes = l.end - l.ua;
+		pages_init(&p, &l);
+		trans_build(&trans, &l, ULONG_MAX);
+		mm_iommu_trans_finish(&trans);
+		trans_check_dirty(&trans, &p);
+		for (k = 0; k < 8; k++) {
+			offset = rng_below(rng, bytes);
+			size = 1 + rng_below(rng, bytes - offset);
+			size = min(size, BIT(rng_below(rng, 34)));
+			pages_mark_dirty(&p, l.ua + offset, size);
+			mm_iommu_trans_mark_dirty(&trans, l.ua + offset, size);
+			trans_check_dirty(&trans, &p);
+		}
+		trans_check_pages(&trans, &p, p.nr, rng);
+		mm_iommu_trans_free(&trans);
+		pages_free(&p);
+		layout_free(&l);
+	}
+}
+
+struct marker {
+	pthread_t thread;
+	pthread_barrier_t *start;
+	struct mm_iommu_trans *trans;
+	struct pages pages;	/* with its own marks */
+	struct rng rng;
+};
+
+/* Marks, and translates while others mark: all that happens in real mode. */
+static void *marker_run(void *arg)
+{
+	struct marker *m = arg;
+	unsigned long i, ua, size, hpa;
+	unsigned int n;
+	bool dirty;
+
+	pthread_barrier_wait(m->start);
+	for (n = 0; n < 400; n++) {
+		i = rng_below(&m->rng, m->pages.nr);
+		size = 1 + rng_below(&m->rng, 3 * PAGE_SIZE);
+		size = min(size, (m->pages.nr - i) << PAGE_SHIFT);
+		ua = m->pages.ua + (i << PAGE_SHIFT);
+
+		mm_iommu_trans_run(m->trans, ua, size, &hpa);
+		check(hpa == m->pages.hpa[i]);
+		/* all begin with the same pages */
+		if (n >= 16 && n % 32)
+			continue;
+		if (n < 16)
+			ua = m->pages.ua + (n << PAGE_SHIFT);
+		mm_iommu_trans_mark_dirty(m->trans, ua, size);
+		pages_mark_dirty(&m->pages, ua, size);
+		mm_iommu_trans_entry(m->trans, ua, &hpa, &dirty);
+		check(dirty);
+	}
+	return NULL;
+}
+
+static void marker_start(struct marker *m, struct mm_iommu_trans *trans,
+			 const struct layout *l, pthread_barrier_t *start,
+			 struct rng *rng)
+{
+	m->trans = trans;
+	m->start = start;
+	pages_init(&m->pages, l);
+	rng_init(&m->rng, rng_next(rng));
+	check(!pthread_create(&m->thread, NULL, marker_run, m));
+}
+
+static void check_markers(const struct layout *l, struct rng *rng)
+{
+	struct mm_iommu_trans trans;
+	pthread_barrier_t start;
+	struct marker m[4];
+	unsigned long k;
+	unsigned int i;
+
+	trans_build(&trans, l, ULONG_MAX);
+	mm_iommu_trans_finish(&trans);
+	pthread_barrier_init(&start, NULL, ARRAY_SIZE(m));
+	for (i = 0; i < ARRAY_SIZE(m); i++)
+		marker_start(&m[i], &trans, l, &start, rng);
+
+	for (i = 0; i < ARRAY_SIZE(m); i++) {
+		check(!pthread_join(m[i].thread, NULL));
+		for (k = 0; k < m[0].pages.nr; k++)
+			m[0].pages.dirty[k] |= m[i].pages.dirty[k];
+		if (i)
+			pages_free(&m[i].pages);
+	}
+	/* no mark is lost, whoever set it */
+	trans_check_dirty(&trans, &m[0].pages);
+	pages_free(&m[0].pages);
+	pthread_barrier_destroy(&start);
+	mm_iommu_trans_free(&trans);
+}
+
+static void test_concurrent_marks(struct rng *rng)
+{
+	unsigned long n = steps() / 2500;
+	struct layout l;
+
+	for (; n; n--) {
+		layout_random(&l, rng, BASE_UA - SZ_2M + PAGE_SIZE,
+			      256 << PAGE_SHIFT);
+		check_markers(&l, rng);
+		layout_free(&l);
+	}
+}
+
+/* One build in which the @nth allocation fails; false if there are fewer. */
+static bool fail_layout(const struct layout *l, unsigned long nth, bool on,
+			struct rng *rng)
+{
+	struct mm_iommu_trans trans;
+	unsigned long end, n;
+	struct pages p;
+	bool failed;
+	int ret;
+
+	pages_init(&p, l);
+	shim_slab_fail(nth, on);
+	ret = trans_enter(&trans, l, ULONG_MAX, &end);
+	check(!ret || ret == -ENOMEM);
+	check(!ret == (shim_slab.calls < nth));
+	if (!ret)
+		mm_iommu_trans_finish(&trans);
+	failed = shim_slab.calls >= nth;
+	shim_slab_fail(0, false);
+
+	/* what was added must be there, so that it can be unpinned */
+	n = (end - l->ua) >> PAGE_SHIFT;
+	check(ret || n == p.nr);
+	trans_check_pages(&trans, &p, n, rng);
+	mm_iommu_trans_free(&trans);
+	check(!shim_slab.objects);
+	pages_free(&p);
+	return failed;
+}
+
+static void test_fail_nth(struct rng *rng)
+{
+	unsigned long nth, points = 0;
+	struct layout l;
+	unsigned int i;
+
+	for (i = 0; i < 24; i++) {
+		if (i)
+			random_layout(&l, rng, 12);
+		else
+			layout_broken(&l, BASE_UA, SZ_128M, 30,
+				      BASE_UA + SZ_32M);
+		for (nth = 1; fail_layout(&l, nth, i & 1, rng); nth++)
+			points++;
+		layout_free(&l);
+	}
+	ksft_print_msg("%lu allocations failed in turn\n", points);
+	check(points > 24);
+}
+
+static const struct test tests[] = {
+	{ "bytes per GiB stay in their bounds", test_bytes_per_gib },
+	{ "a region of one page takes little", test_one_page },
+	{ "a broken page breaks only its block", test_broken_page },
+	{ "contiguous memory that is not aligned alike", test_shifted },
+	{ "host address 0 is an address", test_address_zero },
+	{ "random regions translate as the model", test_random },
+	{ "regions of many TiB", test_large },
+	{ "no allocation of a table is large", test_large_allocations },
+	{ "absurd sizes fail cleanly", test_absurd },
+	{ "dirty marks are kept, and only where written", test_dirty },
+	{ "concurrent marks are kept", test_concurrent_marks, true },
+	{ "every allocation failed in turn", test_fail_nth },
+};
+
+int main(void)
+{
+	return test_main(tests, ARRAY_SIZE(tests));
+}
