@@ -25,7 +25,7 @@ remove() {
 clean() {
 	rm -rf "$OUT"/kernel-{stock,series,style}*
 	remove selftests headers headers.stamp bin series series.stamp style \
-		each each.done initramfs.stamp initramfs.cpio.gz
+		each each.done initramfs.stamp initramfs.cpio.gz mm_iommu
 	rm -f "$OUT"/initramfs-series-*
 }
 

@@ -159,6 +159,7 @@ build_all
 if is_full; then
 	run_own golden "$HARNESS/golden.sh"
 	run_own round-trip "$HARNESS/series.sh"
+	run_own host "$HARNESS/host.sh"
 fi
 run_all
 summary

@@ -1,0 +1,44 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Test the index and the translation of the registry on the host: the kernel's
+# own source files, built for user space with sanitizers, and fuzzed.
+. "$(dirname "$0")/lib.sh"
+
+DIR=$TREE/tools/testing/mm_iommu
+BUILD=$OUT/mm_iommu
+
+# TAP to lines of "STATUS program test", with the build that a comment names.
+results() {
+	awk 'BEGIN { OFS = "\t" }
+	/^# [0-9]+-[a-z]+\/[a-z_]+$/ { program = $2 }
+	/^(not )?ok [0-9]+ / {
+		status = /^ok/ ? "PASS" : "FAIL"
+		name = $0
+		sub(/^(not )?ok [0-9]+ (- )?/, "", name)
+		sub(/ \([0-9.]+ s\)$/, "", name)
+		print status, "host:" program, name, ""
+	}' "$1"
+}
+
+mkdir -p "$BUILD"
+rc=0
+make -s -C "$DIR" -j"$JOBS" O="$BUILD" all >"$BUILD/log" 2>&1 &&
+	make -s -C "$DIR" O="$BUILD" check >>"$BUILD/log" 2>&1 || rc=$?
+results "$BUILD/log"
+# It may have died before a test could say so.
+if [ $rc -ne 0 ] && ! grep -q '^not ok ' "$BUILD/log"; then
+	printf 'FAIL\thost\tmm_iommu: see %s\t\n' "$BUILD/log"
+	tail -n 5 "$BUILD/log"
+fi
+
+if make -s -C "$DIR" O="$BUILD" RUNS=5000 fuzz >"$BUILD/fuzz.log" 2>&1; then
+	if grep -qi skip "$BUILD/fuzz.log"; then
+		printf 'SKIP\thost:fuzz\ttranslation\t%s\n' \
+			"$(grep -i skip "$BUILD/fuzz.log" | head -n 1)"
+	else
+		printf 'PASS\thost:fuzz\ttranslation\t\n'
+	fi
+else
+	printf 'FAIL\thost:fuzz\ttranslation: see %s\t\n' "$BUILD/fuzz.log"
+	tail -n 20 "$BUILD/fuzz.log"
+fi
