@@ -12,7 +12,16 @@ if ! echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
 fi
 
 $MAKE -s "$O/fuzz/fuzz" || exit 1
-mkdir -p "$O/fuzz/corpus"
+
+# libFuzzer wants a file for each input, of bytes
+rm -rf "$O/fuzz/seeds"
+mkdir -p "$O/fuzz/corpus" "$O/fuzz/seeds"
+sed '/^#/d' corpus.txt | nl -ba -w1 -s' ' | while read -r n hex; do
+	# shellcheck disable=SC2059 # printf makes the bytes
+	printf "$(for b in $(echo "$hex" | sed 's/../& /g'); do
+		printf '\\%03o' "0x$b"
+	done)" >"$O/fuzz/seeds/$n"
+done
 
 if [ -n "$SECONDS_MAX" ]; then
 	limit=-max_total_time=$SECONDS_MAX
@@ -23,7 +32,7 @@ fi
 echo 'TAP version 13'
 echo '1..1'
 if "$O/fuzz/fuzz" "$limit" -seed="$SEED" -max_len=256 -timeout=20 \
-	-artifact_prefix="$O/fuzz/" "$O/fuzz/corpus" corpus \
+	-artifact_prefix="$O/fuzz/" "$O/fuzz/corpus" "$O/fuzz/seeds" \
 	>"$O/fuzz/log" 2>&1; then
 	grep -E '^Done |stat::' "$O/fuzz/log" | sed 's/^/# /'
 	echo 'ok 1 fuzz_trans'
