@@ -44,7 +44,7 @@ contents() {
 	echo "file /bin/busybox $BUSYBOX 755 0 0"
 	echo "slink /bin/sh busybox 777 0 0"
 	echo "slink /sbin/modprobe ../bin/busybox 777 0 0"
-	[ -z "$EXTRA" ] || add_tree "$EXTRA" /tests
+	add_tree "$EXTRA" /tests
 	add_tree "$INSTALL" /tests
 	echo "file /tests/extra-list.txt $OUT/bin/extra-list.txt 644 0 0"
 	[ -z "$MODROOT" ] || add_tree "$MODROOT/lib/modules" /lib/modules
@@ -52,7 +52,7 @@ contents() {
 
 # Programs that are not tests run only when they are named.
 extra_list() {
-	(cd "$INSTALL" && find . -mindepth 2 -maxdepth 2 -type f -perm -1 -printf "%P\n") |
+	find "$INSTALL" "$EXTRA" -mindepth 2 -maxdepth 2 -type f -perm -1 -printf "%P\n" |
 		tr / : | grep -vxFf "$INSTALL/kselftest-list.txt" | sort || true
 }
 
@@ -61,13 +61,13 @@ pack() {
 	mv "$CPIO.new" "$CPIO"
 }
 
-EXTRA=${EXTRA_TESTS:-}
+EXTRA=$HARNESS/guest
 take_lock
 mkdir -p "$OUT/bin"
 KEY=$({ cat "$HARNESS/init/init.c" "$0" "$BUSYBOX"
-	find "$INSTALL" ${MODROOT:+"$MODROOT"} ${EXTRA:+"$EXTRA"} -type f \
+	find "$INSTALL" ${MODROOT:+"$MODROOT"} "$EXTRA" -type f \
 		-printf '%p\n' | sort | xargs cat
-	find "$INSTALL" ${MODROOT:+"$MODROOT"} ${EXTRA:+"$EXTRA"} | sort; } | hash_of)
+	find "$INSTALL" ${MODROOT:+"$MODROOT"} "$EXTRA" | sort; } | hash_of)
 if ! is_done "$OUT/$NAME.stamp" "$KEY" || [ ! -f "$CPIO" ]; then
 	rm -f "$OUT/$NAME.stamp"
 	step "build PID 1" "$LOGS/init.log" build_tools

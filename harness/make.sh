@@ -25,8 +25,8 @@ remove() {
 clean() {
 	rm -rf "$OUT"/kernel-{stock,series,style}*
 	remove selftests headers headers.stamp bin series series.stamp style \
-		each each.done initramfs.stamp initramfs.cpio.gz mm_iommu
-	rm -f "$OUT"/initramfs-series-*
+		each each.done kvm.root initramfs.stamp initramfs.cpio.gz mm_iommu
+	rm -f "$OUT"/initramfs-series-* "$OUT"/kvm-*.img*
 }
 
 # Words that a person may have mistyped, before anything long begins.

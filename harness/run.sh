@@ -31,6 +31,9 @@ esac
 # What a data file says of KEY, all its lines on one.
 data() { sed -n "s/^$1: *//p" "$DATA" | paste -sd' '; }
 
+DISK=$(data disk)
+[ -z "$DISK" ] || DISK=$OUT/$DISK-$FLAVOUR.img
+
 # Seconds for one program. What checks memory or locks is slow.
 program_limit() {
 	local limit=${PROGRAM_TIMEOUT:-300}
@@ -60,6 +63,8 @@ qemu_args() {
 	# shellcheck disable=SC2046
 	printf '%s\n' $(data qemu)
 	printf '%s\n' -display none -no-reboot
+	[ -z "$DISK" ] || printf '%s\n' -drive \
+		"if=none,id=disk,file=$DISK,format=raw,snapshot=on"
 	printf '%s\n' -kernel "$KERNEL" -initrd "$CPIO"
 	words=$(append | paste -sd' ' | tr -s ' ')
 	printf '%s\n' -append "$words"
@@ -184,7 +189,7 @@ run_interactive() {
 	exit $rc
 }
 
-for f in "$KERNEL" "$CPIO"; do
+for f in "$KERNEL" "$CPIO" $DISK; do
 	[ -f "$f" ] || die "$f is missing: run make kernel initramfs first"
 done
 make_dir

@@ -28,13 +28,17 @@ plan() {
 is_full() { [ "$MODE" = test ] && [ -z "$MACHINES$TESTS$KERNELS$PAGES$DEBUG" ]; }
 
 build_all() {
-	local k
+	local m k
 	"$HARNESS/userland.sh" busybox busybox-static >/dev/null
 	"$HARNESS/selftests.sh" >/dev/null
 	for k in $(awk '{ print $2 }' "$DIR/plan" | sort -u); do
 		"$HARNESS/kernel.sh" "$k" >/dev/null
 		"$HARNESS/initramfs.sh" "$k" >/dev/null
 	done
+	while read -r m k _; do
+		! grep -q '^disk:' "$HARNESS/machines/$m" ||
+			"$HARNESS/image.sh" "$k" >/dev/null
+	done <"$DIR/plan"
 }
 
 count() { awk -F'\t' -v s="$1" '$1 == s { n++ } END { print n + 0 }' "$2"; }
