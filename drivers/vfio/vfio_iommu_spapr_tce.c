@@ -517,6 +517,11 @@ static long tce_ioctl_map(struct tce_container *container, void __user *uarg)
 	if (!map.size)
 		return 0;
 
+	/* more than is registered at all: not worth an allocation */
+	if (container->v2 &&
+	    map.size >> PAGE_SHIFT > READ_ONCE(container->mm->locked_vm))
+		return -EINVAL;
+
 	ret = tce_use_window(container, win);
 	if (ret)
 		return ret;

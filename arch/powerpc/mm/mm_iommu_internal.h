@@ -21,6 +21,7 @@
 #include <linux/mutex.h>
 #include <linux/overflow.h>
 #include <linux/pfn.h>
+#include <linux/printk.h>
 #include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/sched/mm.h>

@@ -610,7 +610,8 @@ static void orphan_put_mapped(struct mm_iommu *reg, unsigned long ua,
 		return;
 	}
 	mutex_unlock(&reg->lock);
-	WARN_ONCE(1, "TCE of memory that is not counted as mapped\n");
+	/* no WARN: a guest's KVM still changes TCE and view in two steps */
+	pr_err_once("BUG: mm_iommu: a TCE of memory that is not mapped\n");
 }
 
 /**
