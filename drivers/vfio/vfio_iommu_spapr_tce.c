@@ -26,11 +26,11 @@
 #include <linux/module.h>
 #include <linux/overflow.h>
 #include <linux/pfn.h>
+#include <linux/rbtree.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
-#include <linux/xarray.h>
 
 #include <asm/eeh.h>
 #include <asm/iommu.h>
@@ -67,6 +67,16 @@ struct tce_group {
 };
 
 /**
+ * struct tce_registration - memory registered through the container
+ * @node: in tce_container::registrations
+ * @region: the region, with the registration's reference
+ */
+struct tce_registration {
+	struct rb_node node;
+	struct mm_iommu_region *region;
+};
+
+/**
  * struct tce_container - state of a container
  * @lock: protects all that follows but @v2, which does not change
  * @v2: VFIO_SPAPR_TCE_v2_IOMMU
@@ -76,8 +86,8 @@ struct tce_group {
  *	bound by the first call that counts or pins
  * @windows: by slot
  * @groups: list of struct tce_group
- * @regions: v2: struct mm_iommu_region registered through this container, by
- *	ua >> PAGE_SHIFT
+ * @registrations: v2: struct tce_registration by first user address
+ * @refusal: why the last registration failed
  */
 struct tce_container {
 	struct mutex lock;	/* all but @v2 */
@@ -87,7 +97,8 @@ struct tce_container {
 	struct mm_struct *mm;
 	struct tce_window windows[TCE_MAX_WINDOWS];
 	struct list_head groups;
-	struct xarray regions;
+	struct rb_root registrations;
+	struct mm_iommu_refusal refusal;
 };
 
 /* v1: every TCE pins the page behind it */
@@ -132,8 +143,8 @@ tce_backing(const struct tce_container *container)
 /* What all calls have in common */
 
 /* Reads an argument that starts with argsz and flags. */
-static int tce_copy_arg(void *arg, size_t size, const void __user *uarg,
-			u32 known_flags)
+static inline int tce_copy_arg(void *arg, size_t size,
+			       const void __user *uarg, u32 known_flags)
 {
 	struct {
 		u32 argsz;
@@ -616,11 +627,6 @@ static long tce_ioctl_disable(struct tce_container *container)
 
 /* v2: registered memory */
 
-static unsigned long tce_region_index(u64 ua)
-{
-	return ua >> PAGE_SHIFT;
-}
-
 /* Reads the argument of REGISTER and UNREGISTER. */
 static int tce_copy_memory(struct vfio_iommu_spapr_register_memory *memory,
 			   const void __user *uarg)
@@ -638,16 +644,80 @@ static int tce_copy_memory(struct vfio_iommu_spapr_register_memory *memory,
 }
 
 /*
- * The region that this container registered at an address. One that was
- * refused and then replaced through another container may still be there.
+ * Finds what this container registered at an address, or the place in the tree
+ * where it belongs. A region that was refused and then replaced through another
+ * container may still be there.
  */
-static struct mm_iommu_region *tce_find_region(struct tce_container *container,
-					       u64 vaddr, u64 size)
+static struct tce_registration *
+tce_find_registration(struct tce_container *container, unsigned long ua,
+		      struct rb_node **parent, struct rb_node ***link)
+{
+	struct tce_registration *reg;
+	unsigned long start;
+
+	*parent = NULL;
+	*link = &container->registrations.rb_node;
+	while (**link) {
+		*parent = **link;
+		reg = rb_entry(*parent, struct tce_registration, node);
+		start = mm_iommu_start(reg->region);
+		if (ua == start)
+			return reg;
+		*link = ua < start ? &(*parent)->rb_left : &(*parent)->rb_right;
+	}
+	return NULL;
+}
+
+static void tce_del_registration(struct tce_container *container,
+				 struct tce_registration *reg)
+{
+	rb_erase(&reg->node, &container->registrations);
+	kfree(reg);
+}
+
+/* Registers memory where this container has nothing that begins there. */
+static int tce_add_registration(struct tce_container *container,
+				unsigned long ua, unsigned long size,
+				struct rb_node *parent, struct rb_node **link)
+{
+	struct tce_registration *reg;
+	int ret;
+
+	reg = kmalloc(sizeof(*reg), GFP_KERNEL_ACCOUNT);
+	if (!reg)
+		return -ENOMEM;
+
+	ret = mm_iommu_register(container->mm, ua, size, &reg->region,
+				&container->refusal);
+	if (ret) {
+		kfree(reg);
+		return ret;
+	}
+	rb_link_node(&reg->node, parent, link);
+	rb_insert_color(&reg->node, &container->registrations);
+	return 0;
+}
+
+/* Registers memory in place of a registration that was given up before. */
+static int tce_replace_registration(struct tce_container *container,
+				    struct tce_registration *reg,
+				    unsigned long ua, unsigned long size)
 {
 	struct mm_iommu_region *region;
+	int ret;
 
-	region = xa_load(&container->regions, tce_region_index(vaddr));
-	return region && mm_iommu_size(region) == size ? region : NULL;
+	if (mm_iommu_size(reg->region) == size &&
+	    mm_iommu_is_current(reg->region))
+		return -EBUSY;
+
+	ret = mm_iommu_register(container->mm, ua, size, &region,
+				&container->refusal);
+	if (ret)
+		return ret;
+
+	mm_iommu_release(reg->region);
+	reg->region = region;
+	return 0;
 }
 
 /* VFIO_IOMMU_SPAPR_REGISTER_MEMORY */
@@ -655,8 +725,8 @@ static long tce_ioctl_register(struct tce_container *container,
 			       void __user *uarg)
 {
 	struct vfio_iommu_spapr_register_memory memory;
-	struct mm_iommu_region *region, *old;
-	unsigned long index;
+	struct rb_node *parent, **link;
+	struct tce_registration *reg;
 	int ret;
 
 	ret = tce_bind_mm(container);
@@ -666,29 +736,16 @@ static long tce_ioctl_register(struct tce_container *container,
 	if (ret)
 		return ret;
 
-	region = tce_find_region(container, memory.vaddr, memory.size);
-	if (region && mm_iommu_is_current(region))
-		return -EBUSY;
-
-	/* before anything is pinned: storing it must not fail */
-	index = tce_region_index(memory.vaddr);
-	ret = xa_reserve(&container->regions, index, GFP_KERNEL_ACCOUNT);
-	if (ret)
-		return ret;
-
-	ret = mm_iommu_register(container->mm, memory.vaddr, memory.size,
-				&region);
-	if (ret) {
-		xa_release(&container->regions, index);
-		return ret;
-	}
-
-	old = xa_store(&container->regions, index, region, GFP_KERNEL_ACCOUNT);
-	/* given up before, and replaced just now */
-	if (old)
-		mm_iommu_release(old);
-	container->enabled = true;
-	return 0;
+	reg = tce_find_registration(container, memory.vaddr, &parent, &link);
+	if (reg)
+		ret = tce_replace_registration(container, reg, memory.vaddr,
+					       memory.size);
+	else
+		ret = tce_add_registration(container, memory.vaddr,
+					   memory.size, parent, link);
+	if (!ret)
+		container->enabled = true;
+	return ret;
 }
 
 /* VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY */
@@ -696,7 +753,8 @@ static long tce_ioctl_unregister(struct tce_container *container,
 				 void __user *uarg)
 {
 	struct vfio_iommu_spapr_register_memory memory;
-	struct mm_iommu_region *region;
+	struct rb_node *parent, **link;
+	struct tce_registration *reg;
 	int ret;
 
 	if (!container->mm)
@@ -708,13 +766,13 @@ static long tce_ioctl_unregister(struct tce_container *container,
 	if (ret)
 		return ret;
 
-	region = tce_find_region(container, memory.vaddr, memory.size);
-	if (!region)
+	reg = tce_find_registration(container, memory.vaddr, &parent, &link);
+	if (!reg || mm_iommu_size(reg->region) != memory.size)
 		return -ENOENT;
 
-	ret = mm_iommu_unregister(region);
+	ret = mm_iommu_unregister(reg->region);
 	if (ret != -EBUSY)
-		xa_erase(&container->regions, tce_region_index(memory.vaddr));
+		tce_del_registration(container, reg);
 	return ret;
 }
 
@@ -995,7 +1053,7 @@ static void *tce_iommu_open(unsigned long arg)
 
 	mutex_init(&container->lock);
 	INIT_LIST_HEAD(&container->groups);
-	xa_init(&container->regions);
+	container->registrations = RB_ROOT;
 	container->v2 = arg == VFIO_SPAPR_TCE_v2_IOMMU;
 	return container;
 }
@@ -1004,14 +1062,15 @@ static void *tce_iommu_open(unsigned long arg)
 static void tce_iommu_release(void *iommu_data)
 {
 	struct tce_container *container = iommu_data;
-	struct mm_iommu_region *region;
-	unsigned long index;
+	struct tce_registration *reg, *next;
 
 	WARN_ON(!list_empty(&container->groups));
 
-	xa_for_each(&container->regions, index, region)
-		mm_iommu_release(region);
-	xa_destroy(&container->regions);
+	rbtree_postorder_for_each_entry_safe(reg, next,
+					     &container->registrations, node) {
+		mm_iommu_release(reg->region);
+		kfree(reg);
+	}
 
 	if (container->mm) {
 		account_locked_vm(container->mm, container->locked, false);

@@ -8,6 +8,14 @@
 
 #include "mm_iommu_internal.h"
 
+/*
+ * What a translation says of an address: its host physical address and marks,
+ * that a device may only read there, that one may have written there.
+ */
+#define MM_IOMMU_ADDR		GENMASK_ULL(54, 0)
+#define MM_IOMMU_READONLY	BIT_ULL(55)
+#define MM_IOMMU_DIRTY		BIT_ULL(63)
+
 /**
  * struct mm_iommu_trans - translation of one region
  * @ua: first user address, a multiple of PAGE_SIZE
@@ -29,20 +37,22 @@ struct mm_iommu_trans {
 
 void mm_iommu_trans_init(struct mm_iommu_trans *trans, unsigned long ua,
 			 unsigned long npages);
-int mm_iommu_trans_add(struct mm_iommu_trans *trans, unsigned long ua,
-		       unsigned long hpa, unsigned long len);
+int mm_iommu_trans_add(struct mm_iommu_trans *trans, unsigned long ua, u64 at,
+		       unsigned long len);
+long mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, unsigned long ua,
+			      struct page **pages, unsigned long nr, u64 marks);
 void mm_iommu_trans_finish(struct mm_iommu_trans *trans);
 void mm_iommu_trans_free(struct mm_iommu_trans *trans);
+unsigned long mm_iommu_trans_entry(const struct mm_iommu_trans *trans,
+				   unsigned long ua, u64 *at);
 unsigned long mm_iommu_trans_run(const struct mm_iommu_trans *trans,
-				 unsigned long ua, unsigned long size,
-				 unsigned long *hpa);
+				 unsigned long ua, unsigned long size, u64 *at);
+const u64 *mm_iommu_trans_pages(const struct mm_iommu_trans *trans,
+				unsigned long ua, unsigned long *nr);
 void mm_iommu_trans_mark_dirty(struct mm_iommu_trans *trans, unsigned long ua,
 			       unsigned long size);
-unsigned long mm_iommu_trans_entry(const struct mm_iommu_trans *trans,
-				   unsigned long ua, unsigned long *hpa,
-				   bool *dirty);
 
-int mm_iommu_pin(struct mm_iommu_trans *trans);
+int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad);
 void mm_iommu_unpin(const struct mm_iommu_trans *trans, unsigned long npages);
 
 enum mm_iommu_state {
@@ -118,13 +128,15 @@ struct mm_iommu {
 struct mm_iommu *mm_iommu_index_alloc(void);
 struct mm_iommu_slot *mm_iommu_read_lock(struct mm_iommu *reg,
 					 unsigned long *flags);
+struct mm_iommu_slot *mm_iommu_read_trylock(struct mm_iommu *reg);
+void __mm_iommu_read_unlock(struct mm_iommu_slot *slot);
 void mm_iommu_read_unlock(struct mm_iommu_slot *slot, unsigned long flags);
 struct mm_iommu_region *mm_iommu_index_find(struct mm_iommu *reg,
 					    struct mm_iommu_slot *slot,
 					    unsigned long ua);
-struct mm_iommu_region *mm_iommu_index_first(struct mm_iommu *reg,
-					     unsigned long ua,
-					     unsigned long last);
+struct mm_iommu_region *mm_iommu_index_overlap(struct mm_iommu *reg,
+					       unsigned long ua,
+					       unsigned long last);
 void mm_iommu_index_insert(struct mm_iommu *reg,
 			   struct mm_iommu_region *region);
 void mm_iommu_index_erase(struct mm_iommu *reg,

@@ -25,6 +25,9 @@
 /* More slots cost every writer time; readers share one before that hurts. */
 #define MM_IOMMU_MAX_SLOTS	64U
 
+/* A reader needs about a hundred instructions, a writer a few thousand. */
+#define MM_IOMMU_TRIES		64
+
 /**
  * mm_iommu_index_alloc() - allocate a registry with an empty index
  *
@@ -75,6 +78,39 @@ struct mm_iommu_slot *mm_iommu_read_lock(struct mm_iommu *reg,
 }
 
 /**
+ * mm_iommu_read_trylock() - enter a read-side section where one must not wait
+ * @reg: the registry
+ *
+ * For real mode, where a CPU that spins cannot be asked to let another run.
+ *
+ * Context: Interrupts off, MMU on or off.
+ * Return: the slot, or NULL while a writer is at work: give up the call, and
+ *	have it done where one may wait.
+ */
+struct mm_iommu_slot *mm_iommu_read_trylock(struct mm_iommu *reg)
+{
+	struct mm_iommu_slot *slot;
+	unsigned int i;
+
+	slot = &reg->slots[raw_smp_processor_id() & reg->slot_mask];
+	for (i = 0; i < MM_IOMMU_TRIES; i++)
+		if (arch_spin_trylock(&slot->lock))
+			return slot;
+	return NULL;
+}
+
+/**
+ * __mm_iommu_read_unlock() - leave what mm_iommu_read_trylock() entered
+ * @slot: what it returned
+ *
+ * Context: Interrupts off, MMU on or off.
+ */
+void __mm_iommu_read_unlock(struct mm_iommu_slot *slot)
+{
+	arch_spin_unlock(&slot->lock);
+}
+
+/**
  * mm_iommu_read_unlock() - leave a read-side section
  * @slot: what mm_iommu_read_lock() returned
  * @flags: the interrupt state that it stored
@@ -83,7 +119,7 @@ struct mm_iommu_slot *mm_iommu_read_lock(struct mm_iommu *reg,
  */
 void mm_iommu_read_unlock(struct mm_iommu_slot *slot, unsigned long flags)
 {
-	arch_spin_unlock(&slot->lock);
+	__mm_iommu_read_unlock(slot);
 	local_irq_restore(flags);
 }
 
@@ -111,6 +147,25 @@ static struct mm_iommu_region *mm_iommu_index_entry(struct rb_node *node)
 	return rb_entry(node, struct mm_iommu_region, node);
 }
 
+/* The last region that starts at @ua or below; where it ends is not looked at. */
+static struct mm_iommu_region *index_below(const struct mm_iommu *reg,
+					   unsigned long ua)
+{
+	struct mm_iommu_region *region, *below = NULL;
+	struct rb_node *node = reg->index.rb_node;
+
+	while (node) {
+		region = mm_iommu_index_entry(node);
+		if (ua < region->trans.ua) {
+			node = node->rb_left;
+		} else {
+			below = region;
+			node = node->rb_right;
+		}
+	}
+	return below;
+}
+
 /**
  * mm_iommu_index_find() - find the region that holds a user address
  * @reg: the registry
@@ -127,31 +182,21 @@ struct mm_iommu_region *mm_iommu_index_find(struct mm_iommu *reg,
 					    struct mm_iommu_slot *slot,
 					    unsigned long ua)
 {
-	struct mm_iommu_region *region = slot->hint, *below = NULL;
-	struct rb_node *node = reg->index.rb_node;
+	struct mm_iommu_region *region = slot->hint;
 
 	if (region && mm_iommu_overlaps(region, ua, ua))
 		return region;
 
-	/* the last one that starts at @ua or below; where it ends is for later */
-	while (node) {
-		region = mm_iommu_index_entry(node);
-		if (ua < region->trans.ua) {
-			node = node->rb_left;
-		} else {
-			below = region;
-			node = node->rb_right;
-		}
-	}
-	if (!below || ua > mm_iommu_last(below))
+	region = index_below(reg, ua);
+	if (!region || ua > mm_iommu_last(region))
 		return NULL;
 
-	slot->hint = below;
-	return below;
+	slot->hint = region;
+	return region;
 }
 
 /**
- * mm_iommu_index_first() - find the lowest region that overlaps a range
+ * mm_iommu_index_overlap() - find the highest region that overlaps a range
  * @reg: the registry
  * @ua: first user address of the range
  * @last: its last address (inclusive)
@@ -159,24 +204,15 @@ struct mm_iommu_region *mm_iommu_index_find(struct mm_iommu *reg,
  * Context: Process context, holds @reg->lock.
  * Return: the region or NULL.
  */
-struct mm_iommu_region *mm_iommu_index_first(struct mm_iommu *reg,
-					     unsigned long ua,
-					     unsigned long last)
+struct mm_iommu_region *mm_iommu_index_overlap(struct mm_iommu *reg,
+					       unsigned long ua,
+					       unsigned long last)
 {
-	struct mm_iommu_region *region, *first = NULL;
-	struct rb_node *node = reg->index.rb_node;
+	struct mm_iommu_region *region;
 
 	lockdep_assert_held(&reg->lock);
-	while (node) {
-		region = mm_iommu_index_entry(node);
-		if (ua > mm_iommu_last(region)) {
-			node = node->rb_right;
-		} else {
-			first = region;
-			node = node->rb_left;
-		}
-	}
-	return first && mm_iommu_overlaps(first, ua, last) ? first : NULL;
+	region = index_below(reg, last);
+	return region && ua <= mm_iommu_last(region) ? region : NULL;
 }
 
 /**

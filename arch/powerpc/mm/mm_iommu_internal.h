@@ -13,6 +13,7 @@
 #include <linux/cpumask.h>
 #include <linux/err.h>
 #include <linux/export.h>
+#include <linux/io.h>
 #include <linux/irqflags.h>
 #include <linux/list.h>
 #include <linux/log2.h>
@@ -32,5 +33,6 @@
 #include <linux/workqueue.h>
 
 #include <asm/mm_iommu.h>
+#include <asm/pte-walk.h>
 
 #endif /* _POWERPC_MM_IOMMU_INTERNAL_H */

@@ -32,25 +32,32 @@
 static const u8 trans_shifts[] = { PAGE_SHIFT, 21, 24, 30, 34 };
 
 #define TRANS_SHIFTS		ARRAY_SIZE(trans_shifts)
-#define TRANS_MIN_GRANULE	1	/* the smallest, in trans_shifts[] */
+#define TRANS_MIN_GRANULE	1	/* the smallest but for small regions */
 
 /* Granules to begin with: for memory without order, and at most. */
 #define TRANS_BROKEN_GRANULE	(PAGE_SHIFT < 16 ? 1 : 2)
 #define TRANS_LARGEST_START	(PAGE_SHIFT < 16 ? 2 : 3)
 
+/* Regions of so many pages may have granules of one page. */
+#define TRANS_MAX_PAGES		512
+
 /* What one allocation may need at most: physically contiguous memory. */
 #define TRANS_MAX_GRANULES	SZ_32K
 #define TRANS_MAX_LEAF		SZ_8K
 
-/* An entry: address in bits 0 to 55; 0 means that nothing is there. */
-#define TRANS_ADDR		GENMASK_ULL(55, 0)
+/*
+ * An entry: the marks and the address of mm_iommu.h, and between them these; 0
+ * means that nothing is there. The mark of memory that may only be read counts
+ * as a part of the address: it breaks a block as a jump of the address does,
+ * and goes where the address goes.
+ */
+#define TRANS_BLOCK		(MM_IOMMU_ADDR | MM_IOMMU_READONLY)
 #define TRANS_SHIFT		GENMASK_ULL(61, 56)
 #define TRANS_LEAF		BIT_ULL(62)
-#define TRANS_DIRTY		BIT_ULL(63)
 
-static u64 trans_make(unsigned long addr, unsigned int shift)
+static u64 trans_make(u64 at, unsigned int shift)
 {
-	return addr | FIELD_PREP(TRANS_SHIFT, shift);
+	return at | FIELD_PREP(TRANS_SHIFT, shift);
 }
 
 static unsigned long trans_end(const struct mm_iommu_trans *trans)
@@ -99,7 +106,7 @@ static struct trans_span span_leaf(const struct trans_span *top,
 	unsigned long granule = ua >> top->shift << top->shift;
 
 	return (struct trans_span){
-		.entries = __va(entry & TRANS_ADDR),
+		.entries = __va(entry & MM_IOMMU_ADDR),
 		.shift = FIELD_GET(TRANS_SHIFT, entry),
 		.start = max(granule, top->start),
 		.end = min(granule + (1UL << top->shift), top->end),
@@ -146,16 +153,16 @@ static int trans_alloc_granules(struct mm_iommu_trans *trans, unsigned int i)
  * Begins with the granules that the first run suggests, small enough to be
  * broken later, and large enough for the table.
  */
-static int trans_start(struct mm_iommu_trans *trans, unsigned long hpa,
+static int trans_start(struct mm_iommu_trans *trans, u64 at,
 		       unsigned long len)
 {
 	unsigned long ua = trans->ua;
 	unsigned int i = TRANS_LARGEST_START;
 
 	while (i > 0 && (len < BIT(trans_shifts[i]) ||
-			 (ua ^ hpa) & (BIT(trans_shifts[i]) - 1)))
+			 (ua ^ at) & (BIT(trans_shifts[i]) - 1)))
 		i--;
-	if (i < TRANS_MIN_GRANULE)
+	if (i < TRANS_MIN_GRANULE && trans->npages > TRANS_MAX_PAGES)
 		i = TRANS_BROKEN_GRANULE;
 	while (i < TRANS_SHIFTS - 1 && trans_too_many(ua, trans_end(trans), i))
 		i++;
@@ -195,7 +202,7 @@ void mm_iommu_trans_free(struct mm_iommu_trans *trans)
 	n = trans_pieces(trans->ua, trans_end(trans), trans->shift);
 	for (i = 0; i < n; i++) {
 		if (trans->granules[i] & TRANS_LEAF)
-			kfree(__va(trans->granules[i] & TRANS_ADDR));
+			kfree(__va(trans->granules[i] & MM_IOMMU_ADDR));
 		if (!(i % 1024))
 			cond_resched();
 	}
@@ -208,37 +215,37 @@ void mm_iommu_trans_free(struct mm_iommu_trans *trans)
  * piece: each piece that it touches is empty and alike, or goes on as it began.
  */
 static bool span_fits(const struct trans_span *span, unsigned long ua,
-		      unsigned long hpa)
+		      u64 at)
 {
 	unsigned long offset = ua & (BIT(span->shift) - 1);
 	u64 entry = *span_entry(span, ua);
 
-	if (entry && (entry & TRANS_ADDR) == hpa - offset)
+	if (entry && (entry & TRANS_BLOCK) == at - offset)
 		return true;
-	return !entry && offset == (hpa & (BIT(span->shift) - 1));
+	return !entry && offset == (at & (BIT(span->shift) - 1));
 }
 
 static void span_fill(const struct trans_span *span, unsigned long ua,
-		      unsigned long hpa, unsigned long len)
+		      u64 at, unsigned long len)
 {
 	unsigned long size = BIT(span->shift), end = ua + len;
 	unsigned long offset = ua & (size - 1);
 	u64 *entry = span_entry(span, ua);
 
-	hpa -= offset;
-	for (ua -= offset; ua < end; ua += size, hpa += size)
-		*entry++ = trans_make(hpa, span->shift);
+	at -= offset;
+	for (ua -= offset; ua < end; ua += size, at += size)
+		*entry++ = trans_make(at, span->shift);
 }
 
 /* The next smaller size of pieces that the alignment of a run allows. */
 static unsigned int trans_finer(unsigned int shift, unsigned long ua,
-				unsigned long hpa)
+				u64 at)
 {
 	int i;
 
 	for (i = TRANS_SHIFTS - 1; i > 0; i--)
 		if (trans_shifts[i] < shift &&
-		    !((ua ^ hpa) & (BIT(trans_shifts[i]) - 1)))
+		    !((ua ^ at) & (BIT(trans_shifts[i]) - 1)))
 			break;
 	return trans_shifts[i];
 }
@@ -271,7 +278,7 @@ static int trans_break(const struct trans_span *top, unsigned long ua,
 		entry = *span_entry(&from, addr);
 		len = min(BIT(from.shift) - (addr & (BIT(from.shift) - 1)),
 			  ua - addr);
-		span_fill(leaf, addr, (entry & TRANS_ADDR) +
+		span_fill(leaf, addr, (entry & TRANS_BLOCK) +
 			  (addr & (BIT(from.shift) - 1)), len);
 	}
 	if (old & TRANS_LEAF)
@@ -282,7 +289,7 @@ static int trans_break(const struct trans_span *top, unsigned long ua,
 
 /* Enters a run inside one granule. */
 static int trans_add_granule(struct mm_iommu_trans *trans, unsigned long ua,
-			     unsigned long hpa, unsigned long len)
+			     u64 at, unsigned long len)
 {
 	struct trans_span top = trans_top(trans), span = top;
 	u64 granule = *span_entry(&top, ua);
@@ -292,36 +299,45 @@ static int trans_add_granule(struct mm_iommu_trans *trans, unsigned long ua,
 		span = span_leaf(&top, ua, granule);
 
 	/* single pages always fit */
-	while (span.shift > PAGE_SHIFT && !span_fits(&span, ua, hpa)) {
-		ret = trans_break(&top, ua, trans_finer(span.shift, ua, hpa),
+	while (span.shift > PAGE_SHIFT && !span_fits(&span, ua, at)) {
+		ret = trans_break(&top, ua, trans_finer(span.shift, ua, at),
 				  &span);
 		if (ret)
 			return ret;
 	}
-	span_fill(&span, ua, hpa, len);
+	span_fill(&span, ua, at, len);
 	return 0;
 }
 
-/* What most runs are: one whole granule, or a page of a broken one. */
+/*
+ * The entries of the pages from @ua to the end of the table or of its leaf,
+ * where these are single pages; else NULL.
+ */
+static u64 *trans_pages(const struct mm_iommu_trans *trans, unsigned long ua,
+			unsigned long *nr)
+{
+	struct trans_span span = trans_top(trans);
+	u64 granule = *span_entry(&span, ua);
+
+	if (granule & TRANS_LEAF)
+		span = span_leaf(&span, ua, granule);
+	if (span.shift != PAGE_SHIFT)
+		return NULL;
+
+	*nr = (span.end - ua) >> PAGE_SHIFT;
+	return span_entry(&span, ua);
+}
+
+/* What most runs are: a whole granule. */
 static bool trans_add_simple(struct mm_iommu_trans *trans, unsigned long ua,
-			     unsigned long hpa, unsigned long len)
+			     u64 at, unsigned long len)
 {
 	u64 *entry = trans->granules + (ua >> trans->shift) -
 		     (trans->ua >> trans->shift);
-	u64 granule = *entry;
-	unsigned long start;
 
-	if (!granule && len == BIT(trans->shift) && !((ua ^ hpa) & (len - 1))) {
-		*entry = trans_make(hpa, trans->shift);
-		return true;
-	}
-	if (!(granule & TRANS_LEAF) || len != PAGE_SIZE ||
-	    FIELD_GET(TRANS_SHIFT, granule) != PAGE_SHIFT)
+	if (*entry || len != BIT(trans->shift) || (ua ^ at) & (len - 1))
 		return false;
-
-	start = max(ua >> trans->shift << trans->shift, trans->ua);
-	entry = __va(granule & TRANS_ADDR);
-	entry[(ua - start) >> PAGE_SHIFT] = trans_make(hpa, PAGE_SHIFT);
+	*entry = trans_make(at, trans->shift);
 	return true;
 }
 
@@ -329,56 +345,101 @@ static bool trans_add_simple(struct mm_iommu_trans *trans, unsigned long ua,
  * mm_iommu_trans_add() - enter the host address of the next run
  * @trans: the translation, not yet visible to readers
  * @ua: user address of the run; all before it was added
- * @hpa: its host physical address
+ * @at: its host physical address, with MM_IOMMU_READONLY where that is so
  * @len: bytes, more than 0
  *
  * Context: Process context, may sleep.
  * Return: 0 or -ENOMEM.
  */
-int mm_iommu_trans_add(struct mm_iommu_trans *trans, unsigned long ua,
-		       unsigned long hpa, unsigned long len)
+int mm_iommu_trans_add(struct mm_iommu_trans *trans, unsigned long ua, u64 at,
+		       unsigned long len)
 {
 	unsigned long end = ua + len, n;
 	int ret;
 
 	if (!trans->granules) {
-		ret = trans_start(trans, hpa, len);
+		ret = trans_start(trans, at, len);
 		if (ret)
 			return ret;
 	}
-	for (; ua < end; ua += n, hpa += n) {
+	for (; ua < end; ua += n, at += n) {
 		n = BIT(trans->shift) - (ua & (BIT(trans->shift) - 1));
 		n = min(n, end - ua);
-		if (trans_add_simple(trans, ua, hpa, n))
+		if (trans_add_simple(trans, ua, at, n))
 			continue;
-		ret = trans_add_granule(trans, ua, hpa, n);
+		ret = trans_add_granule(trans, ua, at, n);
 		if (ret)
 			return ret;
 	}
 	return 0;
 }
 
+/* Pages, from the first on, that are contiguous. */
+static unsigned long pages_run(struct page **pages, unsigned long nr)
+{
+	unsigned long next = page_to_phys(pages[0]), i;
+
+	for (i = 0; i < nr && page_to_phys(pages[i]) == next; i++)
+		next += PAGE_SIZE;
+	return i;
+}
+
+/**
+ * mm_iommu_trans_add_pages() - enter the host addresses of the next pages
+ * @trans: the translation, not yet visible to readers
+ * @ua: user address of the first page; all before it was added
+ * @pages: the pages
+ * @nr: number of them, more than 0
+ * @marks: MM_IOMMU_READONLY or 0
+ *
+ * For memory without order, where it is faster than mm_iommu_trans_add() for
+ * each run.
+ *
+ * Context: Process context, may sleep.
+ * Return: how many of the pages were added, 1 to @nr; -ENOMEM if none.
+ */
+long mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, unsigned long ua,
+			      struct page **pages, unsigned long nr, u64 marks)
+{
+	unsigned long i, n;
+	u64 *entry = NULL;
+	int ret;
+
+	if (trans->granules)
+		entry = trans_pages(trans, ua, &n);
+	if (!entry) {
+		n = pages_run(pages, nr);
+		ret = mm_iommu_trans_add(trans, ua, page_to_phys(pages[0]) |
+					 marks, n << PAGE_SHIFT);
+		return ret ? : n;
+	}
+
+	/* a page fits everywhere */
+	n = min(n, nr);
+	for (i = 0; i < n; i++)
+		entry[i] = trans_make(page_to_phys(pages[i]) | marks,
+				      PAGE_SHIFT);
+	return n;
+}
+
 /**
  * mm_iommu_trans_entry() - what one entry of the table says about an address
  * @trans: the translation
  * @ua: user address inside the region
- * @hpa: where to store its host physical address
- * @dirty: where to store whether a device may have written there, or NULL
+ * @at: where to store its host physical address, with the marks
+ *	MM_IOMMU_READONLY and MM_IOMMU_DIRTY
  *
  * Context: Any, MMU on or off.
  * Return: bytes from @ua on that this entry translates contiguously.
  */
 unsigned long mm_iommu_trans_entry(const struct mm_iommu_trans *trans,
-				   unsigned long ua, unsigned long *hpa,
-				   bool *dirty)
+				   unsigned long ua, u64 *at)
 {
 	struct trans_span span;
 	u64 entry = READ_ONCE(*trans_lookup(trans, ua, &span));
 	unsigned long offset = ua & (BIT(span.shift) - 1);
 
-	*hpa = (entry & TRANS_ADDR) + offset;
-	if (dirty)
-		*dirty = entry & TRANS_DIRTY;
+	*at = (entry & (TRANS_BLOCK | MM_IOMMU_DIRTY)) + offset;
 	return min(BIT(span.shift) - offset, trans_end(trans) - ua);
 }
 
@@ -387,7 +448,9 @@ unsigned long mm_iommu_trans_entry(const struct mm_iommu_trans *trans,
  * @trans: the translation
  * @ua: user address inside the region
  * @size: bytes wanted, inside the region
- * @hpa: where to store the host physical address of @ua
+ * @at: where to store the host physical address of @ua, with the marks
+ *	MM_IOMMU_READONLY, which all of the run shares, and MM_IOMMU_DIRTY,
+ *	which some of it has
  *
  * Takes a step for each entry in the run: the caller bounds @size.
  *
@@ -395,19 +458,36 @@ unsigned long mm_iommu_trans_entry(const struct mm_iommu_trans *trans,
  * Return: length of the run in bytes, 1 to @size.
  */
 unsigned long mm_iommu_trans_run(const struct mm_iommu_trans *trans,
-				 unsigned long ua, unsigned long size,
-				 unsigned long *hpa)
+				 unsigned long ua, unsigned long size, u64 *at)
 {
-	unsigned long len = mm_iommu_trans_entry(trans, ua, hpa, NULL);
-	unsigned long next, bytes;
+	unsigned long len = mm_iommu_trans_entry(trans, ua, at), bytes;
+	u64 next;
 
 	while (len < size) {
-		bytes = mm_iommu_trans_entry(trans, ua + len, &next, NULL);
-		if (next != *hpa + len)
+		bytes = mm_iommu_trans_entry(trans, ua + len, &next);
+		if ((next ^ (*at + len)) & TRANS_BLOCK)
 			break;
+		*at |= next & MM_IOMMU_DIRTY;
 		len += bytes;
 	}
 	return min(len, size);
+}
+
+/**
+ * mm_iommu_trans_pages() - the entries of memory without order
+ * @trans: the translation
+ * @ua: user address of a page of the region
+ * @nr: where to store the number of entries
+ *
+ * Context: Any, MMU on or off.
+ * Return: what mm_iommu_trans_entry() says of @nr pages from @ua on, except
+ *	that other bits must be ignored; NULL where the memory is not broken
+ *	into single pages.
+ */
+const u64 *mm_iommu_trans_pages(const struct mm_iommu_trans *trans,
+				unsigned long ua, unsigned long *nr)
+{
+	return trans_pages(trans, ua, nr);
 }
 
 /**
@@ -432,8 +512,8 @@ void mm_iommu_trans_mark_dirty(struct mm_iommu_trans *trans, unsigned long ua,
 		entry = trans_lookup(trans, ua, &span);
 		/* all that ever changes: concurrent writers store the same */
 		old = READ_ONCE(*entry);
-		if (!(old & TRANS_DIRTY))
-			WRITE_ONCE(*entry, old | TRANS_DIRTY);
+		if (!(old & MM_IOMMU_DIRTY))
+			WRITE_ONCE(*entry, old | MM_IOMMU_DIRTY);
 	}
 }
 
@@ -476,10 +556,10 @@ static void cut_close(struct trans_cut *cuts, unsigned int i, unsigned long end)
 
 /* Counts a piece, one block or broken, in the granule that it is in. */
 static void cut_add(struct trans_cut *cuts, unsigned int i, unsigned long ua,
-		    unsigned long hpa, bool block)
+		    u64 at, bool block)
 {
 	struct trans_cut *cut = &cuts[i];
-	unsigned long delta = hpa - ua;
+	unsigned long delta = at - ua;
 
 	if (cut->begun && !((ua ^ cut->start) >> trans_shifts[i])) {
 		cut->block = cut->block && block && delta == cut->delta;
@@ -490,6 +570,66 @@ static void cut_add(struct trans_cut *cuts, unsigned int i, unsigned long ua,
 	cut->delta = delta;
 	cut->begun = true;
 	cut->block = block && !(delta & (BIT(trans_shifts[i]) - 1));
+}
+
+/*
+ * Counts a run that is one block for granules of size i: all that it fills are
+ * whole, only the first and the last may be shared with others.
+ */
+static void cut_add_blocks(struct trans_cut *cuts, unsigned int i,
+			   unsigned long ua, unsigned long end, u64 at)
+{
+	unsigned long size = BIT(trans_shifts[i]), n;
+	unsigned long head = min(round_up(ua, size), end);
+
+	if (ua < head) {
+		cut_add(cuts, i, ua, at, true);
+		at += head - ua;
+		ua = head;
+	}
+	n = (end - ua) >> trans_shifts[i];
+	if (n) {
+		cut_close(cuts, i, ua);
+		cuts[i].bytes = size_add(cuts[i].bytes, n * sizeof(u64));
+		at += n * size;
+		ua += n * size;
+	}
+	if (ua < end)
+		cut_add(cuts, i, ua, at, true);
+}
+
+/*
+ * Counts a contiguous run, in parts that end where granules end for which it is
+ * no block. Small granules come first: they tell the larger ones what is broken.
+ */
+static void cut_add_run(struct trans_cut *cuts, unsigned long ua,
+			unsigned long end, u64 at)
+{
+	unsigned int i, blocks = TRANS_SHIFTS - 1;
+	unsigned long next;
+
+	while (blocks && (ua ^ at) & (BIT(trans_shifts[blocks]) - 1))
+		blocks--;
+	for (; ua < end; at += next - ua, ua = next) {
+		next = end;
+		if (blocks + 1 < TRANS_SHIFTS)
+			next = min(round_up(ua + 1,
+					    BIT(trans_shifts[blocks + 1])),
+				   end);
+		for (i = TRANS_MIN_GRANULE; i <= blocks; i++)
+			cut_add_blocks(cuts, i, ua, next, at);
+		for (; i < TRANS_SHIFTS; i++)
+			cut_add(cuts, i, ua, at, true);
+	}
+}
+
+/* Counts pages, or pieces that are smaller than the smallest granule. */
+static void cut_add_broken(struct trans_cut *cuts, unsigned long ua, u64 at)
+{
+	unsigned int i;
+
+	for (i = TRANS_MIN_GRANULE; i < TRANS_SHIFTS; i++)
+		cut_add(cuts, i, ua, at, false);
 }
 
 /* Whether the pages of a leaf from @ua to @end are contiguous. */
@@ -504,31 +644,44 @@ static bool leaf_is_run(const struct trans_span *leaf, unsigned long ua,
 	return true;
 }
 
+/* The end of the run of whole entries that the one behind @ua begins. */
+static unsigned long span_run(const struct trans_span *span, unsigned long ua)
+{
+	unsigned long size = BIT(span->shift);
+	u64 *entry = span_entry(span, ua), next = *entry + size;
+
+	for (ua = round_up(ua + 1, size); ua < span->end; ua += size) {
+		if (*++entry != next)
+			return ua;
+		next += size;
+	}
+	return span->end;
+}
+
 /*
- * Counts the entry behind @ua, or the pages of a leaf as far as the smallest
- * granule goes. Small granules come first: they tell the larger ones what is
- * broken.
+ * Counts the run of entries behind @ua, or the pages of a leaf as far as the
+ * smallest granule goes; returns where that is.
  */
 static unsigned long trans_count(const struct mm_iommu_trans *trans,
 				 struct trans_cut *cuts, unsigned long ua)
 {
+	unsigned int shift = trans_shifts[TRANS_MIN_GRANULE];
 	struct trans_span span;
-	u64 entry = *trans_lookup(trans, ua, &span);
-	unsigned int i, shift = max_t(unsigned int, span.shift,
-				      trans_shifts[TRANS_MIN_GRANULE]);
-	unsigned long end = min(((ua >> shift) + 1) << shift, trans_end(trans));
-	unsigned long hpa = (entry & TRANS_ADDR) + (ua & (BIT(span.shift) - 1));
-	bool block = span.shift == shift || leaf_is_run(&span, ua, end);
+	u64 at = *trans_lookup(trans, ua, &span) & TRANS_BLOCK;
+	unsigned long end;
 
-	for (i = TRANS_MIN_GRANULE; i < TRANS_SHIFTS; i++) {
-		if (trans_shifts[i] >= shift) {
-			cut_add(cuts, i, ua, hpa, block);
-			continue;
-		}
-		cut_close(cuts, i, ua);
-		cuts[i].bytes += trans_pieces(ua, end, trans_shifts[i]) *
-				 sizeof(u64);
+	at += ua & (BIT(span.shift) - 1);
+	if (span.shift >= shift) {
+		end = span_run(&span, ua);
+		cut_add_run(cuts, ua, end, at);
+		return end;
 	}
+
+	end = min(round_up(ua + 1, BIT(shift)), span.end);
+	if (leaf_is_run(&span, ua, end))
+		cut_add_run(cuts, ua, end, at);
+	else
+		cut_add_broken(cuts, ua, at);
 	return end;
 }
 
@@ -536,8 +689,13 @@ static unsigned long trans_count(const struct mm_iommu_trans *trans,
 static unsigned int trans_best(const struct mm_iommu_trans *trans)
 {
 	unsigned long ua = trans->ua, end = trans_end(trans), least = SIZE_MAX;
+	unsigned int i, best = TRANS_SHIFTS, steps = 0;
 	struct trans_cut cuts[TRANS_SHIFTS] = { };
-	unsigned int i, best = 0, steps = 0;
+
+	if (trans->npages <= TRANS_MAX_PAGES) {
+		least = trans->npages * sizeof(u64);
+		best = 0;
+	}
 
 	while (ua < end) {
 		ua = trans_count(trans, cuts, ua);
@@ -556,13 +714,18 @@ static unsigned int trans_best(const struct mm_iommu_trans *trans)
 	return best;
 }
 
-/* Smallest granules, each a block, and no two make a larger one: no better. */
+/*
+ * One entry, or smallest granules, each a block, and no two of them make a
+ * larger one: no better.
+ */
 static bool trans_is_best(const struct mm_iommu_trans *trans)
 {
 	unsigned long i, n = trans_pieces(trans->ua, trans_end(trans),
 					  trans->shift);
 	u64 *entry = trans->granules;
 
+	if (n == 1 && !(*entry & TRANS_LEAF))
+		return true;
 	if (trans->shift != trans_shifts[TRANS_MIN_GRANULE])
 		return false;
 	for (i = 0; i < n; i++)
@@ -575,13 +738,14 @@ static bool trans_is_best(const struct mm_iommu_trans *trans)
 static int trans_copy(struct mm_iommu_trans *to,
 		      const struct mm_iommu_trans *from)
 {
-	unsigned long ua = from->ua, end = trans_end(from), len, hpa;
+	unsigned long ua = from->ua, end = trans_end(from), len;
 	unsigned int steps = 0;
+	u64 at;
 	int ret;
 
 	for (; ua < end; ua += len) {
-		len = mm_iommu_trans_entry(from, ua, &hpa, NULL);
-		ret = mm_iommu_trans_add(to, ua, hpa, len);
+		len = mm_iommu_trans_entry(from, ua, &at);
+		ret = mm_iommu_trans_add(to, ua, at, len);
 		if (ret)
 			return ret;
 		if (!(++steps % 1024))
@@ -607,7 +771,7 @@ void mm_iommu_trans_finish(struct mm_iommu_trans *trans)
 		return;
 
 	best = trans_best(trans);
-	if (!best || trans_shifts[best] == trans->shift ||
+	if (best == TRANS_SHIFTS || trans_shifts[best] == trans->shift ||
 	    trans_alloc_granules(&cut, best))
 		return;
 

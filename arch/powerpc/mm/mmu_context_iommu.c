@@ -189,44 +189,56 @@ static bool region_orphan(struct mm_iommu_region *region)
 	return false;
 }
 
-/*
- * Finds what stands in the way of a new region.
- *
- * Return: NULL with *@shared set to an exact match or NULL; else an error:
- * -EINVAL for an overlap, -EAGAIN for an exact match that is just being
- * pinned, which is in *@shared then.
- */
-static int registry_check(struct mm_iommu *reg, unsigned long ua,
-			  unsigned long last, struct mm_iommu_region **shared)
+static struct mm_iommu_region *registry_pending(struct mm_iommu *reg,
+						unsigned long ua,
+						unsigned long last)
 {
 	struct mm_iommu_region *region;
-	unsigned long addr = ua;
+
+	list_for_each_entry(region, &reg->pending, list)
+		if (mm_iommu_overlaps(region, ua, last))
+			return region;
+	return NULL;
+}
+
+/* Refused ones do not count, they give way: see registry_publish(). */
+static struct mm_iommu_region *registry_live(struct mm_iommu *reg,
+					     unsigned long ua,
+					     unsigned long last)
+{
+	struct mm_iommu_region *region;
+
+	while ((region = mm_iommu_index_overlap(reg, ua, last))) {
+		if (region->state == MM_IOMMU_LIVE)
+			return region;
+		if (region->trans.ua <= ua)
+			return NULL;
+		last = region->trans.ua - 1;
+	}
+	return NULL;
+}
+
+/*
+ * Finds what stands in the way of a new region, in *@in_the_way.
+ *
+ * Return: 0 if that is nothing, or an exact match, to be shared; -EAGAIN for
+ * an exact match that is just being pinned; -EINVAL for an overlap.
+ */
+static int registry_check(struct mm_iommu *reg, unsigned long ua,
+			  unsigned long last,
+			  struct mm_iommu_region **in_the_way)
+{
+	struct mm_iommu_region *region;
 
 	lockdep_assert_held(&reg->lock);
-	*shared = NULL;
-	list_for_each_entry(region, &reg->pending, list) {
-		if (!mm_iommu_overlaps(region, ua, last))
-			continue;
-		if (region->trans.ua != ua || mm_iommu_last(region) != last)
-			return -EINVAL;
-		*shared = region;
-		return -EAGAIN;
-	}
-
-	while ((region = mm_iommu_index_first(reg, addr, last))) {
-		/* refused ones give way, see registry_publish() */
-		if (region->state == MM_IOMMU_LIVE) {
-			if (region->trans.ua != ua ||
-			    mm_iommu_last(region) != last)
-				return -EINVAL;
-			*shared = region;
-			return 0;
-		}
-		if (mm_iommu_last(region) >= last)
-			break;
-		addr = mm_iommu_last(region) + 1;
-	}
-	return 0;
+	region = registry_pending(reg, ua, last) ? :
+		 registry_live(reg, ua, last);
+	*in_the_way = region;
+	if (!region)
+		return 0;
+	if (region->trans.ua != ua || mm_iommu_last(region) != last)
+		return -EINVAL;
+	return region->state == MM_IOMMU_PENDING ? -EAGAIN : 0;
 }
 
 /*
@@ -241,8 +253,8 @@ static void registry_publish(struct mm_iommu_region *region)
 	LIST_HEAD(unmapped);
 
 	mutex_lock(&reg->lock);
-	while ((old = mm_iommu_index_first(reg, region->trans.ua,
-					   mm_iommu_last(region)))) {
+	while ((old = mm_iommu_index_overlap(reg, region->trans.ua,
+					     mm_iommu_last(region)))) {
 		if (region_orphan(old))
 			list_add(&old->list, &unmapped);
 	}
@@ -269,33 +281,70 @@ static void registry_withdraw(struct mm_iommu_region *region)
 	region_put(region);
 }
 
+static unsigned long limit_left(struct mm_struct *mm)
+{
+	unsigned long limit = rlimit(RLIMIT_MEMLOCK);
+	unsigned long locked = READ_ONCE(mm->locked_vm) << PAGE_SHIFT;
+
+	return limit - min(limit, locked);
+}
+
+static enum mm_iommu_cause pin_cause(int ret)
+{
+	switch (ret) {
+	case -EFAULT:
+		return MM_IOMMU_UNPINNABLE;
+	case -ENOMEM:
+		return MM_IOMMU_NO_MEMORY;
+	case -EINTR:
+		return MM_IOMMU_KILLED;
+	default:
+		return MM_IOMMU_OTHER;
+	}
+}
+
 /* Counts and pins a reserved range; nothing is left of it on failure. */
-static int region_pin(struct mm_iommu_region *region)
+static int region_pin(struct mm_iommu_region *region,
+		      struct mm_iommu_refusal *refusal)
 {
 	struct mm_struct *mm = region->registry->mm;
 	int ret;
 
 	ret = account_locked_vm(mm, region->trans.npages, true);
-	if (ret)
+	if (ret) {
+		refusal->cause = MM_IOMMU_LIMIT;
+		refusal->at = limit_left(mm);
 		return ret;
+	}
 
-	ret = mm_iommu_pin(&region->trans);
-	if (ret)
+	ret = mm_iommu_pin(&region->trans, &refusal->at);
+	if (ret) {
+		refusal->cause = pin_cause(ret);
 		account_locked_vm(mm, region->trans.npages, false);
+	}
 	return ret;
+}
+
+static void registry_share(struct mm_iommu_region *region)
+{
+	lockdep_assert_held(&region->registry->lock);
+	region->used++;
+	refcount_inc(&region->refs);
 }
 
 /*
  * Finds a region to share, after waiting for one that is just being pinned, or
- * reserves the range with @new, if there is one.
+ * reserves the range with @new.
  *
  * Return: 0 with *@sharedp set to the region to share, or NULL when there is
- * none and @new, if any, is pending; -EINVAL; -EINTR.
+ * none and @new is pending; -EINVAL; -EINTR.
  */
-static int registry_reserve(struct mm_iommu *reg, unsigned long ua,
-			    unsigned long last, struct mm_iommu_region *new,
-			    struct mm_iommu_region **sharedp)
+static int registry_reserve(struct mm_iommu_region *new,
+			    struct mm_iommu_region **sharedp,
+			    struct mm_iommu_refusal *refusal)
 {
+	unsigned long ua = new->trans.ua, last = mm_iommu_last(new);
+	struct mm_iommu *reg = new->registry;
 	struct mm_iommu_region *shared;
 	int ret;
 
@@ -309,19 +358,79 @@ static int registry_reserve(struct mm_iommu *reg, unsigned long ua,
 		mutex_unlock(&reg->lock);
 		ret = wait_for_completion_killable(&shared->pinned);
 		region_put(shared);
-		if (ret)
+		if (ret) {
+			refusal->cause = MM_IOMMU_KILLED;
 			return -EINTR;
+		}
 	}
 
-	if (!ret && shared) {
-		shared->used++;
-		refcount_inc(&shared->refs);
-	} else if (!ret && new) {
+	if (ret) {
+		refusal->cause = MM_IOMMU_OVERLAP;
+		refusal->at = shared->trans.ua;
+		refusal->in_the_way = mm_iommu_size(shared);
+	} else if (shared) {
+		registry_share(shared);
+	} else {
 		list_add(&new->list, &reg->pending);
 	}
 	mutex_unlock(&reg->lock);
 	*sharedp = shared;
 	return ret;
+}
+
+/* Shares a range that is registered already; does nothing else. */
+static struct mm_iommu_region *registry_try_share(struct mm_iommu *reg,
+						  unsigned long ua,
+						  unsigned long last)
+{
+	struct mm_iommu_region *region;
+
+	mutex_lock(&reg->lock);
+	region = mm_iommu_index_overlap(reg, ua, ua);
+	if (region && region->state == MM_IOMMU_LIVE &&
+	    region->trans.ua == ua && mm_iommu_last(region) == last)
+		registry_share(region);
+	else
+		region = NULL;
+	mutex_unlock(&reg->lock);
+	return region;
+}
+
+static noinline int register_new(struct mm_iommu *reg, unsigned long ua,
+				 unsigned long size,
+				 struct mm_iommu_region **regionp,
+				 struct mm_iommu_refusal *refusal)
+{
+	struct mm_iommu_region *region;
+	int ret;
+
+	*refusal = (struct mm_iommu_refusal){
+		.cause = MM_IOMMU_NO_MEMORY,
+		.ua = ua,
+		.size = size,
+		.at = ua,
+	};
+	region = region_alloc(reg, ua, size >> PAGE_SHIFT);
+	if (!region)
+		return -ENOMEM;
+
+	ret = registry_reserve(region, regionp, refusal);
+	if (ret || *regionp) {
+		region_put(region);
+		return ret;
+	}
+
+	ret = region_pin(region, refusal);
+	if (ret) {
+		registry_withdraw(region);
+		return ret;
+	}
+
+	/* one reference for the index, one for the caller */
+	refcount_inc(&region->refs);
+	registry_publish(region);
+	*regionp = region;
+	return 0;
 }
 
 /**
@@ -330,9 +439,11 @@ static int registry_reserve(struct mm_iommu *reg, unsigned long ua,
  * @ua: first user address
  * @size: bytes
  * @regionp: where to store the region
+ * @refusal: on failure, where to store the cause
  *
  * The first registration of a range counts its pages in locked_vm and pins
- * them for writing; the same range again is shared. The reference that comes
+ * them; the same range again is shared. Memory that is mapped for reading only
+ * can then be mapped for a device that only reads. The reference that comes
  * with it is given back by mm_iommu_unregister() or mm_iommu_release().
  *
  * A region in the way whose mm_iommu_unregister() was refused gives way: it
@@ -346,46 +457,36 @@ static int registry_reserve(struct mm_iommu *reg, unsigned long ua,
  *	is left behind on failure.
  */
 int mm_iommu_register(struct mm_struct *mm, unsigned long ua,
-		      unsigned long size, struct mm_iommu_region **regionp)
+		      unsigned long size, struct mm_iommu_region **regionp,
+		      struct mm_iommu_refusal *refusal)
 {
-	struct mm_iommu_region *region;
-	unsigned long last;
 	struct mm_iommu *reg;
-	int ret;
+	unsigned long last;
 
 	if (!size || !PAGE_ALIGNED(ua | size) ||
-	    check_add_overflow(ua, size - 1, &last))
+	    check_add_overflow(ua, size - 1, &last)) {
+		*refusal = (struct mm_iommu_refusal){
+			.cause = MM_IOMMU_UNALIGNED,
+			.ua = ua,
+			.size = size,
+		};
 		return -EINVAL;
+	}
 
 	reg = mm_iommu_make_registry(mm);
-	if (!reg)
+	if (!reg) {
+		*refusal = (struct mm_iommu_refusal){
+			.cause = MM_IOMMU_NO_MEMORY,
+			.ua = ua,
+			.size = size,
+		};
 		return -ENOMEM;
-
-	ret = registry_reserve(reg, ua, last, NULL, regionp);
-	if (ret || *regionp)
-		return ret;
-
-	region = region_alloc(reg, ua, size >> PAGE_SHIFT);
-	if (!region)
-		return -ENOMEM;
-
-	ret = registry_reserve(reg, ua, last, region, regionp);
-	if (ret || *regionp) {
-		region_put(region);
-		return ret;
 	}
 
-	ret = region_pin(region);
-	if (ret) {
-		registry_withdraw(region);
-		return ret;
-	}
-
-	/* one reference for the index, one for the caller */
-	refcount_inc(&region->refs);
-	registry_publish(region);
-	*regionp = region;
-	return 0;
+	*regionp = registry_try_share(reg, ua, last);
+	if (*regionp)
+		return 0;
+	return register_new(reg, ua, size, regionp, refusal);
 }
 EXPORT_SYMBOL_GPL(mm_iommu_register);
 
@@ -488,6 +589,19 @@ bool mm_iommu_is_current(struct mm_iommu_region *region)
 EXPORT_SYMBOL_GPL(mm_iommu_is_current);
 
 /**
+ * mm_iommu_start() - first user address of a registered range
+ * @region: what mm_iommu_register() returned
+ *
+ * Context: Any.
+ * Return: the address.
+ */
+unsigned long mm_iommu_start(const struct mm_iommu_region *region)
+{
+	return region->trans.ua;
+}
+EXPORT_SYMBOL_GPL(mm_iommu_start);
+
+/**
  * mm_iommu_size() - size of a registered range
  * @region: what mm_iommu_register() returned
  *
@@ -540,7 +654,8 @@ static bool region_put_mapped_live(struct mm_iommu_region *region, long n)
  * Context: Any but NMI, MMU on.
  * Return: the number of IOMMU pages in the run, at least 1; -EINVAL where
  *	the first page can not be mapped: not registered, or an IOMMU page
- *	larger than the block of memory behind it.
+ *	larger than the block of memory behind it; -EFAULT where @write is asked
+ *	for and the memory was registered for reading only.
  */
 long mm_iommu_map_run(struct mm_struct *mm, unsigned long ua,
 		      unsigned long size, unsigned int shift, bool write,
@@ -551,6 +666,7 @@ long mm_iommu_map_run(struct mm_struct *mm, unsigned long ua,
 	struct mm_iommu_region *region;
 	struct mm_iommu_slot *slot;
 	long ret = -EINVAL;
+	u64 at;
 
 	if (!reg)
 		return -EINVAL;
@@ -562,9 +678,16 @@ long mm_iommu_map_run(struct mm_struct *mm, unsigned long ua,
 
 	size = min3(size, mm_iommu_last(region) - ua + 1,
 		    max(page, MM_IOMMU_MAX_RUN));
-	npages = mm_iommu_trans_run(&region->trans, ua, size, hpa) >> shift;
-	if (!npages || !IS_ALIGNED(*hpa, page) ||
-	    !region_tryget_mapped(region, npages))
+	npages = mm_iommu_trans_run(&region->trans, ua, size, &at) >> shift;
+	*hpa = at & MM_IOMMU_ADDR;
+	if (!npages || !IS_ALIGNED(*hpa, page))
+		goto out_unlock;
+
+	if (write && at & MM_IOMMU_READONLY) {
+		ret = -EFAULT;
+		goto out_unlock;
+	}
+	if (!region_tryget_mapped(region, npages))
 		goto out_unlock;
 
 	if (write)
@@ -580,12 +703,12 @@ EXPORT_SYMBOL_GPL(mm_iommu_map_run);
 static bool region_translates(struct mm_iommu_region *region, unsigned long ua,
 			      unsigned long hpa)
 {
-	unsigned long addr;
+	u64 at;
 
 	if (!mm_iommu_overlaps(region, ua, ua))
 		return false;
-	mm_iommu_trans_entry(&region->trans, ua, &addr, NULL);
-	return addr == hpa;
+	mm_iommu_trans_entry(&region->trans, ua, &at);
+	return (at & MM_IOMMU_ADDR) == hpa;
 }
 
 static void orphan_put_mapped(struct mm_iommu *reg, unsigned long ua,
@@ -696,23 +819,24 @@ EXPORT_SYMBOL_GPL(mm_iommu_lookup);
  * @hpa: where to store the host physical address
  *
  * Context: Any, MMU on or off.
- * Return: 0; -EFAULT where the page is not in the region or the memory behind
- *	it is not one contiguous block.
+ * Return: 0; -EFAULT where the page is not in the region, or the memory behind
+ *	it is not one contiguous block, or may only be read: the caller does not
+ *	say what the device is to do.
  */
 long mm_iommu_ua_to_hpa(struct mm_iommu_region *region, unsigned long ua,
 			unsigned int shift, unsigned long *hpa)
 {
 	unsigned long size = 1UL << shift;
 	unsigned long start = ALIGN_DOWN(ua, size);
-	unsigned long offset = ua - start;
+	u64 at;
 
 	if (!mm_iommu_overlaps(region, start, start) ||
 	    mm_iommu_last(region) - start < size - 1 ||
-	    mm_iommu_trans_run(&region->trans, start, size, hpa) < size ||
-	    !IS_ALIGNED(*hpa, size))
+	    mm_iommu_trans_run(&region->trans, start, size, &at) < size ||
+	    !IS_ALIGNED(at, size) || at & MM_IOMMU_READONLY)
 		return -EFAULT;
 
-	*hpa += offset;
+	*hpa = (at & MM_IOMMU_ADDR) + (ua - start);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(mm_iommu_ua_to_hpa);

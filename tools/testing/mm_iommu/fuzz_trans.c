@@ -45,6 +45,10 @@ static void fuzz_run(struct layout *l, struct input *in, unsigned long *delta)
 	static const unsigned char shifts[] = { 21, 24, 30, 34 };
 	unsigned long op = take(in, 1), n = take(in, 2) + 1, mask;
 
+	/* from here on memory that may only be read, or written again */
+	if (op == 255)
+		*delta ^= MODEL_READONLY;
+
 	switch (op & 7) {
 	case 0:
 	case 1:

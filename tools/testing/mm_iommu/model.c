@@ -86,6 +86,8 @@ void layout_random(struct layout *l, struct rng *rng, unsigned long ua,
 	layout_init(l, ua);
 	while (ua < end) {
 		len = min(random_run(rng, ua, delta, &hpa), end - ua);
+		if (!rng_below(rng, 8))
+			hpa ^= MODEL_READONLY;
 		layout_add(l, hpa, len);
 		if (len > PAGE_SIZE)
 			delta = hpa - ua;
@@ -207,7 +209,8 @@ unsigned long pages_least_bytes(const struct pages *p)
 	unsigned long least = ULONG_MAX;
 	unsigned int i;
 
-	for (i = 1; i < ARRAY_SIZE(model_shifts); i++)
+	/* granules of one page are for small regions only */
+	for (i = p->nr > 512; i < ARRAY_SIZE(model_shifts); i++)
 		least = min(least, pages_bytes(p, i));
 	return least;
 }
@@ -219,6 +222,29 @@ void pages_mark_dirty(struct pages *p, unsigned long ua, unsigned long size)
 
 	for (; i <= last; i++)
 		p->dirty[i] = true;
+}
+
+/* A run of a few pages is entered as such: as memory without order would be. */
+static int trans_enter_run(struct mm_iommu_trans *trans, unsigned long ua,
+			   unsigned long hpa, unsigned long len)
+{
+	unsigned long i, nr = len >> PAGE_SHIFT;
+	struct page *pages[4];
+	long n;
+
+	if (nr > ARRAY_SIZE(pages))
+		return mm_iommu_trans_add(trans, ua, hpa, len);
+
+	for (i = 0; i < nr; i++)
+		pages[i] = shim_page((hpa & MM_IOMMU_ADDR) + (i << PAGE_SHIFT));
+	for (i = 0; i < nr; i += n, ua += n << PAGE_SHIFT) {
+		n = mm_iommu_trans_add_pages(trans, ua, pages + i, nr - i,
+					     hpa & MM_IOMMU_READONLY);
+		if (n < 0)
+			return n;
+		check(n && n <= nr - i);
+	}
+	return 0;
 }
 
 /*
@@ -239,8 +265,8 @@ int trans_enter(struct mm_iommu_trans *trans, const struct layout *l,
 	for (i = 0; !ret && i < l->nr; i++) {
 		for (done = 0; done < l->runs[i].len; done += len) {
 			len = min(step, l->runs[i].len - done);
-			ret = mm_iommu_trans_add(trans, *end,
-						 l->runs[i].hpa + done, len);
+			ret = trans_enter_run(trans, *end,
+					      l->runs[i].hpa + done, len);
 			if (ret)
 				break;
 			*end += len;
@@ -249,21 +275,32 @@ int trans_enter(struct mm_iommu_trans *trans, const struct layout *l,
 	return ret;
 }
 
+/* A run of up to @size bytes must be @len bytes long, and begin at @hpa. */
+void trans_check_addr(const struct mm_iommu_trans *trans, unsigned long ua,
+		      unsigned long size, unsigned long hpa, unsigned long len)
+{
+	u64 at = 0;
+
+	check(mm_iommu_trans_run(trans, ua, size, &at) == len);
+	check((at & ~MM_IOMMU_DIRTY) == hpa);
+}
+
 /*
- * Compares one address, and what is said about the memory behind it, of which
+ * Compares one entry, and what is said about the memory behind it, of which
  * @nr pages were added.
  */
-static void trans_check_addr(const struct mm_iommu_trans *trans,
-			     const struct pages *p, unsigned long nr,
-			     unsigned long i, unsigned long offset)
+static void trans_check_entry(const struct mm_iommu_trans *trans,
+			      const struct pages *p, unsigned long nr,
+			      unsigned long i, unsigned long offset)
 {
 	unsigned long ua = p->ua + (i << PAGE_SHIFT) + offset;
 	unsigned long end = p->ua + (nr << PAGE_SHIFT);
 	unsigned long left = (p->left[i] << PAGE_SHIFT) - offset;
-	unsigned long hpa = 0, len;
+	unsigned long len;
+	u64 at = 0;
 
-	len = mm_iommu_trans_entry(trans, ua, &hpa, NULL);
-	check(hpa == p->hpa[i] + offset);
+	len = mm_iommu_trans_entry(trans, ua, &at);
+	check((at & ~MM_IOMMU_DIRTY) == p->hpa[i] + offset);
 	check(len > 0 && min(len, end - ua) <= left);
 }
 
@@ -273,11 +310,8 @@ static void trans_check_run(const struct mm_iommu_trans *trans,
 {
 	unsigned long ua = p->ua + (i << PAGE_SHIFT) + offset;
 	unsigned long left = (p->left[i] << PAGE_SHIFT) - offset;
-	unsigned long hpa = 0, len;
 
-	len = mm_iommu_trans_run(trans, ua, size, &hpa);
-	check(hpa == p->hpa[i] + offset);
-	check(len == min(size, left));
+	trans_check_addr(trans, ua, size, p->hpa[i] + offset, min(size, left));
 }
 
 /* Compares the first @nr pages, which must have been added. */
@@ -291,7 +325,7 @@ void trans_check_pages(const struct mm_iommu_trans *trans,
 		offset = rng_below(rng, PAGE_SIZE);
 		size = 1 + rng_below(rng, 3 * PAGE_SIZE);
 		size = min(size, ((nr - i) << PAGE_SHIFT) - offset);
-		trans_check_addr(trans, p, nr, i, offset);
+		trans_check_entry(trans, p, nr, i, offset);
 		trans_check_run(trans, p, i, offset, size);
 
 		/* from the start of each run as far as it goes, and beyond */
@@ -305,20 +339,20 @@ void trans_check_pages(const struct mm_iommu_trans *trans,
 void trans_check_runs(const struct mm_iommu_trans *trans,
 		      const struct layout *l, struct rng *rng)
 {
-	unsigned long offset, hpa, len;
+	unsigned long offset, len;
 	unsigned int i, k;
+	u64 at;
 
 	for (i = 0; i < l->nr; i++) {
 		for (k = 0; k < 4; k++) {
 			offset = k == 0 ? 0 : k == 1 ? l->runs[i].len - 1 :
 				 rng_below(rng, l->runs[i].len);
 			len = mm_iommu_trans_entry(trans,
-						   l->runs[i].ua + offset,
-						   &hpa, NULL);
-			check(hpa == l->runs[i].hpa + offset);
+						   l->runs[i].ua + offset, &at);
+			check(at == l->runs[i].hpa + offset);
 			check(len > 0);
-			hpa += len - 1;
-			check(hpa == layout_hpa(l, l->runs[i].ua + offset +
+			at += len - 1;
+			check(at == layout_hpa(l, l->runs[i].ua + offset +
 						len - 1));
 		}
 	}
@@ -328,16 +362,17 @@ void trans_check_runs(const struct mm_iommu_trans *trans,
 void trans_check_dirty(const struct mm_iommu_trans *trans,
 		       const struct pages *p)
 {
-	unsigned long i = 0, n, hpa;
-	bool dirty, want;
+	unsigned long i = 0, n;
+	bool want;
+	u64 at;
 
 	while (i < p->nr) {
 		n = mm_iommu_trans_entry(trans, p->ua + (i << PAGE_SHIFT),
-					 &hpa, &dirty) >> PAGE_SHIFT;
+					 &at) >> PAGE_SHIFT;
 		check(n && n <= p->nr - i);
-		check(hpa == p->hpa[i]);
+		check((at & ~MM_IOMMU_DIRTY) == p->hpa[i]);
 		for (want = false; n; n--)
 			want |= p->dirty[i++];
-		check(dirty == want);
+		check(!!(at & MM_IOMMU_DIRTY) == want);
 	}
 }

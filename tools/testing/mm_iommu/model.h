@@ -9,6 +9,13 @@
 #include "test.h"
 #include "../../../arch/powerpc/mm/mm_iommu.h"
 
+/*
+ * In the model the mark of memory that may only be read is a bit of its host
+ * address, beyond all that a machine has: memory that differs in it is never
+ * contiguous.
+ */
+#define MODEL_READONLY	MM_IOMMU_READONLY
+
 /* Physically contiguous memory, as the thread that pins finds it. */
 struct run {
 	unsigned long ua;
@@ -53,6 +60,8 @@ void pages_mark_dirty(struct pages *p, unsigned long ua, unsigned long size);
 
 int trans_enter(struct mm_iommu_trans *trans, const struct layout *l,
 		unsigned long step, unsigned long *end);
+void trans_check_addr(const struct mm_iommu_trans *trans, unsigned long ua,
+		      unsigned long size, unsigned long hpa, unsigned long len);
 void trans_check_pages(const struct mm_iommu_trans *trans,
 		       const struct pages *p, unsigned long nr,
 		       struct rng *rng);

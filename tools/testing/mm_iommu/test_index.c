@@ -66,13 +66,13 @@ static struct mm_iommu_region *find(struct mm_iommu *reg, unsigned long ua)
 	return region;
 }
 
-static struct mm_iommu_region *first(struct mm_iommu *reg, unsigned long ua,
-				     unsigned long last)
+static struct mm_iommu_region *highest(struct mm_iommu *reg, unsigned long ua,
+				       unsigned long last)
 {
 	struct mm_iommu_region *region;
 
 	mutex_lock(&reg->lock);
-	region = mm_iommu_index_first(reg, ua, last);
+	region = mm_iommu_index_overlap(reg, ua, last);
 	mutex_unlock(&reg->lock);
 	return region;
 }
@@ -104,14 +104,17 @@ static unsigned int model_place(const struct model *m, unsigned long ua)
 	return low;
 }
 
-static struct mm_iommu_region *model_first(const struct model *m,
-					   unsigned long ua,
-					   unsigned long last)
+static struct mm_iommu_region *model_highest(const struct model *m,
+					     unsigned long ua,
+					     unsigned long last)
 {
-	unsigned int i = model_place(m, ua);
+	unsigned int i = model_place(m, last);
 
-	return i < m->nr && m->regions[i]->trans.ua <= last ? m->regions[i] :
-							       NULL;
+	if (i == m->nr || m->regions[i]->trans.ua > last)
+		i--;
+	/* i may be -1 */
+	return i < m->nr && mm_iommu_last(m->regions[i]) >= ua ?
+	       m->regions[i] : NULL;
 }
 
 static void model_insert(struct model *m, struct mm_iommu_region *region)
@@ -160,9 +163,9 @@ static void model_step(struct model *m, struct rng *rng, unsigned int cpus,
 				      PAGE_SHIFT);
 	unsigned long npages = 1 + rng_below(rng, rng_below(rng, 64) ? 4 : 128);
 	unsigned long last = ua + (npages << PAGE_SHIFT) - 1;
-	struct mm_iommu_region *hit = model_first(m, ua, last);
+	struct mm_iommu_region *hit = model_highest(m, ua, last);
 
-	check(first(m->reg, ua, last) == hit);
+	check(highest(m->reg, ua, last) == hit);
 
 	/* grow, shrink, and grow again */
 	if (!m->nr || !rng_below(rng, 20000))
@@ -176,7 +179,7 @@ static void model_step(struct model *m, struct rng *rng, unsigned int cpus,
 	shim_cpu = rng_below(rng, cpus);
 	if (rng_below(rng, 2))
 		ua = m->base + rng_below(rng, ARENA_PAGES << PAGE_SHIFT);
-	check(find(m->reg, ua) == model_first(m, ua, ua));
+	check(find(m->reg, ua) == model_highest(m, ua, ua));
 }
 
 static void test_model(struct rng *rng)
@@ -228,7 +231,8 @@ static void many_insert(struct mm_iommu *reg, struct rng *rng,
 	}
 	for (i = 0; i < MANY; i++) {
 		k = order[i];
-		check(!first(reg, many_ua(k), many_ua(k) + 2 * PAGE_SIZE - 1));
+		check(!highest(reg, many_ua(k),
+			       many_ua(k) + 2 * PAGE_SIZE - 1));
 		regions[k] = region_alloc(many_ua(k), 2);
 		insert(reg, regions[k]);
 	}
@@ -237,19 +241,19 @@ static void many_insert(struct mm_iommu *reg, struct rng *rng,
 
 static void many_check(struct mm_iommu *reg, struct mm_iommu_region **regions)
 {
-	struct mm_iommu_region *next = NULL;
+	struct mm_iommu_region *below = NULL;
 	unsigned long i, ua;
 
-	for (i = MANY; i-- > 0; ) {
+	for (i = 0; i < MANY; i++) {
 		ua = many_ua(i);
 		if (regions[i])
-			next = regions[i];
+			below = regions[i];
 		check(find(reg, ua) == regions[i]);
 		check(find(reg, ua + 2 * PAGE_SIZE - 1) == regions[i]);
 		check(!find(reg, ua - 1) && !find(reg, ua + 2 * PAGE_SIZE));
-		check(first(reg, ua, ULONG_MAX) == next);
-		check(first(reg, ua - PAGE_SIZE, ua) == regions[i]);
-		check(!first(reg, ua - PAGE_SIZE, ua - 1));
+		check(highest(reg, 0, ua) == below);
+		check(highest(reg, ua - PAGE_SIZE, ua) == regions[i]);
+		check(!highest(reg, ua - PAGE_SIZE, ua - 1));
 	}
 }
 
@@ -331,7 +335,7 @@ static void test_edges(struct rng *rng)
 
 	reg = registry_alloc(2);
 	check(!find(reg, 0) && !find(reg, ULONG_MAX));
-	check(!first(reg, 0, ULONG_MAX));
+	check(!highest(reg, 0, ULONG_MAX));
 
 	low = region_alloc(0, 1);
 	high = region_alloc(top, 1);
@@ -340,9 +344,9 @@ static void test_edges(struct rng *rng)
 	check(find(reg, 0) == low && find(reg, PAGE_SIZE - 1) == low);
 	check(!find(reg, PAGE_SIZE) && !find(reg, top - 1));
 	check(find(reg, top) == high && find(reg, ULONG_MAX) == high);
-	check(first(reg, 0, ULONG_MAX) == low);
-	check(first(reg, PAGE_SIZE, ULONG_MAX) == high);
-	check(!first(reg, PAGE_SIZE, top - 1));
+	check(highest(reg, 0, ULONG_MAX) == high);
+	check(highest(reg, 0, top - 1) == low);
+	check(!highest(reg, PAGE_SIZE, top - 1));
 	erase(reg, low);
 	erase(reg, high);
 	kfree(reg);
@@ -408,13 +412,14 @@ static struct mm_iommu_region *thread_region(struct rng *rng, unsigned int i)
 
 static void check_region(struct mm_iommu_region *region, unsigned long ua)
 {
-	unsigned long start = region->trans.ua, hpa, len, size = SZ_1G;
+	unsigned long start = region->trans.ua, len, size = SZ_1G;
+	u64 at;
 
 	check(mm_iommu_overlaps(region, ua, ua));
 	len = mm_iommu_last(region) - ua + 1;
-	check(mm_iommu_trans_run(&region->trans, ua, min(size, len), &hpa) ==
+	check(mm_iommu_trans_run(&region->trans, ua, min(size, len), &at) ==
 	      len);
-	check(hpa - (ua - start) == start / 2 + PAGE_SIZE / 2 *
+	check((at & MM_IOMMU_ADDR) - (ua - start) == start / 2 + PAGE_SIZE / 2 *
 	      (start >> PAGE_SHIFT & 1));
 }
 
@@ -437,6 +442,36 @@ static void put_mapped(struct mm_iommu_region *region)
 		;
 }
 
+/* Every other reader is in real mode: it may not wait, and asks again. */
+static struct mm_iommu_slot *reader_lock(struct actor *a, unsigned long *flags)
+{
+	struct mm_iommu *reg = a->shared->reg;
+	struct mm_iommu_slot *slot;
+
+	if (rng_below(&a->rng, 2))
+		return mm_iommu_read_lock(reg, flags);
+
+	for (;;) {
+		local_irq_save(*flags);
+		slot = mm_iommu_read_trylock(reg);
+		if (slot)
+			return slot;
+		local_irq_restore(*flags);
+		sched_yield();
+	}
+}
+
+static void reader_unlock(struct actor *a, struct mm_iommu_slot *slot,
+			  unsigned long flags)
+{
+	if (rng_below(&a->rng, 2)) {
+		mm_iommu_read_unlock(slot, flags);
+		return;
+	}
+	__mm_iommu_read_unlock(slot);
+	local_irq_restore(flags);
+}
+
 static void *reader_run(void *arg)
 {
 	struct actor *a = arg;
@@ -451,7 +486,7 @@ static void *reader_run(void *arg)
 		ua = ARENA_UA + rng_below(&a->rng, (ARENA_SLOTS * SLOT_PAGES) <<
 					  PAGE_SHIFT);
 		held = false;
-		slot = mm_iommu_read_lock(reg, &flags);
+		slot = reader_lock(a, &flags);
 		region = mm_iommu_index_find(reg, slot, ua);
 		if (region) {
 			check_region(region, ua);
@@ -461,7 +496,7 @@ static void *reader_run(void *arg)
 							  1);
 			a->hits++;
 		}
-		mm_iommu_read_unlock(slot, flags);
+		reader_unlock(a, slot, flags);
 		if (!held)
 			continue;
 

@@ -182,6 +182,40 @@ static void test_address_zero(struct rng *rng)
 	layout_free(&l);
 }
 
+/* One block of memory, of which a part may only be read. */
+static void test_readonly(struct rng *rng)
+{
+	static const unsigned long sizes[] = { PAGE_SIZE, SZ_2M, SZ_16M };
+	unsigned long ro, hpa = BASE_HPA;
+	struct mm_iommu_trans trans;
+	struct layout l;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		ro = BASE_UA + SZ_64M;
+		layout_init(&l, BASE_UA);
+		layout_add(&l, hpa, SZ_64M);
+		layout_add(&l, (hpa + SZ_64M) | MODEL_READONLY, sizes[i]);
+		layout_add(&l, hpa + SZ_64M + sizes[i], SZ_64M - sizes[i]);
+		check_layout(&l, ULONG_MAX, rng);
+
+		trans_build(&trans, &l, ULONG_MAX);
+		trans_check_addr(&trans, ro - 1, 2, hpa + SZ_64M - 1, 1);
+		trans_check_addr(&trans, ro, SZ_64M,
+				 (hpa + SZ_64M) | MODEL_READONLY, sizes[i]);
+		trans_check_addr(&trans, ro + sizes[i], SZ_64M - sizes[i],
+				 hpa + SZ_64M + sizes[i], SZ_64M - sizes[i]);
+		mm_iommu_trans_free(&trans);
+		layout_free(&l);
+	}
+
+	/* all of it: as small as memory that may be written */
+	layout_init(&l, BASE_UA);
+	layout_add(&l, BASE_HPA | MODEL_READONLY, SZ_1G);
+	check(check_layout(&l, ULONG_MAX, rng) == sizeof(u64));
+	layout_free(&l);
+}
+
 /* Sizes of all orders, starts of all alignments. */
 static void random_layout(struct layout *l, struct rng *rng,
 			  unsigned int max_order)
@@ -344,9 +378,9 @@ struct marker {
 static void *marker_run(void *arg)
 {
 	struct marker *m = arg;
-	unsigned long i, ua, size, hpa;
+	unsigned long i, ua, size;
 	unsigned int n;
-	bool dirty;
+	u64 at;
 
 	pthread_barrier_wait(m->start);
 	for (n = 0; n < 400; n++) {
@@ -355,8 +389,8 @@ static void *marker_run(void *arg)
 		size = min(size, (m->pages.nr - i) << PAGE_SHIFT);
 		ua = m->pages.ua + (i << PAGE_SHIFT);
 
-		mm_iommu_trans_run(m->trans, ua, size, &hpa);
-		check(hpa == m->pages.hpa[i]);
+		mm_iommu_trans_run(m->trans, ua, size, &at);
+		check((at & ~MM_IOMMU_DIRTY) == m->pages.hpa[i]);
 		/* all begin with the same pages */
 		if (n >= 16 && n % 32)
 			continue;
@@ -364,8 +398,11 @@ static void *marker_run(void *arg)
 			ua = m->pages.ua + (n << PAGE_SHIFT);
 		mm_iommu_trans_mark_dirty(m->trans, ua, size);
 		pages_mark_dirty(&m->pages, ua, size);
-		mm_iommu_trans_entry(m->trans, ua, &hpa, &dirty);
-		check(dirty);
+		mm_iommu_trans_entry(m->trans, ua, &at);
+		check(at & MM_IOMMU_DIRTY);
+		/* a run says so of any of its pages */
+		mm_iommu_trans_run(m->trans, ua, size, &at);
+		check(at & MM_IOMMU_DIRTY);
 	}
 	return NULL;
 }
@@ -478,6 +515,7 @@ static const struct test tests[] = {
 	{ "a broken page breaks only its block", test_broken_page },
 	{ "contiguous memory that is not aligned alike", test_shifted },
 	{ "host address 0 is an address", test_address_zero },
+	{ "memory that may only be read", test_readonly },
 	{ "random regions translate as the model", test_random },
 	{ "regions of many TiB", test_large },
 	{ "no allocation of a table is large", test_large_allocations },

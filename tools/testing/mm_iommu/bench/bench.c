@@ -65,12 +65,13 @@ static void *whole_find(unsigned long ua)
 {
 	struct mm_iommu_region *region;
 	struct mm_iommu_slot *held;
-	unsigned long flags, hpa;
+	unsigned long flags;
+	u64 at;
 
 	held = mm_iommu_read_lock(reg, &flags);
 	region = mm_iommu_index_find(reg, held, ua);
 	if (region)
-		mm_iommu_trans_entry(&region->trans, ua, &hpa, NULL);
+		mm_iommu_trans_entry(&region->trans, ua, &at);
 	mm_iommu_read_unlock(held, flags);
 	return region;
 }

@@ -46,8 +46,12 @@ void *kcalloc(size_t n, size_t size, gfp_t gfp);
 void *kzalloc(size_t size, gfp_t gfp);
 void kfree(const void *p);
 
+/* Of a page only its address counts. */
+#define shim_page(hpa)		((struct page *)((hpa) | 1))
+#define page_to_phys(page)	((unsigned long)(page) & ~1UL)
+
 /* The linear map: who forgets to translate gets a bad address. */
-#define SHIM_PAGE_OFFSET	BIT(55)
+#define SHIM_PAGE_OFFSET	BIT(53)
 #define __pa(x)			((unsigned long)(x) ^ SHIM_PAGE_OFFSET)
 #define __va(x)			((void *)((unsigned long)(x) ^ SHIM_PAGE_OFFSET))
 
@@ -92,6 +96,12 @@ static inline void arch_spin_lock(arch_spinlock_t *lock)
 	/* the holder may not even run: these CPUs are threads */
 	while (__atomic_exchange_n(&lock->locked, 1, __ATOMIC_ACQUIRE))
 		sched_yield();
+}
+
+static inline int arch_spin_trylock(arch_spinlock_t *lock)
+{
+	shim_assert(shim_irqs_off);
+	return !__atomic_exchange_n(&lock->locked, 1, __ATOMIC_ACQUIRE);
 }
 
 static inline void arch_spin_unlock(arch_spinlock_t *lock)
