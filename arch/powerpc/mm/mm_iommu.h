@@ -52,6 +52,10 @@ const u64 *mm_iommu_trans_pages(const struct mm_iommu_trans *trans,
 void mm_iommu_trans_mark_dirty(struct mm_iommu_trans *trans, unsigned long ua,
 			       unsigned long size);
 
+size_t mm_iommu_trans_bytes(const struct mm_iommu_trans *trans);
+
+int mm_iommu_pin_user(unsigned long ua, int n, unsigned int flags,
+		      struct page **pages);
 int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad);
 void mm_iommu_unpin(const struct mm_iommu_trans *trans, unsigned long npages);
 

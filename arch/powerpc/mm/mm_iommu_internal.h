@@ -35,4 +35,6 @@
 #include <asm/mm_iommu.h>
 #include <asm/pte-walk.h>
 
+#include <kunit/static_stub.h>
+
 #endif /* _POWERPC_MM_IOMMU_INTERNAL_H */

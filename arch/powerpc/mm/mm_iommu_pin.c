@@ -180,6 +180,24 @@ static int pin_find_readonly(struct pin_state *pin)
 	return pin_readonly(pin) ? 0 : -EFAULT;
 }
 
+/**
+ * mm_iommu_pin_user() - pin_user_pages_fast(), with a place for a test's own
+ * @ua: user address of the first page
+ * @n: number of pages
+ * @flags: FOLL_*
+ * @pages: where to store them
+ *
+ * Context: Process context of the owner of the memory, may sleep.
+ * Return: the number of pages that are pinned now, or -errno.
+ */
+int mm_iommu_pin_user(unsigned long ua, int n, unsigned int flags,
+		      struct page **pages)
+{
+	KUNIT_STATIC_STUB_REDIRECT(mm_iommu_pin_user, ua, n, flags, pages);
+
+	return pin_user_pages_fast(ua, n, flags, pages);
+}
+
 /*
  * Pins a batch. A page that is under migration, or that cannot be moved out of
  * CMA right now, is asked for again: failing here ends a virtual machine.
@@ -194,7 +212,7 @@ static long pin_pages(struct pin_state *pin)
 	if (!pin_readonly(pin))
 		flags |= FOLL_WRITE;
 	for (;;) {
-		got = pin_user_pages_fast(pin->ua, n, flags, pin->pages);
+		got = mm_iommu_pin_user(pin->ua, n, flags, pin->pages);
 		if (fatal_signal_pending(current)) {
 			if (got > 0)
 				unpin_user_pages(pin->pages, got);

@@ -210,6 +210,33 @@ void mm_iommu_trans_free(struct mm_iommu_trans *trans)
 	trans->granules = NULL;
 }
 
+/**
+ * mm_iommu_trans_bytes() - tell how much memory a translation takes
+ * @trans: the translation; may be empty
+ *
+ * Context: Process context, may sleep; nobody changes the table.
+ * Return: bytes, as the allocator counts them.
+ */
+size_t mm_iommu_trans_bytes(const struct mm_iommu_trans *trans)
+{
+	unsigned long i, n;
+	size_t bytes;
+
+	if (!trans->granules)
+		return 0;
+
+	bytes = ksize(trans->granules);
+	n = trans_pieces(trans->ua, trans_end(trans), trans->shift);
+	for (i = 0; i < n; i++) {
+		if (trans->granules[i] & TRANS_LEAF)
+			bytes += ksize(__va(trans->granules[i] &
+					    MM_IOMMU_ADDR));
+		if (!(i % 1024))
+			cond_resched();
+	}
+	return bytes;
+}
+
 /*
  * Whether a run that follows what is there can be entered without breaking a
  * piece: each piece that it touches is empty and alike, or goes on as it began.

@@ -1,0 +1,1192 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit suite of the registry of DMA memory: its counters, its translations,
+ * and what is left behind when something fails. See mmu_context_iommu.c.
+ *
+ * Every test has an mm of its own with real memory in it. The index and the
+ * translation alone are tested in user space too (tools/testing/mm_iommu).
+ */
+#include <linux/capability.h>
+#include <linux/cred.h>
+#include <linux/debugfs.h>
+#include <linux/kthread.h>
+#include <linux/mman.h>
+#include <linux/pagemap.h>
+#include <linux/prandom.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/swap.h>
+
+#include "mm_iommu_kunit.h"
+
+/* Pages that a test maps and registers where their number does not matter. */
+#define TEST_PAGES	40UL
+#define TEST_SIZE	(TEST_PAGES << PAGE_SHIFT)
+
+/* ---- what every test has ----------------------------------------------- */
+
+/**
+ * mm_iommu_kunit_init() - give a test an mm of its own
+ * @test: the test
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int mm_iommu_kunit_init(struct kunit *test)
+{
+	struct mm_iommu_kunit *t;
+	struct mm_struct *mm;
+
+	t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	if (!t)
+		return -ENOMEM;
+
+	mm = mm_alloc();
+	if (!mm)
+		return -ENOMEM;
+
+	mm->task_size = TASK_SIZE;
+	arch_pick_mmap_layout(mm, &current->signal->rlim[RLIMIT_STACK]);
+	/* the thread ends with the test, and with it the use of the mm */
+	kthread_use_mm(mm);
+	t->mm = mm;
+	test->priv = t;
+	return 0;
+}
+
+/**
+ * mm_iommu_kunit_exit() - see that a test has left nothing behind
+ * @test: the test; its thread is gone
+ */
+void mm_iommu_kunit_exit(struct kunit *test)
+{
+	struct mm_iommu_kunit *t = test->priv;
+	struct mm_iommu *reg;
+
+	if (!t)
+		return;
+
+	reg = t->mm->context.mm_iommu;
+	if (reg) {
+		KUNIT_EXPECT_TRUE(test, RB_EMPTY_ROOT(&reg->index));
+		KUNIT_EXPECT_TRUE(test, list_empty(&reg->pending));
+		KUNIT_EXPECT_TRUE(test, list_empty(&reg->orphans));
+	}
+	KUNIT_EXPECT_EQ(test, t->mm->locked_vm, 0);
+	/* what kthread_use_mm() took */
+	mmdrop(t->mm);
+}
+
+/**
+ * mm_iommu_kunit_map() - map memory for a test
+ * @test: the test
+ * @npages: pages of PAGE_SIZE
+ *
+ * Return: its user address.
+ */
+unsigned long mm_iommu_kunit_map(struct kunit *test, unsigned long npages)
+{
+	unsigned long ua = vm_mmap(NULL, 0, npages << PAGE_SHIFT,
+				   PROT_READ | PROT_WRITE,
+				   MAP_ANONYMOUS | MAP_PRIVATE, 0);
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(ua));
+	return ua;
+}
+
+/**
+ * mm_iommu_kunit_register() - mm_iommu_register() in the mm of the test
+ * @test: the test
+ * @ua: first user address
+ * @size: bytes
+ * @regionp: where to store the region
+ *
+ * Return: what mm_iommu_register() returned.
+ */
+int mm_iommu_kunit_register(struct kunit *test, unsigned long ua,
+			    unsigned long size,
+			    struct mm_iommu_region **regionp)
+{
+	struct mm_iommu_kunit *t = test->priv;
+
+	return mm_iommu_register(t->mm, ua, size, regionp);
+}
+
+static void kill_current(bool kill)
+{
+	spin_lock_irq(&current->sighand->siglock);
+	if (kill)
+		sigaddset(&current->pending.signal, SIGKILL);
+	else
+		sigdelset(&current->pending.signal, SIGKILL);
+	recalc_sigpending();
+	spin_unlock_irq(&current->sighand->siglock);
+}
+
+/* Pins the pages of one address over and over: each time a real pin. */
+static int pin_instead(unsigned long ua, int n, unsigned int flags,
+		       struct page **pages)
+{
+	int i;
+
+	for (i = 0; i < n; i++)
+		if (pin_user_pages_fast(ua, 1, flags, pages + i) != 1)
+			break;
+	return i;
+}
+
+/* Stands in for mm_iommu_pin_user(). */
+static int pin_stub(unsigned long ua, int n, unsigned int flags,
+		    struct page **pages)
+{
+	struct mm_iommu_kunit *t = kunit_get_current_test()->priv;
+
+	t->calls++;
+	if (t->fail_at && t->calls >= t->fail_at &&
+	    t->calls < t->fail_at + t->fail_calls)
+		return t->fail_with;
+	if (t->calls == t->kill_at)
+		kill_current(true);
+	if (t->at_most)
+		n = min(n, t->at_most);
+	if (t->instead)
+		return pin_instead(t->instead, n, flags, pages);
+	return pin_user_pages_fast(ua, n, flags, pages);
+}
+
+/**
+ * mm_iommu_kunit_stub_pins() - let the fields of mm_iommu_kunit control pins
+ * @test: the test
+ */
+void mm_iommu_kunit_stub_pins(struct kunit *test)
+{
+	kunit_activate_static_stub(test, mm_iommu_pin_user, pin_stub);
+}
+
+static struct mm_iommu_region *test_register(struct kunit *test,
+					     unsigned long ua,
+					     unsigned long size)
+{
+	struct mm_iommu_region *region;
+
+	KUNIT_ASSERT_EQ(test, mm_iommu_kunit_register(test, ua, size, &region),
+			0);
+	return region;
+}
+
+static long test_map(struct kunit *test, unsigned long ua, bool write,
+		     unsigned long *hpa)
+{
+	struct mm_iommu_kunit *t = test->priv;
+
+	return mm_iommu_map_run(t->mm, ua, PAGE_SIZE, PAGE_SHIFT, write, hpa);
+}
+
+static void test_unmap(struct kunit *test, unsigned long ua, unsigned long hpa)
+{
+	struct mm_iommu_kunit *t = test->priv;
+
+	mm_iommu_unmap_run(t->mm, ua, hpa, 1);
+}
+
+/* Whether a TCE could be written for that address now. */
+static bool test_is_found(struct kunit *test, unsigned long ua)
+{
+	unsigned long hpa;
+
+	if (test_map(test, ua, false, &hpa) != 1)
+		return false;
+	test_unmap(test, ua, hpa);
+	return true;
+}
+
+/* Pages behind a range that a test holds to look at them. */
+struct test_pages {
+	struct page *page[TEST_PAGES];
+};
+
+static void put_test_pages(void *data)
+{
+	struct test_pages *p = data;
+	unsigned int i;
+
+	for (i = 0; i < TEST_PAGES; i++)
+		put_page(p->page[i]);
+}
+
+static struct test_pages *test_get_pages(struct kunit *test, unsigned long ua)
+{
+	struct test_pages *p = kunit_kzalloc(test, sizeof(*p), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_ASSERT_EQ(test, get_user_pages_fast(ua, TEST_PAGES, FOLL_WRITE,
+						  p->page), TEST_PAGES);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, put_test_pages,
+							p), 0);
+	/* no reference but those that are looked for comes or goes */
+	lru_add_drain_all();
+	return p;
+}
+
+static unsigned long count_pinned(struct test_pages *p)
+{
+	unsigned long i, n = 0;
+
+	for (i = 0; i < TEST_PAGES; i++)
+		n += folio_maybe_dma_pinned(page_folio(p->page[i]));
+	return n;
+}
+
+/* All that a registration may change. */
+struct test_state {
+	unsigned long locked_vm;
+	unsigned long refs;
+	unsigned long regions;
+	unsigned long pending;
+	unsigned long orphans;
+};
+
+static struct test_state get_state(struct kunit *test, struct test_pages *p)
+{
+	struct mm_iommu_kunit *t = test->priv;
+	struct mm_iommu *reg = t->mm->context.mm_iommu;
+	struct test_state s = { .locked_vm = t->mm->locked_vm };
+	struct rb_node *node;
+	unsigned int i;
+
+	for (i = 0; p && i < TEST_PAGES; i++)
+		s.refs += folio_ref_count(page_folio(p->page[i]));
+	if (!reg)
+		return s;
+
+	mutex_lock(&reg->lock);
+	for (node = rb_first(&reg->index); node; node = rb_next(node))
+		s.regions++;
+	s.pending = list_count_nodes(&reg->pending);
+	s.orphans = list_count_nodes(&reg->orphans);
+	mutex_unlock(&reg->lock);
+	return s;
+}
+
+static void expect_state(struct kunit *test, struct test_pages *p,
+			 const struct test_state *want)
+{
+	struct test_state is = get_state(test, p);
+
+	KUNIT_EXPECT_EQ(test, is.locked_vm, want->locked_vm);
+	KUNIT_EXPECT_EQ(test, is.refs, want->refs);
+	KUNIT_EXPECT_EQ(test, is.regions, want->regions);
+	KUNIT_EXPECT_EQ(test, is.pending, want->pending);
+	KUNIT_EXPECT_EQ(test, is.orphans, want->orphans);
+}
+
+/* ---- translation ------------------------------------------------------- */
+
+/* Granules where all is single pages: a leaf must not be too large. */
+#define SHIFT_OF_PAGES	(PAGE_SHIFT < 16 ? 21 : 24)
+/* One entry for each page, and the granules. */
+#define BYTES_OF_PAGES	(PAGE_SHIFT < 16 ? 2102000 : 135000)
+
+const struct mm_iommu_kunit_layout mm_iommu_kunit_layouts[] = {
+	{
+		.name = "one page",
+		.offset = 3 * PAGE_SIZE, .size = PAGE_SIZE,
+		.run = PAGE_SIZE, .gap = PAGE_SIZE,
+		.bytes = 16,
+	}, {
+		.name = "1G of single pages",
+		.size = SZ_1G, .run = PAGE_SIZE, .gap = PAGE_SIZE,
+		.shift = SHIFT_OF_PAGES, .bytes = BYTES_OF_PAGES,
+	}, {
+		.name = "1G of single pages from an odd address",
+		.offset = 5 * PAGE_SIZE, .size = SZ_1G,
+		.run = PAGE_SIZE, .gap = PAGE_SIZE,
+		.shift = SHIFT_OF_PAGES, .bytes = BYTES_OF_PAGES + 4096,
+	}, {
+		.name = "1G of 2M folios",
+		.size = SZ_1G, .run = SZ_2M, .gap = SZ_2M,
+		.shift = 21, .bytes = 4500,
+	}, {
+		.name = "1G of 2M folios from inside of one",
+		.offset = SZ_1M, .size = SZ_1G, .run = SZ_2M, .gap = SZ_2M,
+		.shift = 21, .bytes = 8192,
+	}, {
+		.name = "64M of 2M folios, not aligned alike",
+		.size = SZ_64M, .run = SZ_2M, .gap = SZ_2M, .skew = PAGE_SIZE,
+		.shift = PAGE_SHIFT < 16 ? 21 : 30,
+		.bytes = BYTES_OF_PAGES / 16,
+	}, {
+		.name = "1G of 2M folios, one page elsewhere",
+		.size = SZ_1G, .run = SZ_2M, .gap = SZ_2M,
+		.broken = SZ_512M + 7 * PAGE_SIZE,
+		.shift = 21, .bytes = 4096 + SZ_2M / PAGE_SIZE * 8,
+	}, {
+		.name = "64M, every other 2M in single pages",
+		.size = SZ_64M, .run = SZ_2M, .gap = SZ_2M, .mixed = true,
+		.shift = 21, .bytes = 256 + SZ_32M / PAGE_SIZE * 8,
+	}, {
+		.name = "1G of 16M folios",
+		.size = SZ_1G, .run = SZ_16M, .gap = SZ_16M,
+		.shift = 24, .bytes = 512,
+	}, {
+		.name = "4G of 1G folios",
+		.size = SZ_4G, .run = SZ_1G, .gap = SZ_1G,
+		.shift = 30, .bytes = 4 * 128,
+	}, {
+		.name = "1G folio, one page elsewhere",
+		.size = SZ_1G, .run = SZ_1G, .gap = SZ_1G,
+		.broken = SZ_512M,
+		.shift = SHIFT_OF_PAGES,
+		.bytes = PAGE_SHIFT < 16 ? 8192 : 2560,
+	}, {
+		.name = "neighbours, 16M of them aligned alike",
+		.offset = SZ_16M, .size = SZ_64M, .run = SZ_64M, .gap = 0,
+		.skew = SZ_16M, .shift = 24, .bytes = 32,
+	}, {
+		.name = "neighbours, all in one block",
+		.offset = SZ_2M, .size = SZ_64M, .run = PAGE_SIZE, .gap = 0,
+		.bytes = 8,
+	},
+};
+
+const unsigned int mm_iommu_kunit_nr_layouts =
+	ARRAY_SIZE(mm_iommu_kunit_layouts);
+
+KUNIT_ARRAY_PARAM_DESC(layout, mm_iommu_kunit_layouts, name);
+
+/**
+ * mm_iommu_kunit_hpa() - what a layout has behind a user address
+ * @l: the layout
+ * @ua: user address
+ *
+ * Return: the host physical address.
+ */
+unsigned long mm_iommu_kunit_hpa(const struct mm_iommu_kunit_layout *l,
+				 unsigned long ua)
+{
+	unsigned long at = ua - KUNIT_UA, offset = offset_in_page(ua);
+
+	if (l->broken && ALIGN_DOWN(at, PAGE_SIZE) == l->broken)
+		return 2 * KUNIT_HPA + offset;
+	if (l->mixed && at & SZ_2M)
+		return 3 * KUNIT_HPA + 2 * (at - offset) + offset;
+	return KUNIT_HPA + l->skew + at / l->run * (l->run + l->gap) +
+	       at % l->run;
+}
+
+/* How far memory is contiguous, but no further than to @end. */
+static unsigned long layout_run(const struct mm_iommu_kunit_layout *l,
+				unsigned long ua, unsigned long end)
+{
+	unsigned long hpa = mm_iommu_kunit_hpa(l, ua);
+	unsigned long len = min(PAGE_SIZE - offset_in_page(ua), end - ua);
+
+	while (ua + len < end && mm_iommu_kunit_hpa(l, ua + len) == hpa + len)
+		len += min(PAGE_SIZE, end - ua - len);
+	return len;
+}
+
+/**
+ * mm_iommu_kunit_trans() - make the translation of a layout
+ * @test: the test
+ * @trans: the translation to make; the caller frees it
+ * @l: the layout
+ *
+ * Runs are added as pinning adds them: huge folios whole, others in batches.
+ */
+void mm_iommu_kunit_trans(struct kunit *test, struct mm_iommu_trans *trans,
+			  const struct mm_iommu_kunit_layout *l)
+{
+	unsigned long ua = KUNIT_UA + l->offset, end = ua + l->size, len;
+	unsigned long most = max(l->run, 256 * PAGE_SIZE);
+
+	mm_iommu_trans_init(trans, ua, l->size >> PAGE_SHIFT);
+	for (; ua < end; ua += len) {
+		len = layout_run(l, ua, min(end, ALIGN(ua + 1, most)));
+		KUNIT_ASSERT_EQ(test, 0,
+				mm_iommu_trans_add(trans, ua,
+						   mm_iommu_kunit_hpa(l, ua),
+						   len));
+	}
+	mm_iommu_trans_finish(trans);
+}
+
+static void trans_has_best_granules(struct kunit *test)
+{
+	const struct mm_iommu_kunit_layout *l = test->param_value;
+	struct mm_iommu_trans trans;
+
+	mm_iommu_kunit_trans(test, &trans, l);
+	if (l->shift)
+		KUNIT_EXPECT_EQ(test, trans.shift, l->shift);
+	KUNIT_EXPECT_LE(test, mm_iommu_trans_bytes(&trans), l->bytes);
+	kunit_info(test, "mm_iommu figure: translation of %s bytes=%zu\n",
+		   l->name, mm_iommu_trans_bytes(&trans));
+	mm_iommu_trans_free(&trans);
+}
+
+static void trans_translates_every_page(struct kunit *test)
+{
+	const struct mm_iommu_kunit_layout *l = test->param_value;
+	unsigned long ua = KUNIT_UA + l->offset, end = ua + l->size;
+	struct mm_iommu_trans trans;
+	unsigned long len, n, hpa;
+
+	mm_iommu_kunit_trans(test, &trans, l);
+	for (; ua < end; ua += len) {
+		len = mm_iommu_trans_entry(&trans, ua, &hpa, NULL);
+		KUNIT_ASSERT_GT(test, len, 0);
+		KUNIT_ASSERT_LE(test, len, end - ua);
+		for (n = 0; n < len; n += PAGE_SIZE)
+			KUNIT_ASSERT_EQ(test, hpa + n,
+					mm_iommu_kunit_hpa(l, ua + n));
+	}
+	mm_iommu_trans_free(&trans);
+}
+
+static void trans_run_is_as_long_as_memory_is_contiguous(struct kunit *test)
+{
+	const struct mm_iommu_kunit_layout *l = test->param_value;
+	unsigned long start = KUNIT_UA + l->offset, end = start + l->size;
+	struct mm_iommu_trans trans;
+	struct rnd_state rnd;
+	unsigned int i;
+
+	prandom_seed_state(&rnd, 1);
+	mm_iommu_kunit_trans(test, &trans, l);
+	for (i = 0; i < 300; i++) {
+		unsigned long ua = start + prandom_u32_state(&rnd) % l->size;
+		unsigned long size = 1 + prandom_u32_state(&rnd) %
+				     (256 * PAGE_SIZE), hpa;
+
+		size = min(size, end - ua);
+		KUNIT_ASSERT_EQ(test,
+				mm_iommu_trans_run(&trans, ua, size, &hpa),
+				layout_run(l, ua, ua + size));
+		KUNIT_ASSERT_EQ(test, hpa, mm_iommu_kunit_hpa(l, ua));
+	}
+	mm_iommu_trans_free(&trans);
+}
+
+static void trans_keeps_dirty_marks(struct kunit *test)
+{
+	const struct mm_iommu_kunit_layout *l = test->param_value;
+	unsigned long start = KUNIT_UA + l->offset, end = start + l->size, ua;
+	unsigned long mark = ALIGN_DOWN(start + l->size / 2, PAGE_SIZE), len;
+	struct mm_iommu_trans trans;
+	unsigned long hpa;
+	bool dirty;
+
+	mm_iommu_kunit_trans(test, &trans, l);
+	mm_iommu_trans_mark_dirty(&trans, mark, PAGE_SIZE);
+	for (ua = start; ua < end; ua += len) {
+		len = mm_iommu_trans_entry(&trans, ua, &hpa, &dirty);
+		KUNIT_ASSERT_EQ(test, dirty, mark >= ua && mark < ua + len);
+		KUNIT_ASSERT_EQ(test, hpa, mm_iommu_kunit_hpa(l, ua));
+	}
+	mm_iommu_trans_free(&trans);
+}
+
+/* ---- registering ------------------------------------------------------- */
+
+static void register_pins_and_counts_once(struct kunit *test)
+{
+	struct mm_iommu_kunit *t = test->priv;
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
+	struct test_pages *p = test_get_pages(test, ua);
+	struct test_state start = get_state(test, p);
+	struct mm_iommu_region *region, *shared;
+	struct test_state live;
+
+	region = test_register(test, ua, TEST_SIZE);
+	KUNIT_EXPECT_EQ(test, t->mm->locked_vm, TEST_PAGES);
+	KUNIT_EXPECT_EQ(test, count_pinned(p), TEST_PAGES);
+	KUNIT_EXPECT_EQ(test, mm_iommu_size(region), TEST_SIZE);
+
+	live = get_state(test, p);
+	shared = test_register(test, ua, TEST_SIZE);
+	KUNIT_EXPECT_PTR_EQ(test, shared, region);
+	KUNIT_EXPECT_EQ(test, region->used, 2);
+	expect_state(test, p, &live);
+
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(shared), 0);
+	expect_state(test, p, &live);
+	KUNIT_EXPECT_TRUE(test, test_is_found(test, ua));
+
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+	expect_state(test, p, &start);
+	KUNIT_EXPECT_EQ(test, count_pinned(p), 0);
+	KUNIT_EXPECT_FALSE(test, test_is_found(test, ua));
+}
+
+static void register_translates_to_the_pages_it_pinned(struct kunit *test)
+{
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
+	struct test_pages *p = test_get_pages(test, ua);
+	struct mm_iommu_region *region = test_register(test, ua, TEST_SIZE);
+	unsigned long i, hpa;
+
+	for (i = 0; i < TEST_PAGES; i++) {
+		KUNIT_EXPECT_EQ(test, 1, test_map(test, ua + (i << PAGE_SHIFT),
+						  false, &hpa));
+		KUNIT_EXPECT_EQ(test, hpa, page_to_phys(p->page[i]));
+		test_unmap(test, ua + (i << PAGE_SHIFT), hpa);
+	}
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+}
+
+static void one_page_takes_512_bytes_at_most(struct kunit *test)
+{
+	unsigned long ua = mm_iommu_kunit_map(test, 1);
+	struct mm_iommu_region *region;
+	size_t bytes;
+
+	if (IS_ENABLED(CONFIG_LOCKDEP) || IS_ENABLED(CONFIG_DEBUG_SPINLOCK))
+		kunit_skip(test, "locks are larger with CONFIG_DEBUG_SPINLOCK");
+
+	region = test_register(test, ua, PAGE_SIZE);
+	bytes = ksize(region) + mm_iommu_trans_bytes(&region->trans);
+	kunit_info(test, "mm_iommu figure: region of one page bytes=%zu\n",
+		   bytes);
+	KUNIT_EXPECT_LE(test, bytes, 512);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+}
+
+struct bad_range {
+	const char *name;
+	unsigned long ua;
+	unsigned long size;
+};
+
+static const struct bad_range bad_ranges[] = {
+	{ "no bytes at all", 0, 0 },
+	{ "an odd address", 1, PAGE_SIZE },
+	{ "an odd size", 0, PAGE_SIZE + 1 },
+	{ "an address inside a page", PAGE_SIZE / 2, PAGE_SIZE },
+	{ "a range that wraps", -PAGE_SIZE, 2 * PAGE_SIZE },
+};
+
+KUNIT_ARRAY_PARAM_DESC(bad_range, bad_ranges, name);
+
+static void register_refuses_bad_ranges(struct kunit *test)
+{
+	const struct bad_range *r = test->param_value;
+	struct test_state start = get_state(test, NULL);
+	struct mm_iommu_region *region;
+
+	KUNIT_EXPECT_EQ(test, mm_iommu_kunit_register(test, r->ua, r->size,
+						      &region), -EINVAL);
+	expect_state(test, NULL, &start);
+}
+
+/* Beside or over a region of the pages 10 to 19, in pages. */
+static const struct overlap {
+	const char *name;
+	unsigned long first;
+	unsigned long npages;
+	int ret;
+} overlaps[] = {
+	{ "up to it", 5, 5, 0 },
+	{ "from its end on", 20, 5, 0 },
+	{ "its first page", 5, 6, -EINVAL },
+	{ "its last page", 19, 5, -EINVAL },
+	{ "a part of it", 12, 3, -EINVAL },
+	{ "its start", 10, 9, -EINVAL },
+	{ "its end", 11, 9, -EINVAL },
+	{ "more than it", 5, 20, -EINVAL },
+	{ "one page more", 10, 11, -EINVAL },
+};
+
+KUNIT_ARRAY_PARAM_DESC(overlap, overlaps, name);
+
+static void register_refuses_overlap(struct kunit *test)
+{
+	const struct overlap *o = test->param_value;
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
+	struct test_pages *p = test_get_pages(test, ua);
+	struct mm_iommu_region *region, *other;
+	struct test_state live;
+	int ret;
+
+	region = test_register(test, ua + 10 * PAGE_SIZE, 10 * PAGE_SIZE);
+	live = get_state(test, p);
+	ret = mm_iommu_kunit_register(test, ua + o->first * PAGE_SIZE,
+				      o->npages * PAGE_SIZE, &other);
+	KUNIT_EXPECT_EQ(test, ret, o->ret);
+	if (!ret)
+		KUNIT_EXPECT_EQ(test, mm_iommu_unregister(other), 0);
+	expect_state(test, p, &live);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+}
+
+/* Back to what kthread has: all capabilities. */
+static void without_ipc_lock(struct kunit *test, const struct cred **old)
+{
+	struct cred *cred = prepare_creds();
+
+	KUNIT_ASSERT_NOT_NULL(test, cred);
+	cap_lower(cred->cap_effective, CAP_IPC_LOCK);
+	*old = override_creds(cred);
+	put_cred(cred);
+}
+
+static void register_keeps_the_limit(struct kunit *test)
+{
+	struct rlimit *limit = &current->signal->rlim[RLIMIT_MEMLOCK];
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
+	struct test_pages *p = test_get_pages(test, ua);
+	struct test_state start = get_state(test, p);
+	struct mm_iommu_region *region;
+	const struct cred *old;
+	int ret;
+
+	without_ipc_lock(test, &old);
+	limit->rlim_cur = TEST_SIZE - 1;
+	ret = mm_iommu_kunit_register(test, ua, TEST_SIZE, &region);
+	revert_creds(old);
+	KUNIT_ASSERT_EQ(test, ret, -ENOMEM);
+	expect_state(test, p, &start);
+
+	without_ipc_lock(test, &old);
+	limit->rlim_cur = TEST_SIZE;
+	ret = mm_iommu_kunit_register(test, ua, TEST_SIZE, &region);
+	revert_creds(old);
+	KUNIT_ASSERT_EQ(test, ret, 0);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+	expect_state(test, p, &start);
+}
+
+/* ---- mapped memory ----------------------------------------------------- */
+
+static void unregister_while_mapped_changes_nothing(struct kunit *test)
+{
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES), hpa;
+	struct test_pages *p = test_get_pages(test, ua);
+	struct test_state start = get_state(test, p), live;
+	struct mm_iommu_region *region;
+
+	region = test_register(test, ua, TEST_SIZE);
+	live = get_state(test, p);
+	KUNIT_ASSERT_EQ(test, test_map(test, ua, true, &hpa), 1);
+
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
+	expect_state(test, p, &live);
+	KUNIT_EXPECT_TRUE(test, test_is_found(test, ua));
+	KUNIT_EXPECT_FALSE(test, mm_iommu_is_current(region));
+	/* and again: an answer is no promise */
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
+	expect_state(test, p, &live);
+
+	test_unmap(test, ua, hpa);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+	expect_state(test, p, &start);
+}
+
+static void every_mapped_page_counts(struct kunit *test)
+{
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
+	struct mm_iommu_region *region = test_register(test, ua, TEST_SIZE);
+	unsigned long hpa[TEST_PAGES], i;
+
+	for (i = 0; i < TEST_PAGES; i++) {
+		KUNIT_ASSERT_EQ(test, 1, test_map(test, ua + (i << PAGE_SHIFT),
+						  false, &hpa[i]));
+		KUNIT_EXPECT_EQ(test, atomic_long_read(&region->mapped), i + 2);
+	}
+	for (i = 0; i < TEST_PAGES; i++) {
+		KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
+		test_unmap(test, ua + (i << PAGE_SHIFT), hpa[i]);
+	}
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+}
+
+static void mapping_for_writing_makes_pages_dirty(struct kunit *test)
+{
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES), read, write;
+	struct test_pages *p = test_get_pages(test, ua);
+	struct mm_iommu_region *region = test_register(test, ua, TEST_SIZE);
+	unsigned long first, last, hpa;
+	unsigned int i;
+
+	for (i = 0; i < TEST_PAGES; i++)
+		folio_clear_dirty(page_folio(p->page[i]));
+	KUNIT_ASSERT_EQ(test, test_map(test, ua, false, &read), 1);
+	KUNIT_ASSERT_EQ(test, test_map(test, ua + PAGE_SIZE, true, &write), 1);
+	test_unmap(test, ua, read);
+	test_unmap(test, ua + PAGE_SIZE, write);
+
+	/* a mark is for all that its entry translates */
+	first = mm_iommu_trans_entry(&region->trans, ua, &hpa, NULL) > PAGE_SIZE
+		? 0 : 1;
+	last = mm_iommu_trans_entry(&region->trans, ua + PAGE_SIZE, &hpa, NULL)
+	       >> PAGE_SHIFT;
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+
+	for (i = 0; i < TEST_PAGES; i++)
+		KUNIT_EXPECT_EQ(test, i >= first && i <= last,
+				folio_test_dirty(page_folio(p->page[i])));
+}
+
+static void iommu_page_is_no_larger_than_a_block(struct kunit *test)
+{
+	struct mm_iommu_kunit *t = test->priv;
+	unsigned long ua = mm_iommu_kunit_map(test, 2), hpa;
+	struct mm_iommu_region *region;
+
+	/* the same page twice is not contiguous, whatever the allocator did */
+	mm_iommu_kunit_stub_pins(test);
+	t->instead = ua;
+	ua = ALIGN(KUNIT_UA, 2 * PAGE_SIZE);
+	region = test_register(test, ua, 2 * PAGE_SIZE);
+
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			mm_iommu_map_run(t->mm, ua, 2 * PAGE_SIZE,
+					 PAGE_SHIFT + 1, false, &hpa));
+	/* smaller ones run to the end of the block */
+	KUNIT_EXPECT_EQ(test, PAGE_SIZE / SZ_4K,
+			mm_iommu_map_run(t->mm, ua, 2 * PAGE_SIZE, 12, false,
+					 &hpa));
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
+	mm_iommu_unmap_run(t->mm, ua, hpa, PAGE_SIZE / SZ_4K);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+}
+
+static void refused_region_gives_way_to_new_memory(struct kunit *test)
+{
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES), was, is;
+	struct test_pages *old = test_get_pages(test, ua), *new;
+	struct test_state start = get_state(test, old);
+	struct mm_iommu_region *region, *next;
+
+	region = test_register(test, ua, TEST_SIZE);
+	KUNIT_ASSERT_EQ(test, test_map(test, ua, false, &was), 1);
+	KUNIT_ASSERT_EQ(test, mm_iommu_unregister(region), -EBUSY);
+
+	/* other memory at the same address */
+	KUNIT_ASSERT_EQ(test, vm_munmap(ua, TEST_SIZE), 0);
+	KUNIT_ASSERT_EQ(test, ua, vm_mmap(NULL, ua, TEST_SIZE,
+					  PROT_READ | PROT_WRITE,
+					  MAP_ANONYMOUS | MAP_PRIVATE |
+					  MAP_FIXED, 0));
+	new = test_get_pages(test, ua);
+	next = test_register(test, ua, TEST_SIZE);
+	KUNIT_EXPECT_PTR_NE(test, next, region);
+	KUNIT_EXPECT_EQ(test, get_state(test, NULL).orphans, 1);
+	KUNIT_EXPECT_EQ(test, get_state(test, NULL).locked_vm, 2 * TEST_PAGES);
+	KUNIT_EXPECT_EQ(test, count_pinned(old), TEST_PAGES);
+	KUNIT_EXPECT_EQ(test, count_pinned(new), TEST_PAGES);
+
+	/* no lookup finds the orphan */
+	KUNIT_ASSERT_EQ(test, test_map(test, ua, false, &is), 1);
+	KUNIT_EXPECT_EQ(test, is, page_to_phys(new->page[0]));
+	KUNIT_EXPECT_NE(test, is, was);
+	test_unmap(test, ua, is);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -ENOENT);
+
+	/* its last TCE ends it, and only it */
+	test_unmap(test, ua, was);
+	KUNIT_EXPECT_EQ(test, get_state(test, NULL).orphans, 0);
+	KUNIT_EXPECT_EQ(test, get_state(test, NULL).locked_vm, TEST_PAGES);
+	KUNIT_EXPECT_EQ(test, count_pinned(old), 0);
+	KUNIT_EXPECT_EQ(test, count_pinned(new), TEST_PAGES);
+
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(next), 0);
+	KUNIT_EXPECT_EQ(test, count_pinned(new), 0);
+	KUNIT_EXPECT_EQ(test, get_state(test, NULL).locked_vm, start.locked_vm);
+}
+
+static void release_while_mapped_makes_an_orphan(struct kunit *test)
+{
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES), hpa;
+	struct test_pages *p = test_get_pages(test, ua);
+	struct test_state start = get_state(test, p);
+	struct mm_iommu_region *region;
+
+	region = test_register(test, ua, TEST_SIZE);
+	KUNIT_ASSERT_EQ(test, test_map(test, ua, false, &hpa), 1);
+	mm_iommu_release(region);
+	KUNIT_EXPECT_EQ(test, get_state(test, NULL).orphans, 1);
+	KUNIT_EXPECT_EQ(test, count_pinned(p), TEST_PAGES);
+	KUNIT_EXPECT_FALSE(test, test_is_found(test, ua));
+
+	test_unmap(test, ua, hpa);
+	expect_state(test, p, &start);
+}
+
+static void release_of_one_of_two_leaves_the_other(struct kunit *test)
+{
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES), hpa;
+	struct test_pages *p = test_get_pages(test, ua);
+	struct test_state start = get_state(test, p), live;
+	struct mm_iommu_region *region;
+
+	region = test_register(test, ua, TEST_SIZE);
+	live = get_state(test, p);
+	test_register(test, ua, TEST_SIZE);
+	KUNIT_ASSERT_EQ(test, test_map(test, ua, false, &hpa), 1);
+	mm_iommu_release(region);
+	expect_state(test, p, &live);
+	KUNIT_EXPECT_TRUE(test, test_is_found(test, ua));
+	KUNIT_EXPECT_TRUE(test, mm_iommu_is_current(region));
+
+	test_unmap(test, ua, hpa);
+	mm_iommu_release(region);
+	expect_state(test, p, &start);
+}
+
+/* ---- pins that fail ---------------------------------------------------- */
+
+static const struct pin_error {
+	const char *name;
+	int with;
+} transient[] = {
+	{ "EAGAIN", -EAGAIN },
+	{ "EBUSY", -EBUSY },
+};
+
+KUNIT_ARRAY_PARAM_DESC(transient, transient, name);
+
+static void transient_pin_errors_are_retried(struct kunit *test)
+{
+	const struct pin_error *error = test->param_value;
+	struct mm_iommu_kunit *t = test->priv;
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
+	struct test_pages *p = test_get_pages(test, ua);
+	struct test_state start = get_state(test, p);
+	struct mm_iommu_region *region;
+
+	mm_iommu_kunit_stub_pins(test);
+	t->fail_with = error->with;
+	t->fail_at = 2;
+	t->fail_calls = 10;
+	region = test_register(test, ua, TEST_SIZE);
+	KUNIT_EXPECT_GT(test, t->calls, 11);
+	KUNIT_EXPECT_EQ(test, count_pinned(p), TEST_PAGES);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+
+	/* but not for ever */
+	t->calls = 0;
+	t->fail_calls = UINT_MAX / 2;
+	KUNIT_EXPECT_EQ(test, error->with,
+			mm_iommu_kunit_register(test, ua, TEST_SIZE, &region));
+	KUNIT_EXPECT_EQ(test, t->calls, 12);
+	expect_state(test, p, &start);
+}
+
+static void partial_pins_go_on(struct kunit *test)
+{
+	struct mm_iommu_kunit *t = test->priv;
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
+	struct test_pages *p = test_get_pages(test, ua);
+	struct test_state start = get_state(test, p);
+	struct mm_iommu_region *region;
+
+	mm_iommu_kunit_stub_pins(test);
+	t->at_most = 7;
+	region = test_register(test, ua, TEST_SIZE);
+	KUNIT_EXPECT_EQ(test, t->calls, 1 + DIV_ROUND_UP(TEST_PAGES - 1, 7));
+	KUNIT_EXPECT_EQ(test, count_pinned(p), TEST_PAGES);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+	expect_state(test, p, &start);
+}
+
+static void a_hole_is_efault(struct kunit *test)
+{
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
+	struct test_pages *p = test_get_pages(test, ua);
+	struct test_state start;
+	struct mm_iommu_region *region;
+
+	KUNIT_ASSERT_EQ(test, 0, vm_munmap(ua + (TEST_PAGES - 2) * PAGE_SIZE,
+					   PAGE_SIZE));
+	start = get_state(test, p);
+	KUNIT_EXPECT_EQ(test, mm_iommu_kunit_register(test, ua, TEST_SIZE,
+						      &region), -EFAULT);
+	expect_state(test, p, &start);
+	KUNIT_EXPECT_EQ(test, count_pinned(p), 0);
+	KUNIT_EXPECT_FALSE(test, test_is_found(test, ua));
+}
+
+static void a_killed_process_gives_up(struct kunit *test)
+{
+	struct mm_iommu_kunit *t = test->priv;
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
+	struct test_pages *p = test_get_pages(test, ua);
+	struct test_state start = get_state(test, p);
+	struct mm_iommu_region *region;
+	int ret;
+
+	mm_iommu_kunit_stub_pins(test);
+	t->at_most = 7;
+	t->kill_at = 3;
+	ret = mm_iommu_kunit_register(test, ua, TEST_SIZE, &region);
+	kill_current(false);
+	KUNIT_EXPECT_EQ(test, ret, -EINTR);
+	KUNIT_EXPECT_EQ(test, t->calls, 3);
+	expect_state(test, p, &start);
+}
+
+/*
+ * What pin_user_pages_fast() may answer instead of a pin: also nothing at all,
+ * for which a caller must find an error of its own.
+ */
+static const struct pin_error permanent[] = {
+	{ "EFAULT", -EFAULT },
+	{ "EOPNOTSUPP", -EOPNOTSUPP },
+	{ "EHWPOISON", -EHWPOISON },
+	{ "ERESTARTSYS", -ERESTARTSYS },
+	{ "no page", 0 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(permanent, permanent, name);
+
+static void every_pin_fails_in_turn(struct kunit *test)
+{
+	const struct pin_error *error = test->param_value;
+	struct mm_iommu_kunit *t = test->priv;
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
+	struct test_pages *p = test_get_pages(test, ua);
+	struct test_state start = get_state(test, p);
+	struct mm_iommu_region *region;
+	unsigned int n;
+	int ret;
+
+	mm_iommu_kunit_stub_pins(test);
+	t->at_most = 3;
+	t->fail_calls = 1;
+	t->fail_with = error->with;
+	for (n = 1; ; n++) {
+		t->calls = 0;
+		t->fail_at = n;
+		ret = mm_iommu_kunit_register(test, ua, TEST_SIZE, &region);
+		if (!ret)
+			break;
+		/* never the count of what it could pin */
+		KUNIT_EXPECT_EQ(test, ret, error->with ? : -EFAULT);
+		expect_state(test, p, &start);
+		KUNIT_EXPECT_EQ(test, count_pinned(p), 0);
+		KUNIT_ASSERT_LE(test, n, TEST_PAGES);
+	}
+	KUNIT_EXPECT_EQ(test, n, 2 + DIV_ROUND_UP(TEST_PAGES - 1, 3));
+	kunit_info(test, "%u pins failed in turn\n", n - 1);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+	expect_state(test, p, &start);
+}
+
+/* ---- allocations that fail --------------------------------------------- */
+
+#if defined(CONFIG_FAILSLAB) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
+
+/* Where a knob of the fault injection is: inside the kernel it has no name. */
+static void *failslab_knob(struct kunit *test, const char *name)
+{
+	struct dentry *dir = debugfs_lookup("failslab", NULL), *file;
+	void *value;
+
+	KUNIT_ASSERT_NOT_NULL(test, dir);
+	file = debugfs_lookup(name, dir);
+	KUNIT_ASSERT_NOT_NULL(test, file);
+	value = d_inode(file)->i_private;
+	dput(file);
+	dput(dir);
+	return value;
+}
+
+/* Fails allocations that may sleep, without a word about it. */
+static void failslab_set(struct kunit *test, bool sleeping, unsigned long words)
+{
+	*(bool *)failslab_knob(test, "ignore-gfp-wait") = !sleeping;
+	*(unsigned long *)failslab_knob(test, "verbose") = words;
+}
+
+static void failslab_reset(void *test)
+{
+	failslab_set(test, false, 2);
+}
+
+/* Whether the @nth allocation was reached, which then failed. */
+static bool register_fail_nth(struct kunit *test, unsigned int nth,
+			      unsigned long ua, int *ret,
+			      struct mm_iommu_region **region)
+{
+	unsigned int left;
+
+	WRITE_ONCE(current->fail_nth, nth);
+	*ret = mm_iommu_kunit_register(test, ua, TEST_SIZE, region);
+	left = READ_ONCE(current->fail_nth);
+	WRITE_ONCE(current->fail_nth, 0);
+	return !left;
+}
+
+static void fail_each(struct kunit *test, struct test_pages *p,
+		      unsigned long ua, unsigned int *failed,
+		      unsigned int *survived)
+{
+	struct test_state start = get_state(test, p);
+	struct mm_iommu_region *region;
+	unsigned int nth;
+	int ret;
+
+	for (nth = 1; register_fail_nth(test, nth, ua, &ret, &region); nth++) {
+		if (ret) {
+			KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
+			(*failed)++;
+		} else {
+			KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+			(*survived)++;
+		}
+		expect_state(test, p, &start);
+		KUNIT_EXPECT_EQ(test, count_pinned(p), 0);
+		KUNIT_ASSERT_LT(test, nth, 1000);
+	}
+	KUNIT_ASSERT_EQ(test, ret, 0);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+	expect_state(test, p, &start);
+}
+
+static void every_allocation_fails_in_turn(struct kunit *test)
+{
+	struct mm_iommu_kunit *t = test->priv;
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
+	struct test_pages *p = test_get_pages(test, ua);
+	unsigned int failed = 0, survived = 0;
+	struct mm_iommu_region *region;
+	int ret;
+
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, failslab_reset, test));
+	failslab_set(test, true, 0);
+
+	/* the first allocation of all makes the registry, which then stays */
+	KUNIT_ASSERT_TRUE(test, register_fail_nth(test, 1, ua, &ret, &region));
+	KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
+	KUNIT_EXPECT_NULL(test, t->mm->context.mm_iommu);
+	region = test_register(test, ua, TEST_SIZE);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+
+	fail_each(test, p, ua, &failed, &survived);
+
+	/* now a table with two broken granules, which is cut again at last */
+	mm_iommu_kunit_stub_pins(test);
+	t->instead = ua;
+	fail_each(test, p, KUNIT_UA + SZ_16M - TEST_SIZE / 2, &failed,
+		  &survived);
+
+	/* the region, the array of pages, the table, two leaves */
+	KUNIT_EXPECT_GE(test, failed, 3 + 5);
+	kunit_info(test, "%u allocations failed in turn, %u of them without harm\n",
+		   1 + failed + survived, survived);
+}
+
+#else
+
+static void every_allocation_fails_in_turn(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_FAILSLAB and CONFIG_FAULT_INJECTION_DEBUG_FS");
+}
+
+#endif
+
+/* ---- many regions ------------------------------------------------------ */
+
+/* What checks memory and locks would take minutes for all of them. */
+#define MANY		(IS_ENABLED(CONFIG_KASAN) ? 10000UL : 100000UL)
+#define MANY_DISTANCE	SZ_1M
+
+static unsigned long many_ua(unsigned long i)
+{
+	/* in no order: a step that has no divisor in common with MANY */
+	return KUNIT_UA + i * 61337 % MANY * MANY_DISTANCE;
+}
+
+/* The region that holds @ua, as the registry and as arithmetic knows it. */
+static void check_lookup(struct kunit *test, unsigned long ua)
+{
+	struct mm_iommu_kunit *t = test->priv;
+	struct mm_iommu *reg = t->mm->context.mm_iommu;
+	unsigned long offset = ua % MANY_DISTANCE, start = 0, flags;
+	struct mm_iommu_region *region;
+	struct mm_iommu_slot *slot;
+
+	slot = mm_iommu_read_lock(reg, &flags);
+	region = mm_iommu_index_find(reg, slot, ua);
+	if (region)
+		start = region->trans.ua;
+	mm_iommu_read_unlock(slot, flags);
+
+	if (offset < PAGE_SIZE)
+		KUNIT_ASSERT_EQ(test, start, ua - offset);
+	else
+		KUNIT_ASSERT_NULL(test, region);
+}
+
+static void many_regions_are_found(struct kunit *test)
+{
+	struct mm_iommu_kunit *t = test->priv;
+	struct mm_iommu_region **regions;
+	struct rnd_state rnd;
+	unsigned long i, ua;
+
+	regions = kvcalloc(MANY, sizeof(*regions), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, regions);
+	mm_iommu_kunit_stub_pins(test);
+	t->instead = mm_iommu_kunit_map(test, 1);
+
+	for (i = 0; i < MANY; i++)
+		regions[i] = test_register(test, many_ua(i), PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, t->mm->locked_vm, MANY);
+
+	prandom_seed_state(&rnd, 1);
+	for (i = 0; i < MANY; i++) {
+		check_lookup(test, many_ua(i));
+		ua = many_ua(prandom_u32_state(&rnd) % MANY);
+		check_lookup(test, ua + PAGE_SIZE - 1);
+		check_lookup(test, ua + PAGE_SIZE);
+		check_lookup(test, ua + MANY_DISTANCE - 1);
+	}
+
+	for (i = 0; i < MANY; i++) {
+		KUNIT_ASSERT_EQ(test, mm_iommu_unregister(regions[i]), 0);
+		cond_resched();
+	}
+	kvfree(regions);
+	kunit_info(test, "%lu regions\n", MANY);
+}
+
+static struct kunit_case mm_iommu_cases[] = {
+	KUNIT_CASE_PARAM(trans_has_best_granules, layout_gen_params),
+	KUNIT_CASE_PARAM(trans_translates_every_page, layout_gen_params),
+	KUNIT_CASE_PARAM(trans_run_is_as_long_as_memory_is_contiguous,
+			 layout_gen_params),
+	KUNIT_CASE_PARAM(trans_keeps_dirty_marks, layout_gen_params),
+	KUNIT_CASE(register_pins_and_counts_once),
+	KUNIT_CASE(register_translates_to_the_pages_it_pinned),
+	KUNIT_CASE(one_page_takes_512_bytes_at_most),
+	KUNIT_CASE_PARAM(register_refuses_bad_ranges, bad_range_gen_params),
+	KUNIT_CASE_PARAM(register_refuses_overlap, overlap_gen_params),
+	KUNIT_CASE(register_keeps_the_limit),
+	KUNIT_CASE(unregister_while_mapped_changes_nothing),
+	KUNIT_CASE(every_mapped_page_counts),
+	KUNIT_CASE(mapping_for_writing_makes_pages_dirty),
+	KUNIT_CASE(iommu_page_is_no_larger_than_a_block),
+	KUNIT_CASE(refused_region_gives_way_to_new_memory),
+	KUNIT_CASE(release_while_mapped_makes_an_orphan),
+	KUNIT_CASE(release_of_one_of_two_leaves_the_other),
+	KUNIT_CASE_PARAM(transient_pin_errors_are_retried,
+			 transient_gen_params),
+	KUNIT_CASE(partial_pins_go_on),
+	KUNIT_CASE(a_hole_is_efault),
+	KUNIT_CASE(a_killed_process_gives_up),
+	KUNIT_CASE_PARAM(every_pin_fails_in_turn, permanent_gen_params),
+	KUNIT_CASE(every_allocation_fails_in_turn),
+	KUNIT_CASE_SLOW(many_regions_are_found),
+	{ }
+};
+
+static struct kunit_suite mm_iommu_suite = {
+	.name = "mm_iommu",
+	.init = mm_iommu_kunit_init,
+	.exit = mm_iommu_kunit_exit,
+	.test_cases = mm_iommu_cases,
+};
+
+kunit_test_suite(mm_iommu_suite);

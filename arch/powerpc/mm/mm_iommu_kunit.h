@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the KUnit suites of the registry of DMA memory have in common.
+ */
+#ifndef _POWERPC_MM_MM_IOMMU_KUNIT_H
+#define _POWERPC_MM_MM_IOMMU_KUNIT_H
+
+#include <kunit/test.h>
+
+#include "mm_iommu.h"
+
+/* Aligned for every granule, and far from where the tests map memory. */
+#define KUNIT_UA	BIT(40)
+#define KUNIT_HPA	BIT(44)
+
+/**
+ * struct mm_iommu_kunit - what every test has in test->priv
+ * @mm: an mm of its own, which its thread uses
+ * @instead: pins take the page at this address, if there is one, and not the
+ *	one that is asked for
+ * @calls: calls of mm_iommu_pin_user() so far
+ * @fail_at: the first of them that fails, counted from 1; 0 for none
+ * @fail_calls: how many fail from there on
+ * @fail_with: what these return
+ * @at_most: pages that one call pins, where not 0
+ * @kill_at: the call in which the thread is killed; 0 for none
+ */
+struct mm_iommu_kunit {
+	struct mm_struct *mm;
+	unsigned long instead;
+	unsigned int calls;
+	unsigned int fail_at;
+	unsigned int fail_calls;
+	int fail_with;
+	int at_most;
+	unsigned int kill_at;
+};
+
+int mm_iommu_kunit_init(struct kunit *test);
+void mm_iommu_kunit_exit(struct kunit *test);
+unsigned long mm_iommu_kunit_map(struct kunit *test, unsigned long npages);
+int mm_iommu_kunit_register(struct kunit *test, unsigned long ua,
+			    unsigned long size,
+			    struct mm_iommu_region **regionp);
+void mm_iommu_kunit_stub_pins(struct kunit *test);
+
+/**
+ * struct mm_iommu_kunit_layout - memory as user and host addresses see it
+ * @name: for people
+ * @offset: where the region starts, from an address aligned for all granules
+ * @size: bytes
+ * @run: bytes that are contiguous and aligned in both addresses, as folios are
+ * @gap: bytes between two runs, in host addresses
+ * @skew: host addresses are so far from that alignment
+ * @broken: offset of one page that is elsewhere, or 0
+ * @mixed: every other 2M are single pages
+ * @shift: log2 of the granule that takes the least memory, or 0 for any
+ * @bytes: what the translation takes at most
+ */
+struct mm_iommu_kunit_layout {
+	const char *name;
+	unsigned long offset;
+	unsigned long size;
+	unsigned long run;
+	unsigned long gap;
+	unsigned long skew;
+	unsigned long broken;
+	bool mixed;
+	unsigned int shift;
+	size_t bytes;
+};
+
+extern const struct mm_iommu_kunit_layout mm_iommu_kunit_layouts[];
+extern const unsigned int mm_iommu_kunit_nr_layouts;
+
+unsigned long mm_iommu_kunit_hpa(const struct mm_iommu_kunit_layout *l,
+				 unsigned long ua);
+void mm_iommu_kunit_trans(struct kunit *test, struct mm_iommu_trans *trans,
+			  const struct mm_iommu_kunit_layout *l);
+
+unsigned long mm_iommu_kunit_mmu_off(unsigned long entry, void *arg);
+
+#endif /* _POWERPC_MM_MM_IOMMU_KUNIT_H */

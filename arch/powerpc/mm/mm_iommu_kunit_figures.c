@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit suite that tells what a lookup in the registry of DMA memory costs.
+ *
+ * Time is counted in instructions by a loop of known length. That is exact
+ * where the timebase counts instructions, which is QEMU with -icount; elsewhere
+ * the figures are noise, so nothing here passes or fails because of them.
+ */
+#include <linux/prandom.h>
+
+#include <asm/time.h>
+
+#include "mm_iommu_kunit.h"
+
+#define LOOKUPS		1024UL
+#define PASSES		8
+#define DISTANCE	SZ_1M
+
+/* Instructions of the loop that time is compared with. */
+#define LOOP		1000000UL
+
+struct figures {
+	struct mm_iommu *reg;
+	struct mm_iommu_region **regions;
+	unsigned long nr;
+	unsigned long ua[LOOKUPS];
+	unsigned long found;
+	unsigned long sum;	/* keeps the compiler from leaving a loop out */
+};
+
+/* Ticks of a loop that is nothing but one branch to itself. */
+static unsigned long loop_ticks(void)
+{
+	unsigned long n = LOOP, start = mftb();
+
+	asm volatile("mtctr %0; 1: bdnz 1b" : : "r" (n) : "ctr");
+	return mftb() - start;
+}
+
+/* What is measured, and the same without it. */
+typedef void (*pass_fn)(struct figures *f);
+
+static struct mm_iommu_slot *this_slot(struct figures *f)
+{
+	return &f->reg->slots[raw_smp_processor_id() & f->reg->slot_mask];
+}
+
+static void pass_nothing(struct figures *f)
+{
+	unsigned int i;
+
+	for (i = 0; i < LOOKUPS; i++) {
+		f->sum += f->ua[i];
+		this_slot(f)->hint = NULL;
+	}
+}
+
+static __always_inline void find_and_run(struct figures *f,
+					 struct mm_iommu_slot *slot,
+					 unsigned long ua)
+{
+	struct mm_iommu_region *region;
+	unsigned long hpa;
+
+	region = mm_iommu_index_find(f->reg, slot, ua);
+	if (region)
+		f->found += mm_iommu_trans_run(&region->trans, ua, 1, &hpa);
+}
+
+/* Random addresses, thus no hint. */
+static void pass_find(struct figures *f)
+{
+	struct mm_iommu_slot *slot;
+	unsigned int i;
+
+	for (i = 0; i < LOOKUPS; i++) {
+		slot = this_slot(f);
+		slot->hint = NULL;
+		find_and_run(f, slot, f->ua[i]);
+	}
+}
+
+static void pass_lookup(struct figures *f)
+{
+	struct mm_iommu_slot *slot;
+	unsigned long flags;
+	unsigned int i;
+
+	for (i = 0; i < LOOKUPS; i++) {
+		this_slot(f)->hint = NULL;
+		slot = mm_iommu_read_lock(f->reg, &flags);
+		find_and_run(f, slot, f->ua[i]);
+		mm_iommu_read_unlock(slot, flags);
+	}
+}
+
+static void pass_nothing_hint(struct figures *f)
+{
+	unsigned int i;
+
+	for (i = 0; i < LOOKUPS; i++)
+		f->sum += f->ua[0];
+}
+
+static void pass_find_hint(struct figures *f)
+{
+	struct mm_iommu_slot *slot;
+	unsigned int i;
+
+	for (i = 0; i < LOOKUPS; i++) {
+		slot = this_slot(f);
+		find_and_run(f, slot, f->ua[0]);
+	}
+}
+
+static void pass_lookup_hint(struct figures *f)
+{
+	struct mm_iommu_slot *slot;
+	unsigned long flags;
+	unsigned int i;
+
+	for (i = 0; i < LOOKUPS; i++) {
+		slot = mm_iommu_read_lock(f->reg, &flags);
+		find_and_run(f, slot, f->ua[0]);
+		mm_iommu_read_unlock(slot, flags);
+	}
+}
+
+/* The least of several passes: the others had a timer interrupt in them. */
+static unsigned long pass_ticks(struct figures *f, pass_fn pass)
+{
+	unsigned long best = ULONG_MAX, start;
+	unsigned int i;
+
+	for (i = 0; i < PASSES; i++) {
+		preempt_disable();
+		start = mftb();
+		pass(f);
+		best = min(best, mftb() - start);
+		preempt_enable();
+		cond_resched();
+	}
+	return best;
+}
+
+static void tell(struct kunit *test, const char *what, struct figures *f,
+		 int hint, pass_fn pass, pass_fn nothing)
+{
+	unsigned long ticks = pass_ticks(f, pass), less, loop = loop_ticks();
+
+	less = min(ticks, pass_ticks(f, nothing));
+	kunit_info(test, "mm_iommu figure: %s n=%lu hint=%d instr=%lu\n", what,
+		   f->nr, hint,
+		   DIV_ROUND_CLOSEST((ticks - less) * LOOP,
+				     max(loop, 1UL) * LOOKUPS));
+}
+
+static void add_regions(struct kunit *test, struct figures *f, unsigned long nr)
+{
+	struct mm_iommu_kunit *t = test->priv;
+	unsigned long ua;
+
+	for (; f->nr < nr; f->nr++) {
+		ua = KUNIT_UA + f->nr * DISTANCE;
+		KUNIT_ASSERT_EQ(test, 0,
+				mm_iommu_kunit_register(test, ua, PAGE_SIZE,
+							&f->regions[f->nr]));
+	}
+	f->reg = t->mm->context.mm_iommu;
+}
+
+static void choose_addresses(struct figures *f)
+{
+	struct rnd_state rnd;
+	unsigned int i;
+
+	prandom_seed_state(&rnd, 1);
+	for (i = 0; i < LOOKUPS; i++)
+		f->ua[i] = KUNIT_UA +
+			   prandom_u32_state(&rnd) % f->nr * DISTANCE +
+			   prandom_u32_state(&rnd) % PAGE_SIZE;
+}
+
+static void cost_of_a_lookup(struct kunit *test)
+{
+	static const unsigned long numbers[] = { 1, 256, 4096, 32768 };
+	struct mm_iommu_kunit *t = test->priv;
+	struct figures *f;
+	unsigned int i;
+
+	f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, f);
+	f->regions = kunit_kcalloc(test, 32768, sizeof(*f->regions),
+				   GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, f->regions);
+	mm_iommu_kunit_stub_pins(test);
+	t->instead = mm_iommu_kunit_map(test, 1);
+
+	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
+		add_regions(test, f, numbers[i]);
+		choose_addresses(f);
+		tell(test, "lookup", f, 0, pass_lookup, pass_nothing);
+		tell(test, "find", f, 0, pass_find, pass_nothing);
+		tell(test, "lookup", f, 1, pass_lookup_hint, pass_nothing_hint);
+		tell(test, "find", f, 1, pass_find_hint, pass_nothing_hint);
+	}
+	/* four times with each number of regions */
+	KUNIT_EXPECT_EQ(test, f->found,
+			4 * ARRAY_SIZE(numbers) * PASSES * LOOKUPS);
+	while (f->nr--)
+		KUNIT_ASSERT_EQ(test, 0, mm_iommu_unregister(f->regions[f->nr]));
+}
+
+static struct kunit_case mm_iommu_figures_cases[] = {
+	KUNIT_CASE_SLOW(cost_of_a_lookup),
+	{ }
+};
+
+static struct kunit_suite mm_iommu_figures_suite = {
+	.name = "mm_iommu_figures",
+	.init = mm_iommu_kunit_init,
+	.exit = mm_iommu_kunit_exit,
+	.test_cases = mm_iommu_figures_cases,
+};
+
+kunit_test_suite(mm_iommu_figures_suite);

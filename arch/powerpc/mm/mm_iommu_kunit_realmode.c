@@ -1,0 +1,461 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit suite of what the registry of DMA memory promises for real mode: the
+ * same lookups and struct pages with the MMU on and off.
+ *
+ * The MMU goes off where the kernel is the hypervisor and real mode reaches all
+ * of its memory. A fault there ends the machine, which is how it fails a test.
+ */
+#include <linux/memblock.h>
+#include <linux/prandom.h>
+
+#include <asm/code-patching.h>
+#include <asm/interrupt.h>
+#include <asm/pgalloc.h>
+#include <asm/pte-walk.h>
+#include <asm/realmode_page.h>
+
+#include <mm/mmu_decl.h>
+
+#include "mm_iommu_kunit.h"
+
+/* Whether @test goes on with the MMU off; it ends here, skipped, if not. */
+static void need_real_mode(struct kunit *test)
+{
+	if (!cpu_has_feature(CPU_FTR_HVMODE))
+		kunit_skip(test, "needs bare metal: in a guest, real mode sees only the first part of memory");
+	if (IS_ENABLED(CONFIG_KASAN) && radix_enabled())
+		kunit_skip(test, "KASAN's shadow is out of reach in real mode: boot with the hash MMU");
+}
+
+/* Calls @fn with @data, in one of the two modes. */
+typedef unsigned long (*call_fn)(unsigned long (*fn)(void *data), void *data);
+
+static unsigned long call_virtual_mode(unsigned long (*fn)(void *data),
+				       void *data)
+{
+	return fn(data);
+}
+
+/* @data is in the linear map, as stacks are. */
+static unsigned long call_real_mode(unsigned long (*fn)(void *data), void *data)
+{
+	unsigned long flags, ret;
+
+	local_irq_save(flags);
+	hard_irq_disable();
+	ret = mm_iommu_kunit_mmu_off(ppc_global_function_entry(fn), data);
+	srr_regs_clobbered();
+	local_irq_restore(flags);
+	return ret;
+}
+
+static unsigned long get_msr(void *unused)
+{
+	return mfmsr();
+}
+
+static void the_mmu_goes_off(struct kunit *test)
+{
+	unsigned long msr, before = mfmsr();
+
+	need_real_mode(test);
+	msr = call_real_mode(get_msr, NULL);
+	KUNIT_EXPECT_EQ(test, msr & (MSR_IR | MSR_DR | MSR_EE), 0);
+	KUNIT_EXPECT_EQ(test, msr & (MSR_HV | MSR_LE | MSR_SF),
+			before & (MSR_HV | MSR_LE | MSR_SF));
+	KUNIT_EXPECT_EQ(test, mfmsr(), before);
+}
+
+/* ---- lookup and translation -------------------------------------------- */
+
+/* Neighbours of the region under test on each side, so that there is a tree. */
+#define NEIGHBOURS		20
+#define NEIGHBOUR_DISTANCE	SZ_16G
+
+/* A question to the registry, and its answers. */
+struct lookup {
+	struct mm_iommu *reg;
+	unsigned long ua;
+	unsigned long size;
+	unsigned long len;
+	unsigned long hpa;
+	unsigned long run;
+	unsigned long run_hpa;
+	bool mark;
+	bool dirty;
+};
+
+static unsigned long look_up(void *data)
+{
+	struct mm_iommu_region *region;
+	struct mm_iommu_slot *slot;
+	struct lookup *q = data;
+	unsigned long flags;
+
+	slot = mm_iommu_read_lock(q->reg, &flags);
+	region = mm_iommu_index_find(q->reg, slot, q->ua);
+	if (region) {
+		if (q->mark)
+			mm_iommu_trans_mark_dirty(&region->trans, q->ua, 1);
+		q->len = mm_iommu_trans_entry(&region->trans, q->ua, &q->hpa,
+					      &q->dirty);
+		q->run = mm_iommu_trans_run(&region->trans, q->ua,
+					    min(q->size, q->len), &q->run_hpa);
+	}
+	mm_iommu_read_unlock(slot, flags);
+	return (unsigned long)region;
+}
+
+static void insert_region(struct kunit *test, struct mm_iommu *reg,
+			  const struct mm_iommu_kunit_layout *l,
+			  unsigned long distance)
+{
+	struct mm_iommu_region *region = kzalloc(sizeof(*region), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, region);
+	mm_iommu_kunit_trans(test, &region->trans, l);
+	region->trans.ua += distance;
+	mutex_lock(&reg->lock);
+	mm_iommu_index_insert(reg, region);
+	mutex_unlock(&reg->lock);
+}
+
+static void free_registry(void *data)
+{
+	struct mm_iommu_region *region, *next;
+	struct mm_iommu *reg = data;
+
+	rbtree_postorder_for_each_entry_safe(region, next, &reg->index, node) {
+		mm_iommu_trans_free(&region->trans);
+		kfree(region);
+	}
+	kfree(reg);
+}
+
+/* A registry with a region of the layout, and smaller ones around it. */
+static struct mm_iommu *make_registry(struct kunit *test,
+				      const struct mm_iommu_kunit_layout *l)
+{
+	const struct mm_iommu_kunit_layout *one = mm_iommu_kunit_layouts;
+	struct mm_iommu *reg = mm_iommu_index_alloc();
+	unsigned long i;
+
+	KUNIT_ASSERT_NOT_NULL(test, reg);
+	mutex_init(&reg->lock);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_registry,
+							   reg));
+	insert_region(test, reg, l, 0);
+	for (i = 1; i <= NEIGHBOURS; i++) {
+		insert_region(test, reg, one, i * NEIGHBOUR_DISTANCE);
+		insert_region(test, reg, one, -i * NEIGHBOUR_DISTANCE);
+	}
+	return reg;
+}
+
+static void compare_lookup(struct kunit *test, struct lookup *q)
+{
+	struct lookup off = *q;
+	unsigned long region;
+
+	/* a mark is set with the MMU off and read with the MMU on */
+	region = call_real_mode(look_up, &off);
+	KUNIT_EXPECT_EQ(test, look_up(q), region);
+	KUNIT_EXPECT_EQ(test, q->len, off.len);
+	KUNIT_EXPECT_EQ(test, q->hpa, off.hpa);
+	KUNIT_EXPECT_EQ(test, q->run, off.run);
+	KUNIT_EXPECT_EQ(test, q->run_hpa, off.run_hpa);
+	KUNIT_EXPECT_EQ(test, q->dirty, off.dirty);
+}
+
+static const void *layout_gen_params(const void *prev, char *desc)
+{
+	const struct mm_iommu_kunit_layout *l = prev;
+
+	l = l ? l + 1 : mm_iommu_kunit_layouts;
+	if (l == mm_iommu_kunit_layouts + mm_iommu_kunit_nr_layouts)
+		return NULL;
+	strscpy(desc, l->name, KUNIT_PARAM_DESC_SIZE);
+	return l;
+}
+
+static void lookup_is_the_same_with_the_mmu_off(struct kunit *test)
+{
+	const struct mm_iommu_kunit_layout *l = test->param_value;
+	unsigned long start = KUNIT_UA + l->offset, i;
+	struct mm_iommu *reg;
+	struct rnd_state rnd;
+	struct lookup q;
+
+	need_real_mode(test);
+	reg = make_registry(test, l);
+	prandom_seed_state(&rnd, 1);
+	for (i = 0; i < 500; i++) {
+		memset(&q, 0, sizeof(q));
+		q.reg = reg;
+		q.ua = start + prandom_u32_state(&rnd) % l->size;
+		q.size = SZ_64K;
+		q.mark = i % 2;
+		compare_lookup(test, &q);
+		KUNIT_ASSERT_EQ(test, q.hpa, mm_iommu_kunit_hpa(l, q.ua));
+		KUNIT_ASSERT_EQ(test, q.run_hpa, q.hpa);
+		KUNIT_ASSERT_GT(test, q.run, 0);
+		KUNIT_ASSERT_TRUE(test, !q.mark || q.dirty);
+	}
+}
+
+static void lookup_of_nothing_is_the_same_with_the_mmu_off(struct kunit *test)
+{
+	const struct mm_iommu_kunit_layout *l = mm_iommu_kunit_layouts;
+	struct mm_iommu *reg;
+	struct lookup q = { };
+	long i;
+
+	need_real_mode(test);
+	reg = make_registry(test, l);
+	for (i = -NEIGHBOURS - 1; i <= NEIGHBOURS + 1; i++) {
+		q.reg = reg;
+		q.ua = KUNIT_UA + l->offset + i * NEIGHBOUR_DISTANCE - 1;
+		compare_lookup(test, &q);
+		KUNIT_ASSERT_EQ(test, q.len, 0);
+		q.ua += l->size + 1;
+		compare_lookup(test, &q);
+		KUNIT_ASSERT_EQ(test, q.len, 0);
+	}
+}
+
+/* ---- struct page ------------------------------------------------------- */
+
+#define PAGES		256
+#define PAGE_MARK(pfn)	(0x5eed0000000000UL ^ (pfn))
+
+static void free_page_of(void *page)
+{
+	__free_pages(page, compound_order(page));
+}
+
+static struct page *test_alloc_pages(struct kunit *test, unsigned int order)
+{
+	struct page *page = alloc_pages(GFP_KERNEL | __GFP_COMP, order);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_page_of,
+							   page));
+	return page;
+}
+
+/* log2 of the size of the block of memory in which a struct page begins. */
+static unsigned int block_shift(const struct page *page)
+{
+	unsigned int shift;
+
+	if (!IS_ENABLED(CONFIG_SPARSEMEM_VMEMMAP))
+		return BITS_PER_LONG - 1;
+	if (!radix_enabled())
+		return mmu_psize_defs[mmu_vmemmap_psize].shift;
+	find_init_mm_pte((unsigned long)page, &shift);
+	return shift ?: PAGE_SHIFT;
+}
+
+static bool is_in_two_blocks(const struct page *page)
+{
+	unsigned long size = BIT(block_shift(page));
+
+	return ((unsigned long)page & (size - 1)) + sizeof(*page) > size;
+}
+
+static void need_answer(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_SPARSEMEM_VMEMMAP) &&
+	    !IS_ENABLED(CONFIG_FLATMEM))
+		kunit_skip(test, "needs CONFIG_SPARSEMEM_VMEMMAP or CONFIG_FLATMEM");
+}
+
+/* What is read of a struct page through its other address. */
+struct look {
+	unsigned long pfn;
+	struct page *found;
+	unsigned long private;
+	bool tail;
+};
+
+static unsigned long look_at(void *data)
+{
+	struct look *q = data;
+
+	q->found = realmode_pfn_to_page(q->pfn);
+	if (!q->found)
+		return false;
+	q->private = page_private(q->found);
+	q->tail = PageTail(q->found);
+	return true;
+}
+
+static void expect_found(struct kunit *test, struct page *page, call_fn call)
+{
+	struct look q = { .pfn = page_to_pfn(page) };
+	unsigned long found;
+
+	set_page_private(page, PAGE_MARK(q.pfn));
+	found = call(look_at, &q);
+	KUNIT_EXPECT_EQ(test, found, !is_in_two_blocks(page));
+	if (found) {
+		KUNIT_EXPECT_EQ(test, q.private, PAGE_MARK(q.pfn));
+		KUNIT_EXPECT_EQ(test, q.tail, PageTail(page));
+		/* the linear map and nothing else */
+		KUNIT_EXPECT_TRUE(test, virt_addr_valid(q.found));
+	}
+	set_page_private(page, 0);
+}
+
+static void struct_pages_are_found(struct kunit *test)
+{
+	unsigned int i;
+
+	need_answer(test);
+	for (i = 0; i < PAGES; i++)
+		expect_found(test, test_alloc_pages(test, 0),
+			     call_virtual_mode);
+	expect_found(test, test_alloc_pages(test, 2) + 3, call_virtual_mode);
+}
+
+static void struct_pages_are_found_with_the_mmu_off(struct kunit *test)
+{
+	unsigned int i;
+
+	need_answer(test);
+	need_real_mode(test);
+	for (i = 0; i < PAGES; i++)
+		expect_found(test, test_alloc_pages(test, 0), call_real_mode);
+	expect_found(test, test_alloc_pages(test, 2) + 3, call_real_mode);
+}
+
+static void struct_page_in_two_blocks_is_not_found(struct kunit *test)
+{
+	unsigned long pfn, n = 0;
+
+	need_answer(test);
+	for (pfn = 0; pfn < max_pfn; pfn++) {
+		if (!pfn_valid(pfn) || !is_in_two_blocks(pfn_to_page(pfn)))
+			continue;
+		KUNIT_EXPECT_NULL(test, realmode_pfn_to_page(pfn));
+		n++;
+	}
+	if (!n)
+		kunit_skip(test, "no struct page of %zu bytes is in two blocks here",
+			   sizeof(struct page));
+	kunit_info(test, "%lu struct pages are in two blocks\n", n);
+}
+
+static void struct_page_of_no_memory_is_not_found(struct kunit *test)
+{
+	need_answer(test);
+	KUNIT_EXPECT_NULL(test, realmode_pfn_to_page(PHYS_PFN(BIT(50))));
+}
+
+static void struct_page_is_not_looked_for_in_a_changing_list(struct kunit *test)
+{
+#ifdef CONFIG_SPARSEMEM_VMEMMAP
+	struct page *page = test_alloc_pages(test, 0);
+	unsigned long pfn = page_to_pfn(page);
+
+	if (radix_enabled())
+		kunit_skip(test, "the list of blocks is for the hash MMU");
+	preempt_disable();
+	raw_write_seqcount_begin(&vmemmap_list_seq);
+	KUNIT_EXPECT_NULL(test, realmode_pfn_to_page(pfn));
+	raw_write_seqcount_end(&vmemmap_list_seq);
+	preempt_enable();
+	if (!is_in_two_blocks(page))
+		KUNIT_EXPECT_NOT_NULL(test, realmode_pfn_to_page(pfn));
+#else
+	kunit_skip(test, "needs CONFIG_SPARSEMEM_VMEMMAP");
+#endif
+}
+
+static unsigned long drop_page(void *page)
+{
+	return put_page_unless_one(page);
+}
+
+/* Drops references on a page by @alias, which is another address of it. */
+static void expect_drops(struct kunit *test, struct page *page,
+			 struct page *alias, call_fn call)
+{
+	KUNIT_ASSERT_EQ(test, page_ref_count(page), 1);
+	KUNIT_EXPECT_FALSE(test, call(drop_page, alias));
+	KUNIT_EXPECT_EQ(test, page_ref_count(page), 1);
+
+	page_ref_add(page, 2);
+	KUNIT_EXPECT_TRUE(test, call(drop_page, alias));
+	KUNIT_EXPECT_EQ(test, page_ref_count(page), 2);
+	KUNIT_EXPECT_TRUE(test, call(drop_page, alias));
+	KUNIT_EXPECT_EQ(test, page_ref_count(page), 1);
+	KUNIT_EXPECT_FALSE(test, call(drop_page, alias));
+	KUNIT_EXPECT_EQ(test, page_ref_count(page), 1);
+}
+
+static void expect_tail_stays(struct kunit *test, struct page *head,
+			      struct page *alias, call_fn call)
+{
+	page_ref_add(head, 5);
+	KUNIT_EXPECT_FALSE(test, call(drop_page, alias));
+	KUNIT_EXPECT_EQ(test, page_ref_count(head), 6);
+	KUNIT_EXPECT_EQ(test, page_ref_count(head + 1), 0);
+	page_ref_sub(head, 5);
+}
+
+static void last_reference_is_not_dropped(struct kunit *test)
+{
+	struct page *page = test_alloc_pages(test, 0);
+	struct page *head = test_alloc_pages(test, 2);
+
+	expect_drops(test, page, page, call_virtual_mode);
+	expect_drops(test, head, head, call_virtual_mode);
+	expect_tail_stays(test, head, head + 1, call_virtual_mode);
+}
+
+static struct page *alias_of(struct kunit *test, struct page *page)
+{
+	struct page *alias = realmode_pfn_to_page(page_to_pfn(page));
+
+	if (!alias && is_in_two_blocks(page))
+		kunit_skip(test, "of all pages it got one in two blocks");
+	KUNIT_ASSERT_NOT_NULL(test, alias);
+	return alias;
+}
+
+static void last_reference_is_not_dropped_with_the_mmu_off(struct kunit *test)
+{
+	struct page *page = test_alloc_pages(test, 0);
+	struct page *head = test_alloc_pages(test, 2);
+
+	need_answer(test);
+	need_real_mode(test);
+	expect_drops(test, page, alias_of(test, page), call_real_mode);
+	expect_drops(test, head, alias_of(test, head), call_real_mode);
+	expect_tail_stays(test, head, alias_of(test, head + 1),
+			  call_real_mode);
+}
+
+static struct kunit_case mm_iommu_realmode_cases[] = {
+	KUNIT_CASE(the_mmu_goes_off),
+	KUNIT_CASE_PARAM(lookup_is_the_same_with_the_mmu_off,
+			 layout_gen_params),
+	KUNIT_CASE(lookup_of_nothing_is_the_same_with_the_mmu_off),
+	KUNIT_CASE(struct_pages_are_found),
+	KUNIT_CASE(struct_pages_are_found_with_the_mmu_off),
+	KUNIT_CASE(struct_page_in_two_blocks_is_not_found),
+	KUNIT_CASE(struct_page_of_no_memory_is_not_found),
+	KUNIT_CASE(struct_page_is_not_looked_for_in_a_changing_list),
+	KUNIT_CASE(last_reference_is_not_dropped),
+	KUNIT_CASE(last_reference_is_not_dropped_with_the_mmu_off),
+	{ }
+};
+
+static struct kunit_suite mm_iommu_realmode_suite = {
+	.name = "mm_iommu_realmode",
+	.test_cases = mm_iommu_realmode_cases,
+};
+
+kunit_test_suite(mm_iommu_realmode_suite);
