@@ -126,14 +126,82 @@ results() {
 			result("FAIL", "(program)", "every test is ok, yet the exit status is " n)
 		program = ""
 	}
+	# What KUnit writes: level 0 is the suite, 1 its cases, 2 the parameters
+	# of one case. The result of a level stands after those below it, and
+	# counts only where there are none.
+	function ktap(line,    level, good, name, detail) {
+		match(line, /^ */)
+		level = int(RLENGTH / 4)
+		line = substr(line, RLENGTH + 1)
+		if (line ~ /^# Subtest: /) {
+			suite[level] = substr(line, 12)
+			plans[level] = -1
+			count[level] = bad[level] = skips = 0
+		} else if (line ~ /^1\.\.[0-9]+$/) {
+			plans[level] = substr(line, 4) + 0
+		} else if (line ~ /^(not )?ok [0-9]+/) {
+			good = (line ~ /^ok/)
+			sub(/^(not )?ok [0-9]+ *(- )?/, "", line)
+			name = detail = line
+			sub(/ *# *SKIP.*/, "", name)
+			if (!sub(/.* # *SKIP/, "SKIP", detail))
+				detail = ""
+			if (level > 1)
+				name = suite[level] ": " name
+			ktap_result(level, good, name, detail)
+		} else if (line !~ /^KTAP version|^# module: |: pass:[0-9]+ fail:/) {
+			sub(/^# ?/, "", line)
+			said = said "    " line "\n"
+		}
+	}
+	function ktap_result(level, good, name, detail,    i, below) {
+		below = count[level + 1]
+		if (below > 0) {
+			if (plans[level + 1] >= 0 && plans[level + 1] != below) {
+				result("FAIL", name, "incomplete: " below " of " \
+				       plans[level + 1] " tests reported")
+				bad[level + 1]++
+			}
+			if (detail ~ /^SKIP/)
+				result("SKIP", name, skipped[1])
+			for (i = 1; detail == "" && i <= skips; i++)
+				result("SKIP", skip[i], skipped[i])
+			if (!good && !bad[level + 1])
+				result("FAIL", name, detail)
+			good = good && !bad[level + 1]
+			count[level + 1] = bad[level + 1] = skips = 0
+		} else if (detail ~ /^SKIP/ && level > 1) {
+			# all of a case are one: see when it ends
+			skip[++skips] = name
+			skipped[skips] = detail
+		} else {
+			result(good ? (detail ~ /^SKIP/ ? "SKIP" : "PASS") : "FAIL",
+			       name, detail)
+		}
+		said = ""
+		count[level]++
+		bad[level] += !good
+		if (level == 0) {
+			seen++
+			failed += !good
+		}
+	}
 	/^@begin / {
 		if (program != "")
 			finish("none", 0)
 		program = $2; plan = -1; seen = failed = bailed = 0; said = ""
+		is_ktap = 0
+		delete plans; delete count; delete bad
 		next
 	}
 	/^@end / { if (program != "") finish($3, $4); next }
 	/^@/ || program == "" { next }
+	/^KTAP version / { is_ktap = 1 }
+	is_ktap {
+		ktap($0)
+		plan = plans[0] == "" ? -1 : plans[0]
+		next
+	}
 	/^1\.\.[0-9]+/ {
 		plan = substr($1, 4) + 0
 		if (plan == 0)

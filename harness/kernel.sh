@@ -33,10 +33,24 @@ kmake() {
 		KBUILD_BUILD_TIMESTAMP="$(date -u -d "@$EPOCH")" -j"$JOBS" "$@"
 }
 
+# A fragment; what the series adds is not there yet in its first commits.
+fragment() {
+	local line symbol
+	case $NAME:$1 in
+	each:series) ;;
+	*) cat "$CONFIG/$1.config"; return ;;
+	esac
+	while IFS== read -r symbol line; do
+		! grep -rqxE --include='Kconfig*' "(menu)?config ${symbol#CONFIG_}" \
+			"$SRC/arch/powerpc" "$SRC/lib/kunit" ||
+			echo "$symbol=$line"
+	done <"$CONFIG/$1.config"
+}
+
 # One line for each symbol; a later fragment wins over an earlier one.
 merge_fragments() {
 	local f
-	for f in $(fragments); do cat "$CONFIG/$f.config"; done |
+	for f in $(fragments); do fragment "$f"; done |
 		awk -F= '/^CONFIG_/ {
 			if (!($1 in value)) order[++n] = $1
 			value[$1] = $2

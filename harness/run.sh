@@ -41,6 +41,33 @@ program_limit() {
 	echo "$limit"
 }
 
+# The kernel runs its KUnit suites before PID 1, which passes on what they said:
+# those that are asked for, or all of them in a run of all tests.
+kunit() {
+	local - suite pattern one='' suites=''
+	set -f
+	for suite in $(sed '/^#/d' "$HARNESS/kunit"); do
+		[ -n "$TESTS" ] || [ "$MODE" != test ] || suites=$suites,$suite
+		for pattern in ${TESTS//,/ }; do
+			# shellcheck disable=SC2254
+			case $suite/kunit:$suite in
+			${pattern%%/*}/* | */${pattern%%/*})
+				suites=$suites,$suite
+				one=$suite
+				[ "$pattern" = "${pattern#*/}" ] || one=$one.${pattern#*/} ;;
+			esac
+		done
+	done
+	case $FLAVOUR:$suites in
+	stock* | *:) echo "kunit.enable=0"; return ;;
+	esac
+	echo "harness_kunit=${suites#,}"
+	case ${suites#,} in
+	*,*) ;;
+	*) [ -z "$one" ] || echo "kunit.filter_glob=$one" ;;
+	esac
+}
+
 append() {
 	local tests
 	tests=$(echo "$TESTS" | tr -s ' ' ,)
@@ -49,6 +76,7 @@ append() {
 	echo "harness_hugepages=$(data hugepages)"
 	[ -z "$MODULES" ] || echo "harness_modules=$MODULES"
 	[ -z "$tests" ] || echo "harness_tests=$tests"
+	kunit
 	case $MODE in
 	shell | gdb) echo "harness_mode=shell" ;;
 	stock) echo "VFIO_TEST_STOCK=1"

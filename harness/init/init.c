@@ -15,6 +15,7 @@
  *	harness_timeout=300	seconds that one program may take
  *	harness_hugepages=16M:8	pages to reserve of each size
  *	harness_modules=a,b	modules to load
+ *	harness_kunit=a,b	KUnit suites that must have run
  *
  * The report is the output of the programs, which is TAP, and between it lines
  * that begin with "@":
@@ -24,7 +25,8 @@
  *	@end PROGRAM exit N | signal N | timeout SECONDS | stuck SECONDS
  *	@done			every program was run; power off follows
  *
- * What PID 1 checks itself is reported as programs named init:*.
+ * What PID 1 checks itself is reported as programs named init:*, and what KUnit
+ * ran inside the kernel, before PID 1, as programs named kunit:*.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -51,6 +53,7 @@
 #include <unistd.h>
 
 #define PCI		"/sys/bus/pci/devices"
+#define KUNIT		"/sys/kernel/debug/kunit"
 #define EDU_VENDOR	0x1234
 #define EDU_DEVICE	0x11e8
 #define PCI_BRIDGE	0x0604
@@ -626,9 +629,56 @@ static int run_list(const char *path, bool listed)
 	return n;
 }
 
+static void forward_suite(const char *suite)
+{
+	char title[256], path[PATH_MAX], buf[4096];
+	ssize_t len;
+	int fd;
+
+	snprintf(title, sizeof(title), "kunit:%s", suite);
+	snprintf(path, sizeof(path), KUNIT "/%s/results", suite);
+	begin(title);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0) {
+		check(false, "the kernel ran this suite");
+		end(title);
+		return;
+	}
+	while ((len = read(fd, buf, sizeof(buf))) > 0)
+		if (write(report_fd, buf, len) != len)
+			break;
+	close(fd);
+	report("@end %s exit 0\n", title);
+}
+
+/* All suites that ran, and those that should have. Returns how many. */
+static int forward_suites(void)
+{
+	char *list = strdup(env("harness_kunit", "")), path[PATH_MAX];
+	struct dirent **dirs;
+	int found, n = 0;
+
+	found = scandir(KUNIT, &dirs, NULL, alphasort);
+	for (int i = 0; i < found; i++) {
+		if (dirs[i]->d_name[0] == '.')
+			continue;
+		forward_suite(dirs[i]->d_name);
+		n++;
+	}
+	for (char *one = strtok(list, ","); one; one = strtok(NULL, ",")) {
+		snprintf(path, sizeof(path), KUNIT "/%s", one);
+		if (!access(path, F_OK))
+			continue;
+		forward_suite(one);
+		n++;
+	}
+	return n;
+}
+
 static void run_programs(void)
 {
-	int n = run_list("/tests/kselftest-list.txt", true) +
+	int n = forward_suites() +
+		run_list("/tests/kselftest-list.txt", true) +
 		run_list("/tests/extra-list.txt", false);
 	char text[256];
 

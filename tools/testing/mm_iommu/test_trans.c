@@ -41,6 +41,7 @@ static unsigned long check_layout(const struct layout *l, unsigned long step,
 	trans_check_pages(&trans, &p, p.nr, rng);
 	least = pages_least_bytes(&p);
 	check(shim_slab.bytes == (least == ULONG_MAX ? bytes : least));
+	check(shim_slab.bytes == mm_iommu_trans_bytes(&trans));
 	bytes = shim_slab.bytes;
 
 	mm_iommu_trans_free(&trans);

@@ -73,6 +73,11 @@ void *kcalloc(size_t n, size_t size, gfp_t gfp)
 	return kzalloc(array_size(n, size), gfp);
 }
 
+size_t ksize(const void *p)
+{
+	return malloc_usable_size((void *)p);
+}
+
 void kfree(const void *p)
 {
 	if (!p)

@@ -45,6 +45,7 @@ void shim_slab_fail(unsigned long nth, bool on);
 void *kcalloc(size_t n, size_t size, gfp_t gfp);
 void *kzalloc(size_t size, gfp_t gfp);
 void kfree(const void *p);
+size_t ksize(const void *p);
 
 /* Of a page only its address counts. */
 #define shim_page(hpa)		((struct page *)((hpa) | 1))
