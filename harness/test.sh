@@ -19,7 +19,7 @@ plan() {
 		return
 	fi
 	for k in ${KERNELS:-$(flavour "$([ "$MODE" = stock ] && echo stock || echo series)")}; do
-		for m in $(machines "powernv8 powernv9-hash powernv9 pseries"); do
+		for m in $(machines "powernv8 powernv9-hash powernv9 pseries pseries-movable"); do
 			echo "$m $k"
 		done
 	done

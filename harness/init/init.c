@@ -434,6 +434,28 @@ static int bind_devices(void)
 	return n;
 }
 
+/* A folder that is not in memory, as far as the kernel knows. */
+static void make_disk(void)
+{
+	int status = -1;
+	pid_t pid;
+
+	begin("init:disk");
+	pid = fork();
+	if (!pid) {
+		(void)!freopen("/dev/null", "w", stdout);
+		execl("/bin/busybox", "mke2fs", "-F", "/dev/ram0", NULL);
+		_exit(127);
+	}
+	if (pid > 0)
+		waitpid(pid, &status, 0);
+	check(!status, "a file system is made in /dev/ram0");
+	mkdir("/disk", 0755);
+	check(!mount("/dev/ram0", "/disk", "ext4", 0, NULL), "and mounted");
+	setenv("VFIO_TEST_DIR", "/disk", 1);
+	end("init:disk");
+}
+
 static void set_up(void)
 {
 	char *hugepages = strdup(env("harness_hugepages", ""));
@@ -795,6 +817,7 @@ int main(void)
 	if (*modules)
 		load_modules(modules);
 	set_up();
+	make_disk();
 	if (!strcmp(mode, "shell")) {
 		shell();
 	} else {

@@ -244,6 +244,23 @@ int __spapr_open(struct spapr *s, int type, unsigned int nr_groups)
 	return ret;
 }
 
+/* With the group of the n-th device alone. */
+int __spapr_open_with(struct spapr *s, int type, unsigned int n)
+{
+	int ret = __spapr_open(s, type, 0);
+
+	if (ret)
+		return ret;
+	s->nr_groups = 1;
+	ret = __spapr_attach(s, n);
+	if (!ret)
+		ret = __spapr_ioctl(s->fd, VFIO_SET_IOMMU,
+				    (void *)(unsigned long)type);
+	if (ret)
+		spapr_close(s);
+	return ret;
+}
+
 void spapr_close(struct spapr *s)
 {
 	unsigned int i;
@@ -419,11 +436,22 @@ static void fold_vmstat(void)
 	fclose(f);
 }
 
+long spapr_vmstat(const char *name)
+{
+	return read_count("/proc/vmstat", name);
+}
+
+long spapr_pins_acquired(void)
+{
+	fold_vmstat();
+	return spapr_vmstat("nr_foll_pin_acquired ");
+}
+
 long spapr_pins(void)
 {
 	fold_vmstat();
-	return read_count("/proc/vmstat", "nr_foll_pin_acquired ") -
-	       read_count("/proc/vmstat", "nr_foll_pin_released ");
+	return spapr_vmstat("nr_foll_pin_acquired ") -
+	       spapr_vmstat("nr_foll_pin_released ");
 }
 
 void spapr_account(struct spapr_account *a)

@@ -54,6 +54,7 @@ const char *spapr_bdf(unsigned int n);
 int spapr_container_fd(void);
 int spapr_group_fd(unsigned int n);
 int __spapr_open(struct spapr *s, int type, unsigned int nr_groups);
+int __spapr_open_with(struct spapr *s, int type, unsigned int n);
 int __spapr_attach(struct spapr *s, unsigned int n);
 int __spapr_detach(struct spapr *s, unsigned int n);
 void spapr_close(struct spapr *s);
@@ -79,6 +80,8 @@ int __spapr_eeh(int fd, __u32 op);
 void spapr_account(struct spapr_account *a);
 long spapr_locked(void);
 long spapr_pins(void);
+long spapr_pins_acquired(void);
+long spapr_vmstat(const char *name);
 long spapr_pins_settle(long expected);
 
 /* memory */

@@ -17,6 +17,7 @@
 #include <sys/mman.h>
 
 #include "edu.h"
+#include "memkind.h"
 #include "spapr_test.h"
 
 #define CHUNK		0x10000UL
@@ -251,6 +252,139 @@ CASE(the_device_sees_what_was_registered_not_what_came_later)
 	EXPECT_COPIED(IOVA(1), IOVA(3), MEM(1), 2);
 }
 
+/* Of this kind the first and the last page. */
+static void reach(struct __test_metadata *_metadata, struct dma *self,
+		  enum mem_kind kind)
+{
+	size_t unit = mem_unit(kind), size = unit < SIZE ? SIZE : unit;
+	char *mem = mem_map(kind, NULL, size), *last = mem + size - CHUNK;
+
+	if (!mem) {
+		TH_LOG("kind %d: %s", kind, mem_why());
+		return;
+	}
+	fill(mem, LEN, kind);
+	spapr_register(self->s.fd, mem, size);
+	map_chunks(mem, IOVA(0), 1);
+	map_chunks(last, IOVA(1), 1);
+	EXPECT_COPIED(IOVA(1), IOVA(0), last, kind);
+	spapr_unmap(self->s.fd, IOVA(0), 2 * CHUNK);
+	spapr_unregister(self->s.fd, mem, size);
+	munmap(mem, size);
+}
+
+CASE(every_kind_of_memory_is_reached)
+{
+	const enum mem_kind kinds[] = {
+		MEM_THP, MEM_HUGETLB_2M, MEM_HUGETLB_16M, MEM_HUGETLB_1G,
+		MEM_HUGETLB_SHARED, MEM_MEMFD, MEM_DISK_PRIVATE,
+	};
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(kinds); i++)
+		reach(_metadata, self, kinds[i]);
+}
+
+/* One huge page, and where other memory can follow it in the process. */
+static char *huge_page(enum mem_kind kind, size_t *unit)
+{
+	char *mem;
+
+	*unit = mem_unit(kind);
+	if (!*unit)
+		return mem_map(kind, NULL, 0);
+	mem = mem_reserve(2 * *unit, *unit);
+	return mem ? mem_map(kind, mem, *unit) : NULL;
+}
+
+/* Huge pages and others in one region: across the border and back. */
+CASE(mixed_memory_is_reached_where_it_is)
+{
+	size_t unit;
+	char *mem, *mixed;
+
+	mem = huge_page(MEM_HUGETLB_SHARED, &unit);
+	if (!mem)
+		mem = huge_page(MEM_THP, &unit);
+	if (!mem)
+		SKIP(return, "%s", mem_why());
+	ASSERT_NE(NULL, mem_map(MEM_ANON, mem + unit, 2 * CHUNK));
+	mixed = mem + unit - CHUNK;
+	fill(mixed, LEN, 1);
+	spapr_register(self->s.fd, mem, unit + 2 * CHUNK);
+	map_chunks(mixed, IOVA(0), 3);
+	EXPECT_COPIED(IOVA(2), IOVA(0), mixed + 2 * CHUNK, 1);
+	fill(mixed + CHUNK, LEN, 2);
+	EXPECT_COPIED(IOVA(0), IOVA(1), mixed, 2);
+	spapr_unmap(self->s.fd, IOVA(0), 3 * CHUNK);
+	spapr_unregister(self->s.fd, mem, unit + 2 * CHUNK);
+	munmap(mem, 2 * unit);
+}
+
+#define MANY	1000
+
+static int call_for_each(int fd, char *mem, bool do_register)
+{
+	int ret = 0, i;
+
+	for (i = 0; !ret && i < MANY; i++, mem += CHUNK)
+		ret = do_register ? __spapr_register(fd, mem, CHUNK) :
+				    __spapr_unregister(fd, mem, CHUNK);
+	return ret;
+}
+
+CASE(each_of_many_regions_is_found)
+{
+	char *mem = spapr_mem(MANY * CHUNK);
+	int fd = self->s.fd, i;
+
+	ASSERT_EQ(0, call_for_each(fd, mem, true));
+	map_chunks(mem, IOVA(0), MANY);
+	for (i = 7; i < MANY; i += MANY / 3) {
+		fill(mem + i * CHUNK, LEN, i);
+		EXPECT_COPIED(IOVA(MANY - i), IOVA(i),
+			      mem + (MANY - i) * CHUNK, i);
+	}
+	spapr_unmap(fd, IOVA(0), MANY * CHUNK);
+	ASSERT_EQ(0, call_for_each(fd, mem, false));
+	munmap(mem, MANY * CHUNK);
+}
+
+static void read_only(struct __test_metadata *_metadata, struct dma *self,
+		      enum mem_kind kind)
+{
+	char *mem = mem_map(kind, NULL, CHUNK);
+
+	if (!mem) {
+		TH_LOG("kind %d: %s", kind, mem_why());
+		return;
+	}
+	fill(mem, LEN, kind);
+	ASSERT_EQ(0, mprotect(mem, CHUNK, PROT_READ));
+	spapr_register(self->s.fd, mem, CHUNK);
+	spapr_map(self->s.fd, IOVA(1), mem, CHUNK, VFIO_DMA_MAP_FLAG_READ);
+	EXPECT_ERRNO(EFAULT, __spapr_map(self->s.fd, IOVA(1), mem, CHUNK,
+					 SPAPR_RW));
+	EXPECT_COPIED(IOVA(0), IOVA(1), MEM(0), kind);
+	/* something else is in the device before it tries to write */
+	fill(MEM(0), LEN, 99);
+	edu_dma_to_device(&self->edu[0], IOVA(0), 0, LEN);
+	edu_dma_from_device(&self->edu[0], IOVA(1), 0, LEN);
+	EXPECT_TRUE(is_filled(mem, LEN, kind));
+	spapr_unmap(self->s.fd, IOVA(1), CHUNK);
+	spapr_unregister(self->s.fd, mem, CHUNK);
+	munmap(mem, CHUNK);
+}
+
+/* stock: EFAULT from REGISTER. */
+CASE(read_only_memory_is_read_and_never_written)
+{
+	map_chunks(MEM(0), IOVA(0), 1);
+	read_only(_metadata, self, MEM_ANON);
+	read_only(_metadata, self, MEM_MEMFD);
+	read_only(_metadata, self, MEM_DISK_SHARED);
+}
+
 CASE(the_registers_of_the_device_are_not_memory)
 {
 	EXPECT_ERRNO(EFAULT, __spapr_register(self->s.fd, self->edu[0].bar,
@@ -361,6 +495,10 @@ static const struct dma_case {
 	C(new_memory_at_an_old_place_is_what_the_device_sees),
 	C(a_removed_window_leads_nowhere),
 	C(the_device_sees_what_was_registered_not_what_came_later),
+	C(every_kind_of_memory_is_reached),
+	C(mixed_memory_is_reached_where_it_is),
+	C(each_of_many_regions_is_found),
+	C(read_only_memory_is_read_and_never_written),
 	C(the_registers_of_the_device_are_not_memory),
 	C(the_first_and_the_last_page_of_a_window_work),
 }, at_the_end[] = {

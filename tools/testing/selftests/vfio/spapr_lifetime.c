@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 
 #include "edu.h"
 #include "spapr_test.h"
@@ -376,6 +377,117 @@ TEST_F_TIMEOUT(lifetime, the_last_of_the_files_counts_not_the_owner, SECONDS)
 	/* nobody's child any more: it comes to us, who asked for it */
 	EXPECT_EQ(heir, waitpid(heir, NULL, 0));
 	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+#define FILES	2	/* that are passed on: container and group */
+
+/* Room for what goes with a message of one byte. */
+struct parcel {
+	char byte;
+	struct iovec iov;
+	union {
+		char buf[CMSG_SPACE(FILES * sizeof(int))];
+		struct cmsghdr header;
+	} control;
+	struct msghdr msg;
+};
+
+static void make_parcel(struct parcel *p)
+{
+	*p = (struct parcel){ .byte = 'x' };
+	p->iov = (struct iovec){ .iov_base = &p->byte, .iov_len = 1 };
+	p->msg = (struct msghdr){
+		.msg_iov = &p->iov,
+		.msg_iovlen = 1,
+		.msg_control = &p->control,
+		.msg_controllen = sizeof(p->control),
+	};
+}
+
+static bool send_files(int socket, const struct spapr *s)
+{
+	const int fd[FILES] = { s->fd, s->group[0] };
+	struct cmsghdr *header;
+	struct parcel p;
+
+	make_parcel(&p);
+	header = CMSG_FIRSTHDR(&p.msg);
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(header), fd, sizeof(fd));
+	return sendmsg(socket, &p.msg, 0) == 1;
+}
+
+static bool receive_files(int socket, struct spapr *s)
+{
+	struct cmsghdr *header;
+	struct parcel p;
+	int fd[FILES];
+
+	make_parcel(&p);
+	if (recvmsg(socket, &p.msg, 0) != 1)
+		return false;
+	header = CMSG_FIRSTHDR(&p.msg);
+	if (!header || header->cmsg_len != CMSG_LEN(sizeof(fd)))
+		return false;
+	memcpy(fd, CMSG_DATA(header), sizeof(fd));
+	*s = (struct spapr){ .fd = fd[0], .group = { fd[1], -1, -1, -1 } };
+	return true;
+}
+
+/* Holds everything, sends it into the socket, and does not live long. */
+static bool hold_and_send(int socket)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		struct holder h = { 0 };
+
+		_exit(hold_everything(&h, false) || !send_files(socket, &h.s));
+	}
+	return waitpid(pid, &status, 0) == pid && !status;
+}
+
+/* Nobody has them open, but they may yet be received. */
+TEST_F_TIMEOUT(lifetime, files_in_a_socket_keep_the_memory, SECONDS)
+{
+	long pages = CHUNKS * CHUNK / spapr_page_size();
+	int sockets[2];
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
+	ASSERT_TRUE(hold_and_send(sockets[0]));
+	EXPECT_EQ(self->base.pins + pages, spapr_pins());
+	EXPECT_ERRNO(EBUSY, spapr_group_fd(0));
+	close(sockets[0]);
+	close(sockets[1]);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+	EXPECT_USABLE(false);
+}
+
+/* The memory is that of a process that is gone, the files are not. */
+TEST_F_TIMEOUT(lifetime, who_receives_the_files_can_begin_anew, SECONDS)
+{
+	long pages = CHUNKS * CHUNK / spapr_page_size();
+	void *mem = spapr_mem(CHUNK);
+	int sockets[2];
+	struct spapr s;
+
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, sockets));
+	ASSERT_TRUE(hold_and_send(sockets[0]));
+	ASSERT_TRUE(receive_files(sockets[1], &s));
+	EXPECT_EQ(self->base.pins + pages, spapr_pins());
+	EXPECT_ERRNO(EPERM, __spapr_register(s.fd, mem, CHUNK));
+	EXPECT_ERRNO(EPERM, __spapr_unmap(s.fd, 0, CHUNK));
+	spapr_detach(&s, 0);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+	spapr_attach(&s, 0);
+	ASSERT_EQ(0, __spapr_ioctl(s.fd, VFIO_SET_IOMMU,
+				   (void *)VFIO_SPAPR_TCE_v2_IOMMU));
+	spapr_register(s.fd, mem, CHUNK);
+	EXPECT_ACCOUNT(&self->base, CHUNK, CHUNK / spapr_page_size());
+	spapr_close(&s);
 }
 
 static void hold_and_exec(int fd)

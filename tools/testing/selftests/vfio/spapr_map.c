@@ -443,7 +443,7 @@ TEST(nothing_is_mapped_before_memory_was_registered)
 /* Unregistering what is mapped */
 
 /* stock: 0, and the region is lost while the device still reaches it. */
-TEST_F(map, unregister_while_mapped_is_busy_and_changes_nothing)
+TEST_F(map, defect_1_unregister_while_mapped_is_busy_and_changes_nothing)
 {
 	int fd = self->s.fd, i;
 	long locked;
@@ -467,7 +467,7 @@ TEST_F(map, unregister_while_mapped_is_busy_and_changes_nothing)
  * What an unplug does that ignores EBUSY: the memory is unmapped and other
  * memory comes to the same place. The new registration must not see the old.
  */
-TEST_F(map, a_refused_region_makes_room_for_a_new_one_at_its_place)
+TEST_F(map, defect_1_a_refused_region_makes_room_for_a_new_one)
 {
 	int fd = self->s.fd;
 	long table;

@@ -9,9 +9,11 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "memkind.h"
 #include "spapr_test.h"
 
 #define PAGES		16
+#define NOBODY		65534
 #define MANY_REGIONS	500
 #define EXEC_OPTION	"--register-after-exec"
 
@@ -142,24 +144,15 @@ TEST_F(registry, hugetlb_pages_are_taken_and_counted_like_others)
 
 TEST_F(registry, hundreds_of_regions_go_in_any_order)
 {
-	size_t step = 2 * self->page, n = MANY_REGIONS, i, j, k;
-	unsigned int seed = getpid();
+	size_t step = 2 * self->page, n = MANY_REGIONS, i;
+	unsigned int order[MANY_REGIONS], seed = test_seed();
 	char *mem = spapr_mem(n * step);
-	size_t order[MANY_REGIONS];
 
-	TH_LOG("seed %u", seed);
 	ASSERT_NE(NULL, mem);
-	for (i = 0; i < n; i++) {
-		order[i] = i;
+	for (i = 0; i < n; i++)
 		spapr_register(self->s.fd, mem + i * step, self->page);
-	}
 	EXPECT_ACCOUNT(&self->base, n * self->page, n);
-	for (i = n - 1; i; i--) {
-		j = rand_r(&seed) % (i + 1);
-		k = order[i];
-		order[i] = order[j];
-		order[j] = k;
-	}
+	shuffle(order, n, &seed);
 	for (i = 0; i < n; i++) {
 		spapr_unregister(self->s.fd, mem + order[i] * step,
 				 self->page);
@@ -189,7 +182,7 @@ TEST_F(registry, closing_gives_back_what_was_registered)
 /* What is refused, and that nothing stays behind */
 
 /* stock: a warning from the allocator, and ENOMEM. */
-TEST_F(registry, size_zero_is_refused)
+TEST_F(registry, defect_4_size_zero_is_refused)
 {
 	EXPECT_ERRNO(EINVAL, __spapr_register(self->s.fd, self->mem, 0));
 	EXPECT_ACCOUNT(&self->base, 0, 0);
@@ -292,7 +285,7 @@ FIXTURE_TEARDOWN(holes)
 }
 
 /* stock: the number of pages before the hole, which is not an error. */
-TEST_F(holes, unmapped_pages_are_efault_and_nothing_is_kept)
+TEST_F(holes, defect_2_unmapped_pages_are_efault_and_nothing_is_kept)
 {
 	ASSERT_EQ(0, munmap(self->mem + variant->hole_at * self->page,
 			    variant->hole_pages * self->page));
@@ -302,13 +295,26 @@ TEST_F(holes, unmapped_pages_are_efault_and_nothing_is_kept)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-TEST_F(holes, read_only_pages_are_efault_and_nothing_is_kept)
+TEST_F(holes, pages_without_access_are_efault_and_nothing_is_kept)
 {
 	ASSERT_EQ(0, mprotect(self->mem + variant->hole_at * self->page,
-			      variant->hole_pages * self->page, PROT_READ));
+			      variant->hole_pages * self->page, PROT_NONE));
 	EXPECT_ERRNO(EFAULT,
 		     __spapr_register(self->s.fd, self->mem,
 				      variant->pages * self->page));
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+/* stock: EFAULT. What may be done with them is for spapr_memory. */
+TEST_F(holes, read_only_pages_are_no_hole)
+{
+	size_t size = variant->pages * self->page;
+
+	ASSERT_EQ(0, mprotect(self->mem + variant->hole_at * self->page,
+			      variant->hole_pages * self->page, PROT_READ));
+	spapr_register(self->s.fd, self->mem, size);
+	EXPECT_ACCOUNT(&self->base, size, variant->pages);
+	spapr_unregister(self->s.fd, self->mem, size);
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
@@ -319,21 +325,10 @@ TEST_F(holes, the_range_can_be_registered_once_it_is_filled)
 	char *at = self->mem + variant->hole_at * self->page;
 
 	ASSERT_EQ(0, mprotect(at, hole, PROT_NONE));
-	EXPECT_NE(0, __spapr_register(self->s.fd, self->mem, size));
+	EXPECT_ERRNO(EFAULT, __spapr_register(self->s.fd, self->mem, size));
 	ASSERT_EQ(0, mprotect(at, hole, PROT_READ | PROT_WRITE));
 	spapr_register(self->s.fd, self->mem, size);
 	EXPECT_ACCOUNT(&self->base, size, variant->pages);
-}
-
-TEST_F(registry, read_only_file_mappings_are_refused)
-{
-	int fd = open("/proc/self/exe", O_RDONLY);
-	void *mem = mmap(NULL, self->page, PROT_READ, MAP_SHARED, fd, 0);
-
-	ASSERT_NE(MAP_FAILED, mem);
-	EXPECT_ERRNO(EFAULT, __spapr_register(self->s.fd, mem, self->page));
-	close(fd);
-	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
 /* ------------------------------------------------------------------ */
@@ -426,10 +421,7 @@ FIXTURE_SETUP(two_containers)
 	ASSERT_NE(NULL, self->mem);
 	spapr_account(&self->base);
 	spapr_open(&self->a, VFIO_SPAPR_TCE_v2_IOMMU, 1);
-	spapr_open(&self->b, VFIO_SPAPR_TCE_v2_IOMMU, 0);
-	spapr_attach(&self->b, 1);
-	ASSERT_EQ(0, __spapr_ioctl(self->b.fd, VFIO_SET_IOMMU,
-				   (void *)VFIO_SPAPR_TCE_v2_IOMMU));
+	spapr_open_with(&self->b, VFIO_SPAPR_TCE_v2_IOMMU, 1);
 }
 
 FIXTURE_TEARDOWN(two_containers)
@@ -551,6 +543,76 @@ TEST_F(registry, who_may_lock_memory_is_counted_but_not_limited)
 	ASSERT_EQ(0, limit_locked_memory(4 * self->page));
 	spapr_register(self->s.fd, self->mem, self->size);
 	EXPECT_ACCOUNT(&self->base, self->size, PAGES);
+}
+
+static bool become_nobody(size_t limit)
+{
+	return !limit_locked_memory(limit) &&
+	       !setresgid(NOBODY, NOBODY, NOBODY) &&
+	       !setresuid(NOBODY, NOBODY, NOBODY);
+}
+
+/*
+ * A child without any rights, in containers that root has opened. There are
+ * five units of memory, and the limit is four; nothing is left at the end.
+ */
+static void register_as_nobody(struct __test_metadata *_metadata,
+			       struct _test_data_two_containers *self,
+			       char *mem, size_t unit)
+{
+	size_t limit = 4 * unit, page = self->page;
+	int a = self->a.fd, b = self->b.fd;
+	char *rest = mem + limit;
+
+	EXPECT_TRUE(become_nobody(limit));
+	EXPECT_ERRNO(ENOMEM, __spapr_register(a, mem, limit + page));
+	EXPECT_EQ(0, spapr_locked());
+	EXPECT_EQ(0, __spapr_register(a, mem, limit));
+	EXPECT_EQ((long)limit, spapr_locked());
+	EXPECT_ERRNO(ENOMEM, __spapr_register(a, rest, page));
+	/* the table of a window is counted, too */
+	EXPECT_ERRNO(ENOMEM, __spapr_map(a, 16 * MIB, mem, page, SPAPR_RW));
+	/* the same again is free of charge, and nothing else is */
+	EXPECT_EQ(0, __spapr_register(b, mem, limit));
+	EXPECT_ERRNO(ENOMEM, __spapr_register(b, rest, page));
+	EXPECT_EQ((long)limit, spapr_locked());
+	EXPECT_EQ(0, __spapr_unregister(a, mem, limit));
+	EXPECT_EQ((long)limit, spapr_locked());
+	EXPECT_ERRNO(ENOMEM, __spapr_register(a, rest, page));
+	EXPECT_EQ(0, __spapr_unregister(b, mem, limit));
+	EXPECT_EQ(0, spapr_locked());
+	EXPECT_EQ(0, __spapr_register(b, mem + unit, limit));
+	EXPECT_EQ((long)limit, spapr_locked());
+	EXPECT_EQ(0, __spapr_unregister(b, mem + unit, limit));
+	EXPECT_EQ(0, spapr_locked());
+	_exit(0);
+}
+
+TEST_F(two_containers, a_plain_user_registers_up_to_the_limit)
+{
+	pid_t pid = fork();
+
+	ASSERT_LE(0, pid);
+	if (!pid)
+		register_as_nobody(_metadata, self, self->mem, self->page);
+	EXPECT_EQ(pid, waitpid(pid, NULL, 0));
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+TEST_F(two_containers, huge_pages_of_a_plain_user_are_limited_like_others)
+{
+	size_t unit = mem_unit(MEM_HUGETLB_SHARED);
+	char *mem = mem_map(MEM_HUGETLB_SHARED, NULL, 5 * unit);
+	pid_t pid;
+
+	if (!mem)
+		SKIP(return, "%s", mem_why());
+	pid = fork();
+	ASSERT_LE(0, pid);
+	if (!pid)
+		register_as_nobody(_metadata, self, mem, unit);
+	EXPECT_EQ(pid, waitpid(pid, NULL, 0));
+	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
 /* ------------------------------------------------------------------ */

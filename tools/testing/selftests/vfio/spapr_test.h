@@ -2,9 +2,27 @@
 /*
  * What the test programs share on top of the kselftest harness: the forms of
  * the calls that assert, the fixture of one container, and the skips.
+ *
+ * Tests whose names begin with defect_N are about what the registry did wrong
+ * that was in Linux before:
+ *
+ *  1. UNREGISTER of mapped memory answered 0 and lost the region, pinned for
+ *     ever; REGISTER of the same range later found the old pages.
+ *  2. REGISTER of mapped pages before a hole answered a positive number.
+ *  3. A region with huge and other pages got a wrong page size, and alignment
+ *     was not checked: one IOMMU page could reach memory of others.
+ *  4. REGISTER of size 0 was a warning of the allocator.
+ *  5. A region was used after its lookup while another thread freed it.
+ *  6. Two processes could bind one container at the same time.
+ *  7. Two containers that registered one range at the same time: one failed.
+ *  8. A page that could not be moved just then made REGISTER fail.
+ *  9. mmap_lock was held over all of REGISTER, and an overlap was found only
+ *     when all was pinned.
  */
 #ifndef SELFTESTS_VFIO_SPAPR_TEST_H
 #define SELFTESTS_VFIO_SPAPR_TEST_H
+
+#include <time.h>
 
 #include "../kselftest_harness.h"
 #include "libspapr.h"
@@ -19,6 +37,7 @@
 
 /* The calls that must succeed, or the test cannot go on. */
 #define spapr_open(...)		ASSERT_EQ(0, __spapr_open(__VA_ARGS__))
+#define spapr_open_with(...)	ASSERT_EQ(0, __spapr_open_with(__VA_ARGS__))
 #define spapr_attach(...)	ASSERT_EQ(0, __spapr_attach(__VA_ARGS__))
 #define spapr_detach(...)	ASSERT_EQ(0, __spapr_detach(__VA_ARGS__))
 #define spapr_register(...)	ASSERT_EQ(0, __spapr_register(__VA_ARGS__))
@@ -73,6 +92,31 @@
 	ASSERT_EQ(__pid, waitpid(__pid, &__status, 0));			\
 	EXPECT_EQ(0, __status);						\
 } while (0)
+
+/* What random tests begin with: printed, and to be had again by this name. */
+#define SEED_VARIABLE	"VFIO_TEST_SEED"
+
+#define test_seed() ({							\
+	const char *__text = getenv(SEED_VARIABLE);			\
+	unsigned int __seed = __text ? strtol(__text, NULL, 0) :	\
+				       time(NULL) ^ getpid();		\
+									\
+	TH_LOG("again with " SEED_VARIABLE "=%u", __seed);		\
+	__seed;								\
+})
+
+/* The numbers from 0 to @n - 1 in some order. */
+static inline void shuffle(unsigned int *order, unsigned int n,
+			   unsigned int *seed)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < n; i++) {
+		j = rand_r(seed) % (i + 1);
+		order[i] = order[j];
+		order[j] = i;
+	}
+}
 
 /* Fills memory with bytes that depend on @seed and on the place. */
 static inline void fill(void *mem, size_t len, unsigned int seed)
