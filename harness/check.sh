@@ -34,13 +34,24 @@ check_lists() {
 	[ -z "$bad" ] || die "a line of $LISTS/allow or known has no reason: $bad"
 }
 
+# An allowed line also excuses the one trace and dump that come with it.
 bad_lines() {
 	local deny allow
 	deny=$(regexes "$LISTS/deny")
 	allow=$(regexes "$LISTS/allow")
-	grep -anE -e "$deny" console.log |
-		{ if [ -n "$allow" ]; then grep -avE -e "$allow"; else cat; fi; } |
-		tr -d '\r' || true
+	grep -anE -e "$deny" console.log | tr -d '\r' >denied || true
+	if [ -n "$allow" ]; then
+		grep -aE -e "$allow" denied >allowed || true
+		awk -F: '
+		FILENAME == "allowed" { excuse[$1]; next }
+		$1 in excuse { trace = dump = $1 + 40; next }
+		/Call Trace:/ && $1 + 0 <= trace { trace = 0; next }
+		/Instruction dump:/ && $1 + 0 <= dump { dump = 0; next }
+		{ print }' allowed denied
+	else
+		cat denied
+	fi
+	rm -f denied allowed
 }
 
 # The program that was running when the report stopped.

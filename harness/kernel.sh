@@ -40,7 +40,7 @@ fragment() {
 	each:series) ;;
 	*) cat "$CONFIG/$1.config"; return ;;
 	esac
-	while IFS== read -r symbol line; do
+	while IFS='=' read -r symbol line; do
 		! grep -rqxE --include='Kconfig*' "(menu)?config ${symbol#CONFIG_}" \
 			"$SRC/arch/powerpc" "$SRC/lib/kunit" ||
 			echo "$symbol=$line"

@@ -108,7 +108,8 @@ int mm_iommu_kunit_register(struct kunit *test, unsigned long ua,
 {
 	struct mm_iommu_kunit *t = test->priv;
 
-	return mm_iommu_register(t->mm, ua, size, regionp);
+	memset(&t->refusal, 0, sizeof(t->refusal));
+	return mm_iommu_register(t->mm, ua, size, regionp, &t->refusal);
 }
 
 static void kill_current(bool kill)
@@ -160,6 +161,16 @@ static int pin_stub(unsigned long ua, int n, unsigned int flags,
 void mm_iommu_kunit_stub_pins(struct kunit *test)
 {
 	kunit_activate_static_stub(test, mm_iommu_pin_user, pin_stub);
+}
+
+/* Other memory where there was some. */
+static void test_map_again(struct kunit *test, unsigned long ua,
+			   unsigned long npages, unsigned long prot)
+{
+	unsigned long flags = MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED;
+
+	KUNIT_ASSERT_EQ(test, vm_mmap(NULL, ua, npages << PAGE_SHIFT, prot,
+				      flags, 0), ua);
 }
 
 static struct mm_iommu_region *test_register(struct kunit *test,
@@ -265,6 +276,16 @@ static struct test_state get_state(struct kunit *test, struct test_pages *p)
 	s.orphans = list_count_nodes(&reg->orphans);
 	mutex_unlock(&reg->lock);
 	return s;
+}
+
+/* What a registration that failed has to say of itself. */
+static void expect_refusal(struct kunit *test, enum mm_iommu_cause cause,
+			   unsigned long at)
+{
+	struct mm_iommu_kunit *t = test->priv;
+
+	KUNIT_EXPECT_EQ(test, t->refusal.cause, cause);
+	KUNIT_EXPECT_EQ(test, t->refusal.at, at);
 }
 
 static void expect_state(struct kunit *test, struct test_pages *p,
@@ -429,15 +450,16 @@ static void trans_translates_every_page(struct kunit *test)
 	const struct mm_iommu_kunit_layout *l = test->param_value;
 	unsigned long ua = KUNIT_UA + l->offset, end = ua + l->size;
 	struct mm_iommu_trans trans;
-	unsigned long len, n, hpa;
+	unsigned long len, n;
+	u64 at;
 
 	mm_iommu_kunit_trans(test, &trans, l);
 	for (; ua < end; ua += len) {
-		len = mm_iommu_trans_entry(&trans, ua, &hpa, NULL);
+		len = mm_iommu_trans_entry(&trans, ua, &at);
 		KUNIT_ASSERT_GT(test, len, 0);
 		KUNIT_ASSERT_LE(test, len, end - ua);
 		for (n = 0; n < len; n += PAGE_SIZE)
-			KUNIT_ASSERT_EQ(test, hpa + n,
+			KUNIT_ASSERT_EQ(test, at + n,
 					mm_iommu_kunit_hpa(l, ua + n));
 	}
 	mm_iommu_trans_free(&trans);
@@ -456,13 +478,13 @@ static void trans_run_is_as_long_as_memory_is_contiguous(struct kunit *test)
 	for (i = 0; i < 300; i++) {
 		unsigned long ua = start + prandom_u32_state(&rnd) % l->size;
 		unsigned long size = 1 + prandom_u32_state(&rnd) %
-				     (256 * PAGE_SIZE), hpa;
+				     (256 * PAGE_SIZE);
+		u64 at;
 
 		size = min(size, end - ua);
-		KUNIT_ASSERT_EQ(test,
-				mm_iommu_trans_run(&trans, ua, size, &hpa),
+		KUNIT_ASSERT_EQ(test, mm_iommu_trans_run(&trans, ua, size, &at),
 				layout_run(l, ua, ua + size));
-		KUNIT_ASSERT_EQ(test, hpa, mm_iommu_kunit_hpa(l, ua));
+		KUNIT_ASSERT_EQ(test, at, mm_iommu_kunit_hpa(l, ua));
 	}
 	mm_iommu_trans_free(&trans);
 }
@@ -473,15 +495,16 @@ static void trans_keeps_dirty_marks(struct kunit *test)
 	unsigned long start = KUNIT_UA + l->offset, end = start + l->size, ua;
 	unsigned long mark = ALIGN_DOWN(start + l->size / 2, PAGE_SIZE), len;
 	struct mm_iommu_trans trans;
-	unsigned long hpa;
-	bool dirty;
+	u64 at;
 
 	mm_iommu_kunit_trans(test, &trans, l);
 	mm_iommu_trans_mark_dirty(&trans, mark, PAGE_SIZE);
 	for (ua = start; ua < end; ua += len) {
-		len = mm_iommu_trans_entry(&trans, ua, &hpa, &dirty);
-		KUNIT_ASSERT_EQ(test, dirty, mark >= ua && mark < ua + len);
-		KUNIT_ASSERT_EQ(test, hpa, mm_iommu_kunit_hpa(l, ua));
+		len = mm_iommu_trans_entry(&trans, ua, &at);
+		KUNIT_ASSERT_EQ(test, !!(at & MM_IOMMU_DIRTY),
+				mark >= ua && mark < ua + len);
+		KUNIT_ASSERT_EQ(test, at & MM_IOMMU_ADDR,
+				mm_iommu_kunit_hpa(l, ua));
 	}
 	mm_iommu_trans_free(&trans);
 }
@@ -534,6 +557,36 @@ static void register_translates_to_the_pages_it_pinned(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 }
 
+static void memory_for_reading_is_not_written(struct kunit *test)
+{
+	struct mm_iommu_kunit *t = test->priv;
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES), hpa;
+	struct test_pages *p = test_get_pages(test, ua);
+	unsigned long rest = ua + 10 * PAGE_SIZE;
+	struct mm_iommu_region *region;
+	struct test_state start;
+	long n;
+
+	/* the first pages are for reading, the rest is not */
+	test_map_again(test, ua, 10, PROT_READ);
+	start = get_state(test, p);
+	region = test_register(test, ua, TEST_SIZE);
+	KUNIT_EXPECT_TRUE(test, test_is_found(test, ua));
+	KUNIT_EXPECT_EQ(test, test_map(test, ua, true, &hpa), -EFAULT);
+	KUNIT_EXPECT_EQ(test, test_map(test, rest - PAGE_SIZE, true, &hpa),
+			-EFAULT);
+	KUNIT_ASSERT_EQ(test, test_map(test, rest, true, &hpa), 1);
+	test_unmap(test, rest, hpa);
+
+	/* a run ends where the other begins */
+	n = mm_iommu_map_run(t->mm, ua, TEST_SIZE, PAGE_SHIFT, false, &hpa);
+	KUNIT_ASSERT_GT(test, n, 0);
+	KUNIT_EXPECT_LE(test, n, 10);
+	mm_iommu_unmap_run(t->mm, ua, hpa, n);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+	expect_state(test, p, &start);
+}
+
 static void one_page_takes_512_bytes_at_most(struct kunit *test)
 {
 	unsigned long ua = mm_iommu_kunit_map(test, 1);
@@ -575,6 +628,7 @@ static void register_refuses_bad_ranges(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, mm_iommu_kunit_register(test, r->ua, r->size,
 						      &region), -EINVAL);
+	expect_refusal(test, MM_IOMMU_UNALIGNED, 0);
 	expect_state(test, NULL, &start);
 }
 
@@ -612,7 +666,9 @@ static void register_refuses_overlap(struct kunit *test)
 	ret = mm_iommu_kunit_register(test, ua + o->first * PAGE_SIZE,
 				      o->npages * PAGE_SIZE, &other);
 	KUNIT_EXPECT_EQ(test, ret, o->ret);
-	if (!ret)
+	if (ret)
+		expect_refusal(test, MM_IOMMU_OVERLAP, ua + 10 * PAGE_SIZE);
+	else
 		KUNIT_EXPECT_EQ(test, mm_iommu_unregister(other), 0);
 	expect_state(test, p, &live);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
@@ -644,6 +700,7 @@ static void register_keeps_the_limit(struct kunit *test)
 	ret = mm_iommu_kunit_register(test, ua, TEST_SIZE, &region);
 	revert_creds(old);
 	KUNIT_ASSERT_EQ(test, ret, -ENOMEM);
+	expect_refusal(test, MM_IOMMU_LIMIT, TEST_SIZE - 1);
 	expect_state(test, p, &start);
 
 	without_ipc_lock(test, &old);
@@ -704,8 +761,9 @@ static void mapping_for_writing_makes_pages_dirty(struct kunit *test)
 	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES), read, write;
 	struct test_pages *p = test_get_pages(test, ua);
 	struct mm_iommu_region *region = test_register(test, ua, TEST_SIZE);
-	unsigned long first, last, hpa;
+	unsigned long first, last;
 	unsigned int i;
+	u64 at;
 
 	for (i = 0; i < TEST_PAGES; i++)
 		folio_clear_dirty(page_folio(p->page[i]));
@@ -715,10 +773,10 @@ static void mapping_for_writing_makes_pages_dirty(struct kunit *test)
 	test_unmap(test, ua + PAGE_SIZE, write);
 
 	/* a mark is for all that its entry translates */
-	first = mm_iommu_trans_entry(&region->trans, ua, &hpa, NULL) > PAGE_SIZE
-		? 0 : 1;
-	last = mm_iommu_trans_entry(&region->trans, ua + PAGE_SIZE, &hpa, NULL)
-	       >> PAGE_SHIFT;
+	first = mm_iommu_trans_entry(&region->trans, ua, &at) > PAGE_SIZE ?
+		0 : 1;
+	last = mm_iommu_trans_entry(&region->trans, ua + PAGE_SIZE, &at) >>
+	       PAGE_SHIFT;
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 
 	for (i = 0; i < TEST_PAGES; i++)
@@ -762,11 +820,7 @@ static void refused_region_gives_way_to_new_memory(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, mm_iommu_unregister(region), -EBUSY);
 
 	/* other memory at the same address */
-	KUNIT_ASSERT_EQ(test, vm_munmap(ua, TEST_SIZE), 0);
-	KUNIT_ASSERT_EQ(test, ua, vm_mmap(NULL, ua, TEST_SIZE,
-					  PROT_READ | PROT_WRITE,
-					  MAP_ANONYMOUS | MAP_PRIVATE |
-					  MAP_FIXED, 0));
+	test_map_again(test, ua, TEST_PAGES, PROT_READ | PROT_WRITE);
 	new = test_get_pages(test, ua);
 	next = test_register(test, ua, TEST_SIZE);
 	KUNIT_EXPECT_PTR_NE(test, next, region);
@@ -901,6 +955,8 @@ static void a_hole_is_efault(struct kunit *test)
 	start = get_state(test, p);
 	KUNIT_EXPECT_EQ(test, mm_iommu_kunit_register(test, ua, TEST_SIZE,
 						      &region), -EFAULT);
+	expect_refusal(test, MM_IOMMU_UNPINNABLE,
+		       ua + (TEST_PAGES - 2) * PAGE_SIZE);
 	expect_state(test, p, &start);
 	KUNIT_EXPECT_EQ(test, count_pinned(p), 0);
 	KUNIT_EXPECT_FALSE(test, test_is_found(test, ua));
@@ -922,6 +978,8 @@ static void a_killed_process_gives_up(struct kunit *test)
 	kill_current(false);
 	KUNIT_EXPECT_EQ(test, ret, -EINTR);
 	KUNIT_EXPECT_EQ(test, t->calls, 3);
+	/* one page, then seven */
+	expect_refusal(test, MM_IOMMU_KILLED, ua + 8 * PAGE_SIZE);
 	expect_state(test, p, &start);
 }
 
@@ -1005,30 +1063,34 @@ static void failslab_reset(void *test)
 
 /* Whether the @nth allocation was reached, which then failed. */
 static bool register_fail_nth(struct kunit *test, unsigned int nth,
-			      unsigned long ua, int *ret,
+			      unsigned long ua, unsigned long size, int *ret,
 			      struct mm_iommu_region **region)
 {
 	unsigned int left;
 
 	WRITE_ONCE(current->fail_nth, nth);
-	*ret = mm_iommu_kunit_register(test, ua, TEST_SIZE, region);
+	*ret = mm_iommu_kunit_register(test, ua, size, region);
 	left = READ_ONCE(current->fail_nth);
 	WRITE_ONCE(current->fail_nth, 0);
 	return !left;
 }
 
 static void fail_each(struct kunit *test, struct test_pages *p,
-		      unsigned long ua, unsigned int *failed,
-		      unsigned int *survived)
+		      unsigned long ua, unsigned long size,
+		      unsigned int *failed, unsigned int *survived)
 {
 	struct test_state start = get_state(test, p);
+	struct mm_iommu_kunit *t = test->priv;
 	struct mm_iommu_region *region;
 	unsigned int nth;
 	int ret;
 
-	for (nth = 1; register_fail_nth(test, nth, ua, &ret, &region); nth++) {
+	for (nth = 1; register_fail_nth(test, nth, ua, size, &ret, &region);
+	     nth++) {
 		if (ret) {
 			KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
+			KUNIT_EXPECT_EQ(test, t->refusal.cause,
+					MM_IOMMU_NO_MEMORY);
 			(*failed)++;
 		} else {
 			KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
@@ -1057,21 +1119,22 @@ static void every_allocation_fails_in_turn(struct kunit *test)
 	failslab_set(test, true, 0);
 
 	/* the first allocation of all makes the registry, which then stays */
-	KUNIT_ASSERT_TRUE(test, register_fail_nth(test, 1, ua, &ret, &region));
+	KUNIT_ASSERT_TRUE(test, register_fail_nth(test, 1, ua, TEST_SIZE, &ret,
+						  &region));
 	KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
 	KUNIT_EXPECT_NULL(test, t->mm->context.mm_iommu);
 	region = test_register(test, ua, TEST_SIZE);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 
-	fail_each(test, p, ua, &failed, &survived);
+	/* the region, the array of pages, the table */
+	fail_each(test, p, ua, TEST_SIZE, &failed, &survived);
+	KUNIT_EXPECT_GE(test, failed, 3);
 
-	/* now a table with two broken granules, which is cut again at last */
+	/* a table with leaves, which is cut again at last */
 	mm_iommu_kunit_stub_pins(test);
 	t->instead = ua;
-	fail_each(test, p, KUNIT_UA + SZ_16M - TEST_SIZE / 2, &failed,
-		  &survived);
-
-	/* the region, the array of pages, the table, two leaves */
+	fail_each(test, p, KUNIT_UA + SZ_16M - 300 * PAGE_SIZE,
+		  600 * PAGE_SIZE, &failed, &survived);
 	KUNIT_EXPECT_GE(test, failed, 3 + 5);
 	kunit_info(test, "%u allocations failed in turn, %u of them without harm\n",
 		   1 + failed + survived, survived);
@@ -1160,6 +1223,7 @@ static struct kunit_case mm_iommu_cases[] = {
 	KUNIT_CASE_PARAM(trans_keeps_dirty_marks, layout_gen_params),
 	KUNIT_CASE(register_pins_and_counts_once),
 	KUNIT_CASE(register_translates_to_the_pages_it_pinned),
+	KUNIT_CASE(memory_for_reading_is_not_written),
 	KUNIT_CASE(one_page_takes_512_bytes_at_most),
 	KUNIT_CASE_PARAM(register_refuses_bad_ranges, bad_range_gen_params),
 	KUNIT_CASE_PARAM(register_refuses_overlap, overlap_gen_params),

@@ -24,6 +24,7 @@
  * @fail_with: what these return
  * @at_most: pages that one call pins, where not 0
  * @kill_at: the call in which the thread is killed; 0 for none
+ * @refusal: why the last registration that failed did so
  */
 struct mm_iommu_kunit {
 	struct mm_struct *mm;
@@ -34,6 +35,7 @@ struct mm_iommu_kunit {
 	int fail_with;
 	int at_most;
 	unsigned int kill_at;
+	struct mm_iommu_refusal refusal;
 };
 
 int mm_iommu_kunit_init(struct kunit *test);

@@ -60,11 +60,11 @@ static __always_inline void find_and_run(struct figures *f,
 					 unsigned long ua)
 {
 	struct mm_iommu_region *region;
-	unsigned long hpa;
+	u64 at;
 
 	region = mm_iommu_index_find(f->reg, slot, ua);
 	if (region)
-		f->found += mm_iommu_trans_run(&region->trans, ua, 1, &hpa);
+		f->found += mm_iommu_trans_run(&region->trans, ua, 1, &at);
 }
 
 /* Random addresses, thus no hint. */

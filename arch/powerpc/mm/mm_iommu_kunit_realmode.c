@@ -34,7 +34,12 @@ typedef unsigned long (*call_fn)(unsigned long (*fn)(void *data), void *data);
 static unsigned long call_virtual_mode(unsigned long (*fn)(void *data),
 				       void *data)
 {
-	return fn(data);
+	unsigned long flags, ret;
+
+	local_irq_save(flags);
+	ret = fn(data);
+	local_irq_restore(flags);
+	return ret;
 }
 
 /* @data is in the linear map, as stacks are. */
@@ -73,38 +78,52 @@ static void the_mmu_goes_off(struct kunit *test)
 #define NEIGHBOURS		20
 #define NEIGHBOUR_DISTANCE	SZ_16G
 
-/* A question to the registry, and its answers. */
+/*
+ * A question to the registry, and its answers: @tried is true where nobody held
+ * the lock, @found where a region holds the address.
+ */
 struct lookup {
 	struct mm_iommu *reg;
 	unsigned long ua;
 	unsigned long size;
-	unsigned long len;
-	unsigned long hpa;
-	unsigned long run;
-	unsigned long run_hpa;
 	bool mark;
-	bool dirty;
+	bool tried;
+	bool found;
+	unsigned long len;
+	unsigned long run;
+	u64 at;
+	u64 run_at;
 };
+
+static void look_up_region(struct lookup *q, struct mm_iommu_region *region)
+{
+	struct mm_iommu_trans *trans = &region->trans;
+
+	q->found = true;
+	if (q->mark)
+		mm_iommu_trans_mark_dirty(trans, q->ua, 1);
+	q->len = mm_iommu_trans_entry(trans, q->ua, &q->at);
+	q->run = mm_iommu_trans_run(trans, q->ua,
+				    min(q->size, mm_iommu_last(region) -
+					q->ua + 1), &q->run_at);
+}
 
 static unsigned long look_up(void *data)
 {
 	struct mm_iommu_region *region;
 	struct mm_iommu_slot *slot;
 	struct lookup *q = data;
-	unsigned long flags;
 
-	slot = mm_iommu_read_lock(q->reg, &flags);
+	slot = mm_iommu_read_trylock(q->reg);
+	if (!slot)
+		return false;
+
+	q->tried = true;
 	region = mm_iommu_index_find(q->reg, slot, q->ua);
-	if (region) {
-		if (q->mark)
-			mm_iommu_trans_mark_dirty(&region->trans, q->ua, 1);
-		q->len = mm_iommu_trans_entry(&region->trans, q->ua, &q->hpa,
-					      &q->dirty);
-		q->run = mm_iommu_trans_run(&region->trans, q->ua,
-					    min(q->size, q->len), &q->run_hpa);
-	}
-	mm_iommu_read_unlock(slot, flags);
-	return (unsigned long)region;
+	if (region)
+		look_up_region(q, region);
+	__mm_iommu_read_unlock(slot);
+	return true;
 }
 
 static void insert_region(struct kunit *test, struct mm_iommu *reg,
@@ -153,19 +172,23 @@ static struct mm_iommu *make_registry(struct kunit *test,
 	return reg;
 }
 
+/* Looks up with the MMU off and then on; both must say the same. */
 static void compare_lookup(struct kunit *test, struct lookup *q)
 {
 	struct lookup off = *q;
-	unsigned long region;
 
 	/* a mark is set with the MMU off and read with the MMU on */
-	region = call_real_mode(look_up, &off);
-	KUNIT_EXPECT_EQ(test, look_up(q), region);
+	call_real_mode(look_up, &off);
+	q->mark = false;
+	call_virtual_mode(look_up, q);
+	KUNIT_EXPECT_TRUE(test, q->tried);
+	KUNIT_EXPECT_TRUE(test, off.tried);
+	KUNIT_EXPECT_EQ(test, q->found, off.found);
 	KUNIT_EXPECT_EQ(test, q->len, off.len);
-	KUNIT_EXPECT_EQ(test, q->hpa, off.hpa);
+	KUNIT_EXPECT_EQ(test, q->at, off.at);
 	KUNIT_EXPECT_EQ(test, q->run, off.run);
-	KUNIT_EXPECT_EQ(test, q->run_hpa, off.run_hpa);
-	KUNIT_EXPECT_EQ(test, q->dirty, off.dirty);
+	KUNIT_EXPECT_EQ(test, q->run_at, off.run_at);
+	q->mark = off.mark;
 }
 
 static const void *layout_gen_params(const void *prev, char *desc)
@@ -191,37 +214,64 @@ static void lookup_is_the_same_with_the_mmu_off(struct kunit *test)
 	reg = make_registry(test, l);
 	prandom_seed_state(&rnd, 1);
 	for (i = 0; i < 500; i++) {
-		memset(&q, 0, sizeof(q));
-		q.reg = reg;
+		q = (struct lookup){ .reg = reg, .size = SZ_64K };
 		q.ua = start + prandom_u32_state(&rnd) % l->size;
-		q.size = SZ_64K;
 		q.mark = i % 2;
 		compare_lookup(test, &q);
-		KUNIT_ASSERT_EQ(test, q.hpa, mm_iommu_kunit_hpa(l, q.ua));
-		KUNIT_ASSERT_EQ(test, q.run_hpa, q.hpa);
+		KUNIT_ASSERT_TRUE(test, q.found);
 		KUNIT_ASSERT_GT(test, q.run, 0);
-		KUNIT_ASSERT_TRUE(test, !q.mark || q.dirty);
+		KUNIT_ASSERT_EQ(test, q.at & MM_IOMMU_ADDR,
+				mm_iommu_kunit_hpa(l, q.ua));
+		KUNIT_ASSERT_EQ(test, q.run_at & MM_IOMMU_ADDR,
+				q.at & MM_IOMMU_ADDR);
+		KUNIT_ASSERT_TRUE(test, !q.mark || q.at & MM_IOMMU_DIRTY);
 	}
 }
 
 static void lookup_of_nothing_is_the_same_with_the_mmu_off(struct kunit *test)
 {
 	const struct mm_iommu_kunit_layout *l = mm_iommu_kunit_layouts;
+	unsigned long ua = KUNIT_UA + l->offset;
 	struct mm_iommu *reg;
-	struct lookup q = { };
+	struct lookup q;
 	long i;
 
 	need_real_mode(test);
 	reg = make_registry(test, l);
 	for (i = -NEIGHBOURS - 1; i <= NEIGHBOURS + 1; i++) {
-		q.reg = reg;
-		q.ua = KUNIT_UA + l->offset + i * NEIGHBOUR_DISTANCE - 1;
+		q = (struct lookup){ .reg = reg };
+		q.ua = ua + i * NEIGHBOUR_DISTANCE - 1;
 		compare_lookup(test, &q);
-		KUNIT_ASSERT_EQ(test, q.len, 0);
+		KUNIT_ASSERT_FALSE(test, q.found);
 		q.ua += l->size + 1;
 		compare_lookup(test, &q);
-		KUNIT_ASSERT_EQ(test, q.len, 0);
+		KUNIT_ASSERT_FALSE(test, q.found);
 	}
+}
+
+static void real_mode_does_not_wait_for_a_writer(struct kunit *test)
+{
+	const struct mm_iommu_kunit_layout *l = mm_iommu_kunit_layouts;
+	struct mm_iommu *reg;
+	unsigned long flags;
+	unsigned int i;
+	struct lookup q;
+
+	need_real_mode(test);
+	reg = make_registry(test, l);
+	q = (struct lookup){ .reg = reg, .ua = KUNIT_UA + l->offset };
+	local_irq_save(flags);
+	for (i = 0; i <= reg->slot_mask; i++)
+		arch_spin_lock(&reg->slots[i].lock);
+	call_real_mode(look_up, &q);
+	for (i = 0; i <= reg->slot_mask; i++)
+		arch_spin_unlock(&reg->slots[i].lock);
+	local_irq_restore(flags);
+	KUNIT_EXPECT_FALSE(test, q.tried);
+
+	call_real_mode(look_up, &q);
+	KUNIT_EXPECT_TRUE(test, q.tried);
+	KUNIT_EXPECT_TRUE(test, q.found);
 }
 
 /* ---- struct page ------------------------------------------------------- */
@@ -443,6 +493,7 @@ static struct kunit_case mm_iommu_realmode_cases[] = {
 	KUNIT_CASE_PARAM(lookup_is_the_same_with_the_mmu_off,
 			 layout_gen_params),
 	KUNIT_CASE(lookup_of_nothing_is_the_same_with_the_mmu_off),
+	KUNIT_CASE(real_mode_does_not_wait_for_a_writer),
 	KUNIT_CASE(struct_pages_are_found),
 	KUNIT_CASE(struct_pages_are_found_with_the_mmu_off),
 	KUNIT_CASE(struct_page_in_two_blocks_is_not_found),
