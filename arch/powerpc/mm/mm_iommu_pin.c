@@ -26,7 +26,7 @@
  * @ua: pinned up to here
  * @end: of the region
  * @readonly_end: up to here memory may only be read
- * @next: what would go on with the run that ends at @ua
+ * @next: host address that would go on with the run that ends at @ua
  * @batch: pages to ask for next
  */
 struct pin_state {
@@ -34,7 +34,7 @@ struct pin_state {
 	unsigned long ua;
 	unsigned long end;
 	unsigned long readonly_end;
-	u64 next;
+	unsigned long next;
 	unsigned long batch;
 	struct page **pages;
 };
@@ -102,7 +102,7 @@ static long pin_enter_small(struct pin_state *pin, struct page **pages,
 		return n;
 
 	pin->batch = MM_IOMMU_PIN_BATCH;
-	pin->next = (page_to_phys(pages[n - 1]) + PAGE_SIZE) | marks;
+	pin->next = page_to_phys(pages[n - 1]) + PAGE_SIZE;
 	pin->ua += n << PAGE_SHIFT;
 	return n;
 }
@@ -126,7 +126,7 @@ static long pin_enter_large(struct pin_state *pin, struct page **pages,
 	struct page *page = pages[0];
 	struct folio *folio = page_folio(page);
 	unsigned long n = folio_pages(folio, pages, nr);
-	u64 at = page_to_phys(page) | pin_marks(pin);
+	unsigned long hpa = page_to_phys(page);
 	unsigned long huge, len, extra = n - 1;
 	int ret;
 
@@ -134,19 +134,20 @@ static long pin_enter_large(struct pin_state *pin, struct page **pages,
 	len = min3(huge, folio_rest(folio, page), pin->end - pin->ua);
 	len = max(len, n << PAGE_SHIFT);
 
-	ret = mm_iommu_trans_add(pin->trans, pin->ua, at, len);
+	ret = mm_iommu_trans_add(pin->trans, pin->ua, hpa | pin_marks(pin),
+				 len);
 	if (ret)
 		return ret;
 
 	/* what goes on with a run is pinned already */
-	if (at == pin->next && folio_page_idx(folio, page))
+	if (hpa == pin->next && folio_page_idx(folio, page))
 		extra = n;
 	if (extra)
 		unpin_user_page_range_dirty_lock(page, extra, false);
 
 	/* the next one may be huge again */
 	pin->batch = huge ? 1 : MM_IOMMU_PIN_BATCH;
-	pin->next = at + len;
+	pin->next = hpa + len;
 	pin->ua += len;
 	return n;
 }
@@ -262,7 +263,7 @@ int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad)
 		.trans = trans,
 		.ua = trans->ua,
 		.end = trans->ua + (trans->npages << PAGE_SHIFT),
-		.next = U64_MAX,
+		.next = ULONG_MAX,
 		.batch = 1,
 	};
 	struct page *few[8];

@@ -476,8 +476,7 @@ unsigned long mm_iommu_trans_entry(const struct mm_iommu_trans *trans,
  * @ua: user address inside the region
  * @size: bytes wanted, inside the region
  * @at: where to store the host physical address of @ua, with the marks
- *	MM_IOMMU_READONLY, which all of the run shares, and MM_IOMMU_DIRTY,
- *	which some of it has
+ *	MM_IOMMU_READONLY and MM_IOMMU_DIRTY where some of the run has them
  *
  * Takes a step for each entry in the run: the caller bounds @size.
  *
@@ -492,9 +491,9 @@ unsigned long mm_iommu_trans_run(const struct mm_iommu_trans *trans,
 
 	while (len < size) {
 		bytes = mm_iommu_trans_entry(trans, ua + len, &next);
-		if ((next ^ (*at + len)) & TRANS_BLOCK)
+		if ((next ^ (*at + len)) & MM_IOMMU_ADDR)
 			break;
-		*at |= next & MM_IOMMU_DIRTY;
+		*at |= next & ~MM_IOMMU_ADDR;
 		len += bytes;
 	}
 	return min(len, size);

@@ -118,6 +118,7 @@ void pages_init(struct pages *p, const struct layout *l)
 	p->nr = (l->end - l->ua) >> PAGE_SHIFT;
 	p->hpa = test_alloc(p->nr, sizeof(*p->hpa));
 	p->left = test_alloc(p->nr, sizeof(*p->left));
+	p->run = test_alloc(p->nr, sizeof(*p->run));
 	p->dirty = test_alloc(p->nr, sizeof(*p->dirty));
 
 	for (i = 0; i < p->nr; i++) {
@@ -128,8 +129,14 @@ void pages_init(struct pages *p, const struct layout *l)
 	}
 	for (i = p->nr; i-- > 0; ) {
 		p->left[i] = 1;
-		if (i + 1 < p->nr && p->hpa[i + 1] == p->hpa[i] + PAGE_SIZE)
+		p->run[i] = 1;
+		if (i + 1 == p->nr)
+			continue;
+		if (p->hpa[i + 1] == p->hpa[i] + PAGE_SIZE)
 			p->left[i] += p->left[i + 1];
+		if (!((p->hpa[i + 1] ^ (p->hpa[i] + PAGE_SIZE)) &
+		      MM_IOMMU_ADDR))
+			p->run[i] += p->run[i + 1];
 	}
 }
 
@@ -137,6 +144,7 @@ void pages_free(struct pages *p)
 {
 	free(p->hpa);
 	free(p->left);
+	free(p->run);
 	free(p->dirty);
 }
 
@@ -309,9 +317,13 @@ static void trans_check_run(const struct mm_iommu_trans *trans,
 			    unsigned long offset, unsigned long size)
 {
 	unsigned long ua = p->ua + (i << PAGE_SHIFT) + offset;
-	unsigned long left = (p->left[i] << PAGE_SHIFT) - offset;
+	unsigned long left = (p->run[i] << PAGE_SHIFT) - offset;
+	unsigned long hpa = p->hpa[i] + offset, k;
 
-	trans_check_addr(trans, ua, size, p->hpa[i] + offset, min(size, left));
+	size = min(size, left);
+	for (k = i; k <= i + ((offset + size - 1) >> PAGE_SHIFT); k++)
+		hpa |= p->hpa[k] & MODEL_READONLY;
+	trans_check_addr(trans, ua, size, hpa, size);
 }
 
 /* Compares the first @nr pages, which must have been added. */
@@ -329,7 +341,7 @@ void trans_check_pages(const struct mm_iommu_trans *trans,
 		trans_check_run(trans, p, i, offset, size);
 
 		/* from the start of each run as far as it goes, and beyond */
-		if (!i || p->left[i - 1] == 1)
+		if (!i || p->run[i - 1] == 1)
 			trans_check_run(trans, p, i, 0,
 					(nr - i) << PAGE_SHIFT);
 	}

@@ -12,7 +12,7 @@
 /*
  * In the model the mark of memory that may only be read is a bit of its host
  * address, beyond all that a machine has: memory that differs in it is never
- * contiguous.
+ * one block.
  */
 #define MODEL_READONLY	MM_IOMMU_READONLY
 
@@ -42,7 +42,8 @@ unsigned long layout_hpa(const struct layout *l, unsigned long ua);
 /*
  * struct pages - the same, for regions that are not too large
  * @hpa: address of each page
- * @left: how many pages from this one on are contiguous
+ * @left: how many pages from this one on are contiguous and alike
+ * @run: how many are contiguous
  * @dirty: pages marked, in the model
  */
 struct pages {
@@ -50,6 +51,7 @@ struct pages {
 	unsigned long nr;
 	unsigned long *hpa;
 	unsigned long *left;
+	unsigned long *run;
 	bool *dirty;
 };
 
