@@ -459,29 +459,61 @@ TEST_F_TIMEOUT(large, two_regions_do_not_make_one_iommu_page, SECONDS)
 	spapr_map(self->s.fd, self->start, mem, 2 * cut, SPAPR_RW);
 }
 
-/* stock: EFAULT already from REGISTER. */
-TEST_F_TIMEOUT(large, one_read_only_page_makes_an_iommu_page_read_only,
-	       SECONDS)
+/* Two huge pages; all of the second but its first bytes may only be read. */
+static char *half_read_only(struct _test_data_large *self, size_t from)
 {
-	size_t unit = mem_unit(MEM_THP), ip;
+	size_t unit = mem_unit(MEM_THP);
+	char *mem = mem_map(MEM_THP, NULL, 2 * unit);
+
+	if (!mem || mprotect(mem + unit + from, unit - from, PROT_READ) ||
+	    __spapr_register(self->s.fd, mem, 2 * unit))
+		return NULL;
+	return mem;
+}
+
+/* stock: EFAULT from REGISTER. */
+TEST_F_TIMEOUT(large, read_only_huge_pages_are_mapped_for_reading, SECONDS)
+{
+	size_t unit = mem_unit(MEM_THP);
 	int fd = self->s.fd;
 	char *mem;
 
 	NEED_THP(return, self);
-	ip = 1UL << self->shift;
-	mem = mem_map(MEM_THP, NULL, 2 * unit);
-	if (!mem)
-		SKIP(return, "%s", mem_why());
-	ASSERT_EQ(0, mprotect(mem + unit + ip - self->page, self->page,
-			      PROT_READ));
-	spapr_register(fd, mem, 2 * unit);
+	mem = half_read_only(self, 0);
+	ASSERT_NE(NULL, mem);
 	make_window(_metadata, self, self->shift);
 	spapr_map(fd, self->start, mem, unit, SPAPR_RW);
-	EXPECT_ERRNO(EFAULT, __spapr_map(fd, self->start, mem + unit, ip,
+	EXPECT_ERRNO(EFAULT, __spapr_map(fd, self->start, mem + unit, unit,
 					 SPAPR_RW));
-	EXPECT_ERRNO(EFAULT, __spapr_map(fd, self->start, mem, unit + ip,
+	EXPECT_ERRNO(EFAULT, __spapr_map(fd, self->start, mem, 2 * unit,
 					 VFIO_DMA_MAP_FLAG_WRITE));
+	spapr_map(fd, self->start + unit, mem, 2 * unit,
+		  VFIO_DMA_MAP_FLAG_READ);
+}
+
+/* stock: as above. */
+TEST_F_TIMEOUT(large, a_huge_page_that_is_half_read_only_is_not_written,
+	       SECONDS)
+{
+	size_t unit = mem_unit(MEM_THP), ip;
+	int fd = self->s.fd, ret;
+	char *mem;
+
+	NEED_THP(return, self);
+	ip = 1UL << self->shift;
+	mem = half_read_only(self, ip - self->page);
+	ASSERT_NE(NULL, mem);
+	make_window(_metadata, self, self->shift);
+	spapr_map(fd, self->start, mem, unit, SPAPR_RW);
+	/* whether it is one block or not, it must not be written as one */
+	ret = __spapr_map(fd, self->start, mem + unit, ip, SPAPR_RW);
+	EXPECT_TRUE(ret == -EFAULT || ret == -EINVAL);
+	spapr_remove(fd, self->start);
+	make_window(_metadata, self, spapr_page_shift());
+	EXPECT_ERRNO(EFAULT, __spapr_map(fd, self->start, mem, 2 * unit,
+					 SPAPR_RW));
 	spapr_map(fd, self->start, mem, 2 * unit, VFIO_DMA_MAP_FLAG_READ);
+	spapr_map(fd, self->start, mem, unit + ip - self->page, SPAPR_RW);
 }
 
 /* ------------------------------------------------------------------ */
