@@ -19,6 +19,7 @@ ROOT=$(dirname "$HARNESS")
 : "${OUT:=$ROOT/build}" "${JOBS:=$(nproc)}"
 : "${MACHINES:=}" "${TESTS:=}" "${KERNELS:=}" "${VERBOSE:=}" "${LINUX:=}"
 : "${PAGES:=}" "${DEBUG:=}" "${DANGEROUS:=}" "${SIGNOFF:=}" "${WIP:=}"
+: "${PROFILE:=}"
 
 CROSS=powerpc64le-linux-gnu-
 GITDIR=$OUT/linux.git		# one repository: the base and the series
@@ -30,6 +31,13 @@ EPOCH=1767225600
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
+
+# at_least VERSION WANTED
+at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]; }
+
+qemu_version() {
+	"$1" --version | sed -n '1s/.*version \([0-9]*\.[0-9]*\).*/\1/p'
+}
 
 have() { command -v "$1" >/dev/null 2>&1; }
 

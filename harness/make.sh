@@ -25,7 +25,7 @@ remove() {
 clean() {
 	rm -rf "$OUT"/kernel-{stock,series,style}*
 	remove selftests headers headers.stamp bin series series.stamp style \
-		each each.done kvm.root initramfs.stamp initramfs.cpio.gz mm_iommu
+		each each.done bench kvm.root initramfs.stamp initramfs.cpio.gz mm_iommu
 	rm -f "$OUT"/initramfs-series-* "$OUT"/kvm-*.img*
 }
 
@@ -62,6 +62,7 @@ shell | gdb)
 	tree; f=${KERNELS:-$(flavour series)}; guest "$f" >/dev/null
 	exec "$HARNESS/run.sh" -"$1" "$(machines powernv9)" "$f" ;;
 test) tree; exec "$HARNESS/test.sh" ;;
+bench) tree; exec "$HARNESS/bench.sh" ;;
 test-stock) tree; exec "$HARNESS/test.sh" stock ;;
 rerun) exec "$HARNESS/rerun.sh" ;;
 style) tree; exec "$HARNESS/style.sh" ;;
@@ -71,6 +72,6 @@ distclean)
 	take_lock
 	clean
 	remove base base.new base.stamp base.index tree tree.stamp tree.work \
-		linux.git linux.git.new roundtrip userland apt log results lock
+		linux.git linux.git.new roundtrip userland apt apt-backports log results lock
 	rmdir "$OUT" 2>/dev/null || true ;;
 esac

@@ -10,6 +10,7 @@
 
 usage() { die "usage: run.sh [-shell|-gdb|-stock|-demo] MACHINE FLAVOUR"; }
 
+QEMU_SYSTEM=${QEMU_SYSTEM:-qemu-system-ppc64}
 MODE='test'
 case ${1:-} in
 -shell | -gdb | -stock | -demo) MODE=${1#-}; shift ;;
@@ -28,8 +29,19 @@ case $FLAVOUR in
 	MODULES=kvm,kvm-hv,kvm-pr,vfio,vfio-pci,vfio_iommu_spapr_tce ;;
 esac
 
-# What a data file says of KEY, all its lines on one.
-data() { sed -n "s/^$1: *//p" "$DATA" | paste -sd' '; }
+# What the data says of KEY, all its lines on one: first what stands for all
+# machines in the file OVERRIDE, which may also say that there is none.
+says() { sed -n "s/^$1: *//p" "$2" | paste -sd' '; }
+data() {
+	if [ -n "${OVERRIDE:-}" ] && grep -q "^$1:" "$OVERRIDE"; then
+		says "$1" "$OVERRIDE"
+	else
+		says "$1" "$DATA"
+	fi
+}
+
+# What both files say.
+both() { says "$1" "$DATA"; [ -z "${OVERRIDE:-}" ] || says "$1" "$OVERRIDE"; }
 
 DISK=$(data disk)
 [ -z "$DISK" ] || DISK=$OUT/$DISK-$FLAVOUR.img
@@ -72,7 +84,7 @@ append() {
 	local tests
 	tests=$(echo "$TESTS" | tr -s ' ' ,)
 	echo "console=hvc0 rdinit=/init harness_timeout=$(program_limit)"
-	data append
+	both append
 	echo "harness_hugepages=$(data hugepages)"
 	[ -z "$MODULES" ] || echo "harness_modules=$MODULES"
 	[ -z "$tests" ] || echo "harness_tests=$tests"
@@ -89,10 +101,11 @@ append() {
 qemu_args() {
 	local words
 	# shellcheck disable=SC2046
-	printf '%s\n' $(data qemu)
+	printf '%s\n' $(both qemu) -smp "$(data cpus)" -m "$(data memory)"
 	printf '%s\n' -display none -no-reboot
 	[ -z "$DISK" ] || printf '%s\n' -drive \
 		"if=none,id=disk,file=$DISK,format=raw,snapshot=on"
+	[ -z "${PLUGIN:-}" ] || printf '%s\n' -plugin "$PLUGIN,out=$DIR/counts"
 	printf '%s\n' -kernel "$KERNEL" -initrd "$CPIO"
 	words=$(append | paste -sd' ' | tr -s ' ')
 	printf '%s\n' -append "$words"
@@ -127,7 +140,7 @@ make_dir() {
 write_command() {
 	local a
 	echo '#!/bin/sh'
-	printf 'exec qemu-system-ppc64'
+	printf "exec '%s'" "$QEMU_SYSTEM"
 	for a in "${ARGS[@]}"; do
 		printf ' \\\n\t%s' "'${a//\'/\'\\\'\'}'"
 	done
@@ -177,7 +190,7 @@ watch_qemu() {
 
 # QEMU dies with this script, even when that is killed hard.
 start_qemu() {
-	setpriv --pdeathsig KILL qemu-system-ppc64 "${ARGS[@]}" \
+	setpriv --pdeathsig KILL "$QEMU_SYSTEM" "${ARGS[@]}" \
 		</dev/null >"$DIR/qemu.log" 2>&1 &
 	QEMU=$!
 }
@@ -211,7 +224,7 @@ run_interactive() {
 		say "  gdb-multiarch $KERNEL -ex 'target remote :1234'"
 	fi
 	say "to leave: type poweroff in the guest, or press Ctrl-A X"
-	qemu-system-ppc64 "${ARGS[@]}" || rc=$?
+	"$QEMU_SYSTEM" "${ARGS[@]}" || rc=$?
 	echo "exit $rc" >"$DIR/ended"
 	say "the console is kept in $DIR/console.log"
 	exit $rc

@@ -42,8 +42,8 @@ install_packages() {
 
 check_qemu() {
 	local v
-	v=$(qemu-system-ppc64 --version | sed -n '1s/.*version \([0-9]*\.[0-9]*\).*/\1/p')
-	[ "$(printf '%s\n7.2\n' "$v" | sort -V | head -n 1)" = 7.2 ] ||
+	v=$(qemu_version qemu-system-ppc64)
+	at_least "$v" 7.2 ||
 		die "QEMU $v is too old: 7.2 or newer is needed"
 }
 

@@ -1,13 +1,49 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# userland.sh NAME PACKAGE...: unpack Debian packages of ppc64el, with all that
-# they depend on, into $OUT/userland/NAME.
+# userland.sh [-backports] NAME PACKAGE...: unpack Debian packages of ppc64el, with
+# all that they depend on, into $OUT/userland/NAME. With -backports: packages
+# for this machine, newer than its own, with what it does not have yet of what
+# they depend on.
 #
 # This has an apt configuration of its own, with the archives that the machine
-# is set up for. The machine itself does not get a foreign architecture.
+# is set up for. The machine itself gets no foreign architecture and no package.
 . "$(dirname "$0")/lib.sh"
 
-APT=$OUT/apt
+BACKPORTS='' FROM=ppc64el APT=$OUT/apt
+if [ "$1" = -backports ]; then
+	BACKPORTS=1 FROM=backports APT=$OUT/apt-backports
+	shift
+fi
+
+# The name of the release, and where its packages come from.
+release() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
+archive() {
+	# shellcheck disable=SC2016
+	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
+		'Origin: Debian' "Codename: $(release)" 'Component: main' |
+		head -n 1
+}
+
+add_backports() {
+	local uri
+	uri=$(archive)
+	[ -n "$uri" ] || die "this machine is set up for no archive of Debian"
+	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
+		"$uri $(release)-backports main" \
+		>"$APT/etc/sources.list.d/backports.list"
+}
+
+# Which packages, and what of them is there already.
+apt_target() {
+	if [ -n "$BACKPORTS" ]; then
+		echo "Dir::State::status \"/var/lib/dpkg/status\";"
+		echo "APT::Default-Release \"$(release)-backports\";"
+	else
+		echo 'APT::Architecture "ppc64el";'
+		echo 'APT::Architectures { "ppc64el"; };'
+		echo "Dir::State::status \"$APT/state/status\";"
+	fi
+}
 
 apt_setup() {
 	mkdir -p "$APT"/{etc/sources.list.d,etc/preferences.d,etc/apt.conf.d} \
@@ -17,19 +53,21 @@ apt_setup() {
 	cp /etc/apt/sources.list "$APT/etc/" 2>/dev/null || true
 	cp /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources \
 		"$APT/etc/sources.list.d/" 2>/dev/null || true
-	# Sources that are limited to the machine's own architecture.
-	find "$APT/etc" -type f -exec sed -i \
-		-e '/^Architectures:/Id' -e 's/\barch[+-]\?=[^] ]*//' {} +
+	if [ -n "$BACKPORTS" ]; then
+		add_backports
+	else
+		# Sources that are limited to the machine's own architecture.
+		find "$APT/etc" -type f -exec sed -i \
+			-e '/^Architectures:/Id' -e 's/\barch[+-]\?=[^] ]*//' {} +
+	fi
 	# What the machine's apt is told about proxies and the like stays valid:
 	# only places and architecture change.
-	cat >"$APT/apt.conf" <<-EOF
-	APT::Architecture "ppc64el";
-	APT::Architectures { "ppc64el"; };
+	apt_target >"$APT/apt.conf"
+	cat >>"$APT/apt.conf" <<-EOF
 	APT::Sandbox::User "root";
 	APT::Install-Recommends "false";
 	Acquire::Languages "none";
 	Dir::State "$APT/state";
-	Dir::State::status "$APT/state/status";
 	Dir::Cache "$APT/cache";
 	Dir::Etc::sourcelist "$APT/etc/sources.list";
 	Dir::Etc::sourceparts "$APT/etc/sources.list.d";
@@ -56,7 +94,7 @@ take_lock
 if ! is_done "$DIR.stamp" "$*"; then
 	rm -rf "$DIR" "$DIR.new" "$DIR.stamp"
 	mkdir -p "$DIR.new"
-	step "fetch $* (ppc64el)" "$LOGS/userland-$NAME.log" fetch "$@"
+	step "fetch $* ($FROM)" "$LOGS/userland-$NAME.log" fetch "$@"
 	mv "$DIR.new" "$DIR"
 	set_done "$DIR.stamp" "$*"
 fi

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * A plugin of QEMU (TCG) that counts, while something is measured, what costs the
+ * guest no instructions: hypercalls, calls of the firmware and stores to
+ * registers of devices; and if asked how often each block of code is executed.
+ *
+ * Something is measured, as spapr_bench says, from an instruction "twi 0,0,0x7b1"
+ * to "twi 0,0,0x7b2". For each such interval, by its number from 1, this is
+ * written:
+ *
+ *	interval N HYPERCALLS OPAL-CALLS DEVICE-STORES
+ *	ADDRESS INSTRUCTIONS EXECUTIONS
+ *
+ * Arguments: out=FILE, opal=ADDRESS of the kernel's __opal_call, profile=on.
+ * One processor only. The interface is declared here because Debian has no
+ * package with QEMU's header; NEW is that of QEMU 9 and later.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXPORT	__attribute__((visibility("default")))
+
+typedef uint64_t qemu_plugin_id_t;
+typedef struct qemu_info_t qemu_info_t;
+struct qemu_plugin_tb;
+struct qemu_plugin_insn;
+
+typedef void (*tb_trans_cb)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
+typedef void (*udata_cb)(qemu_plugin_id_t id, void *data);
+typedef void (*exec_cb)(unsigned int vcpu, void *data);
+typedef void (*mem_cb)(unsigned int vcpu, uint32_t info, uint64_t vaddr,
+		       void *data);
+
+void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, tb_trans_cb cb);
+void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
+					    exec_cb cb, int flags, void *data);
+void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn, mem_cb cb,
+				      int flags, int rw, void *data);
+void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, udata_cb cb,
+				    void *data);
+size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
+uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
+struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb,
+						 size_t idx);
+
+#ifdef NEW
+struct qemu_plugin_scoreboard;
+typedef struct {
+	struct qemu_plugin_scoreboard *score;
+	size_t offset;
+} qemu_plugin_u64;
+
+struct qemu_plugin_scoreboard *qemu_plugin_scoreboard_new(size_t size);
+void *qemu_plugin_scoreboard_find(struct qemu_plugin_scoreboard *score,
+				  unsigned int vcpu);
+void qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(
+	struct qemu_plugin_tb *tb, int op, qemu_plugin_u64 entry, uint64_t imm);
+size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *dest,
+			     size_t len);
+
+EXPORT int qemu_plugin_version = 4;
+#else
+void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb, int op,
+					      void *ptr, uint64_t imm);
+const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
+
+EXPORT int qemu_plugin_version = 1;
+#endif
+
+#define BLOCKS		(1UL << 20)
+#define MARK_START	0x0c0007b1U	/* twi 0,0,0x7b1: never traps */
+#define MARK_END	0x0c0007b2U
+#define SC_1		0x44000022U	/* a hypercall */
+#define MEM_W		2
+
+/* One block of code, as often as QEMU has translated it. */
+struct block {
+	uint64_t vaddr;
+	uint64_t insns;
+	uint64_t before;
+};
+
+enum event { HYPERCALL, OPAL_CALL, DEVICE_STORE, EVENTS };
+
+static struct block *blocks[BLOCKS];
+static unsigned long nr_blocks;
+static uint64_t events[EVENTS], before[EVENTS];
+static unsigned long interval;
+static bool started;
+static FILE *out;
+static uint64_t opal;
+static bool profile;
+
+#ifdef NEW
+/* One number for each block, all in one array of the one processor. */
+static struct qemu_plugin_scoreboard *score;
+
+static uint64_t executed(unsigned long i)
+{
+	return ((uint64_t *)qemu_plugin_scoreboard_find(score, 0))[i];
+}
+
+static void count_block(struct qemu_plugin_tb *tb, unsigned long i)
+{
+	qemu_plugin_u64 entry = { score, i * sizeof(uint64_t) };
+
+	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, 0, entry, 1);
+}
+
+static uint32_t opcode(const struct qemu_plugin_insn *insn)
+{
+	uint32_t op = 0;
+
+	qemu_plugin_insn_data(insn, &op, sizeof(op));
+	return op;
+}
+#else
+static uint64_t counts[BLOCKS];
+
+static uint64_t executed(unsigned long i)
+{
+	return counts[i];
+}
+
+static void count_block(struct qemu_plugin_tb *tb, unsigned long i)
+{
+	qemu_plugin_register_vcpu_tb_exec_inline(tb, 0, &counts[i], 1);
+}
+
+static uint32_t opcode(const struct qemu_plugin_insn *insn)
+{
+	uint32_t op;
+
+	memcpy(&op, qemu_plugin_insn_data(insn), sizeof(op));
+	return op;
+}
+#endif
+
+static void start(unsigned int vcpu, void *unused)
+{
+	unsigned long i;
+
+	(void)vcpu;
+	(void)unused;
+	started = true;
+	memcpy(before, events, sizeof(events));
+	for (i = 0; profile && i < nr_blocks; i++)
+		blocks[i]->before = executed(i);
+}
+
+static void write_blocks(void)
+{
+	unsigned long i;
+	uint64_t n;
+
+	for (i = 0; i < nr_blocks; i++) {
+		n = executed(i) - blocks[i]->before;
+		if (n)
+			fprintf(out, "%lx %lu %lu\n", blocks[i]->vaddr,
+				blocks[i]->insns, n);
+	}
+}
+
+static void end(unsigned int vcpu, void *unused)
+{
+	unsigned long i;
+
+	(void)vcpu;
+	(void)unused;
+	if (!started)
+		return;
+	started = false;
+	fprintf(out, "interval %lu", ++interval);
+	for (i = 0; i < EVENTS; i++)
+		fprintf(out, " %lu", events[i] - before[i]);
+	fputc('\n', out);
+	if (profile)
+		write_blocks();
+}
+
+static void count(unsigned int vcpu, void *event)
+{
+	(void)vcpu;
+	events[(uintptr_t)event]++;
+}
+
+/*
+ * The kernel maps devices at 0xc00a... (not so with the hash MMU and pages of 4K);
+ * firmware, whose addresses are real, finds them far above all memory.
+ */
+static void store(unsigned int vcpu, uint32_t info, uint64_t vaddr,
+		  void *unused)
+{
+	(void)vcpu;
+	(void)info;
+	(void)unused;
+	if (vaddr >> 48 == 0xc00a || (!(vaddr >> 60) && vaddr >> 48))
+		events[DEVICE_STORE]++;
+}
+
+static void on_insn(struct qemu_plugin_insn *insn, exec_cb cb, uintptr_t arg)
+{
+	qemu_plugin_register_vcpu_insn_exec_cb(insn, cb, 0, (void *)arg);
+}
+
+/* The guest is little-endian; its firmware is not, and has none of these. */
+static void look_at(struct qemu_plugin_insn *insn)
+{
+	qemu_plugin_register_vcpu_mem_cb(insn, store, 0, MEM_W, NULL);
+	switch (opcode(insn)) {
+	case SC_1:
+		on_insn(insn, count, HYPERCALL);
+		break;
+	case MARK_START:
+		on_insn(insn, start, 0);
+		break;
+	case MARK_END:
+		on_insn(insn, end, 0);
+		break;
+	}
+}
+
+static void look_at_block(struct qemu_plugin_tb *tb, uint64_t vaddr, size_t n)
+{
+	struct block *b = calloc(1, sizeof(*b));
+
+	if (!b || nr_blocks == BLOCKS)
+		abort();
+	b->vaddr = vaddr;
+	b->insns = n;
+	blocks[nr_blocks] = b;
+	count_block(tb, nr_blocks++);
+}
+
+static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
+{
+	size_t n = qemu_plugin_tb_n_insns(tb), i;
+	uint64_t vaddr = qemu_plugin_tb_vaddr(tb);
+
+	(void)id;
+	/* calls within the kernel leave out two instructions that set r2 */
+	if (opal && (vaddr == opal || vaddr == opal + 8))
+		on_insn(qemu_plugin_tb_get_insn(tb, 0), count, OPAL_CALL);
+	if (profile)
+		look_at_block(tb, vaddr, n);
+	for (i = 0; i < n; i++)
+		look_at(qemu_plugin_tb_get_insn(tb, i));
+}
+
+static void close_out(qemu_plugin_id_t id, void *unused)
+{
+	(void)id;
+	(void)unused;
+	fclose(out);
+}
+
+static bool argument(const char *arg)
+{
+	if (!strncmp(arg, "out=", 4))
+		out = fopen(arg + 4, "w");
+	else if (!strncmp(arg, "opal=", 5))
+		opal = strtoull(arg + 5, NULL, 16);
+	else if (!strcmp(arg, "profile=on"))
+		profile = true;
+	else
+		return false;
+	return true;
+}
+
+EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info,
+			       int argc, char **argv)
+{
+	int i;
+
+	(void)info;
+	for (i = 0; i < argc; i++)
+		if (!argument(argv[i]))
+			return -1;
+	if (!out)
+		return -1;
+#ifdef NEW
+	score = qemu_plugin_scoreboard_new(BLOCKS * sizeof(uint64_t));
+#endif
+	qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
+	qemu_plugin_register_atexit_cb(id, close_out, NULL);
+	return 0;
+}

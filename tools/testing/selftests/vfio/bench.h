@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A clock of instructions, the rows that are printed, memory of all kinds, and
+ * the memory that the kernel has given out: what a benchmark needs.
+ *
+ * Meant for QEMU with "-icount shift=0" and one CPU: the timebase then counts
+ * instructions, and the figures are the same on any machine. A loop of known
+ * length tells how many instructions a tick is; where that loop does not
+ * take the same number of ticks each time, nothing is measured.
+ *
+ * The clock goes on while interrupts are served, so each measurement begins
+ * just after a tick of the timer: what is shorter than the time between two
+ * ticks has nothing else in it. What is longer is measured several times and
+ * the least is taken. Nothing is printed while something is measured, because
+ * whoever reads it would run too.
+ */
+#ifndef SELFTESTS_VFIO_BENCH_H
+#define SELFTESTS_VFIO_BENCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../kselftest.h"
+
+#define KIB		1024UL
+#define MIB		(1024 * KIB)
+#define GIB		(1024 * MIB)
+
+/* ------------------------------------------------------------------ */
+/* The clock, in ticks of the timebase */
+
+extern uint64_t bench_empty;	/* between two looks */
+
+static inline uint64_t ticks(void)
+{
+	uint64_t t;
+
+	asm volatile("mftb %0" : "=r" (t) : : "memory");
+	return t;
+}
+
+bool calibrate(void);
+double insns(uint64_t t);
+void pause_ms(long ms);
+void settle(void);
+void prepare_deferred(void);
+uint64_t deferred_since(uint64_t start);
+
+/* The timebase of what was measured, and which interval it was, from 1. */
+struct figure {
+	uint64_t ticks;
+	unsigned long interval;
+};
+
+extern unsigned long bench_interval;
+
+/*
+ * For whoever watches the machine from outside, traps that never trap stand
+ * before and after what is measured.
+ */
+static inline void mark_start(void)
+{
+	asm volatile("twi 0, 0, 0x7b1" : : : "memory");
+}
+
+static inline void mark_end(void)
+{
+	asm volatile("twi 0, 0, 0x7b2" : : : "memory");
+}
+
+static inline uint64_t start(void)
+{
+	mark_start();
+	return ticks();
+}
+
+/* Ticks since @from, and only those of what was measured. */
+static inline uint64_t since(uint64_t from)
+{
+	uint64_t t = ticks() - from;
+
+	mark_end();
+	bench_interval++;
+	return t > bench_empty ? t - bench_empty : 0;
+}
+
+void least(struct figure *f, uint64_t t);
+void add(struct figure *f, uint64_t t);
+
+/* ------------------------------------------------------------------ */
+/* Rows, and what to say where there is none */
+
+extern char bench_why[256];
+
+void row(const char *op, const char *params, double value, const char *unit);
+void row_insns(const char *op, const char *params, const struct figure *f,
+	       unsigned long count, const char *what);
+void row_average(const char *op, const char *params, const struct figure *f,
+		 unsigned long n, unsigned long calls);
+__printf(1, 2) const char *text(const char *fmt, ...);
+const char *size_text(unsigned long size);
+__printf(1, 2) bool cannot(const char *fmt, ...);
+void must(int ret, const char *what);
+
+#define MUST(call)	must(call, #call)
+
+/* ------------------------------------------------------------------ */
+/* Memory of all kinds */
+
+struct kind {
+	const char *name;	/* for people */
+	unsigned long page;	/* what it is made of */
+	enum { PLAIN, SCATTERED, THP, HUGETLB } type;
+};
+
+#define MAX_KINDS	8
+
+#define MAX_KINDS	8
+
+extern struct kind kinds[MAX_KINDS];
+extern unsigned int nr_kinds;
+
+void find_kinds(void);
+char *plain(unsigned long size, int advice);
+void touch(char *p, unsigned long size, unsigned long step);
+char *take(const struct kind *k, unsigned long size);
+void give_back(const struct kind *k, char *p, unsigned long size);
+
+/* ------------------------------------------------------------------ */
+/* Memory of the kernel */
+
+struct kernel_memory {
+	long objects;	/* bytes */
+	long slabs;	/* pages */
+	long free;	/* pages */
+};
+
+bool open_kernel_memory(void);
+void read_kernel_memory(struct kernel_memory *m);
+long bytes_between(const struct kernel_memory *a,
+		   const struct kernel_memory *b);
+
+#endif
