@@ -7,6 +7,16 @@
  * regions: nothing is allocated here, so an insertion cannot fail, and all
  * that a lookup reads lies in the kernel's linear map.
  *
+ * The others that were measured, in instructions of x86_64 per random lookup
+ * among 256, 4096 and 100,000 regions ("make bench" in tools/testing/mm_iommu):
+ *
+ *	this tree	 88	119	154
+ *	maple tree	230	317	421
+ *	sorted array	 92	130	174
+ *
+ * The maple tree allocates on insertion and frees by RCU; an array is copied
+ * as a whole for every region.
+ *
  * Readers and writers exclude each other by a "big reader" lock: an array of
  * spinlocks, of which a reader takes the one of its CPU and a writer all, in
  * turn. Unlike RCU this is also good for a reader that runs in real mode on a
