@@ -449,6 +449,16 @@ long mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, unsigned long ua,
 	return n;
 }
 
+/* An entry of 2^@shift bytes at @ua; returns how far it goes, up to @end. */
+static unsigned long entry_at(u64 entry, unsigned int shift, unsigned long ua,
+			      unsigned long end, u64 *at)
+{
+	unsigned long offset = ua & (BIT(shift) - 1);
+
+	*at = (entry & (TRANS_BLOCK | MM_IOMMU_DIRTY)) + offset;
+	return min(BIT(shift) - offset, end - ua);
+}
+
 /**
  * mm_iommu_trans_entry() - what one entry of the table says about an address
  * @trans: the translation
@@ -462,12 +472,18 @@ long mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, unsigned long ua,
 unsigned long mm_iommu_trans_entry(const struct mm_iommu_trans *trans,
 				   unsigned long ua, u64 *at)
 {
-	struct trans_span span;
-	u64 entry = READ_ONCE(*trans_lookup(trans, ua, &span));
-	unsigned long offset = ua & (BIT(span.shift) - 1);
+	unsigned int shift = trans->shift;
+	unsigned long index = ua >> shift, first = trans->ua >> shift, start;
+	u64 entry = READ_ONCE(trans->granules[index - first]), *leaf;
 
-	*at = (entry & (TRANS_BLOCK | MM_IOMMU_DIRTY)) + offset;
-	return min(BIT(span.shift) - offset, trans_end(trans) - ua);
+	/* on the way of every TCE, so without a struct trans_span */
+	if (entry & TRANS_LEAF) {
+		start = index == first ? trans->ua : index << shift;
+		leaf = __va(entry & MM_IOMMU_ADDR);
+		shift = FIELD_GET(TRANS_SHIFT, entry);
+		entry = READ_ONCE(leaf[(ua >> shift) - (start >> shift)]);
+	}
+	return entry_at(entry, shift, ua, trans_end(trans), at);
 }
 
 /**
