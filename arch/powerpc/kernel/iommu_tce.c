@@ -108,28 +108,58 @@ static bool old_has(const struct tce_old *old, u64 view)
 	       old->write == !!(view & TCE_VIEW_WRITE);
 }
 
-/* Adds what was in an entry of the view. */
-static void olds_add(struct tce_olds *olds, u64 view)
+/* The piece of memory of what was in an entry of the view. */
+static struct tce_old *olds_find(struct tce_olds *olds, u64 view)
 {
 	struct tce_old *old = olds->old + olds->nr - 1;
 
-	if (olds->nr && old_has(old, view)) {
-		old->npages++;
-		return;
-	}
+	if (olds->nr && old_has(old, view))
+		return old;
 	if (olds->nr == olds->max)
 		olds_flush(olds);
 
 	old = olds->old + olds->nr;
 	old->write = view & TCE_VIEW_WRITE;
-	old->npages = 1;
+	old->npages = 0;
 	old->mem = olds->backing->find(olds->mm, view & ~TCE_VIEW_WRITE,
 				       &old->base, &old->size);
-	/* only a race with base KVM, which changes TCE and view in two steps */
-	if (old->mem)
+	if (old->mem) {
 		olds->nr++;
-	else
-		pr_err_once("BUG: mm_iommu: a TCE of memory that is not mapped\n");
+		return old;
+	}
+	/* only a race with base KVM, which changes TCE and view in two steps */
+	pr_err_once("BUG: mm_iommu: a TCE of memory that is not mapped\n");
+	return NULL;
+}
+
+/*
+ * Adds the first of what was in a part of the view, and what goes on with it.
+ *
+ * Return: how many entries that is, at least 1.
+ */
+static unsigned long olds_add(struct tce_olds *olds, const __be64 *view,
+			      unsigned long max)
+{
+	u64 first = be64_to_cpu(*view), next = first;
+	u64 page = BIT_ULL(olds->tbl->it_page_shift);
+	struct tce_old *old;
+	unsigned long n = 0;
+
+	if (!first)
+		return 1;
+	old = olds_find(olds, first);
+	if (!old)
+		return 1;
+
+	/* not beyond its end: who follows may have the same low bits */
+	max = min(max, (old->base + old->size - (first & ~TCE_VIEW_WRITE) +
+			page - 1) >> olds->tbl->it_page_shift);
+	do {
+		n++;
+		next += page;
+	} while (n < max && be64_to_cpu(view[n]) == next);
+	old->npages += n;
+	return n;
 }
 
 /* Memory that is held for a part of a range. */
@@ -139,9 +169,8 @@ struct tce_held {
 };
 
 /*
- * A range that is being mapped. @before is what the view said, entry by entry;
- * @list the TCEs of one block, as the platform takes them; both are single
- * words for a single page.
+ * A range of several pages that is being mapped. @before is what the view said,
+ * entry by entry; @list the TCEs of one block, as the platform takes them.
  */
 struct tce_map {
 	struct iommu_table *tbl;
@@ -154,12 +183,145 @@ struct tce_map {
 	struct tce_held *held;
 	unsigned int nr_held;
 	unsigned int max_held;
+	unsigned long replaced;		/* entries that were mapped before */
 	__be64 *before;
 	__be64 *list;
 	struct tce_held few[1];
-	__be64 one_before;
-	__be64 one;
 };
+
+/* The TCE that an entry of the view stands for. */
+static u64 tce_of_view(struct iommu_table *tbl,
+		       const struct iommu_tce_backing *backing,
+		       struct mm_struct *mm, u64 view)
+{
+	unsigned long size;
+	u64 hpa, base;
+	void *mem;
+
+	if (!view)
+		return 0;
+	mem = backing->find(mm, view & ~TCE_VIEW_WRITE, &base, &size);
+	if (!mem)
+		return 0;
+	backing->translate(mem, ALIGN_DOWN(view, SZ_4K), 1, tbl->it_page_shift,
+			   false, &hpa);
+	return hpa | tce_perm(view & TCE_VIEW_WRITE);
+}
+
+/* Drops the reference of one entry that was in the view. */
+static void tce_drop_one(const struct iommu_tce_backing *backing,
+			 struct mm_struct *mm, u64 view)
+{
+	unsigned long size;
+	void *mem;
+	u64 base;
+
+	if (!view)
+		return;
+	mem = backing->find(mm, view & ~TCE_VIEW_WRITE, &base, &size);
+	if (mem)
+		backing->drop(mem, 1, view & TCE_VIEW_WRITE);
+}
+
+/* Locks the block of one entry, which is made if it is missing. */
+static struct tce_view_block *tce_lock_block(struct iommu_tce_view *view,
+					     unsigned long block,
+					     unsigned long *flags)
+{
+	struct tce_view_block *blk;
+	int ret;
+
+	for (;;) {
+		blk = tce_view_lock(view, block, flags);
+		if (blk)
+			return blk;
+		tce_view_unlock(view, block, NULL, *flags);
+		ret = tce_view_prepare(view, block);
+		if (ret)
+			return ERR_PTR(ret);
+	}
+}
+
+/* The steps of iommu_tce_map() for one page, where there is nothing to list. */
+static int tce_map_one(struct iommu_table *tbl,
+		       const struct iommu_tce_backing *backing,
+		       struct mm_struct *mm, unsigned long entry,
+		       unsigned long ua, bool write)
+{
+	unsigned long i = entry - tbl->it_offset, block = i / TCE_BLOCK, flags;
+	u64 cookie, old, hpa, mark = write ? TCE_VIEW_WRITE : 0;
+	struct tce_view_block *blk;
+	__be64 *view, tce;
+	void *mem;
+	long ret;
+
+	ret = backing->hold(mm, ua, 1, tbl->it_page_shift, write, &mem);
+	if (ret < 0)
+		return ret;
+	backing->translate(mem, ua, 1, tbl->it_page_shift, write, &hpa);
+	cookie = backing->cookie(mem, ua) | mark;
+	tce = cpu_to_be64(hpa | tce_perm(write));
+
+	ret = tbl->it_ops->prepare ? tbl->it_ops->prepare(tbl, entry, 1) : 0;
+	if (ret)
+		goto err_drop;
+	blk = tce_lock_block(tbl->it_view, block, &flags);
+	if (IS_ERR(blk)) {
+		ret = PTR_ERR(blk);
+		goto err_drop;
+	}
+
+	view = &blk->entry[i % TCE_BLOCK];
+	old = be64_to_cpu(*view);
+	ret = tbl->it_ops->set_tces(tbl, entry, 1, &tce);
+	if (ret) {
+		/* whatever it did, it must be what the view says */
+		tce = cpu_to_be64(tce_of_view(tbl, backing, mm, old));
+		tbl->it_ops->set_tces(tbl, entry, 1, &tce);
+	} else {
+		*view = cpu_to_be64(cookie);
+		tce_view_used(tbl->it_view, blk, !old);
+	}
+	tce_view_unlock(tbl->it_view, block, blk, flags);
+	tce_kill(tbl, entry, 1);
+	if (ret)
+		goto err_drop;
+
+	tce_drop_one(backing, mm, old);
+	return 0;
+
+err_drop:
+	backing->drop(mem, 1, false);
+	return ret;
+}
+
+/* The steps of iommu_tce_unmap() for one page. */
+static int tce_unmap_one(struct iommu_table *tbl,
+			 const struct iommu_tce_backing *backing,
+			 struct mm_struct *mm, unsigned long entry)
+{
+	unsigned long i = entry - tbl->it_offset, block = i / TCE_BLOCK, flags;
+	struct tce_view_block *blk;
+	u64 old = 0;
+	int ret = 0;
+
+	blk = tce_view_lock(tbl->it_view, block, &flags);
+	if (blk)
+		old = be64_to_cpu(blk->entry[i % TCE_BLOCK]);
+	if (old)
+		ret = tbl->it_ops->clear_tces(tbl, entry, 1);
+	if (old && !ret) {
+		blk->entry[i % TCE_BLOCK] = 0;
+		tce_view_used(tbl->it_view, blk, -1);
+	}
+	tce_view_unlock(tbl->it_view, block, blk, flags);
+	if (!old || ret)
+		return ret;
+
+	tce_kill(tbl, entry, 1);
+	tce_drop_one(backing, mm, old);
+	return 0;
+}
 
 static unsigned int map_shift(const struct tce_map *map)
 {
@@ -183,11 +345,6 @@ static int map_alloc(struct tce_map *map)
 {
 	map->held = map->few;
 	map->max_held = ARRAY_SIZE(map->few);
-	map->before = &map->one_before;
-	map->list = &map->one;
-	if (map->npages == 1)
-		return 0;
-
 	/* hypervisors take lists that do not cross 4K */
 	map->list = kmalloc(SZ_4K, GFP_KERNEL);
 	if (!map->list)
@@ -204,8 +361,6 @@ static void map_free(struct tce_map *map)
 {
 	if (map->held != map->few)
 		kvfree(map->held);
-	if (map->npages == 1)
-		return;
 	kvfree(map->before);
 	kfree(map->list);
 }
@@ -340,24 +495,8 @@ static void map_exchange(struct tce_map *map, struct tce_view_block *blk,
 			*view = cpu_to_be64(cookie);
 		}
 	}
+	map->replaced += n - more;
 	tce_view_used(map->tbl->it_view, blk, more);
-}
-
-/* The TCE that an entry of the view stands for. */
-static u64 map_old_tce(struct tce_map *map, u64 view)
-{
-	unsigned long size;
-	u64 hpa, base;
-	void *mem;
-
-	if (!view)
-		return 0;
-	mem = map->backing->find(map->mm, view & ~TCE_VIEW_WRITE, &base, &size);
-	if (!mem)
-		return 0;
-	map->backing->translate(mem, ALIGN_DOWN(view, SZ_4K), 1, map_shift(map),
-				false, &hpa);
-	return hpa | tce_perm(view & TCE_VIEW_WRITE);
 }
 
 /*
@@ -375,7 +514,8 @@ static void map_restore(struct tce_map *map, struct tce_view_block *blk,
 	for (k = 0; k < n; k++) {
 		view[k] = map->before[i + k];
 		less += !view[k];
-		map->list[k] = cpu_to_be64(map_old_tce(map,
+		map->list[k] = cpu_to_be64(tce_of_view(map->tbl, map->backing,
+						       map->mm,
 						       be64_to_cpu(view[k])));
 	}
 	tce_view_used(map->tbl->it_view, blk, -less);
@@ -398,7 +538,7 @@ static void map_undo(struct tce_map *map, unsigned long end)
 		blk = tce_view_lock(view, block, &flags);
 		if (blk)
 			map_restore(map, blk, i, n);
-		tce_view_unlock(view, block, flags);
+		tce_view_unlock(view, block, blk, flags);
 		cond_resched();
 	}
 	tce_kill(map->tbl, map->entry, end);
@@ -414,21 +554,16 @@ static int map_write_block(struct tce_map *map, struct tce_cursor at,
 	int ret;
 
 	map_fill(map, at, i, n);
-	blk = tce_view_lock(view, block, &flags);
-	while (!blk) {
-		/* somebody has emptied it since map_prepare() */
-		tce_view_unlock(view, block, flags);
-		ret = tce_view_prepare(view, block);
-		if (ret)
-			return ret;
-		blk = tce_view_lock(view, block, &flags);
-	}
+	/* somebody may have emptied it since map_prepare() */
+	blk = tce_lock_block(view, block, &flags);
+	if (IS_ERR(blk))
+		return PTR_ERR(blk);
 	map_exchange(map, blk, at, i, n);
 	ret = map->tbl->it_ops->set_tces(map->tbl, map->entry + i, n,
 					 map->list);
 	if (ret)
 		map_restore(map, blk, i, n);
-	tce_view_unlock(view, block, flags);
+	tce_view_unlock(view, block, blk, flags);
 	return ret;
 }
 
@@ -463,13 +598,14 @@ static void map_drop_old(struct tce_map *map)
 		.max = 1,
 		.old = &old,
 	};
-	unsigned long i;
+	unsigned long i, end;
 
-	for (i = 0; i < map->npages; i++) {
-		if (map->before[i])
-			olds_add(&olds, be64_to_cpu(map->before[i]));
-		if (!((i + 1) % TCE_BLOCK))
-			cond_resched();
+	if (!map->replaced)
+		return;
+	for (i = 0; i < map->npages; cond_resched()) {
+		end = i + map_block(map, i);
+		while (i < end)
+			i += olds_add(&olds, map->before + i, end - i);
 	}
 	olds_flush(&olds);
 }
@@ -510,6 +646,8 @@ int iommu_tce_map(struct iommu_table *tbl,
 
 	if (!npages)
 		return 0;
+	if (npages == 1)
+		return tce_map_one(tbl, backing, mm, entry, ua, map.write);
 
 	ret = map_alloc(&map);
 	if (ret)
@@ -621,14 +759,13 @@ static int unmap_block(struct tce_unmap *unmap, unsigned long entry,
 	blk = tce_view_lock(tbl->it_view, block, &flags);
 	if (blk)
 		cleared = unmap_clear(tbl, blk, &entry, n, unmap->before);
-	tce_view_unlock(tbl->it_view, block, flags);
+	tce_view_unlock(tbl->it_view, block, blk, flags);
 	if (cleared <= 0)
 		return cleared;
 
 	olds_touch(&unmap->olds, entry, cleared);
-	for (i = 0; i < cleared; i++)
-		if (unmap->before[i])
-			olds_add(&unmap->olds, be64_to_cpu(unmap->before[i]));
+	for (i = 0; i < cleared; )
+		i += olds_add(&unmap->olds, unmap->before + i, cleared - i);
 	return 0;
 }
 
@@ -658,6 +795,9 @@ int iommu_tce_unmap(struct iommu_table *tbl,
 	};
 	unsigned long i = entry - tbl->it_offset, end = i + npages, n, block;
 	int err, ret = 0;
+
+	if (npages == 1)
+		return tce_unmap_one(tbl, backing, mm, entry);
 
 	unmap_alloc(&unmap, npages);
 	while (i < end) {

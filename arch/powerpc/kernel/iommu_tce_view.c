@@ -205,25 +205,23 @@ struct tce_view_block *tce_view_lock(struct iommu_tce_view *view,
  * tce_view_unlock() - unlock a block, and free it if it is empty
  * @view: the view
  * @block: number of the block
- * @flags: the interrupt state that tce_view_lock() stored
+ * @blk: what tce_view_lock() returned
+ * @flags: the interrupt state that it stored
  *
  * Context: Any but NMI.
  */
 void tce_view_unlock(struct iommu_tce_view *view, unsigned long block,
-		     unsigned long flags)
+		     struct tce_view_block *blk, unsigned long flags)
 {
-	void **slot = view_slot(view, block, 0);
-	struct tce_view_block *blk = slot ? *slot : NULL;
+	bool drop = blk && !blk->used && !view->shared &&
+		    atomic_read(&view->spare) > TCE_VIEW_SPARE;
 
-	if (blk && !blk->used && !view->shared &&
-	    atomic_read(&view->spare) > TCE_VIEW_SPARE) {
+	if (drop) {
 		atomic_dec(&view->spare);
-		*slot = NULL;
-	} else {
-		blk = NULL;
+		*view_slot(view, block, 0) = NULL;
 	}
 	raw_spin_unlock_irqrestore(view_lock(view, block), flags);
-	if (blk)
+	if (drop)
 		kmem_cache_free(tce_view_blocks, blk);
 }
 
@@ -301,7 +299,7 @@ __be64 *iommu_tce_view_entry(struct iommu_table *tbl, unsigned long entry,
 	if (alloc && tce_view_prepare(view, i / TCE_VIEW_ENTRIES))
 		return NULL;
 	blk = tce_view_lock(view, i / TCE_VIEW_ENTRIES, &flags);
-	tce_view_unlock(view, i / TCE_VIEW_ENTRIES, flags);
+	tce_view_unlock(view, i / TCE_VIEW_ENTRIES, blk, flags);
 	return blk ? &blk->entry[i % TCE_VIEW_ENTRIES] : NULL;
 }
 EXPORT_SYMBOL_GPL(iommu_tce_view_entry);

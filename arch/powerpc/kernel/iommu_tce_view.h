@@ -49,7 +49,7 @@ int tce_view_prepare(struct iommu_tce_view *view, unsigned long block);
 struct tce_view_block *tce_view_lock(struct iommu_tce_view *view,
 				     unsigned long block, unsigned long *flags);
 void tce_view_unlock(struct iommu_tce_view *view, unsigned long block,
-		     unsigned long flags);
+		     struct tce_view_block *blk, unsigned long flags);
 void tce_view_used(struct iommu_tce_view *view, struct tce_view_block *blk,
 		   long more);
 unsigned long tce_view_next(struct iommu_tce_view *view, unsigned long block);

@@ -553,16 +553,22 @@ void mm_iommu_trans_fill(const struct mm_iommu_trans *trans, unsigned long ua,
 void mm_iommu_trans_mark_dirty(struct mm_iommu_trans *trans, unsigned long ua,
 			       unsigned long size)
 {
-	unsigned long end = ua + size;
+	unsigned long end = ua + size, next;
 	struct trans_span span;
 	u64 *entry, old;
 
-	for (; ua < end; ua = ((ua >> span.shift) + 1) << span.shift) {
+	while (ua < end) {
 		entry = trans_lookup(trans, ua, &span);
-		/* all that ever changes: concurrent writers store the same */
-		old = READ_ONCE(*entry);
-		if (!(old & MM_IOMMU_DIRTY))
-			WRITE_ONCE(*entry, old | MM_IOMMU_DIRTY);
+		for (next = min(end, span.end); ua < next; entry++) {
+			/* all that changes: concurrent writers store the same */
+			old = READ_ONCE(*entry);
+			if (!(old & MM_IOMMU_DIRTY))
+				WRITE_ONCE(*entry, old | MM_IOMMU_DIRTY);
+			ua = round_up(ua + 1, BIT(span.shift));
+			/* the next granule may have a leaf */
+			if (span.entries == trans->granules)
+				break;
+		}
 	}
 }
 
