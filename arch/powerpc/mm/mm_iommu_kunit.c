@@ -114,13 +114,15 @@ int mm_iommu_kunit_register(struct kunit *test, unsigned long ua,
 
 static void kill_current(bool kill)
 {
-	spin_lock_irq(&current->sighand->siglock);
+	struct sighand_struct *sighand = rcu_dereference_raw(current->sighand);
+
+	spin_lock_irq(&sighand->siglock);
 	if (kill)
 		sigaddset(&current->pending.signal, SIGKILL);
 	else
 		sigdelset(&current->pending.signal, SIGKILL);
 	recalc_sigpending();
-	spin_unlock_irq(&current->sighand->siglock);
+	spin_unlock_irq(&sighand->siglock);
 }
 
 /* Pins the pages of one address over and over: each time a real pin. */

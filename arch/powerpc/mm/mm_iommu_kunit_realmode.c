@@ -7,11 +7,11 @@
  * of its memory. A fault there ends the machine, which is how it fails a test.
  */
 #include <linux/memblock.h>
+#include <linux/pgalloc.h>
 #include <linux/prandom.h>
 
 #include <asm/code-patching.h>
 #include <asm/interrupt.h>
-#include <asm/pgalloc.h>
 #include <asm/pte-walk.h>
 #include <asm/realmode_page.h>
 
@@ -23,9 +23,9 @@
 static void need_real_mode(struct kunit *test)
 {
 	if (!cpu_has_feature(CPU_FTR_HVMODE))
-		kunit_skip(test, "needs bare metal: in a guest, real mode sees only the first part of memory");
+		kunit_skip(test, "needs bare metal: a guest has little memory in real mode");
 	if (IS_ENABLED(CONFIG_KASAN) && radix_enabled())
-		kunit_skip(test, "KASAN's shadow is out of reach in real mode: boot with the hash MMU");
+		kunit_skip(test, "needs the hash MMU, where KASAN is off: it has no real mode");
 }
 
 /* Calls @fn with @data, in one of the two modes. */

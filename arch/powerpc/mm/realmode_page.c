@@ -11,10 +11,10 @@
  */
 #include <linux/mm.h>
 #include <linux/pfn.h>
+#include <linux/pgalloc.h>
 #include <linux/seqlock.h>
 
 #include <asm/mmu.h>
-#include <asm/pgalloc.h>
 #include <asm/pte-walk.h>
 #include <asm/realmode_page.h>
 
