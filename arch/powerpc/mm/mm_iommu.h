@@ -151,6 +151,12 @@ static inline unsigned long mm_iommu_last(const struct mm_iommu_region *region)
 	return region->trans.ua + (region->trans.npages << PAGE_SHIFT) - 1;
 }
 
+static inline bool mm_iommu_has(const struct mm_iommu_region *region,
+				unsigned long ua)
+{
+	return ua - region->trans.ua < region->trans.npages << PAGE_SHIFT;
+}
+
 static inline bool mm_iommu_overlaps(const struct mm_iommu_region *region,
 				     unsigned long ua, unsigned long last)
 {

@@ -194,11 +194,11 @@ struct mm_iommu_region *mm_iommu_index_find(struct mm_iommu *reg,
 {
 	struct mm_iommu_region *region = slot->hint;
 
-	if (region && mm_iommu_overlaps(region, ua, ua))
+	if (region && mm_iommu_has(region, ua))
 		return region;
 
 	region = index_below(reg, ua);
-	if (!region || ua > mm_iommu_last(region))
+	if (!region || !mm_iommu_has(region, ua))
 		return NULL;
 
 	slot->hint = region;

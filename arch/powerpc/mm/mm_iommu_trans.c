@@ -449,14 +449,26 @@ long mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, unsigned long ua,
 	return n;
 }
 
-/* An entry of 2^@shift bytes at @ua; returns how far it goes, up to @end. */
-static unsigned long entry_at(u64 entry, unsigned int shift, unsigned long ua,
-			      unsigned long end, u64 *at)
+/*
+ * What the entry behind @ua says, and how far it goes, which may be beyond the
+ * end of the region. On the way of every TCE, so without a struct trans_span.
+ */
+static __always_inline unsigned long
+trans_entry(const struct mm_iommu_trans *trans, unsigned long ua, u64 *at)
 {
-	unsigned long offset = ua & (BIT(shift) - 1);
+	unsigned int shift = trans->shift;
+	unsigned long index = ua >> shift, first = trans->ua >> shift, start;
+	u64 entry = READ_ONCE(trans->granules[index - first]), *leaf;
 
-	*at = (entry & (TRANS_BLOCK | MM_IOMMU_DIRTY)) + offset;
-	return min(BIT(shift) - offset, end - ua);
+	if (entry & TRANS_LEAF) {
+		start = index == first ? trans->ua : index << shift;
+		leaf = __va(entry & MM_IOMMU_ADDR);
+		shift = FIELD_GET(TRANS_SHIFT, entry);
+		entry = READ_ONCE(leaf[(ua >> shift) - (start >> shift)]);
+	}
+	ua &= BIT(shift) - 1;
+	*at = (entry & (TRANS_BLOCK | MM_IOMMU_DIRTY)) + ua;
+	return BIT(shift) - ua;
 }
 
 /**
@@ -472,18 +484,27 @@ static unsigned long entry_at(u64 entry, unsigned int shift, unsigned long ua,
 unsigned long mm_iommu_trans_entry(const struct mm_iommu_trans *trans,
 				   unsigned long ua, u64 *at)
 {
-	unsigned int shift = trans->shift;
-	unsigned long index = ua >> shift, first = trans->ua >> shift, start;
-	u64 entry = READ_ONCE(trans->granules[index - first]), *leaf;
+	unsigned long bytes = trans_entry(trans, ua, at);
 
-	/* on the way of every TCE, so without a struct trans_span */
-	if (entry & TRANS_LEAF) {
-		start = index == first ? trans->ua : index << shift;
-		leaf = __va(entry & MM_IOMMU_ADDR);
-		shift = FIELD_GET(TRANS_SHIFT, entry);
-		entry = READ_ONCE(leaf[(ua >> shift) - (start >> shift)]);
+	return min(bytes, trans_end(trans) - ua);
+}
+
+/* Goes on after the first entry of a run, which has @len bytes. */
+static noinline unsigned long trans_run_on(const struct mm_iommu_trans *trans,
+					   unsigned long ua, unsigned long size,
+					   unsigned long len, u64 *at)
+{
+	unsigned long bytes;
+	u64 next;
+
+	while (len < size) {
+		bytes = trans_entry(trans, ua + len, &next);
+		if ((next ^ (*at + len)) & MM_IOMMU_ADDR)
+			break;
+		*at |= next & ~MM_IOMMU_ADDR;
+		len += bytes;
 	}
-	return entry_at(entry, shift, ua, trans_end(trans), at);
+	return min(len, size);
 }
 
 /**
@@ -502,17 +523,10 @@ unsigned long mm_iommu_trans_entry(const struct mm_iommu_trans *trans,
 unsigned long mm_iommu_trans_run(const struct mm_iommu_trans *trans,
 				 unsigned long ua, unsigned long size, u64 *at)
 {
-	unsigned long len = mm_iommu_trans_entry(trans, ua, at), bytes;
-	u64 next;
+	unsigned long len = trans_entry(trans, ua, at);
 
-	while (len < size) {
-		bytes = mm_iommu_trans_entry(trans, ua + len, &next);
-		if ((next ^ (*at + len)) & MM_IOMMU_ADDR)
-			break;
-		*at |= next & ~MM_IOMMU_ADDR;
-		len += bytes;
-	}
-	return min(len, size);
+	/* most runs: no stack, no call */
+	return len < size ? trans_run_on(trans, ua, size, len, at) : size;
 }
 
 /**
