@@ -35,6 +35,7 @@
 #include <asm/eeh.h>
 #include <asm/iommu.h>
 #include <asm/iommu_tce.h>
+#include <asm/iommu_tce_view.h>
 #include <asm/mm_iommu.h>
 #include <asm/tce.h>
 
@@ -103,9 +104,9 @@ struct tce_container {
 
 /* v1: every TCE pins the page behind it */
 
-static long tce_v1_get(struct mm_struct *mm, unsigned long ua,
-		       unsigned long size, unsigned int shift, bool write,
-		       unsigned long *hpa)
+static long tce_v1_hold(struct mm_struct *mm, unsigned long ua,
+			unsigned long npages, unsigned int shift, bool write,
+			void **mem)
 {
 	struct page *page;
 	int ret;
@@ -119,19 +120,42 @@ static long tce_v1_get(struct mm_struct *mm, unsigned long ua,
 	if (ret != 1)
 		return ret < 0 ? ret : -EFAULT;
 
-	*hpa = PFN_PHYS(page_to_pfn(page)) + offset_in_page(ua);
+	*mem = page;
 	return 1;
 }
 
-static void tce_v1_put(struct mm_struct *mm, unsigned long ua,
-		       unsigned long hpa, bool write)
+static void tce_v1_translate(void *mem, unsigned long ua, unsigned long npages,
+			     unsigned int shift, bool write, u64 *hpa)
 {
-	unpin_user_page_range_dirty_lock(pfn_to_page(PHYS_PFN(hpa)), 1, write);
+	*hpa = page_to_phys((struct page *)mem) + offset_in_page(ua);
+}
+
+/* A host address tells the page; it is a multiple of 4K, so 1 is free. */
+static u64 tce_v1_cookie(void *mem, unsigned long ua)
+{
+	return (page_to_phys((struct page *)mem) + offset_in_page(ua)) | 1;
+}
+
+static void *tce_v1_find(struct mm_struct *mm, u64 cookie, u64 *base,
+			 unsigned long *size)
+{
+	*base = cookie;
+	*size = 1;
+	return pfn_to_page(PHYS_PFN(cookie));
+}
+
+static void tce_v1_drop(void *mem, unsigned long npages, bool write)
+{
+	while (npages--)
+		unpin_user_page_range_dirty_lock(mem, 1, write);
 }
 
 static const struct iommu_tce_backing tce_v1_pinned = {
-	.get = tce_v1_get,
-	.put = tce_v1_put,
+	.hold = tce_v1_hold,
+	.translate = tce_v1_translate,
+	.cookie = tce_v1_cookie,
+	.find = tce_v1_find,
+	.drop = tce_v1_drop,
 };
 
 static const struct iommu_tce_backing *
@@ -222,6 +246,15 @@ static void tce_unset_group(struct iommu_table_group *tables, int slot,
 		tables->ops->unset_window(tables, slot);
 }
 
+static void tce_unset_groups(struct tce_container *container, int slot,
+			     struct iommu_table *tbl)
+{
+	struct tce_group *group;
+
+	list_for_each_entry(group, &container->groups, list)
+		tce_unset_group(group->tables, slot, tbl);
+}
+
 /*
  * Gives a table to all groups, or to none. A platform may have given it to
  * the first group when it created the table.
@@ -238,20 +271,17 @@ static long tce_set_groups(struct tce_container *container, int slot,
 			break;
 	}
 	if (ret)
-		list_for_each_entry(group, &container->groups, list)
-			tce_unset_group(group->tables, slot, tbl);
+		tce_unset_groups(container, slot, tbl);
 	return ret;
 }
 
 static void tce_remove_window(struct tce_container *container, int slot)
 {
 	struct tce_window *win = &container->windows[slot];
-	struct tce_group *group;
 
 	if (win->tbl) {
 		tce_clear_window(container, win);
-		list_for_each_entry(group, &container->groups, list)
-			tce_unset_group(group->tables, slot, win->tbl);
+		tce_unset_groups(container, slot, win->tbl);
 		iommu_tce_table_put(win->tbl);
 		account_locked_vm(container->mm, win->locked, false);
 	}
@@ -282,6 +312,11 @@ static long tce_add_window(struct tce_container *container, int slot,
 	if (ret)
 		goto err_unaccount;
 
+	/* a platform may have gone on without one */
+	ret = iommu_tce_view_create(tbl);
+	if (ret)
+		goto err_unset_groups;
+
 	ret = tce_set_groups(container, slot, tbl);
 	if (ret)
 		goto err_put_table;
@@ -293,6 +328,8 @@ static long tce_add_window(struct tce_container *container, int slot,
 	win->locked = locked;
 	return 0;
 
+err_unset_groups:
+	tce_unset_groups(container, slot, tbl);
 err_put_table:
 	iommu_tce_table_put(tbl);
 err_unaccount:

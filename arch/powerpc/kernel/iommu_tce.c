@@ -2,21 +2,24 @@
 /*
  * TCE core: maps ranges of user memory in the TCE tables of external owners.
  *
- * A table in the hands of user space has a view beside it, with the user
- * address of what is behind each TCE. A TCE, its view and the reference on the
- * memory behind it belong together, and all who change them do it here, in
- * this order:
+ * A table in the hands of user space has a view beside it, which tells what is
+ * behind each TCE. A TCE, its view and the reference on the memory behind it
+ * belong together, and all who change them do it here, in this order:
  *
- * 1. Get: everything is validated and every reference is taken, all memory is
+ * 1. Hold: everything is validated and every reference is taken, all memory is
  *    allocated. No TCE was touched; here the call fails or, but for a refusal
  *    of the platform, not at all.
- * 2. Exchange: the TCEs are written and the old ones kept. A platform that
- *    refuses one has the others put back.
- * 3. Kill: the TCE cache of the hardware forgets the range.
- * 4. Put: only now, when no device can reach it, the memory of the old TCEs
- *    is let go, and the view changes.
+ * 2. Exchange: under the lock of a block of the view the TCEs and the view
+ *    change as one step. If a platform refuses, all is put back.
+ * 3. Kill: the TCE cache of the hardware forgets the range, once per call.
+ * 4. Drop: only now, when no device can reach it, the memory of the old TCEs
+ *    is let go.
  *
- * The caller serialises the calls on one table.
+ * Calls on different ranges of a table may run side by side; on the same range
+ * too, and then one after the other for each block of it.
+ *
+ * What an entry was is known from the view alone: to ask a hypervisor costs a
+ * call for each.
  */
 #include <linux/export.h>
 #include <linux/iommu.h>
@@ -29,68 +32,20 @@
 #include <asm/mm_iommu.h>
 #include <asm/tce.h>
 
+#include "iommu_tce_view.h"
+
 #define TCE_PERM	(TCE_PCI_READ | TCE_PCI_WRITE)
 
-/*
- * Tells a view entry of user address 0 from an empty one. IOMMU pages are at
- * least 4K, so the bit is free.
- */
-#define TCE_VIEW_VALID	1UL
+/* In the view, beside a cookie: a device may write there. */
+#define TCE_VIEW_WRITE	BIT_ULL(11)
 
-/* TCEs between two points where another task may run. */
-#define TCE_BATCH	64UL
-
-/* PHB3 invalidates entry by entry, so a sparse range is cut into spans. */
-#define TCE_KILL_SPAN	512UL
-
-/*
- * A range under change. @tces holds the new TCEs until they are exchanged, the
- * old ones after that; a single entry is changed without an allocation.
- */
-struct tce_range {
-	struct iommu_table *tbl;
-	const struct iommu_tce_backing *backing;
-	struct mm_struct *mm;
-	unsigned long entry;
-	unsigned long npages;
-	u64 *tces;
-	u64 one;
-};
-
-static bool tce_writes(u64 tce)
-{
-	return tce & TCE_PCI_WRITE;
-}
-
-static u64 tce_hpa(u64 tce)
-{
-	return tce & ~(u64)TCE_PERM;
-}
+/* TCEs between two points where another task may run, at most. */
+#define TCE_BLOCK	TCE_VIEW_ENTRIES
 
 /* What may be written may be read: bridges read before they write a part. */
-static u64 tce_perm(enum dma_data_direction dir)
+static u64 tce_perm(bool write)
 {
-	u64 perm = iommu_direction_to_tce_perm(dir);
-
-	return perm & TCE_PCI_WRITE ? TCE_PERM : perm;
-}
-
-static void tce_put(struct tce_range *range, u64 tce, unsigned long ua)
-{
-	range->backing->put(range->mm, ua, tce_hpa(tce), tce_writes(tce));
-}
-
-/* Exchanges one TCE; *@tce is the new one and becomes the old one. */
-static int tce_xchg(struct iommu_table *tbl, unsigned long entry, u64 *tce)
-{
-	enum dma_data_direction dir = iommu_tce_direction(*tce);
-	unsigned long hpa = tce_hpa(*tce);
-	int ret;
-
-	ret = tbl->it_ops->xchg_no_kill(tbl, entry, &hpa, &dir);
-	if (!ret)
-		*tce = hpa | iommu_direction_to_tce_perm(dir);
-	return ret;
+	return write ? TCE_PERM : TCE_PCI_READ;
 }
 
 static void tce_kill(struct iommu_table *tbl, unsigned long entry,
@@ -100,118 +55,559 @@ static void tce_kill(struct iommu_table *tbl, unsigned long entry,
 		tbl->it_ops->tce_kill(tbl, entry, npages);
 }
 
-static void tce_resched(unsigned long i)
+/* Old mappings of one piece of memory, whose references are to be dropped. */
+struct tce_old {
+	u64 base;
+	unsigned long size;
+	void *mem;
+	unsigned long npages;
+	bool write;
+};
+
+/*
+ * What was mapped before, and where its TCEs may still be in the cache. When
+ * there is no more room it is killed and dropped, and it begins anew.
+ */
+struct tce_olds {
+	struct iommu_table *tbl;
+	const struct iommu_tce_backing *backing;
+	struct mm_struct *mm;
+	unsigned long first;
+	unsigned long end;
+	unsigned int nr;
+	unsigned int max;
+	struct tce_old *old;
+};
+
+static void olds_flush(struct tce_olds *olds)
 {
-	if (!(i % TCE_BATCH))
-		cond_resched();
+	unsigned int i;
+
+	tce_kill(olds->tbl, olds->first, olds->end - olds->first);
+	olds->first = olds->end;
+	for (i = 0; i < olds->nr; i++)
+		olds->backing->drop(olds->old[i].mem, olds->old[i].npages,
+				    olds->old[i].write);
+	olds->nr = 0;
 }
 
-static int tce_range_alloc(struct tce_range *range)
+/* The TCEs of a range are to be killed. */
+static void olds_touch(struct tce_olds *olds, unsigned long entry,
+		       unsigned long npages)
 {
-	range->tces = &range->one;
-	if (range->npages == 1)
-		return 0;
-
-	range->tces = kvmalloc_array(range->npages, sizeof(*range->tces),
-				     GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	return range->tces ? 0 : -ENOMEM;
+	if (olds->first == olds->end)
+		olds->first = entry;
+	olds->end = entry + npages;
 }
 
-static void tce_range_free(struct tce_range *range)
+static bool old_has(const struct tce_old *old, u64 view)
 {
-	if (range->tces != &range->one)
-		kvfree(range->tces);
+	u64 offset = (view & ~TCE_VIEW_WRITE) - old->base;
+
+	return offset < old->size && !(offset & (SZ_4K - 1)) &&
+	       old->write == !!(view & TCE_VIEW_WRITE);
 }
 
-/* Gives back what tce_range_get() took for the first @npages entries. */
-static void tce_range_unget(struct tce_range *range, unsigned long ua,
-			    unsigned long npages)
+/* The piece of memory of what was in an entry of the view. */
+static struct tce_old *olds_find(struct tce_olds *olds, u64 view)
 {
-	unsigned long i;
+	struct tce_old *old = olds->old + olds->nr - 1;
 
-	for (i = 0; i < npages; i++) {
-		tce_put(range, range->tces[i],
-			ua + (i << range->tbl->it_page_shift));
-		tce_resched(i);
+	if (olds->nr && old_has(old, view))
+		return old;
+	if (olds->nr == olds->max)
+		olds_flush(olds);
+
+	old = olds->old + olds->nr;
+	old->write = view & TCE_VIEW_WRITE;
+	old->npages = 0;
+	old->mem = olds->backing->find(olds->mm, view & ~TCE_VIEW_WRITE,
+				       &old->base, &old->size);
+	if (old->mem) {
+		olds->nr++;
+		return old;
 	}
-}
-
-/* Fills the range with new TCEs, each with a reference on its memory. */
-static int tce_range_get(struct tce_range *range, unsigned long ua, u64 perm)
-{
-	unsigned int shift = range->tbl->it_page_shift;
-	unsigned long hpa, i = 0;
-	long n;
-
-	while (i < range->npages) {
-		n = range->backing->get(range->mm, ua + (i << shift),
-					(range->npages - i) << shift, shift,
-					tce_writes(perm), &hpa);
-		if (n < 0) {
-			tce_range_unget(range, ua, i);
-			return n;
-		}
-		for (; n; n--, i++, hpa += 1UL << shift)
-			range->tces[i] = hpa | perm;
-		cond_resched();
-	}
-	return 0;
-}
-
-/* Makes the view of the range present, so that writing it cannot fail. */
-static int tce_range_prepare(struct tce_range *range)
-{
-	unsigned long i;
-
-	for (i = 0; i < range->npages; i++) {
-		if (!IOMMU_TABLE_USERSPACE_ENTRY(range->tbl, range->entry + i))
-			return -ENOMEM;
-		tce_resched(i);
-	}
-	return 0;
+	/* only a race with base KVM, which changes TCE and view in two steps */
+	pr_err_once("BUG: mm_iommu: a TCE of memory that is not mapped\n");
+	return NULL;
 }
 
 /*
- * Writes the new TCEs and keeps the old ones in their place. If that fails the
- * old ones are put back, and the new ones are in the range again.
+ * Adds the first of what was in a part of the view, and what goes on with it.
+ *
+ * Return: how many entries that is, at least 1.
  */
-static int tce_range_exchange(struct tce_range *range)
+static unsigned long olds_add(struct tce_olds *olds, const __be64 *view,
+			      unsigned long max)
 {
-	unsigned long i, done;
-	int ret = 0;
+	u64 first = be64_to_cpu(*view), next = first;
+	u64 page = BIT_ULL(olds->tbl->it_page_shift);
+	struct tce_old *old;
+	unsigned long n = 0;
 
-	for (i = 0; i < range->npages && !ret; i++) {
-		ret = tce_xchg(range->tbl, range->entry + i, &range->tces[i]);
-		tce_resched(i);
-	}
-	if (!ret)
+	if (!first)
+		return 1;
+	old = olds_find(olds, first);
+	if (!old)
+		return 1;
+
+	/* not beyond its end: who follows may have the same low bits */
+	max = min(max, (old->base + old->size - (first & ~TCE_VIEW_WRITE) +
+			page - 1) >> olds->tbl->it_page_shift);
+	do {
+		n++;
+		next += page;
+	} while (n < max && be64_to_cpu(view[n]) == next);
+	old->npages += n;
+	return n;
+}
+
+/* Memory that is held for a part of a range. */
+struct tce_held {
+	void *mem;
+	unsigned long npages;
+};
+
+/*
+ * A range of several pages that is being mapped. @before is what the view said,
+ * entry by entry; @list the TCEs of one block, as the platform takes them.
+ */
+struct tce_map {
+	struct iommu_table *tbl;
+	const struct iommu_tce_backing *backing;
+	struct mm_struct *mm;
+	unsigned long entry;
+	unsigned long ua;
+	unsigned long npages;
+	bool write;
+	struct tce_held *held;
+	unsigned int nr_held;
+	unsigned int max_held;
+	unsigned long replaced;		/* entries that were mapped before */
+	__be64 *before;
+	__be64 *list;
+	struct tce_held few[1];
+};
+
+/* The TCE that an entry of the view stands for. */
+static u64 tce_of_view(struct iommu_table *tbl,
+		       const struct iommu_tce_backing *backing,
+		       struct mm_struct *mm, u64 view)
+{
+	unsigned long size;
+	u64 hpa, base;
+	void *mem;
+
+	if (!view)
 		return 0;
+	mem = backing->find(mm, view & ~TCE_VIEW_WRITE, &base, &size);
+	if (!mem)
+		return 0;
+	backing->translate(mem, ALIGN_DOWN(view, SZ_4K), 1, tbl->it_page_shift,
+			   false, &hpa);
+	return hpa | tce_perm(view & TCE_VIEW_WRITE);
+}
 
-	/* the platform accepted the old ones before */
-	done = i - 1;
-	for (i = 0; i < done; i++)
-		WARN_ON_ONCE(tce_xchg(range->tbl, range->entry + i,
-				      &range->tces[i]));
-	tce_kill(range->tbl, range->entry, done);
+/* Drops the reference of one entry that was in the view. */
+static void tce_drop_one(const struct iommu_tce_backing *backing,
+			 struct mm_struct *mm, u64 view)
+{
+	unsigned long size;
+	void *mem;
+	u64 base;
+
+	if (!view)
+		return;
+	mem = backing->find(mm, view & ~TCE_VIEW_WRITE, &base, &size);
+	if (mem)
+		backing->drop(mem, 1, view & TCE_VIEW_WRITE);
+}
+
+/* Locks the block of one entry, which is made if it is missing. */
+static struct tce_view_block *tce_lock_block(struct iommu_tce_view *view,
+					     unsigned long block,
+					     unsigned long *flags)
+{
+	struct tce_view_block *blk;
+	int ret;
+
+	for (;;) {
+		blk = tce_view_lock(view, block, flags);
+		if (blk)
+			return blk;
+		tce_view_unlock(view, block, NULL, *flags);
+		ret = tce_view_prepare(view, block);
+		if (ret)
+			return ERR_PTR(ret);
+	}
+}
+
+/* The steps of iommu_tce_map() for one page, where there is nothing to list. */
+static int tce_map_one(struct iommu_table *tbl,
+		       const struct iommu_tce_backing *backing,
+		       struct mm_struct *mm, unsigned long entry,
+		       unsigned long ua, bool write)
+{
+	unsigned long i = entry - tbl->it_offset, block = i / TCE_BLOCK, flags;
+	u64 cookie, old, hpa, mark = write ? TCE_VIEW_WRITE : 0;
+	struct tce_view_block *blk;
+	__be64 *view, tce;
+	void *mem;
+	long ret;
+
+	ret = backing->hold(mm, ua, 1, tbl->it_page_shift, write, &mem);
+	if (ret < 0)
+		return ret;
+	backing->translate(mem, ua, 1, tbl->it_page_shift, write, &hpa);
+	cookie = backing->cookie(mem, ua) | mark;
+	tce = cpu_to_be64(hpa | tce_perm(write));
+
+	ret = tbl->it_ops->prepare ? tbl->it_ops->prepare(tbl, entry, 1) : 0;
+	if (ret)
+		goto err_drop;
+	blk = tce_lock_block(tbl->it_view, block, &flags);
+	if (IS_ERR(blk)) {
+		ret = PTR_ERR(blk);
+		goto err_drop;
+	}
+
+	view = &blk->entry[i % TCE_BLOCK];
+	old = be64_to_cpu(*view);
+	ret = tbl->it_ops->set_tces(tbl, entry, 1, &tce);
+	if (ret) {
+		/* whatever it did, it must be what the view says */
+		tce = cpu_to_be64(tce_of_view(tbl, backing, mm, old));
+		tbl->it_ops->set_tces(tbl, entry, 1, &tce);
+	} else {
+		*view = cpu_to_be64(cookie);
+		tce_view_used(tbl->it_view, blk, !old);
+	}
+	tce_view_unlock(tbl->it_view, block, blk, flags);
+	tce_kill(tbl, entry, 1);
+	if (ret)
+		goto err_drop;
+
+	tce_drop_one(backing, mm, old);
+	return 0;
+
+err_drop:
+	backing->drop(mem, 1, false);
 	return ret;
 }
 
-/* Lets go of what was mapped before; the view takes the new user addresses. */
-static void tce_range_commit(struct tce_range *range, unsigned long ua)
+/* The steps of iommu_tce_unmap() for one page. */
+static int tce_unmap_one(struct iommu_table *tbl,
+			 const struct iommu_tce_backing *backing,
+			 struct mm_struct *mm, unsigned long entry)
 {
-	unsigned int shift = range->tbl->it_page_shift;
-	unsigned long i, old;
-	__be64 *view;
+	unsigned long i = entry - tbl->it_offset, block = i / TCE_BLOCK, flags;
+	struct tce_view_block *blk;
+	u64 old = 0;
+	int ret = 0;
 
-	for (i = 0; i < range->npages; i++) {
-		view = IOMMU_TABLE_USERSPACE_ENTRY(range->tbl,
-						   range->entry + i);
-		old = be64_to_cpu(*view) & ~TCE_VIEW_VALID;
-		*view = cpu_to_be64((ua + (i << shift)) | TCE_VIEW_VALID);
-		if (range->tces[i] & TCE_PERM)
-			tce_put(range, range->tces[i], old);
-		tce_resched(i);
+	blk = tce_view_lock(tbl->it_view, block, &flags);
+	if (blk)
+		old = be64_to_cpu(blk->entry[i % TCE_BLOCK]);
+	if (old)
+		ret = tbl->it_ops->clear_tces(tbl, entry, 1);
+	if (old && !ret) {
+		blk->entry[i % TCE_BLOCK] = 0;
+		tce_view_used(tbl->it_view, blk, -1);
 	}
+	tce_view_unlock(tbl->it_view, block, blk, flags);
+	if (!old || ret)
+		return ret;
+
+	tce_kill(tbl, entry, 1);
+	tce_drop_one(backing, mm, old);
+	return 0;
+}
+
+static unsigned int map_shift(const struct tce_map *map)
+{
+	return map->tbl->it_page_shift;
+}
+
+static unsigned long map_index(const struct tce_map *map, unsigned long i)
+{
+	return map->entry + i - map->tbl->it_offset;
+}
+
+/* Entries from the i-th of the range on that are in one block. */
+static unsigned long map_block(const struct tce_map *map, unsigned long i)
+{
+	unsigned long place = map_index(map, i) % TCE_BLOCK;
+
+	return min(TCE_BLOCK - place, map->npages - i);
+}
+
+static int map_alloc(struct tce_map *map)
+{
+	map->held = map->few;
+	map->max_held = ARRAY_SIZE(map->few);
+	/* hypervisors take lists that do not cross 4K */
+	map->list = kmalloc(SZ_4K, GFP_KERNEL);
+	if (!map->list)
+		return -ENOMEM;
+	map->before = kvmalloc_array(map->npages, sizeof(*map->before),
+				     GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (map->before)
+		return 0;
+	kfree(map->list);
+	return -ENOMEM;
+}
+
+static void map_free(struct tce_map *map)
+{
+	if (map->held != map->few)
+		kvfree(map->held);
+	kvfree(map->before);
+	kfree(map->list);
+}
+
+static int map_grow_held(struct tce_map *map)
+{
+	unsigned int max = max(16U, 2 * map->max_held);
+	struct tce_held *held;
+
+	held = kvmalloc_array(max, sizeof(*held), GFP_KERNEL_ACCOUNT |
+			      __GFP_NOWARN);
+	if (!held)
+		return -ENOMEM;
+	memcpy(held, map->held, map->nr_held * sizeof(*held));
+	if (map->held != map->few)
+		kvfree(map->held);
+	map->held = held;
+	map->max_held = max;
+	return 0;
+}
+
+static void map_unhold(struct tce_map *map)
+{
+	unsigned int i;
+
+	for (i = 0; i < map->nr_held; i++) {
+		map->backing->drop(map->held[i].mem, map->held[i].npages, false);
+		cond_resched();
+	}
+}
+
+/* Takes a reference for every page of the range. */
+static int map_hold(struct tce_map *map)
+{
+	unsigned int shift = map_shift(map);
+	unsigned long i;
+	void *mem;
+	long n;
+
+	for (i = 0; i < map->npages; i += n) {
+		if (map->nr_held == map->max_held) {
+			n = map_grow_held(map);
+			if (n)
+				return n;
+		}
+		n = map->backing->hold(map->mm, map->ua + (i << shift),
+				       map->npages - i, shift, map->write,
+				       &mem);
+		if (n < 0)
+			return n;
+		map->held[map->nr_held++] = (struct tce_held){ mem, n };
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Makes everything present that writing needs. */
+static int map_prepare(struct tce_map *map)
+{
+	struct iommu_table *tbl = map->tbl;
+	unsigned long i;
+	int ret = 0;
+
+	if (tbl->it_ops->prepare)
+		ret = tbl->it_ops->prepare(tbl, map->entry, map->npages);
+	for (i = 0; i < map->npages && !ret; i += map_block(map, i)) {
+		ret = tce_view_prepare(tbl->it_view,
+				       map_index(map, i) / TCE_BLOCK);
+		cond_resched();
+	}
+	return ret;
+}
+
+/* Where in the held memory a range is just being written. */
+struct tce_cursor {
+	unsigned int held;
+	unsigned long used;
+};
+
+/* Pages of the next piece of memory, and on to the one that follows. */
+static unsigned long cursor_step(const struct tce_map *map,
+				 struct tce_cursor *at, unsigned long max)
+{
+	unsigned long n = min(map->held[at->held].npages - at->used, max);
+
+	at->used += n;
+	if (at->used == map->held[at->held].npages) {
+		at->used = 0;
+		at->held++;
+	}
+	return n;
+}
+
+/* Fills the list with the TCEs of @n pages from the i-th on. */
+static void map_fill(struct tce_map *map, struct tce_cursor at, unsigned long i,
+		     unsigned long n)
+{
+	unsigned long ua = map->ua + (i << map_shift(map)), k, m;
+	u64 perm = tce_perm(map->write), *hpa = (u64 *)map->list;
+	void *mem;
+
+	for (k = 0; k < n; k += m, ua += m << map_shift(map)) {
+		mem = map->held[at.held].mem;
+		m = cursor_step(map, &at, n - k);
+		map->backing->translate(mem, ua, m, map_shift(map), map->write,
+					hpa + k);
+	}
+	for (k = 0; k < n; k++)
+		map->list[k] = cpu_to_be64(hpa[k] | perm);
+}
+
+/* Writes the view of @n pages and keeps what was there. */
+static void map_exchange(struct tce_map *map, struct tce_view_block *blk,
+			 struct tce_cursor at, unsigned long i, unsigned long n)
+{
+	__be64 *view = blk->entry + map_index(map, i) % TCE_BLOCK, *end;
+	u64 page = BIT_ULL(map_shift(map)), cookie;
+	unsigned long ua = map->ua + (i << map_shift(map)), k, m;
+	__be64 *before = map->before + i;
+	long more = 0;
+	void *mem;
+
+	for (k = 0; k < n; k += m, ua += m << map_shift(map)) {
+		mem = map->held[at.held].mem;
+		m = cursor_step(map, &at, n - k);
+		cookie = map->backing->cookie(mem, ua);
+		if (map->write)
+			cookie |= TCE_VIEW_WRITE;
+		for (end = view + m; view < end; view++, cookie += page) {
+			*before = *view;
+			more += !*before++;
+			*view = cpu_to_be64(cookie);
+		}
+	}
+	map->replaced += n - more;
+	tce_view_used(map->tbl->it_view, blk, more);
+}
+
+/*
+ * Puts back what was in a block before. Whatever the platform refuses now is
+ * left without a TCE.
+ */
+static void map_restore(struct tce_map *map, struct tce_view_block *blk,
+			unsigned long i, unsigned long n)
+{
+	__be64 *view = blk->entry + map_index(map, i) % TCE_BLOCK;
+	struct iommu_table_ops *ops = map->tbl->it_ops;
+	unsigned long k;
+	long less = 0;
+
+	for (k = 0; k < n; k++) {
+		view[k] = map->before[i + k];
+		less += !view[k];
+		map->list[k] = cpu_to_be64(tce_of_view(map->tbl, map->backing,
+						       map->mm,
+						       be64_to_cpu(view[k])));
+	}
+	tce_view_used(map->tbl->it_view, blk, -less);
+	if (less == n)
+		ops->clear_tces(map->tbl, map->entry + i, n);
+	else if (ops->set_tces(map->tbl, map->entry + i, n, map->list))
+		ops->clear_tces(map->tbl, map->entry + i, n);
+}
+
+/* Undoes the blocks before the i-th page. */
+static void map_undo(struct tce_map *map, unsigned long end)
+{
+	struct iommu_tce_view *view = map->tbl->it_view;
+	struct tce_view_block *blk;
+	unsigned long i, n, flags, block;
+
+	for (i = 0; i < end; i += n) {
+		n = map_block(map, i);
+		block = map_index(map, i) / TCE_BLOCK;
+		blk = tce_view_lock(view, block, &flags);
+		if (blk)
+			map_restore(map, blk, i, n);
+		tce_view_unlock(view, block, blk, flags);
+		cond_resched();
+	}
+	tce_kill(map->tbl, map->entry, end);
+}
+
+/* Maps the part of the range that is in one block. */
+static int map_write_block(struct tce_map *map, struct tce_cursor at,
+			   unsigned long i, unsigned long n)
+{
+	unsigned long block = map_index(map, i) / TCE_BLOCK, flags;
+	struct iommu_tce_view *view = map->tbl->it_view;
+	struct tce_view_block *blk;
+	int ret;
+
+	map_fill(map, at, i, n);
+	/* somebody may have emptied it since map_prepare() */
+	blk = tce_lock_block(view, block, &flags);
+	if (IS_ERR(blk))
+		return PTR_ERR(blk);
+	map_exchange(map, blk, at, i, n);
+	ret = map->tbl->it_ops->set_tces(map->tbl, map->entry + i, n,
+					 map->list);
+	if (ret)
+		map_restore(map, blk, i, n);
+	tce_view_unlock(view, block, blk, flags);
+	return ret;
+}
+
+static int map_write(struct tce_map *map)
+{
+	struct tce_cursor at = { };
+	unsigned long i, n, k;
+	int ret;
+
+	for (i = 0; i < map->npages; i += n) {
+		n = map_block(map, i);
+		ret = map_write_block(map, at, i, n);
+		if (ret) {
+			map_undo(map, i);
+			return ret;
+		}
+		for (k = 0; k < n; )
+			k += cursor_step(map, &at, n - k);
+		cond_resched();
+	}
+	return 0;
+}
+
+/* Lets go of what was mapped before. */
+static void map_drop_old(struct tce_map *map)
+{
+	struct tce_old old;
+	struct tce_olds olds = {
+		.tbl = map->tbl,
+		.backing = map->backing,
+		.mm = map->mm,
+		.max = 1,
+		.old = &old,
+	};
+	unsigned long i, end;
+
+	if (!map->replaced)
+		return;
+	for (i = 0; i < map->npages; cond_resched()) {
+		end = i + map_block(map, i);
+		while (i < end)
+			i += olds_add(&olds, map->before + i, end - i);
+	}
+	olds_flush(&olds);
 }
 
 /**
@@ -224,111 +620,152 @@ static void tce_range_commit(struct tce_range *range, unsigned long ua)
  * @npages: IOMMU pages, may be 0
  * @dir: what the device may do; not DMA_NONE. Writing includes reading.
  *
- * The range is mapped as a whole, or nothing has changed.
+ * The range is mapped as a whole, or nothing has changed. Only one who looks
+ * at the same range meanwhile may see a part of it.
  *
- * Context: Process context, may sleep. The caller serialises calls on @tbl.
+ * Context: Process context, may sleep. The caller keeps @tbl in place.
  * Return: 0; -ENOMEM; what @backing says to a page that cannot be mapped
  *	(-EINVAL for memory that is not registered, or smaller than the IOMMU
- *	page); the platform's error.
+ *	page, -EFAULT for writing to read-only memory); the platform's error.
  */
 int iommu_tce_map(struct iommu_table *tbl,
 		  const struct iommu_tce_backing *backing,
 		  struct mm_struct *mm, unsigned long entry, unsigned long ua,
 		  unsigned long npages, enum dma_data_direction dir)
 {
-	struct tce_range range = {
+	struct tce_map map = {
 		.tbl = tbl,
 		.backing = backing,
 		.mm = mm,
 		.entry = entry,
+		.ua = ua,
 		.npages = npages,
+		.write = dir != DMA_TO_DEVICE,
 	};
 	int ret;
 
 	if (!npages)
 		return 0;
+	if (npages == 1)
+		return tce_map_one(tbl, backing, mm, entry, ua, map.write);
 
-	ret = tce_range_alloc(&range);
+	ret = map_alloc(&map);
 	if (ret)
 		return ret;
 
-	ret = tce_range_get(&range, ua, tce_perm(dir));
+	ret = map_hold(&map);
 	if (ret)
-		goto out_free;
+		goto out_unhold;
 
-	ret = tce_range_prepare(&range);
+	ret = map_prepare(&map);
 	if (ret)
-		goto out_unget;
+		goto out_unhold;
 
-	ret = tce_range_exchange(&range);
+	ret = map_write(&map);
 	if (ret)
-		goto out_unget;
+		goto out_unhold;
 
 	tce_kill(tbl, entry, npages);
-	tce_range_commit(&range, ua);
+	map_drop_old(&map);
 	goto out_free;
 
-out_unget:
-	tce_range_unget(&range, ua, npages);
+out_unhold:
+	map_unhold(&map);
 out_free:
-	tce_range_free(&range);
+	map_free(&map);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(iommu_tce_map);
 
-/* Entries to skip where a whole level of the view is absent. */
-static unsigned long tce_absent(struct iommu_table *tbl, unsigned long entry)
-{
-	unsigned long level = tbl->it_indirect_levels ? tbl->it_level_size : 1;
-
-	return level - ((entry - tbl->it_offset) & (level - 1));
-}
-
-/* What was cleared but is not yet out of the TCE cache. */
-struct tce_batch {
-	unsigned long n;
-	unsigned long first;
-	unsigned long last;
-	u64 tce[TCE_BATCH];
-	unsigned long ua[TCE_BATCH];
+/* What clearing a long range works with; a short one needs less. */
+struct tce_scratch {
+	__be64 before[TCE_BLOCK];
+	struct tce_old old[64];
 };
 
-static void tce_batch_flush(struct tce_range *range, struct tce_batch *batch)
-{
-	unsigned long i;
+struct tce_unmap {
+	struct tce_olds olds;
+	unsigned long max;		/* entries of @before */
+	__be64 *before;
+	struct tce_scratch *scratch;
+	struct tce_old few_old[2];
+	__be64 few_before[8];
+};
 
-	if (batch->n)
-		tce_kill(range->tbl, batch->first,
-			 batch->last - batch->first + 1);
-	for (i = 0; i < batch->n; i++)
-		tce_put(range, batch->tce[i], batch->ua[i]);
-	batch->n = 0;
-	cond_resched();
+static void unmap_alloc(struct tce_unmap *unmap, unsigned long npages)
+{
+	unmap->olds.old = unmap->few_old;
+	unmap->olds.max = ARRAY_SIZE(unmap->few_old);
+	unmap->before = unmap->few_before;
+	unmap->max = ARRAY_SIZE(unmap->few_before);
+	if (npages <= unmap->max)
+		return;
+
+	/* it must not fail: without memory it only takes longer */
+	unmap->scratch = kmalloc(sizeof(*unmap->scratch), GFP_KERNEL |
+				 __GFP_NOWARN);
+	if (!unmap->scratch)
+		return;
+	unmap->olds.old = unmap->scratch->old;
+	unmap->olds.max = ARRAY_SIZE(unmap->scratch->old);
+	unmap->before = unmap->scratch->before;
+	unmap->max = ARRAY_SIZE(unmap->scratch->before);
 }
 
-static int tce_clear(struct tce_range *range, unsigned long entry,
-		     __be64 *view, struct tce_batch *batch)
+/*
+ * Clears entries of a block, from the first to the last that is mapped, and
+ * keeps what the view said of them.
+ *
+ * Return: how many from *@entry on, which is moved to the first; or -errno.
+ */
+static long unmap_clear(struct iommu_table *tbl, struct tce_view_block *blk,
+			unsigned long *entry, unsigned long n, __be64 *before)
 {
-	u64 tce = 0;
+	__be64 *view = blk->entry + (*entry - tbl->it_offset) % TCE_BLOCK;
+	unsigned long i;
+	long less = 0;
 	int ret;
 
-	if (batch->n == TCE_BATCH ||
-	    (batch->n && entry - batch->first >= TCE_KILL_SPAN))
-		tce_batch_flush(range, batch);
+	while (n && !*view) {
+		view++;
+		(*entry)++;
+		n--;
+	}
+	while (n && !view[n - 1])
+		n--;
+	if (!n)
+		return 0;
 
-	ret = tce_xchg(range->tbl, entry, &tce);
+	ret = tbl->it_ops->clear_tces(tbl, *entry, n);
 	if (ret)
 		return ret;
-
-	if (tce & TCE_PERM) {
-		if (!batch->n)
-			batch->first = entry;
-		batch->last = entry;
-		batch->tce[batch->n] = tce;
-		batch->ua[batch->n] = be64_to_cpu(*view) & ~TCE_VIEW_VALID;
-		batch->n++;
+	for (i = 0; i < n; i++) {
+		before[i] = view[i];
+		less += !!view[i];
+		view[i] = 0;
 	}
-	*view = 0;
+	tce_view_used(tbl->it_view, blk, -less);
+	return n;
+}
+
+static int unmap_block(struct tce_unmap *unmap, unsigned long entry,
+		       unsigned long n)
+{
+	struct iommu_table *tbl = unmap->olds.tbl;
+	unsigned long block = (entry - tbl->it_offset) / TCE_BLOCK, flags;
+	struct tce_view_block *blk;
+	long i, cleared = 0;
+
+	blk = tce_view_lock(tbl->it_view, block, &flags);
+	if (blk)
+		cleared = unmap_clear(tbl, blk, &entry, n, unmap->before);
+	tce_view_unlock(tbl->it_view, block, blk, flags);
+	if (cleared <= 0)
+		return cleared;
+
+	olds_touch(&unmap->olds, entry, cleared);
+	for (i = 0; i < cleared; )
+		i += olds_add(&unmap->olds, unmap->before + i, cleared - i);
 	return 0;
 }
 
@@ -340,12 +777,12 @@ static int tce_clear(struct tce_range *range, unsigned long entry,
  * @entry: first entry, counted from bus address 0; the range is in the table
  * @npages: entries, mapped or not
  *
- * When it returns 0 no device reaches memory through the range. An entry that
- * the platform refuses to clear stays as it is, with its reference; the others
- * are cleared.
+ * When it returns 0 no device reaches memory through the range. Entries that
+ * the platform refuses to clear stay as they are, with their references; the
+ * others are cleared. Where nothing was mapped nothing is done.
  *
- * Context: Process context, may sleep; any process. The caller serialises
- *	calls on @tbl.
+ * Context: Process context, may sleep; any process. The caller keeps @tbl in
+ *	place.
  * Return: 0, or the platform's first error.
  */
 int iommu_tce_unmap(struct iommu_table *tbl,
@@ -353,40 +790,84 @@ int iommu_tce_unmap(struct iommu_table *tbl,
 		    struct mm_struct *mm, unsigned long entry,
 		    unsigned long npages)
 {
-	struct tce_range range = { .tbl = tbl, .backing = backing, .mm = mm };
-	unsigned long end = entry + npages, i = 0;
-	struct tce_batch batch = { };
+	struct tce_unmap unmap = {
+		.olds = { .tbl = tbl, .backing = backing, .mm = mm },
+	};
+	unsigned long i = entry - tbl->it_offset, end = i + npages, n, block;
 	int err, ret = 0;
-	__be64 *view;
 
-	while (entry < end) {
-		tce_resched(i++);
-		view = IOMMU_TABLE_USERSPACE_ENTRY_RO(tbl, entry);
-		if (!view) {
-			entry += tce_absent(tbl, entry);
+	if (npages == 1)
+		return tce_unmap_one(tbl, backing, mm, entry);
+
+	unmap_alloc(&unmap, npages);
+	while (i < end) {
+		block = i / TCE_BLOCK;
+		n = tce_view_next(tbl->it_view, block);
+		if (n != block) {
+			i = n * TCE_BLOCK;
 			continue;
 		}
-		if (*view) {
-			err = tce_clear(&range, entry, view, &batch);
-			if (err && !ret)
-				ret = err;
-		}
-		entry++;
+		n = min3(end - i, TCE_BLOCK - i % TCE_BLOCK, unmap.max);
+		err = unmap_block(&unmap, i + tbl->it_offset, n);
+		if (err && !ret)
+			ret = err;
+		i += n;
+		cond_resched();
 	}
-	tce_batch_flush(&range, &batch);
+	olds_flush(&unmap.olds);
+	kfree(unmap.scratch);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(iommu_tce_unmap);
 
-static void registered_put(struct mm_struct *mm, unsigned long ua,
-			   unsigned long hpa, bool write)
+/* Memory that its owner has registered: pinned already, counted per mapping. */
+
+static long registered_hold(struct mm_struct *mm, unsigned long ua,
+			    unsigned long npages, unsigned int shift,
+			    bool write, void **mem)
 {
-	mm_iommu_unmap_run(mm, ua, hpa, 1);
+	struct mm_iommu_region *region;
+	long n;
+
+	n = mm_iommu_hold(mm, ua, npages, shift, write, &region);
+	*mem = region;
+	return n;
 }
 
-/* Memory that its owner has registered: pinned already, counted per mapping. */
+static void registered_translate(void *mem, unsigned long ua,
+				 unsigned long npages, unsigned int shift,
+				 bool write, u64 *hpa)
+{
+	mm_iommu_translate(mem, ua, npages, shift, write, hpa);
+}
+
+static u64 registered_cookie(void *mem, unsigned long ua)
+{
+	return mm_iommu_cookie(mem, ua);
+}
+
+static void *registered_find(struct mm_struct *mm, u64 cookie, u64 *base,
+			     unsigned long *size)
+{
+	struct mm_iommu_region *region = mm_iommu_find(mm, cookie);
+
+	if (region) {
+		*base = mm_iommu_cookie(region, mm_iommu_start(region));
+		*size = mm_iommu_size(region);
+	}
+	return region;
+}
+
+static void registered_drop(void *mem, unsigned long npages, bool write)
+{
+	mm_iommu_drop(mem, npages);
+}
+
 const struct iommu_tce_backing iommu_tce_registered = {
-	.get = mm_iommu_map_run,
-	.put = registered_put,
+	.hold = registered_hold,
+	.translate = registered_translate,
+	.cookie = registered_cookie,
+	.find = registered_find,
+	.drop = registered_drop,
 };
 EXPORT_SYMBOL_GPL(iommu_tce_registered);

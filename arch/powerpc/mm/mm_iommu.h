@@ -21,6 +21,7 @@
  * @ua: first user address, a multiple of PAGE_SIZE
  * @npages: number of pages of PAGE_SIZE
  * @shift: log2 of the size of a granule
+ * @readonly: a device may only read some of it
  * @granules: one entry for each granule that the range touches
  *
  * Written by the thread that pins, before anybody else can find the region,
@@ -32,6 +33,7 @@ struct mm_iommu_trans {
 	unsigned long ua;
 	unsigned long npages;
 	unsigned int shift;
+	bool readonly;
 	u64 *granules;
 };
 
@@ -49,6 +51,8 @@ unsigned long mm_iommu_trans_run(const struct mm_iommu_trans *trans,
 				 unsigned long ua, unsigned long size, u64 *at);
 const u64 *mm_iommu_trans_pages(const struct mm_iommu_trans *trans,
 				unsigned long ua, unsigned long *nr);
+void mm_iommu_trans_fill(const struct mm_iommu_trans *trans, unsigned long ua,
+			 unsigned long npages, unsigned int shift, u64 *hpa);
 void mm_iommu_trans_mark_dirty(struct mm_iommu_trans *trans, unsigned long ua,
 			       unsigned long size);
 
@@ -58,6 +62,9 @@ int mm_iommu_pin_user(unsigned long ua, int n, unsigned int flags,
 		      struct page **pages);
 int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad);
 void mm_iommu_unpin(const struct mm_iommu_trans *trans, unsigned long npages);
+
+/* Tags are from 1 to this; they have bits 0 to 10 of a cookie. */
+#define MM_IOMMU_TAGS	2047U
 
 enum mm_iommu_state {
 	MM_IOMMU_PENDING,	/* being pinned: on mm_iommu::pending */
@@ -70,10 +77,12 @@ enum mm_iommu_state {
 /**
  * struct mm_iommu_region - a range of user memory that is pinned for DMA
  * @node: in the index; under mm_iommu::lock and all slots
- * @list: in mm_iommu::pending or ::orphans; under mm_iommu::lock
+ * @list: in mm_iommu::pending, under mm_iommu::lock; or in ::orphans, changed
+ *	under mm_iommu::lock and all slots
  * @registry: the registry of the mm whose memory this is
  * @trans: the range and its host addresses
  * @state: under mm_iommu::lock
+ * @tag: tells it from what was at the same addresses before; not 0
  * @used: containers that registered exactly this range; under mm_iommu::lock
  * @refs: keeps this structure (not the pins): one for the index or a list,
  *	one for each container
@@ -91,6 +100,7 @@ struct mm_iommu_region {
 	struct mm_iommu *registry;
 	struct mm_iommu_trans trans;
 	enum mm_iommu_state state;
+	unsigned int tag;
 	unsigned int used;
 	refcount_t refs;
 	atomic_long_t mapped;
@@ -113,7 +123,10 @@ struct mm_iommu_slot {
  * @mm: the mm; the registry dies with it (destroy_context)
  * @lock: serialises changes; taken outside of the slots
  * @pending: regions being pinned; under @lock
- * @orphans: regions given up while mapped; under @lock
+ * @orphans: regions given up while mapped; changed under @lock and all slots,
+ *	read under any of these
+ * @nr_orphans: number of them; under @lock
+ * @tag: of the last region that became live; under @lock
  * @index: live and refused regions by user address; changed under @lock and
  *	all slots, read under any of these
  * @slot_mask: number of slots less one, a power of two less one
@@ -124,6 +137,8 @@ struct mm_iommu {
 	struct mutex lock;	/* all but the slots */
 	struct list_head pending;
 	struct list_head orphans;
+	unsigned int nr_orphans;
+	unsigned int tag;
 	struct rb_root index;
 	unsigned int slot_mask;
 	struct mm_iommu_slot slots[];
@@ -145,6 +160,10 @@ void mm_iommu_index_insert(struct mm_iommu *reg,
 			   struct mm_iommu_region *region);
 void mm_iommu_index_erase(struct mm_iommu *reg,
 			  struct mm_iommu_region *region);
+
+void mm_iommu_index_orphan(struct mm_iommu *reg,
+			   struct mm_iommu_region *region);
+void mm_iommu_index_bury(struct mm_iommu *reg, struct mm_iommu_region *region);
 
 static inline unsigned long mm_iommu_last(const struct mm_iommu_region *region)
 {

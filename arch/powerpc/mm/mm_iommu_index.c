@@ -253,6 +253,16 @@ void mm_iommu_index_insert(struct mm_iommu *reg,
 	mm_iommu_write_unlock(reg, flags);
 }
 
+static void index_remove(struct mm_iommu *reg, struct mm_iommu_region *region)
+{
+	unsigned int i;
+
+	rb_erase(&region->node, &reg->index);
+	for (i = 0; i <= reg->slot_mask; i++)
+		if (reg->slots[i].hint == region)
+			reg->slots[i].hint = NULL;
+}
+
 /**
  * mm_iommu_index_erase() - hide a region from lookups
  * @reg: the registry
@@ -266,13 +276,44 @@ void mm_iommu_index_erase(struct mm_iommu *reg,
 			  struct mm_iommu_region *region)
 {
 	unsigned long flags;
-	unsigned int i;
 
-	lockdep_assert_held(&reg->lock);
 	mm_iommu_write_lock(reg, &flags);
-	rb_erase(&region->node, &reg->index);
-	for (i = 0; i <= reg->slot_mask; i++)
-		if (reg->slots[i].hint == region)
-			reg->slots[i].hint = NULL;
+	index_remove(reg, region);
+	mm_iommu_write_unlock(reg, flags);
+}
+
+/**
+ * mm_iommu_index_orphan() - move a region from the index to the orphans
+ * @reg: the registry
+ * @region: a region in the index
+ *
+ * Context: Process context, holds @reg->lock.
+ */
+void mm_iommu_index_orphan(struct mm_iommu *reg,
+			   struct mm_iommu_region *region)
+{
+	unsigned long flags;
+
+	mm_iommu_write_lock(reg, &flags);
+	index_remove(reg, region);
+	list_add(&region->list, &reg->orphans);
+	reg->nr_orphans++;
+	mm_iommu_write_unlock(reg, flags);
+}
+
+/**
+ * mm_iommu_index_bury() - hide an orphan from those who have its cookie
+ * @reg: the registry
+ * @region: an orphan
+ *
+ * Context: Process context, holds @reg->lock.
+ */
+void mm_iommu_index_bury(struct mm_iommu *reg, struct mm_iommu_region *region)
+{
+	unsigned long flags;
+
+	mm_iommu_write_lock(reg, &flags);
+	list_del(&region->list);
+	reg->nr_orphans--;
 	mm_iommu_write_unlock(reg, flags);
 }

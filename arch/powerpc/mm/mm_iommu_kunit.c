@@ -186,29 +186,43 @@ static struct mm_iommu_region *test_register(struct kunit *test,
 	return region;
 }
 
+/* What the owner of a TCE table knows of an entry, and more. */
+struct test_mapping {
+	struct mm_iommu_region *region;
+	u64 cookie;
+	u64 hpa;
+};
+
 static long test_map(struct kunit *test, unsigned long ua, bool write,
-		     unsigned long *hpa)
+		     struct test_mapping *m)
 {
 	struct mm_iommu_kunit *t = test->priv;
+	long n = mm_iommu_hold(t->mm, ua, 1, PAGE_SHIFT, write, &m->region);
 
-	return mm_iommu_map_run(t->mm, ua, PAGE_SIZE, PAGE_SHIFT, write, hpa);
+	if (n == 1) {
+		mm_iommu_translate(m->region, ua, 1, PAGE_SHIFT, write,
+				   &m->hpa);
+		m->cookie = mm_iommu_cookie(m->region, ua);
+	}
+	return n;
 }
 
-static void test_unmap(struct kunit *test, unsigned long ua, unsigned long hpa)
+static void test_unmap(struct kunit *test, const struct test_mapping *m)
 {
 	struct mm_iommu_kunit *t = test->priv;
 
-	mm_iommu_unmap_run(t->mm, ua, hpa, 1);
+	KUNIT_ASSERT_PTR_EQ(test, mm_iommu_find(t->mm, m->cookie), m->region);
+	mm_iommu_drop(m->region, 1);
 }
 
 /* Whether a TCE could be written for that address now. */
 static bool test_is_found(struct kunit *test, unsigned long ua)
 {
-	unsigned long hpa;
+	struct test_mapping m;
 
-	if (test_map(test, ua, false, &hpa) != 1)
+	if (test_map(test, ua, false, &m) != 1)
 		return false;
-	test_unmap(test, ua, hpa);
+	test_unmap(test, &m);
 	return true;
 }
 
@@ -548,13 +562,14 @@ static void register_translates_to_the_pages_it_pinned(struct kunit *test)
 	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
 	struct test_pages *p = test_get_pages(test, ua);
 	struct mm_iommu_region *region = test_register(test, ua, TEST_SIZE);
-	unsigned long i, hpa;
+	struct test_mapping m;
+	unsigned long i;
 
 	for (i = 0; i < TEST_PAGES; i++) {
 		KUNIT_EXPECT_EQ(test, 1, test_map(test, ua + (i << PAGE_SHIFT),
-						  false, &hpa));
-		KUNIT_EXPECT_EQ(test, hpa, page_to_phys(p->page[i]));
-		test_unmap(test, ua + (i << PAGE_SHIFT), hpa);
+						  false, &m));
+		KUNIT_EXPECT_EQ(test, m.hpa, page_to_phys(p->page[i]));
+		test_unmap(test, &m);
 	}
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 }
@@ -562,29 +577,33 @@ static void register_translates_to_the_pages_it_pinned(struct kunit *test)
 static void memory_for_reading_is_not_written(struct kunit *test)
 {
 	struct mm_iommu_kunit *t = test->priv;
-	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES), hpa;
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
+	struct test_mapping m;
 	struct test_pages *p = test_get_pages(test, ua);
 	unsigned long rest = ua + 10 * PAGE_SIZE;
-	struct mm_iommu_region *region;
+	struct mm_iommu_region *region, *held;
 	struct test_state start;
-	long n;
 
 	/* the first pages are for reading, the rest is not */
 	test_map_again(test, ua, 10, PROT_READ);
 	start = get_state(test, p);
 	region = test_register(test, ua, TEST_SIZE);
 	KUNIT_EXPECT_TRUE(test, test_is_found(test, ua));
-	KUNIT_EXPECT_EQ(test, test_map(test, ua, true, &hpa), -EFAULT);
-	KUNIT_EXPECT_EQ(test, test_map(test, rest - PAGE_SIZE, true, &hpa),
+	KUNIT_EXPECT_EQ(test, test_map(test, ua, true, &m), -EFAULT);
+	KUNIT_EXPECT_EQ(test, test_map(test, rest - PAGE_SIZE, true, &m),
 			-EFAULT);
-	KUNIT_ASSERT_EQ(test, test_map(test, rest, true, &hpa), 1);
-	test_unmap(test, rest, hpa);
+	KUNIT_ASSERT_EQ(test, test_map(test, rest, true, &m), 1);
+	test_unmap(test, &m);
 
-	/* a run ends where the other begins */
-	n = mm_iommu_map_run(t->mm, ua, TEST_SIZE, PAGE_SHIFT, false, &hpa);
-	KUNIT_ASSERT_GT(test, n, 0);
-	KUNIT_EXPECT_LE(test, n, 10);
-	mm_iommu_unmap_run(t->mm, ua, hpa, n);
+	/* all of it or nothing */
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			mm_iommu_hold(t->mm, ua, TEST_PAGES, PAGE_SHIFT, true,
+				      &held));
+	KUNIT_ASSERT_EQ(test, TEST_PAGES,
+			mm_iommu_hold(t->mm, ua, TEST_PAGES, PAGE_SHIFT, false,
+				      &held));
+	KUNIT_EXPECT_PTR_EQ(test, held, region);
+	mm_iommu_drop(held, TEST_PAGES);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 	expect_state(test, p, &start);
 }
@@ -718,14 +737,15 @@ static void register_keeps_the_limit(struct kunit *test)
 
 static void unregister_while_mapped_changes_nothing(struct kunit *test)
 {
-	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES), hpa;
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
+	struct test_mapping m;
 	struct test_pages *p = test_get_pages(test, ua);
 	struct test_state start = get_state(test, p), live;
 	struct mm_iommu_region *region;
 
 	region = test_register(test, ua, TEST_SIZE);
 	live = get_state(test, p);
-	KUNIT_ASSERT_EQ(test, test_map(test, ua, true, &hpa), 1);
+	KUNIT_ASSERT_EQ(test, test_map(test, ua, true, &m), 1);
 
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
 	expect_state(test, p, &live);
@@ -735,7 +755,7 @@ static void unregister_while_mapped_changes_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
 	expect_state(test, p, &live);
 
-	test_unmap(test, ua, hpa);
+	test_unmap(test, &m);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 	expect_state(test, p, &start);
 }
@@ -744,23 +764,25 @@ static void every_mapped_page_counts(struct kunit *test)
 {
 	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
 	struct mm_iommu_region *region = test_register(test, ua, TEST_SIZE);
-	unsigned long hpa[TEST_PAGES], i;
+	struct test_mapping m[TEST_PAGES];
+	unsigned long i;
 
 	for (i = 0; i < TEST_PAGES; i++) {
 		KUNIT_ASSERT_EQ(test, 1, test_map(test, ua + (i << PAGE_SHIFT),
-						  false, &hpa[i]));
+						  false, &m[i]));
 		KUNIT_EXPECT_EQ(test, atomic_long_read(&region->mapped), i + 2);
 	}
 	for (i = 0; i < TEST_PAGES; i++) {
 		KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
-		test_unmap(test, ua + (i << PAGE_SHIFT), hpa[i]);
+		test_unmap(test, &m[i]);
 	}
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 }
 
 static void mapping_for_writing_makes_pages_dirty(struct kunit *test)
 {
-	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES), read, write;
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
+	struct test_mapping read, write;
 	struct test_pages *p = test_get_pages(test, ua);
 	struct mm_iommu_region *region = test_register(test, ua, TEST_SIZE);
 	unsigned long first, last;
@@ -771,8 +793,8 @@ static void mapping_for_writing_makes_pages_dirty(struct kunit *test)
 		folio_clear_dirty(page_folio(p->page[i]));
 	KUNIT_ASSERT_EQ(test, test_map(test, ua, false, &read), 1);
 	KUNIT_ASSERT_EQ(test, test_map(test, ua + PAGE_SIZE, true, &write), 1);
-	test_unmap(test, ua, read);
-	test_unmap(test, ua + PAGE_SIZE, write);
+	test_unmap(test, &read);
+	test_unmap(test, &write);
 
 	/* a mark is for all that its entry translates */
 	first = mm_iommu_trans_entry(&region->trans, ua, &at) > PAGE_SIZE ?
@@ -789,8 +811,8 @@ static void mapping_for_writing_makes_pages_dirty(struct kunit *test)
 static void iommu_page_is_no_larger_than_a_block(struct kunit *test)
 {
 	struct mm_iommu_kunit *t = test->priv;
-	unsigned long ua = mm_iommu_kunit_map(test, 2), hpa;
-	struct mm_iommu_region *region;
+	unsigned long ua = mm_iommu_kunit_map(test, 2);
+	struct mm_iommu_region *region, *held;
 
 	/* the same page twice is not contiguous, whatever the allocator did */
 	mm_iommu_kunit_stub_pins(test);
@@ -799,20 +821,20 @@ static void iommu_page_is_no_larger_than_a_block(struct kunit *test)
 	region = test_register(test, ua, 2 * PAGE_SIZE);
 
 	KUNIT_EXPECT_EQ(test, -EINVAL,
-			mm_iommu_map_run(t->mm, ua, 2 * PAGE_SIZE,
-					 PAGE_SHIFT + 1, false, &hpa));
-	/* smaller ones run to the end of the block */
-	KUNIT_EXPECT_EQ(test, PAGE_SIZE / SZ_4K,
-			mm_iommu_map_run(t->mm, ua, 2 * PAGE_SIZE, 12, false,
-					 &hpa));
+			mm_iommu_hold(t->mm, ua, 1, PAGE_SHIFT + 1, false,
+				      &held));
+	/* smaller ones go to the end of the region */
+	KUNIT_EXPECT_EQ(test, 2 * PAGE_SIZE / SZ_4K,
+			mm_iommu_hold(t->mm, ua, 1000, 12, false, &held));
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
-	mm_iommu_unmap_run(t->mm, ua, hpa, PAGE_SIZE / SZ_4K);
+	mm_iommu_drop(held, 2 * PAGE_SIZE / SZ_4K);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 }
 
 static void refused_region_gives_way_to_new_memory(struct kunit *test)
 {
-	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES), was, is;
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
+	struct test_mapping was, is;
 	struct test_pages *old = test_get_pages(test, ua), *new;
 	struct test_state start = get_state(test, old);
 	struct mm_iommu_region *region, *next;
@@ -833,13 +855,14 @@ static void refused_region_gives_way_to_new_memory(struct kunit *test)
 
 	/* no lookup finds the orphan */
 	KUNIT_ASSERT_EQ(test, test_map(test, ua, false, &is), 1);
-	KUNIT_EXPECT_EQ(test, is, page_to_phys(new->page[0]));
-	KUNIT_EXPECT_NE(test, is, was);
-	test_unmap(test, ua, is);
+	KUNIT_EXPECT_EQ(test, is.hpa, page_to_phys(new->page[0]));
+	KUNIT_EXPECT_NE(test, is.hpa, was.hpa);
+	KUNIT_EXPECT_NE(test, is.cookie, was.cookie);
+	test_unmap(test, &is);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -ENOENT);
 
 	/* its last TCE ends it, and only it */
-	test_unmap(test, ua, was);
+	test_unmap(test, &was);
 	KUNIT_EXPECT_EQ(test, get_state(test, NULL).orphans, 0);
 	KUNIT_EXPECT_EQ(test, get_state(test, NULL).locked_vm, TEST_PAGES);
 	KUNIT_EXPECT_EQ(test, count_pinned(old), 0);
@@ -852,25 +875,27 @@ static void refused_region_gives_way_to_new_memory(struct kunit *test)
 
 static void release_while_mapped_makes_an_orphan(struct kunit *test)
 {
-	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES), hpa;
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
+	struct test_mapping m;
 	struct test_pages *p = test_get_pages(test, ua);
 	struct test_state start = get_state(test, p);
 	struct mm_iommu_region *region;
 
 	region = test_register(test, ua, TEST_SIZE);
-	KUNIT_ASSERT_EQ(test, test_map(test, ua, false, &hpa), 1);
+	KUNIT_ASSERT_EQ(test, test_map(test, ua, false, &m), 1);
 	mm_iommu_release(region);
 	KUNIT_EXPECT_EQ(test, get_state(test, NULL).orphans, 1);
 	KUNIT_EXPECT_EQ(test, count_pinned(p), TEST_PAGES);
 	KUNIT_EXPECT_FALSE(test, test_is_found(test, ua));
 
-	test_unmap(test, ua, hpa);
+	test_unmap(test, &m);
 	expect_state(test, p, &start);
 }
 
 static void release_of_one_of_two_leaves_the_other(struct kunit *test)
 {
-	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES), hpa;
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
+	struct test_mapping m;
 	struct test_pages *p = test_get_pages(test, ua);
 	struct test_state start = get_state(test, p), live;
 	struct mm_iommu_region *region;
@@ -878,13 +903,13 @@ static void release_of_one_of_two_leaves_the_other(struct kunit *test)
 	region = test_register(test, ua, TEST_SIZE);
 	live = get_state(test, p);
 	test_register(test, ua, TEST_SIZE);
-	KUNIT_ASSERT_EQ(test, test_map(test, ua, false, &hpa), 1);
+	KUNIT_ASSERT_EQ(test, test_map(test, ua, false, &m), 1);
 	mm_iommu_release(region);
 	expect_state(test, p, &live);
 	KUNIT_EXPECT_TRUE(test, test_is_found(test, ua));
 	KUNIT_EXPECT_TRUE(test, mm_iommu_is_current(region));
 
-	test_unmap(test, ua, hpa);
+	test_unmap(test, &m);
 	mm_iommu_release(region);
 	expect_state(test, p, &start);
 }

@@ -183,6 +183,7 @@ void mm_iommu_trans_init(struct mm_iommu_trans *trans, unsigned long ua,
 	trans->ua = ua;
 	trans->npages = npages;
 	trans->shift = 0;
+	trans->readonly = false;
 	trans->granules = NULL;
 }
 
@@ -384,6 +385,8 @@ int mm_iommu_trans_add(struct mm_iommu_trans *trans, unsigned long ua, u64 at,
 	unsigned long end = ua + len, n;
 	int ret;
 
+	if (at & MM_IOMMU_READONLY)
+		trans->readonly = true;
 	if (!trans->granules) {
 		ret = trans_start(trans, at, len);
 		if (ret)
@@ -443,6 +446,8 @@ long mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, unsigned long ua,
 
 	/* a page fits everywhere */
 	n = min(n, nr);
+	if (marks & MM_IOMMU_READONLY)
+		trans->readonly = true;
 	for (i = 0; i < n; i++)
 		entry[i] = trans_make(page_to_phys(pages[i]) | marks,
 				      PAGE_SHIFT);
@@ -546,6 +551,50 @@ const u64 *mm_iommu_trans_pages(const struct mm_iommu_trans *trans,
 	return trans_pages(trans, ua, nr);
 }
 
+/* The same for pages that are entries of one size, without order. */
+static void fill_pages(const u64 *entry, unsigned long n, u64 *hpa)
+{
+	unsigned long i;
+
+	for (i = 0; i < n; i++)
+		hpa[i] = entry[i] & MM_IOMMU_ADDR;
+}
+
+/**
+ * mm_iommu_trans_fill() - translate IOMMU pages one by one
+ * @trans: the translation
+ * @ua: user address inside the region, of the first IOMMU page
+ * @npages: IOMMU pages, all of them blocks inside the region
+ * @shift: log2 of the size of the IOMMU page
+ * @hpa: where to store @npages host physical addresses
+ *
+ * Context: Any, MMU on or off. The caller bounds @npages.
+ */
+void mm_iommu_trans_fill(const struct mm_iommu_trans *trans, unsigned long ua,
+			 unsigned long npages, unsigned int shift, u64 *hpa)
+{
+	unsigned long n, i, end = ua + (npages << shift);
+	const u64 *entry;
+	u64 at;
+
+	for (; ua < end; ua += n << shift, hpa += n) {
+		if (shift == PAGE_SHIFT) {
+			entry = trans_pages(trans, ua, &n);
+			if (entry) {
+				n = min(n, (end - ua) >> shift);
+				fill_pages(entry, n, hpa);
+				continue;
+			}
+		}
+		n = mm_iommu_trans_entry(trans, ua, &at) >> shift;
+		/* it may also be a block of several entries */
+		n = clamp(n, 1UL, (end - ua) >> shift);
+		at &= MM_IOMMU_ADDR;
+		for (i = 0; i < n; i++)
+			hpa[i] = at + (i << shift);
+	}
+}
+
 /**
  * mm_iommu_trans_mark_dirty() - note that a device may write to a range
  * @trans: the translation
@@ -560,16 +609,22 @@ const u64 *mm_iommu_trans_pages(const struct mm_iommu_trans *trans,
 void mm_iommu_trans_mark_dirty(struct mm_iommu_trans *trans, unsigned long ua,
 			       unsigned long size)
 {
-	unsigned long end = ua + size;
+	unsigned long end = ua + size, next;
 	struct trans_span span;
 	u64 *entry, old;
 
-	for (; ua < end; ua = ((ua >> span.shift) + 1) << span.shift) {
+	while (ua < end) {
 		entry = trans_lookup(trans, ua, &span);
-		/* all that ever changes: concurrent writers store the same */
-		old = READ_ONCE(*entry);
-		if (!(old & MM_IOMMU_DIRTY))
-			WRITE_ONCE(*entry, old | MM_IOMMU_DIRTY);
+		for (next = min(end, span.end); ua < next; entry++) {
+			/* all that changes: concurrent writers store the same */
+			old = READ_ONCE(*entry);
+			if (!(old & MM_IOMMU_DIRTY))
+				WRITE_ONCE(*entry, old | MM_IOMMU_DIRTY);
+			ua = round_up(ua + 1, BIT(span.shift));
+			/* the next granule may have a leaf */
+			if (span.entries == trans->granules)
+				break;
+		}
 	}
 }
 

@@ -172,21 +172,27 @@ static void region_unpin(struct mm_iommu_region *region)
 	region_put(region);
 }
 
+/* The last TCE of an orphan is gone: nothing finds it any more. */
+static void region_bury(struct mm_iommu_region *region)
+{
+	lockdep_assert_held(&region->registry->lock);
+	mm_iommu_index_bury(region->registry, region);
+	region->state = MM_IOMMU_DEAD;
+}
+
 /* Takes a region out of the index; its last TCE frees it, or we do. */
 static bool region_orphan(struct mm_iommu_region *region)
 {
 	struct mm_iommu *reg = region->registry;
 
 	lockdep_assert_held(&reg->lock);
-	mm_iommu_index_erase(reg, region);
+	mm_iommu_index_orphan(reg, region);
 	region->used = 0;
-	if (atomic_long_dec_and_test(&region->mapped)) {
-		region->state = MM_IOMMU_DEAD;
-		return true;
-	}
 	region->state = MM_IOMMU_ORPHAN;
-	list_add(&region->list, &reg->orphans);
-	return false;
+	if (!atomic_long_dec_and_test(&region->mapped))
+		return false;
+	region_bury(region);
+	return true;
 }
 
 static struct mm_iommu_region *registry_pending(struct mm_iommu *reg,
@@ -222,7 +228,8 @@ static struct mm_iommu_region *registry_live(struct mm_iommu *reg,
  * Finds what stands in the way of a new region, in *@in_the_way.
  *
  * Return: 0 if that is nothing, or an exact match, to be shared; -EAGAIN for
- * an exact match that is just being pinned; -EINVAL for an overlap.
+ * an exact match that is just being pinned; -EINVAL for an overlap; -EBUSY with
+ * nothing in the way where too many orphans wait for their last unmap.
  */
 static int registry_check(struct mm_iommu *reg, unsigned long ua,
 			  unsigned long last,
@@ -235,10 +242,32 @@ static int registry_check(struct mm_iommu *reg, unsigned long ua,
 		 registry_live(reg, ua, last);
 	*in_the_way = region;
 	if (!region)
-		return 0;
+		return reg->nr_orphans < MM_IOMMU_TAGS / 2 ? 0 : -EBUSY;
 	if (region->trans.ua != ua || mm_iommu_last(region) != last)
 		return -EINVAL;
 	return region->state == MM_IOMMU_PENDING ? -EAGAIN : 0;
+}
+
+static bool tag_in_use(const struct mm_iommu *reg, unsigned int tag)
+{
+	const struct mm_iommu_region *region;
+
+	list_for_each_entry(region, &reg->orphans, list)
+		if (region->tag == tag)
+			return true;
+	return false;
+}
+
+/*
+ * A number that tells a region from all orphans, which may have been at the
+ * same addresses; registry_check() sees to it that there is one.
+ */
+static unsigned int registry_tag(struct mm_iommu *reg)
+{
+	do {
+		reg->tag = reg->tag % MM_IOMMU_TAGS + 1;
+	} while (tag_in_use(reg, reg->tag));
+	return reg->tag;
 }
 
 /*
@@ -260,6 +289,7 @@ static void registry_publish(struct mm_iommu_region *region)
 	}
 	list_del(&region->list);
 	region->state = MM_IOMMU_LIVE;
+	region->tag = registry_tag(reg);
 	mm_iommu_index_insert(reg, region);
 	mutex_unlock(&reg->lock);
 
@@ -364,10 +394,12 @@ static int registry_reserve(struct mm_iommu_region *new,
 		}
 	}
 
-	if (ret) {
+	if (ret && shared) {
 		refusal->cause = MM_IOMMU_OVERLAP;
 		refusal->at = shared->trans.ua;
 		refusal->in_the_way = mm_iommu_size(shared);
+	} else if (ret) {
+		refusal->cause = MM_IOMMU_OTHER;
 	} else if (shared) {
 		registry_share(shared);
 	} else {
@@ -626,155 +658,190 @@ static bool region_tryget_mapped(struct mm_iommu_region *region, long n)
 	return true;
 }
 
-/* Drops mappings of a region that others may still map: never closes it. */
-static bool region_put_mapped_live(struct mm_iommu_region *region, long n)
+/* Whether IOMMU pages of a range can be mapped so. */
+static int region_check(struct mm_iommu_region *region, unsigned long ua,
+			unsigned long npages, unsigned int shift, bool write)
 {
-	long old = atomic_long_read(&region->mapped);
+	const struct mm_iommu_trans *trans = &region->trans;
+	unsigned long size = 1UL << shift, end = ua + (npages << shift), len;
+	u64 at;
 
-	do {
-		if (old <= n)
-			return false;
-	} while (!atomic_long_try_cmpxchg(&region->mapped, &old, old - n));
-	return true;
+	/* pages of the MMU are always one block */
+	if (shift <= PAGE_SHIFT && !(write && trans->readonly))
+		return 0;
+
+	for (; ua < end; ua += len) {
+		len = mm_iommu_trans_run(trans, ua, min(end - ua, max(size,
+					 MM_IOMMU_MAX_RUN)), &at);
+		len = ALIGN_DOWN(len, size);
+		if (!len || !IS_ALIGNED(at, size))
+			return -EINVAL;
+		if (write && at & MM_IOMMU_READONLY)
+			return -EFAULT;
+		cond_resched();
+	}
+	return 0;
 }
 
 /**
- * mm_iommu_map_run() - translate and count a run of IOMMU pages
+ * mm_iommu_hold() - count IOMMU pages as mapped
  * @mm: the mm whose memory it is
  * @ua: user address, a multiple of the IOMMU page
- * @size: bytes wanted, a multiple of the IOMMU page, more than 0
+ * @npages: IOMMU pages wanted, more than 0
  * @shift: log2 of the size of the IOMMU page
- * @write: whether the device may write there
- * @hpa: where to store the host physical address of the run
+ * @write: whether a device may write there
+ * @regionp: where to store the region
  *
  * An IOMMU page can be mapped where the memory behind it is one contiguous
- * block, aligned to its size, inside one region. The pages of the run are
- * counted as mapped until mm_iommu_unmap_run().
+ * block, aligned to its size, inside one region. A region is not unpinned
+ * before mm_iommu_drop() was called for all of its pages that are held.
  *
- * Context: Any but NMI, MMU on.
- * Return: the number of IOMMU pages in the run, at least 1; -EINVAL where
- *	the first page can not be mapped: not registered, or an IOMMU page
- *	larger than the block of memory behind it; -EFAULT where @write is asked
- *	for and the memory was registered for reading only.
+ * Context: Process context, may sleep.
+ * Return: the number of pages that are held, 1 to @npages: as many as are in
+ *	one region; -EINVAL where that is none, or not all of them can be
+ *	mapped: not registered, or an IOMMU page larger than the block of memory
+ *	behind it; -EFAULT where @write is asked for and some memory was
+ *	registered for reading only.
  */
-long mm_iommu_map_run(struct mm_struct *mm, unsigned long ua,
-		      unsigned long size, unsigned int shift, bool write,
-		      unsigned long *hpa)
+long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
+		   unsigned int shift, bool write,
+		   struct mm_iommu_region **regionp)
 {
 	struct mm_iommu *reg = mm_iommu_get_registry(mm);
-	unsigned long flags, npages, page = 1UL << shift;
 	struct mm_iommu_region *region;
 	struct mm_iommu_slot *slot;
-	long ret = -EINVAL;
-	u64 at;
+	unsigned long flags;
+	int ret;
 
 	if (!reg)
 		return -EINVAL;
 
 	slot = mm_iommu_read_lock(reg, &flags);
 	region = mm_iommu_index_find(reg, slot, ua);
-	if (!region)
-		goto out_unlock;
-
-	size = min3(size, mm_iommu_last(region) - ua + 1,
-		    max(page, MM_IOMMU_MAX_RUN));
-	npages = mm_iommu_trans_run(&region->trans, ua, size, &at) >> shift;
-	*hpa = at & MM_IOMMU_ADDR;
-	if (!npages || !IS_ALIGNED(*hpa, page))
-		goto out_unlock;
-
-	if (write && at & MM_IOMMU_READONLY) {
-		ret = -EFAULT;
-		goto out_unlock;
+	if (region) {
+		npages = min(npages, (mm_iommu_last(region) - ua + 1) >> shift);
+		if (!npages || !region_tryget_mapped(region, npages))
+			region = NULL;
 	}
-	if (!region_tryget_mapped(region, npages))
-		goto out_unlock;
+	mm_iommu_read_unlock(slot, flags);
+	if (!region)
+		return -EINVAL;
 
+	ret = region_check(region, ua, npages, shift, write);
+	if (ret) {
+		mm_iommu_drop(region, npages);
+		return ret;
+	}
+	*regionp = region;
+	return npages;
+}
+EXPORT_SYMBOL_GPL(mm_iommu_hold);
+
+/**
+ * mm_iommu_translate() - host addresses of IOMMU pages that are held
+ * @region: the region
+ * @ua: user address of the first one
+ * @npages: IOMMU pages; the caller bounds the work
+ * @shift: log2 of the size of the IOMMU page
+ * @write: whether a device may write there from now on
+ * @hpa: where to store @npages host physical addresses
+ *
+ * Context: Any, MMU on or off.
+ */
+void mm_iommu_translate(struct mm_iommu_region *region, unsigned long ua,
+			unsigned long npages, unsigned int shift, bool write,
+			u64 *hpa)
+{
+	mm_iommu_trans_fill(&region->trans, ua, npages, shift, hpa);
 	if (write)
 		mm_iommu_trans_mark_dirty(&region->trans, ua, npages << shift);
-	ret = npages;
-
-out_unlock:
-	mm_iommu_read_unlock(slot, flags);
-	return ret;
 }
-EXPORT_SYMBOL_GPL(mm_iommu_map_run);
+EXPORT_SYMBOL_GPL(mm_iommu_translate);
 
-static bool region_translates(struct mm_iommu_region *region, unsigned long ua,
-			      unsigned long hpa)
+/**
+ * mm_iommu_cookie() - say in a number which page of which region
+ * @region: the region
+ * @ua: user address inside it, a multiple of 4K
+ *
+ * The number that stands beside a TCE in the view of its table. The address
+ * alone would not tell an orphan from the region that came after it.
+ *
+ * Context: Any, MMU on or off.
+ * Return: @ua, with something that is not 0 in bits 0 to 10.
+ */
+u64 mm_iommu_cookie(struct mm_iommu_region *region, unsigned long ua)
 {
-	u64 at;
-
-	if (!mm_iommu_overlaps(region, ua, ua))
-		return false;
-	mm_iommu_trans_entry(&region->trans, ua, &at);
-	return (at & MM_IOMMU_ADDR) == hpa;
+	return ua | region->tag;
 }
+EXPORT_SYMBOL_GPL(mm_iommu_cookie);
 
-static void orphan_put_mapped(struct mm_iommu *reg, unsigned long ua,
-			      unsigned long hpa, long n)
+static bool region_has(const struct mm_iommu_region *region, unsigned long ua,
+		       unsigned int tag)
 {
-	struct mm_iommu_region *region;
-	bool last = false;
-
-	mutex_lock(&reg->lock);
-	list_for_each_entry(region, &reg->orphans, list) {
-		if (!region_translates(region, ua, hpa) ||
-		    atomic_long_read(&region->mapped) < n)
-			continue;
-		last = atomic_long_sub_and_test(n, &region->mapped);
-		if (last) {
-			list_del(&region->list);
-			region->state = MM_IOMMU_DEAD;
-		}
-		mutex_unlock(&reg->lock);
-		if (last)
-			region_unpin(region);
-		return;
-	}
-	mutex_unlock(&reg->lock);
-	/* no WARN: a guest's KVM still changes TCE and view in two steps */
-	pr_err_once("BUG: mm_iommu: a TCE of memory that is not mapped\n");
+	return mm_iommu_overlaps(region, ua, ua) &&
+	       (!tag || region->tag == tag);
 }
 
 /**
- * mm_iommu_unmap_run() - count a run of IOMMU pages as not mapped any more
+ * mm_iommu_find() - find the region of a page that is mapped
  * @mm: the mm whose memory it is
- * @ua: user address of the run
- * @hpa: its host physical address
- * @npages: the number of IOMMU pages, no more than were mapped in one run
+ * @cookie: what mm_iommu_cookie() said of the page; without the low bits, as
+ *	base KVM has it, any region at the address will do
+ *
+ * Context: Any but NMI, MMU on. The page is held.
+ * Return: the region, which stays as long as the page is held; NULL if there is
+ *	none, because the page is not held.
+ */
+struct mm_iommu_region *mm_iommu_find(struct mm_struct *mm, u64 cookie)
+{
+	unsigned long ua = ALIGN_DOWN(cookie, SZ_4K), flags;
+	struct mm_iommu *reg = mm_iommu_get_registry(mm);
+	unsigned int tag = cookie % SZ_2K;
+	struct mm_iommu_region *region;
+	struct mm_iommu_slot *slot;
+
+	if (!reg)
+		return NULL;
+
+	slot = mm_iommu_read_lock(reg, &flags);
+	region = mm_iommu_index_find(reg, slot, ua);
+	if (region && region_has(region, ua, tag))
+		goto out_unlock;
+
+	list_for_each_entry(region, &reg->orphans, list)
+		if (region_has(region, ua, tag))
+			goto out_unlock;
+	region = NULL;
+out_unlock:
+	mm_iommu_read_unlock(slot, flags);
+	return region;
+}
+EXPORT_SYMBOL_GPL(mm_iommu_find);
+
+/**
+ * mm_iommu_drop() - count IOMMU pages as not mapped any more
+ * @region: the region
+ * @npages: IOMMU pages, no more than are held
  *
  * The TCEs must be gone from the table and from the caches of the hardware.
  * The last page of an orphan unpins it.
  *
- * Both addresses together tell whose pages these are. Where an orphan and a
- * live region hold the same page at the same address it does not matter which
- * of them counts it: the page stays pinned until both are done.
- *
  * Context: Process context, may sleep; any process.
  */
-void mm_iommu_unmap_run(struct mm_struct *mm, unsigned long ua,
-			unsigned long hpa, unsigned long npages)
+void mm_iommu_drop(struct mm_iommu_region *region, unsigned long npages)
 {
-	struct mm_iommu *reg = mm_iommu_get_registry(mm);
-	struct mm_iommu_region *region;
-	struct mm_iommu_slot *slot;
-	unsigned long flags;
-	bool done;
+	struct mm_iommu *reg = region->registry;
 
-	if (WARN_ON_ONCE(!reg))
+	/* a region that is not an orphan keeps 1 */
+	if (!atomic_long_sub_and_test(npages, &region->mapped))
 		return;
 
-	slot = mm_iommu_read_lock(reg, &flags);
-	region = mm_iommu_index_find(reg, slot, ua);
-	done = region && region_translates(region, ua, hpa) &&
-	       region_put_mapped_live(region, npages);
-	mm_iommu_read_unlock(slot, flags);
-
-	if (!done)
-		orphan_put_mapped(reg, ua, hpa, npages);
+	mutex_lock(&reg->lock);
+	region_bury(region);
+	mutex_unlock(&reg->lock);
+	region_unpin(region);
 }
-EXPORT_SYMBOL_GPL(mm_iommu_unmap_run);
+EXPORT_SYMBOL_GPL(mm_iommu_drop);
 
 /**
  * mm_iommu_lookup() - find the region that holds a range
@@ -862,6 +929,12 @@ EXPORT_SYMBOL_GPL(mm_iommu_mapped_inc);
  */
 void mm_iommu_mapped_dec(struct mm_iommu_region *region)
 {
-	region_put_mapped_live(region, 1);
+	long old = atomic_long_read(&region->mapped);
+
+	/* never closes it: base KVM may be in atomic context here */
+	do {
+		if (old <= 1)
+			return;
+	} while (!atomic_long_try_cmpxchg(&region->mapped, &old, old - 1));
 }
 EXPORT_SYMBOL_GPL(mm_iommu_mapped_dec);

@@ -14,22 +14,32 @@ struct mm_struct;
 
 /**
  * struct iommu_tce_backing - where the memory behind TCEs comes from
- * @get: translates as much of a range of user memory as is contiguous and
- *	takes what keeps it in place. Returns the number of IOMMU pages, at
- *	least 1, or -errno.
- * @put: gives it back, when no device can reach it any more.
+ * @hold: finds memory for IOMMU pages from @ua on and takes one reference for
+ *	each; all of them can be mapped. Returns how many, 1 to @npages, with
+ *	@mem set to what they are part of, or -errno with nothing held.
+ * @translate: gives the host addresses of pages of held memory
+ * @cookie: says in one number which page of @mem @ua is. Never 0, bit 11 is
+ *	free, and the cookies of the pages that follow differ in the address.
+ * @find: the reverse, for a page that is mapped: @base and @size are the
+ *	cookie of the first page of @mem and the bytes in it
+ * @drop: gives references back, when no device can reach the pages any more
  *
- * @ua is a user address and @size a number of bytes, both multiples of the
- * IOMMU page, whose log2 is @shift; @write tells whether a device may write.
+ * @ua is a user address, a multiple of the IOMMU page, whose log2 is @shift;
+ * @write tells whether a device may write there.
  *
- * Context: Process context, may sleep. @put may run in any process, also when
- * the user address space is gone.
+ * Context: @hold and @drop: process context, may sleep; @drop in any process,
+ * also when the user address space is gone. The others: any but NMI.
  */
 struct iommu_tce_backing {
-	long (*get)(struct mm_struct *mm, unsigned long ua, unsigned long size,
-		    unsigned int shift, bool write, unsigned long *hpa);
-	void (*put)(struct mm_struct *mm, unsigned long ua, unsigned long hpa,
-		    bool write);
+	long (*hold)(struct mm_struct *mm, unsigned long ua,
+		     unsigned long npages, unsigned int shift, bool write,
+		     void **mem);
+	void (*translate)(void *mem, unsigned long ua, unsigned long npages,
+			  unsigned int shift, bool write, u64 *hpa);
+	u64 (*cookie)(void *mem, unsigned long ua);
+	void *(*find)(struct mm_struct *mm, u64 cookie, u64 *base,
+		      unsigned long *size);
+	void (*drop)(void *mem, unsigned long npages, bool write);
 };
 
 extern const struct iommu_tce_backing iommu_tce_registered;

@@ -64,11 +64,15 @@ bool mm_iommu_is_current(struct mm_iommu_region *region);
 unsigned long mm_iommu_start(const struct mm_iommu_region *region);
 unsigned long mm_iommu_size(const struct mm_iommu_region *region);
 
-long mm_iommu_map_run(struct mm_struct *mm, unsigned long ua,
-		      unsigned long size, unsigned int shift, bool write,
-		      unsigned long *hpa);
-void mm_iommu_unmap_run(struct mm_struct *mm, unsigned long ua,
-			unsigned long hpa, unsigned long npages);
+long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
+		   unsigned int shift, bool write,
+		   struct mm_iommu_region **regionp);
+void mm_iommu_translate(struct mm_iommu_region *region, unsigned long ua,
+			unsigned long npages, unsigned int shift, bool write,
+			u64 *hpa);
+u64 mm_iommu_cookie(struct mm_iommu_region *region, unsigned long ua);
+struct mm_iommu_region *mm_iommu_find(struct mm_struct *mm, u64 cookie);
+void mm_iommu_drop(struct mm_iommu_region *region, unsigned long npages);
 
 struct mm_iommu_region *mm_iommu_lookup(struct mm_struct *mm,
 					unsigned long ua, unsigned long size);

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Userspace view of a TCE table: what is behind each of its entries. See
+ * kernel/iommu_tce_view.c.
+ */
+#ifndef _ASM_POWERPC_IOMMU_TCE_VIEW_H
+#define _ASM_POWERPC_IOMMU_TCE_VIEW_H
+
+#include <linux/types.h>
+
+struct iommu_table;
+
+#ifdef CONFIG_SPAPR_TCE_IOMMU
+
+int iommu_tce_view_create(struct iommu_table *tbl);
+void iommu_tce_view_destroy(struct iommu_table *tbl);
+__be64 *iommu_tce_view_entry(struct iommu_table *tbl, unsigned long entry,
+			     bool alloc);
+
+#else
+
+static inline int iommu_tce_view_create(struct iommu_table *tbl)
+{
+	return 0;
+}
+
+static inline void iommu_tce_view_destroy(struct iommu_table *tbl) { }
+
+#endif /* CONFIG_SPAPR_TCE_IOMMU */
+
+#endif /* _ASM_POWERPC_IOMMU_TCE_VIEW_H */

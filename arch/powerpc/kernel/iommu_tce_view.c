@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Userspace view of a TCE table: what is behind each of its entries.
+ *
+ *	node[]               node[]               block
+ *	+-------+            +-------+            +------------------+
+ *	|     --|----------->|     --|----------->| used, 512 cookies|
+ *	+-------+            +-------+            +------------------+
+ *	| NULL  |            | NULL  |
+ *	+-------+            +-------+
+ *
+ * A table may have 2^43 entries and next to no mappings, so the view is a tree
+ * that grows where something is mapped. All of it lies in the linear map.
+ *
+ * A block is read and changed under its lock, which a few blocks share. It is
+ * made before the lock is taken, by whoever is about to map something, and is
+ * freed when it is empty, except for a few that are kept: who maps and unmaps
+ * one page over and over must not clear a block each time.
+ *
+ * The slot that points to a block changes under the lock of the block; a node
+ * stays until the table goes. Nobody who holds no lock looks at a block.
+ */
+#include <linux/compiler.h>
+#include <linux/init.h>
+#include <linux/log2.h>
+#include <linux/math.h>
+#include <linux/slab.h>
+
+#include <asm/iommu.h>
+
+#include "iommu_tce_view.h"
+
+/* Empty blocks that a view keeps, 4K each. */
+#define TCE_VIEW_SPARE	8
+
+#define TCE_VIEW_SLOTS	TCE_VIEW_ENTRIES
+
+struct tce_view_node {
+	void *slot[TCE_VIEW_SLOTS];
+};
+
+static struct kmem_cache *tce_view_blocks;
+
+static raw_spinlock_t *view_lock(struct iommu_tce_view *view,
+				 unsigned long block)
+{
+	return &view->locks[block % TCE_VIEW_LOCKS];
+}
+
+/**
+ * iommu_tce_view_create() - give a table a view
+ * @tbl: the table, not yet in use
+ *
+ * Context: Process context, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int iommu_tce_view_create(struct iommu_table *tbl)
+{
+	struct iommu_tce_view *view;
+	unsigned int i, bits;
+
+	if (tbl->it_view)
+		return 0;
+
+	view = kzalloc(sizeof(*view), GFP_KERNEL_ACCOUNT);
+	if (!view)
+		return -ENOMEM;
+
+	view->blocks = DIV_ROUND_UP(tbl->it_size, TCE_VIEW_ENTRIES);
+	bits = order_base_2(view->blocks);
+	view->levels = DIV_ROUND_UP(bits, TCE_VIEW_SHIFT);
+	for (i = 0; i < TCE_VIEW_LOCKS; i++)
+		raw_spin_lock_init(&view->locks[i]);
+	tbl->it_view = view;
+	return 0;
+}
+EXPORT_SYMBOL_GPL(iommu_tce_view_create);
+
+static void view_free_level(void *mem, unsigned int level)
+{
+	struct tce_view_node *node = mem;
+	unsigned int i;
+
+	if (!mem)
+		return;
+	if (!level) {
+		kmem_cache_free(tce_view_blocks, mem);
+		return;
+	}
+	for (i = 0; i < TCE_VIEW_SLOTS; i++)
+		view_free_level(node->slot[i], level - 1);
+	kfree(node);
+}
+
+/**
+ * iommu_tce_view_destroy() - take the view of a table away
+ * @tbl: the table; nobody uses it any more
+ *
+ * Context: Process context, may sleep.
+ */
+void iommu_tce_view_destroy(struct iommu_table *tbl)
+{
+	struct iommu_tce_view *view = tbl->it_view;
+
+	if (!view)
+		return;
+	WARN_ON_ONCE(atomic_long_read(&view->mapped) && !view->shared);
+	tbl->it_view = NULL;
+	view_free_level(view->root, view->levels);
+	kfree(view);
+}
+
+/* The pointer to what is at @level above a block; NULL where no node is. */
+static void **view_slot(struct iommu_tce_view *view, unsigned long block,
+			unsigned int level)
+{
+	void **slot = &view->root;
+	struct tce_view_node *node;
+	unsigned int i;
+
+	for (i = view->levels; i > level; i--) {
+		/* pairs with cmpxchg() in tce_view_prepare() */
+		node = smp_load_acquire(slot);
+		if (!node)
+			return NULL;
+		slot = &node->slot[(block >> ((i - 1) * TCE_VIEW_SHIFT)) %
+				   TCE_VIEW_SLOTS];
+	}
+	return slot;
+}
+
+/* Makes what is missing on the way down, and the block. */
+static int view_grow(struct iommu_tce_view *view, unsigned long block)
+{
+	unsigned int level = view->levels;
+	unsigned long flags;
+	void **slot, *mem;
+	bool taken;
+
+	for (; level; level--) {
+		slot = view_slot(view, block, level);
+		if (READ_ONCE(*slot))
+			continue;
+		mem = kzalloc(sizeof(struct tce_view_node), GFP_KERNEL_ACCOUNT);
+		if (!mem)
+			return -ENOMEM;
+		if (cmpxchg(slot, NULL, mem))
+			kfree(mem);
+	}
+
+	mem = kmem_cache_zalloc(tce_view_blocks, GFP_KERNEL_ACCOUNT);
+	if (!mem)
+		return -ENOMEM;
+
+	slot = view_slot(view, block, 0);
+	raw_spin_lock_irqsave(view_lock(view, block), flags);
+	taken = *slot;
+	if (!taken) {
+		*slot = mem;
+		atomic_inc(&view->spare);
+	}
+	raw_spin_unlock_irqrestore(view_lock(view, block), flags);
+	if (taken)
+		kmem_cache_free(tce_view_blocks, mem);
+	return 0;
+}
+
+/**
+ * tce_view_prepare() - make a block present
+ * @view: the view
+ * @block: number of the block
+ *
+ * It may be gone again when the caller has locked it, if another one has
+ * emptied it meanwhile.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0 or -ENOMEM.
+ */
+int tce_view_prepare(struct iommu_tce_view *view, unsigned long block)
+{
+	void **slot = view_slot(view, block, 0);
+
+	return slot && READ_ONCE(*slot) ? 0 : view_grow(view, block);
+}
+
+/**
+ * tce_view_lock() - lock a block of the view and the TCEs that it describes
+ * @view: the view
+ * @block: number of the block
+ * @flags: where to keep the interrupt state
+ *
+ * Context: Any but NMI.
+ * Return: the block, or NULL where nothing is mapped.
+ */
+struct tce_view_block *tce_view_lock(struct iommu_tce_view *view,
+				     unsigned long block, unsigned long *flags)
+{
+	void **slot = view_slot(view, block, 0);
+
+	raw_spin_lock_irqsave(view_lock(view, block), *flags);
+	return slot ? *slot : NULL;
+}
+
+/**
+ * tce_view_unlock() - unlock a block, and free it if it is empty
+ * @view: the view
+ * @block: number of the block
+ * @blk: what tce_view_lock() returned
+ * @flags: the interrupt state that it stored
+ *
+ * Context: Any but NMI.
+ */
+void tce_view_unlock(struct iommu_tce_view *view, unsigned long block,
+		     struct tce_view_block *blk, unsigned long flags)
+{
+	bool drop = blk && !blk->used && !view->shared &&
+		    atomic_read(&view->spare) > TCE_VIEW_SPARE;
+
+	if (drop) {
+		atomic_dec(&view->spare);
+		*view_slot(view, block, 0) = NULL;
+	}
+	raw_spin_unlock_irqrestore(view_lock(view, block), flags);
+	if (drop)
+		kmem_cache_free(tce_view_blocks, blk);
+}
+
+/**
+ * tce_view_used() - count entries that a block has more, or less
+ * @view: the view
+ * @blk: the block
+ * @more: number of entries
+ *
+ * Context: Holds the lock of the block.
+ */
+void tce_view_used(struct iommu_tce_view *view, struct tce_view_block *blk,
+		   long more)
+{
+	bool was = blk->used, is;
+
+	if (!more)
+		return;
+	blk->used += more;
+	is = blk->used;
+	if (was != is)
+		atomic_add(is ? -1 : 1, &view->spare);
+	atomic_long_add(more, &view->mapped);
+}
+
+/**
+ * tce_view_next() - find where the view goes on
+ * @view: the view
+ * @block: number of a block
+ *
+ * Context: Any.
+ * Return: the first block from @block on that may exist, or any number beyond
+ *	the last one.
+ */
+unsigned long tce_view_next(struct iommu_tce_view *view, unsigned long block)
+{
+	unsigned int level, shift;
+
+	while (block < view->blocks) {
+		for (level = view->levels; level; level--)
+			if (!READ_ONCE(*view_slot(view, block, level)))
+				break;
+		if (!level && READ_ONCE(*view_slot(view, block, 0)))
+			break;
+		/* nothing below this slot */
+		shift = level * TCE_VIEW_SHIFT;
+		block = ((block >> shift) + 1) << shift;
+	}
+	return block;
+}
+
+/**
+ * iommu_tce_view_entry() - the place in the view of one TCE
+ * @tbl: a table with a view
+ * @entry: the entry, counted from bus address 0
+ * @alloc: whether to make it
+ *
+ * For base KVM, which reads and writes it without a lock: from now on no part
+ * of the view is freed before the table.
+ *
+ * Context: Any that may allocate, if @alloc.
+ * Return: the place, or NULL.
+ */
+__be64 *iommu_tce_view_entry(struct iommu_table *tbl, unsigned long entry,
+			     bool alloc)
+{
+	unsigned long i = entry - tbl->it_offset, flags;
+	struct iommu_tce_view *view = tbl->it_view;
+	struct tce_view_block *blk;
+
+	if (!view)
+		return NULL;
+
+	view->shared = true;
+	if (alloc && tce_view_prepare(view, i / TCE_VIEW_ENTRIES))
+		return NULL;
+	blk = tce_view_lock(view, i / TCE_VIEW_ENTRIES, &flags);
+	tce_view_unlock(view, i / TCE_VIEW_ENTRIES, blk, flags);
+	return blk ? &blk->entry[i % TCE_VIEW_ENTRIES] : NULL;
+}
+EXPORT_SYMBOL_GPL(iommu_tce_view_entry);
+
+static int __init tce_view_init(void)
+{
+	tce_view_blocks = kmem_cache_create("iommu_tce_view",
+					    sizeof(struct tce_view_block), 0,
+					    SLAB_PANIC, NULL);
+	return 0;
+}
+subsys_initcall(tce_view_init);
