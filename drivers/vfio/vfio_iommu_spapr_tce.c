@@ -104,9 +104,12 @@ struct tce_container {
 
 /* v1: every TCE pins the page behind it */
 
+/* A host address tells the page; it is a multiple of 4K, so 1 is free. */
+#define TCE_V1_COOKIE	1
+
 static long tce_v1_hold(struct mm_struct *mm, unsigned long ua,
 			unsigned long npages, unsigned int shift, bool write,
-			void **mem)
+			struct iommu_tce_held *held)
 {
 	struct page *page;
 	int ret;
@@ -120,20 +123,19 @@ static long tce_v1_hold(struct mm_struct *mm, unsigned long ua,
 	if (ret != 1)
 		return ret < 0 ? ret : -EFAULT;
 
-	*mem = page;
+	held->mem = page;
+	held->hpa = page_to_phys(page) + offset_in_page(ua);
+	held->cookie = held->hpa | TCE_V1_COOKIE;
 	return 1;
 }
 
 static void tce_v1_translate(void *mem, unsigned long ua, unsigned long npages,
-			     unsigned int shift, bool write, u64 *hpa)
+			     unsigned int shift, u64 bits, bool write,
+			     __be64 *tces)
 {
-	*hpa = page_to_phys((struct page *)mem) + offset_in_page(ua);
-}
+	struct page *page = mem;
 
-/* A host address tells the page; it is a multiple of 4K, so 1 is free. */
-static u64 tce_v1_cookie(void *mem, unsigned long ua)
-{
-	return (page_to_phys((struct page *)mem) + offset_in_page(ua)) | 1;
+	*tces = cpu_to_be64((page_to_phys(page) + offset_in_page(ua)) | bits);
 }
 
 static void *tce_v1_find(struct mm_struct *mm, u64 cookie, u64 *base,
@@ -150,12 +152,18 @@ static void tce_v1_drop(void *mem, unsigned long npages, bool write)
 		unpin_user_page_range_dirty_lock(mem, 1, write);
 }
 
+static int tce_v1_drop_page(struct mm_struct *mm, u64 cookie, bool write)
+{
+	tce_v1_drop(pfn_to_page(PHYS_PFN(cookie)), 1, write);
+	return 0;
+}
+
 static const struct iommu_tce_backing tce_v1_pinned = {
 	.hold = tce_v1_hold,
 	.translate = tce_v1_translate,
-	.cookie = tce_v1_cookie,
 	.find = tce_v1_find,
 	.drop = tce_v1_drop,
+	.drop_page = tce_v1_drop_page,
 };
 
 static const struct iommu_tce_backing *

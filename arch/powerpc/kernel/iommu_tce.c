@@ -55,6 +55,12 @@ static void tce_kill(struct iommu_table *tbl, unsigned long entry,
 		tbl->it_ops->tce_kill(tbl, entry, npages);
 }
 
+/* Only a race with base KVM, which changes TCE and view in two steps. */
+static void tce_bad_view(void)
+{
+	pr_err_once("BUG: mm_iommu: a TCE of memory that is not mapped\n");
+}
+
 /* Old mappings of one piece of memory, whose references are to be dropped. */
 struct tce_old {
 	u64 base;
@@ -127,8 +133,7 @@ static struct tce_old *olds_find(struct tce_olds *olds, u64 view)
 		olds->nr++;
 		return old;
 	}
-	/* only a race with base KVM, which changes TCE and view in two steps */
-	pr_err_once("BUG: mm_iommu: a TCE of memory that is not mapped\n");
+	tce_bad_view();
 	return NULL;
 }
 
@@ -164,7 +169,7 @@ static unsigned long olds_add(struct tce_olds *olds, const __be64 *view,
 
 /* Memory that is held for a part of a range. */
 struct tce_held {
-	void *mem;
+	struct iommu_tce_held mem;
 	unsigned long npages;
 };
 
@@ -190,37 +195,33 @@ struct tce_map {
 };
 
 /* The TCE that an entry of the view stands for. */
-static u64 tce_of_view(struct iommu_table *tbl,
-		       const struct iommu_tce_backing *backing,
-		       struct mm_struct *mm, u64 view)
+static __be64 tce_of_view(struct iommu_table *tbl,
+			  const struct iommu_tce_backing *backing,
+			  struct mm_struct *mm, u64 view)
 {
 	unsigned long size;
-	u64 hpa, base;
+	__be64 tce = 0;
 	void *mem;
+	u64 base;
 
 	if (!view)
 		return 0;
 	mem = backing->find(mm, view & ~TCE_VIEW_WRITE, &base, &size);
-	if (!mem)
-		return 0;
-	backing->translate(mem, ALIGN_DOWN(view, SZ_4K), 1, tbl->it_page_shift,
-			   false, &hpa);
-	return hpa | tce_perm(view & TCE_VIEW_WRITE);
+	if (mem)
+		backing->translate(mem, ALIGN_DOWN(view, SZ_4K), 1,
+				   tbl->it_page_shift,
+				   tce_perm(view & TCE_VIEW_WRITE), false,
+				   &tce);
+	return tce;
 }
 
 /* Drops the reference of one entry that was in the view. */
 static void tce_drop_one(const struct iommu_tce_backing *backing,
 			 struct mm_struct *mm, u64 view)
 {
-	unsigned long size;
-	void *mem;
-	u64 base;
-
-	if (!view)
-		return;
-	mem = backing->find(mm, view & ~TCE_VIEW_WRITE, &base, &size);
-	if (mem)
-		backing->drop(mem, 1, view & TCE_VIEW_WRITE);
+	if (backing->drop_page(mm, view & ~TCE_VIEW_WRITE,
+			       view & TCE_VIEW_WRITE))
+		tce_bad_view();
 }
 
 /* Locks the block of one entry, which is made if it is missing. */
@@ -242,56 +243,64 @@ static struct tce_view_block *tce_lock_block(struct iommu_tce_view *view,
 	}
 }
 
+/* Writes one TCE and its view, and returns what the view said, in *@old. */
+static int tce_exchange_one(struct iommu_table *tbl,
+			    const struct iommu_tce_backing *backing,
+			    struct mm_struct *mm, unsigned long entry,
+			    u64 new, __be64 tce, u64 *old)
+{
+	unsigned long i = entry - tbl->it_offset, block = i / TCE_BLOCK, flags;
+	struct tce_view_block *blk;
+	__be64 *view;
+	int ret;
+
+	blk = tce_lock_block(tbl->it_view, block, &flags);
+	if (IS_ERR(blk))
+		return PTR_ERR(blk);
+
+	view = &blk->entry[i % TCE_BLOCK];
+	*old = be64_to_cpu(*view);
+	ret = tbl->it_ops->set_tces(tbl, entry, 1, &tce);
+	if (!ret) {
+		*view = cpu_to_be64(new);
+		if (!*old)
+			tce_view_used(tbl->it_view, blk, 1);
+	} else {
+		/* whatever it did, it must be what the view says */
+		tce = tce_of_view(tbl, backing, mm, *old);
+		tbl->it_ops->set_tces(tbl, entry, 1, &tce);
+	}
+	tce_view_unlock(tbl->it_view, block, blk, flags);
+	tce_kill(tbl, entry, 1);
+	return ret;
+}
+
 /* The steps of iommu_tce_map() for one page, where there is nothing to list. */
 static int tce_map_one(struct iommu_table *tbl,
 		       const struct iommu_tce_backing *backing,
 		       struct mm_struct *mm, unsigned long entry,
 		       unsigned long ua, bool write)
 {
-	unsigned long i = entry - tbl->it_offset, block = i / TCE_BLOCK, flags;
-	u64 cookie, old, hpa, mark = write ? TCE_VIEW_WRITE : 0;
-	struct tce_view_block *blk;
-	__be64 *view, tce;
-	void *mem;
+	struct iommu_tce_held held;
+	__be64 tce;
+	u64 old;
 	long ret;
 
-	ret = backing->hold(mm, ua, 1, tbl->it_page_shift, write, &mem);
+	ret = backing->hold(mm, ua, 1, tbl->it_page_shift, write, &held);
 	if (ret < 0)
 		return ret;
-	backing->translate(mem, ua, 1, tbl->it_page_shift, write, &hpa);
-	cookie = backing->cookie(mem, ua) | mark;
-	tce = cpu_to_be64(hpa | tce_perm(write));
+	tce = cpu_to_be64(held.hpa | tce_perm(write));
+	if (write)
+		held.cookie |= TCE_VIEW_WRITE;
 
 	ret = tbl->it_ops->prepare ? tbl->it_ops->prepare(tbl, entry, 1) : 0;
+	if (!ret)
+		ret = tce_exchange_one(tbl, backing, mm, entry, held.cookie,
+				       tce, &old);
 	if (ret)
-		goto err_drop;
-	blk = tce_lock_block(tbl->it_view, block, &flags);
-	if (IS_ERR(blk)) {
-		ret = PTR_ERR(blk);
-		goto err_drop;
-	}
-
-	view = &blk->entry[i % TCE_BLOCK];
-	old = be64_to_cpu(*view);
-	ret = tbl->it_ops->set_tces(tbl, entry, 1, &tce);
-	if (ret) {
-		/* whatever it did, it must be what the view says */
-		tce = cpu_to_be64(tce_of_view(tbl, backing, mm, old));
-		tbl->it_ops->set_tces(tbl, entry, 1, &tce);
-	} else {
-		*view = cpu_to_be64(cookie);
-		tce_view_used(tbl->it_view, blk, !old);
-	}
-	tce_view_unlock(tbl->it_view, block, blk, flags);
-	tce_kill(tbl, entry, 1);
-	if (ret)
-		goto err_drop;
-
-	tce_drop_one(backing, mm, old);
-	return 0;
-
-err_drop:
-	backing->drop(mem, 1, false);
+		backing->drop(held.mem, 1, false);
+	else if (old)
+		tce_drop_one(backing, mm, old);
 	return ret;
 }
 
@@ -387,7 +396,8 @@ static void map_unhold(struct tce_map *map)
 	unsigned int i;
 
 	for (i = 0; i < map->nr_held; i++) {
-		map->backing->drop(map->held[i].mem, map->held[i].npages, false);
+		map->backing->drop(map->held[i].mem.mem, map->held[i].npages,
+				   false);
 		cond_resched();
 	}
 }
@@ -396,8 +406,8 @@ static void map_unhold(struct tce_map *map)
 static int map_hold(struct tce_map *map)
 {
 	unsigned int shift = map_shift(map);
+	struct tce_held *held;
 	unsigned long i;
-	void *mem;
 	long n;
 
 	for (i = 0; i < map->npages; i += n) {
@@ -406,12 +416,14 @@ static int map_hold(struct tce_map *map)
 			if (n)
 				return n;
 		}
+		held = &map->held[map->nr_held];
 		n = map->backing->hold(map->mm, map->ua + (i << shift),
 				       map->npages - i, shift, map->write,
-				       &mem);
+				       &held->mem);
 		if (n < 0)
 			return n;
-		map->held[map->nr_held++] = (struct tce_held){ mem, n };
+		held->npages = n;
+		map->nr_held++;
 		cond_resched();
 	}
 	return 0;
@@ -459,17 +471,15 @@ static void map_fill(struct tce_map *map, struct tce_cursor at, unsigned long i,
 		     unsigned long n)
 {
 	unsigned long ua = map->ua + (i << map_shift(map)), k, m;
-	u64 perm = tce_perm(map->write), *hpa = (u64 *)map->list;
 	void *mem;
 
 	for (k = 0; k < n; k += m, ua += m << map_shift(map)) {
-		mem = map->held[at.held].mem;
+		mem = map->held[at.held].mem.mem;
 		m = cursor_step(map, &at, n - k);
-		map->backing->translate(mem, ua, m, map_shift(map), map->write,
-					hpa + k);
+		map->backing->translate(mem, ua, m, map_shift(map),
+					tce_perm(map->write), map->write,
+					map->list + k);
 	}
-	for (k = 0; k < n; k++)
-		map->list[k] = cpu_to_be64(hpa[k] | perm);
 }
 
 /* Writes the view of @n pages and keeps what was there. */
@@ -478,17 +488,16 @@ static void map_exchange(struct tce_map *map, struct tce_view_block *blk,
 {
 	__be64 *view = blk->entry + map_index(map, i) % TCE_BLOCK, *end;
 	u64 page = BIT_ULL(map_shift(map)), cookie;
-	unsigned long ua = map->ua + (i << map_shift(map)), k, m;
 	__be64 *before = map->before + i;
+	unsigned long k, m;
 	long more = 0;
-	void *mem;
 
-	for (k = 0; k < n; k += m, ua += m << map_shift(map)) {
-		mem = map->held[at.held].mem;
-		m = cursor_step(map, &at, n - k);
-		cookie = map->backing->cookie(mem, ua);
+	for (k = 0; k < n; k += m) {
+		cookie = map->held[at.held].mem.cookie +
+			 (at.used << map_shift(map));
 		if (map->write)
 			cookie |= TCE_VIEW_WRITE;
+		m = cursor_step(map, &at, n - k);
 		for (end = view + m; view < end; view++, cookie += page) {
 			*before = *view;
 			more += !*before++;
@@ -514,9 +523,8 @@ static void map_restore(struct tce_map *map, struct tce_view_block *blk,
 	for (k = 0; k < n; k++) {
 		view[k] = map->before[i + k];
 		less += !view[k];
-		map->list[k] = cpu_to_be64(tce_of_view(map->tbl, map->backing,
-						       map->mm,
-						       be64_to_cpu(view[k])));
+		map->list[k] = tce_of_view(map->tbl, map->backing, map->mm,
+					   be64_to_cpu(view[k]));
 	}
 	tce_view_used(map->tbl->it_view, blk, -less);
 	if (less == n)
@@ -610,28 +618,11 @@ static void map_drop_old(struct tce_map *map)
 	olds_flush(&olds);
 }
 
-/**
- * iommu_tce_map() - map user memory in a TCE table, in place of what was there
- * @tbl: a table in the hands of an external owner, with a view
- * @backing: where the memory comes from
- * @mm: whose memory it is
- * @entry: first entry, counted from bus address 0; the range is in the table
- * @ua: user address, a multiple of the IOMMU page
- * @npages: IOMMU pages, may be 0
- * @dir: what the device may do; not DMA_NONE. Writing includes reading.
- *
- * The range is mapped as a whole, or nothing has changed. Only one who looks
- * at the same range meanwhile may see a part of it.
- *
- * Context: Process context, may sleep. The caller keeps @tbl in place.
- * Return: 0; -ENOMEM; what @backing says to a page that cannot be mapped
- *	(-EINVAL for memory that is not registered, or smaller than the IOMMU
- *	page, -EFAULT for writing to read-only memory); the platform's error.
- */
-int iommu_tce_map(struct iommu_table *tbl,
-		  const struct iommu_tce_backing *backing,
-		  struct mm_struct *mm, unsigned long entry, unsigned long ua,
-		  unsigned long npages, enum dma_data_direction dir)
+static noinline int tce_map_range(struct iommu_table *tbl,
+				  const struct iommu_tce_backing *backing,
+				  struct mm_struct *mm, unsigned long entry,
+				  unsigned long ua, unsigned long npages,
+				  bool write)
 {
 	struct tce_map map = {
 		.tbl = tbl,
@@ -640,14 +631,9 @@ int iommu_tce_map(struct iommu_table *tbl,
 		.entry = entry,
 		.ua = ua,
 		.npages = npages,
-		.write = dir != DMA_TO_DEVICE,
+		.write = write,
 	};
 	int ret;
-
-	if (!npages)
-		return 0;
-	if (npages == 1)
-		return tce_map_one(tbl, backing, mm, entry, ua, map.write);
 
 	ret = map_alloc(&map);
 	if (ret)
@@ -674,6 +660,38 @@ out_unhold:
 out_free:
 	map_free(&map);
 	return ret;
+}
+
+/**
+ * iommu_tce_map() - map user memory in a TCE table, in place of what was there
+ * @tbl: a table in the hands of an external owner, with a view
+ * @backing: where the memory comes from
+ * @mm: whose memory it is
+ * @entry: first entry, counted from bus address 0; the range is in the table
+ * @ua: user address, a multiple of the IOMMU page
+ * @npages: IOMMU pages, may be 0
+ * @dir: what the device may do; not DMA_NONE. Writing includes reading.
+ *
+ * The range is mapped as a whole, or nothing has changed. Only one who looks
+ * at the same range meanwhile may see a part of it.
+ *
+ * Context: Process context, may sleep. The caller keeps @tbl in place.
+ * Return: 0; -ENOMEM; what @backing says to a page that cannot be mapped
+ *	(-EINVAL for memory that is not registered, or smaller than the IOMMU
+ *	page, -EFAULT for writing to read-only memory); the platform's error.
+ */
+int iommu_tce_map(struct iommu_table *tbl,
+		  const struct iommu_tce_backing *backing,
+		  struct mm_struct *mm, unsigned long entry, unsigned long ua,
+		  unsigned long npages, enum dma_data_direction dir)
+{
+	bool write = dir != DMA_TO_DEVICE;
+
+	if (npages == 1)
+		return tce_map_one(tbl, backing, mm, entry, ua, write);
+	if (!npages)
+		return 0;
+	return tce_map_range(tbl, backing, mm, entry, ua, npages, write);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_map);
 
@@ -769,6 +787,37 @@ static int unmap_block(struct tce_unmap *unmap, unsigned long entry,
 	return 0;
 }
 
+static noinline int tce_unmap_range(struct iommu_table *tbl,
+				    const struct iommu_tce_backing *backing,
+				    struct mm_struct *mm, unsigned long entry,
+				    unsigned long npages)
+{
+	struct tce_unmap unmap = {
+		.olds = { .tbl = tbl, .backing = backing, .mm = mm },
+	};
+	unsigned long i = entry - tbl->it_offset, end = i + npages, n, block;
+	int err, ret = 0;
+
+	unmap_alloc(&unmap, npages);
+	while (i < end) {
+		block = i / TCE_BLOCK;
+		n = tce_view_next(tbl->it_view, block);
+		if (n != block) {
+			i = n * TCE_BLOCK;
+			continue;
+		}
+		n = min3(end - i, TCE_BLOCK - i % TCE_BLOCK, unmap.max);
+		err = unmap_block(&unmap, i + tbl->it_offset, n);
+		if (err && !ret)
+			ret = err;
+		i += n;
+		cond_resched();
+	}
+	olds_flush(&unmap.olds);
+	kfree(unmap.scratch);
+	return ret;
+}
+
 /**
  * iommu_tce_unmap() - clear a range of a TCE table
  * @tbl: a table in the hands of an external owner, with a view
@@ -790,33 +839,9 @@ int iommu_tce_unmap(struct iommu_table *tbl,
 		    struct mm_struct *mm, unsigned long entry,
 		    unsigned long npages)
 {
-	struct tce_unmap unmap = {
-		.olds = { .tbl = tbl, .backing = backing, .mm = mm },
-	};
-	unsigned long i = entry - tbl->it_offset, end = i + npages, n, block;
-	int err, ret = 0;
-
 	if (npages == 1)
 		return tce_unmap_one(tbl, backing, mm, entry);
-
-	unmap_alloc(&unmap, npages);
-	while (i < end) {
-		block = i / TCE_BLOCK;
-		n = tce_view_next(tbl->it_view, block);
-		if (n != block) {
-			i = n * TCE_BLOCK;
-			continue;
-		}
-		n = min3(end - i, TCE_BLOCK - i % TCE_BLOCK, unmap.max);
-		err = unmap_block(&unmap, i + tbl->it_offset, n);
-		if (err && !ret)
-			ret = err;
-		i += n;
-		cond_resched();
-	}
-	olds_flush(&unmap.olds);
-	kfree(unmap.scratch);
-	return ret;
+	return tce_unmap_range(tbl, backing, mm, entry, npages);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_unmap);
 
@@ -824,26 +849,26 @@ EXPORT_SYMBOL_GPL(iommu_tce_unmap);
 
 static long registered_hold(struct mm_struct *mm, unsigned long ua,
 			    unsigned long npages, unsigned int shift,
-			    bool write, void **mem)
+			    bool write, struct iommu_tce_held *held)
 {
-	struct mm_iommu_region *region;
+	struct mm_iommu_held pages;
 	long n;
 
-	n = mm_iommu_hold(mm, ua, npages, shift, write, &region);
-	*mem = region;
+	n = mm_iommu_hold(mm, ua, npages, shift, write, &pages);
+	if (n > 0)
+		*held = (struct iommu_tce_held){
+			.mem = pages.region,
+			.cookie = pages.cookie,
+			.hpa = pages.hpa,
+		};
 	return n;
 }
 
 static void registered_translate(void *mem, unsigned long ua,
 				 unsigned long npages, unsigned int shift,
-				 bool write, u64 *hpa)
+				 u64 bits, bool write, __be64 *tces)
 {
-	mm_iommu_translate(mem, ua, npages, shift, write, hpa);
-}
-
-static u64 registered_cookie(void *mem, unsigned long ua)
-{
-	return mm_iommu_cookie(mem, ua);
+	mm_iommu_translate(mem, ua, npages, shift, bits, write, tces);
 }
 
 static void *registered_find(struct mm_struct *mm, u64 cookie, u64 *base,
@@ -863,11 +888,16 @@ static void registered_drop(void *mem, unsigned long npages, bool write)
 	mm_iommu_drop(mem, npages);
 }
 
+static int registered_drop_page(struct mm_struct *mm, u64 cookie, bool write)
+{
+	return mm_iommu_drop_page(mm, cookie);
+}
+
 const struct iommu_tce_backing iommu_tce_registered = {
 	.hold = registered_hold,
 	.translate = registered_translate,
-	.cookie = registered_cookie,
 	.find = registered_find,
 	.drop = registered_drop,
+	.drop_page = registered_drop_page,
 };
 EXPORT_SYMBOL_GPL(iommu_tce_registered);

@@ -51,8 +51,9 @@ unsigned long mm_iommu_trans_run(const struct mm_iommu_trans *trans,
 				 unsigned long ua, unsigned long size, u64 *at);
 const u64 *mm_iommu_trans_pages(const struct mm_iommu_trans *trans,
 				unsigned long ua, unsigned long *nr);
-void mm_iommu_trans_fill(const struct mm_iommu_trans *trans, unsigned long ua,
-			 unsigned long npages, unsigned int shift, u64 *hpa);
+void mm_iommu_trans_fill(struct mm_iommu_trans *trans, unsigned long ua,
+			 unsigned long npages, unsigned int shift, u64 bits,
+			 u64 dirty, __be64 *out);
 void mm_iommu_trans_mark_dirty(struct mm_iommu_trans *trans, unsigned long ua,
 			       unsigned long size);
 

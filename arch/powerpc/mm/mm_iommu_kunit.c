@@ -186,28 +186,25 @@ static struct mm_iommu_region *test_register(struct kunit *test,
 	return region;
 }
 
-/* What the owner of a TCE table knows of an entry, and more. */
-struct test_mapping {
-	struct mm_iommu_region *region;
-	u64 cookie;
-	u64 hpa;
-};
-
 static long test_map(struct kunit *test, unsigned long ua, bool write,
-		     struct test_mapping *m)
+		     struct mm_iommu_held *held)
 {
 	struct mm_iommu_kunit *t = test->priv;
-	long n = mm_iommu_hold(t->mm, ua, 1, PAGE_SHIFT, write, &m->region);
+	__be64 out;
+	long n;
 
+	n = mm_iommu_hold(t->mm, ua, 1, PAGE_SHIFT, write, held);
 	if (n == 1) {
-		mm_iommu_translate(m->region, ua, 1, PAGE_SHIFT, write,
-				   &m->hpa);
-		m->cookie = mm_iommu_cookie(m->region, ua);
+		KUNIT_EXPECT_EQ(test, held->cookie,
+				mm_iommu_cookie(held->region, ua));
+		mm_iommu_translate(held->region, ua, 1, PAGE_SHIFT, 3, write,
+				   &out);
+		KUNIT_EXPECT_EQ(test, held->hpa | 3, be64_to_cpu(out));
 	}
 	return n;
 }
 
-static void test_unmap(struct kunit *test, const struct test_mapping *m)
+static void test_unmap(struct kunit *test, const struct mm_iommu_held *m)
 {
 	struct mm_iommu_kunit *t = test->priv;
 
@@ -218,7 +215,7 @@ static void test_unmap(struct kunit *test, const struct test_mapping *m)
 /* Whether a TCE could be written for that address now. */
 static bool test_is_found(struct kunit *test, unsigned long ua)
 {
-	struct test_mapping m;
+	struct mm_iommu_held m;
 
 	if (test_map(test, ua, false, &m) != 1)
 		return false;
@@ -562,7 +559,7 @@ static void register_translates_to_the_pages_it_pinned(struct kunit *test)
 	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
 	struct test_pages *p = test_get_pages(test, ua);
 	struct mm_iommu_region *region = test_register(test, ua, TEST_SIZE);
-	struct test_mapping m;
+	struct mm_iommu_held m;
 	unsigned long i;
 
 	for (i = 0; i < TEST_PAGES; i++) {
@@ -578,10 +575,11 @@ static void memory_for_reading_is_not_written(struct kunit *test)
 {
 	struct mm_iommu_kunit *t = test->priv;
 	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
-	struct test_mapping m;
+	struct mm_iommu_held m;
 	struct test_pages *p = test_get_pages(test, ua);
 	unsigned long rest = ua + 10 * PAGE_SIZE;
-	struct mm_iommu_region *region, *held;
+	struct mm_iommu_region *region;
+	struct mm_iommu_held held;
 	struct test_state start;
 
 	/* the first pages are for reading, the rest is not */
@@ -602,8 +600,8 @@ static void memory_for_reading_is_not_written(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, TEST_PAGES,
 			mm_iommu_hold(t->mm, ua, TEST_PAGES, PAGE_SHIFT, false,
 				      &held));
-	KUNIT_EXPECT_PTR_EQ(test, held, region);
-	mm_iommu_drop(held, TEST_PAGES);
+	KUNIT_EXPECT_PTR_EQ(test, held.region, region);
+	mm_iommu_drop(held.region, TEST_PAGES);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 	expect_state(test, p, &start);
 }
@@ -738,7 +736,7 @@ static void register_keeps_the_limit(struct kunit *test)
 static void unregister_while_mapped_changes_nothing(struct kunit *test)
 {
 	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
-	struct test_mapping m;
+	struct mm_iommu_held m;
 	struct test_pages *p = test_get_pages(test, ua);
 	struct test_state start = get_state(test, p), live;
 	struct mm_iommu_region *region;
@@ -764,7 +762,7 @@ static void every_mapped_page_counts(struct kunit *test)
 {
 	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
 	struct mm_iommu_region *region = test_register(test, ua, TEST_SIZE);
-	struct test_mapping m[TEST_PAGES];
+	struct mm_iommu_held m[TEST_PAGES];
 	unsigned long i;
 
 	for (i = 0; i < TEST_PAGES; i++) {
@@ -782,7 +780,7 @@ static void every_mapped_page_counts(struct kunit *test)
 static void mapping_for_writing_makes_pages_dirty(struct kunit *test)
 {
 	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
-	struct test_mapping read, write;
+	struct mm_iommu_held read, write;
 	struct test_pages *p = test_get_pages(test, ua);
 	struct mm_iommu_region *region = test_register(test, ua, TEST_SIZE);
 	unsigned long first, last;
@@ -812,7 +810,8 @@ static void iommu_page_is_no_larger_than_a_block(struct kunit *test)
 {
 	struct mm_iommu_kunit *t = test->priv;
 	unsigned long ua = mm_iommu_kunit_map(test, 2);
-	struct mm_iommu_region *region, *held;
+	struct mm_iommu_region *region;
+	struct mm_iommu_held held;
 
 	/* the same page twice is not contiguous, whatever the allocator did */
 	mm_iommu_kunit_stub_pins(test);
@@ -827,14 +826,14 @@ static void iommu_page_is_no_larger_than_a_block(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 2 * PAGE_SIZE / SZ_4K,
 			mm_iommu_hold(t->mm, ua, 1000, 12, false, &held));
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
-	mm_iommu_drop(held, 2 * PAGE_SIZE / SZ_4K);
+	mm_iommu_drop(held.region, 2 * PAGE_SIZE / SZ_4K);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 }
 
 static void refused_region_gives_way_to_new_memory(struct kunit *test)
 {
 	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
-	struct test_mapping was, is;
+	struct mm_iommu_held was, is;
 	struct test_pages *old = test_get_pages(test, ua), *new;
 	struct test_state start = get_state(test, old);
 	struct mm_iommu_region *region, *next;
@@ -876,7 +875,7 @@ static void refused_region_gives_way_to_new_memory(struct kunit *test)
 static void release_while_mapped_makes_an_orphan(struct kunit *test)
 {
 	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
-	struct test_mapping m;
+	struct mm_iommu_held m;
 	struct test_pages *p = test_get_pages(test, ua);
 	struct test_state start = get_state(test, p);
 	struct mm_iommu_region *region;
@@ -895,7 +894,7 @@ static void release_while_mapped_makes_an_orphan(struct kunit *test)
 static void release_of_one_of_two_leaves_the_other(struct kunit *test)
 {
 	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
-	struct test_mapping m;
+	struct mm_iommu_held m;
 	struct test_pages *p = test_get_pages(test, ua);
 	struct test_state start = get_state(test, p), live;
 	struct mm_iommu_region *region;

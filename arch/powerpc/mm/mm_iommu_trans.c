@@ -551,13 +551,19 @@ const u64 *mm_iommu_trans_pages(const struct mm_iommu_trans *trans,
 	return trans_pages(trans, ua, nr);
 }
 
-/* The same for pages that are entries of one size, without order. */
-static void fill_pages(const u64 *entry, unsigned long n, u64 *hpa)
+/* Entries of single pages, of which a device may write to all or to none. */
+static void fill_pages(u64 *entry, unsigned long n, u64 bits, u64 dirty,
+		       __be64 *out)
 {
 	unsigned long i;
+	u64 at;
 
-	for (i = 0; i < n; i++)
-		hpa[i] = entry[i] & MM_IOMMU_ADDR;
+	for (i = 0; i < n; i++) {
+		at = READ_ONCE(entry[i]);
+		if (dirty & ~at)
+			WRITE_ONCE(entry[i], at | dirty);
+		out[i] = cpu_to_be64((at & MM_IOMMU_ADDR) | bits);
+	}
 }
 
 /**
@@ -566,32 +572,36 @@ static void fill_pages(const u64 *entry, unsigned long n, u64 *hpa)
  * @ua: user address inside the region, of the first IOMMU page
  * @npages: IOMMU pages, all of them blocks inside the region
  * @shift: log2 of the size of the IOMMU page
- * @hpa: where to store @npages host physical addresses
+ * @bits: what to add to each address
+ * @dirty: MM_IOMMU_DIRTY where a device may write there from now on, else 0
+ * @out: where to store @npages host physical addresses, as bridges read them
  *
  * Context: Any, MMU on or off. The caller bounds @npages.
  */
-void mm_iommu_trans_fill(const struct mm_iommu_trans *trans, unsigned long ua,
-			 unsigned long npages, unsigned int shift, u64 *hpa)
+void mm_iommu_trans_fill(struct mm_iommu_trans *trans, unsigned long ua,
+			 unsigned long npages, unsigned int shift, u64 bits,
+			 u64 dirty, __be64 *out)
 {
-	unsigned long n, i, end = ua + (npages << shift);
-	const u64 *entry;
-	u64 at;
+	struct trans_span span;
+	unsigned long n, i;
+	u64 *entry, at;
 
-	for (; ua < end; ua += n << shift, hpa += n) {
-		if (shift == PAGE_SHIFT) {
-			entry = trans_pages(trans, ua, &n);
-			if (entry) {
-				n = min(n, (end - ua) >> shift);
-				fill_pages(entry, n, hpa);
-				continue;
-			}
+	for (; npages; npages -= n, ua += n << shift, out += n) {
+		entry = trans_lookup(trans, ua, &span);
+		if (span.shift == PAGE_SHIFT && shift == PAGE_SHIFT) {
+			n = min(npages, (span.end - ua) >> shift);
+			fill_pages(entry, n, bits, dirty, out);
+			continue;
 		}
-		n = mm_iommu_trans_entry(trans, ua, &at) >> shift;
+		at = *entry & MM_IOMMU_ADDR;
+		at += ua & (BIT(span.shift) - 1);
+		n = (BIT(span.shift) - (ua & (BIT(span.shift) - 1))) >> shift;
 		/* it may also be a block of several entries */
-		n = clamp(n, 1UL, (end - ua) >> shift);
-		at &= MM_IOMMU_ADDR;
+		n = clamp(n, 1UL, npages);
+		if (dirty)
+			mm_iommu_trans_mark_dirty(trans, ua, n << shift);
 		for (i = 0; i < n; i++)
-			hpa[i] = at + (i << shift);
+			out[i] = cpu_to_be64((at + (i << shift)) | bits);
 	}
 }
 

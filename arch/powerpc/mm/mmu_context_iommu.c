@@ -674,13 +674,44 @@ static int region_check(struct mm_iommu_region *region, unsigned long ua,
 		len = mm_iommu_trans_run(trans, ua, min(end - ua, max(size,
 					 MM_IOMMU_MAX_RUN)), &at);
 		len = ALIGN_DOWN(len, size);
-		if (!len || !IS_ALIGNED(at, size))
+		if (!len || !IS_ALIGNED(at & MM_IOMMU_ADDR, size))
 			return -EINVAL;
 		if (write && at & MM_IOMMU_READONLY)
 			return -EFAULT;
 		cond_resched();
 	}
 	return 0;
+}
+
+/*
+ * Counts pages of a region, of which only the first one was checked. The others
+ * may follow when no lock is held any more: a counted region stays.
+ */
+static __always_inline long region_hold(struct mm_iommu_region *region,
+					unsigned long ua, unsigned long npages,
+					unsigned int shift, bool write,
+					struct mm_iommu_held *held)
+{
+	unsigned long left = mm_iommu_last(region) - ua + 1, size = 1UL << shift;
+	u64 at;
+
+	if (left < size ||
+	    mm_iommu_trans_run(&region->trans, ua, size, &at) < size ||
+	    !IS_ALIGNED(at & MM_IOMMU_ADDR, size))
+		return -EINVAL;
+	if (write && at & MM_IOMMU_READONLY)
+		return -EFAULT;
+
+	npages = min(npages, left >> shift);
+	if (!region_tryget_mapped(region, npages))
+		return -EINVAL;
+
+	if (write && !(at & MM_IOMMU_DIRTY))
+		mm_iommu_trans_mark_dirty(&region->trans, ua, size);
+	held->region = region;
+	held->cookie = ua | region->tag;
+	held->hpa = at & MM_IOMMU_ADDR;
+	return npages;
 }
 
 /**
@@ -690,13 +721,13 @@ static int region_check(struct mm_iommu_region *region, unsigned long ua,
  * @npages: IOMMU pages wanted, more than 0
  * @shift: log2 of the size of the IOMMU page
  * @write: whether a device may write there
- * @regionp: where to store the region
+ * @held: where to store what is held
  *
  * An IOMMU page can be mapped where the memory behind it is one contiguous
  * block, aligned to its size, inside one region. A region is not unpinned
  * before mm_iommu_drop() was called for all of its pages that are held.
  *
- * Context: Process context, may sleep.
+ * Context: Process context, may sleep; any but NMI for a single page.
  * Return: the number of pages that are held, 1 to @npages: as many as are in
  *	one region; -EINVAL where that is none, or not all of them can be
  *	mapped: not registered, or an IOMMU page larger than the block of memory
@@ -704,13 +735,13 @@ static int region_check(struct mm_iommu_region *region, unsigned long ua,
  *	registered for reading only.
  */
 long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
-		   unsigned int shift, bool write,
-		   struct mm_iommu_region **regionp)
+		   unsigned int shift, bool write, struct mm_iommu_held *held)
 {
 	struct mm_iommu *reg = mm_iommu_get_registry(mm);
 	struct mm_iommu_region *region;
 	struct mm_iommu_slot *slot;
 	unsigned long flags;
+	long n = -EINVAL;
 	int ret;
 
 	if (!reg)
@@ -718,22 +749,18 @@ long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 
 	slot = mm_iommu_read_lock(reg, &flags);
 	region = mm_iommu_index_find(reg, slot, ua);
-	if (region) {
-		npages = min(npages, (mm_iommu_last(region) - ua + 1) >> shift);
-		if (!npages || !region_tryget_mapped(region, npages))
-			region = NULL;
-	}
+	if (region)
+		n = region_hold(region, ua, npages, shift, write, held);
 	mm_iommu_read_unlock(slot, flags);
-	if (!region)
-		return -EINVAL;
+	if (n <= 1)
+		return n;
 
-	ret = region_check(region, ua, npages, shift, write);
+	ret = region_check(region, ua, n, shift, write);
 	if (ret) {
-		mm_iommu_drop(region, npages);
+		mm_iommu_drop(region, n);
 		return ret;
 	}
-	*regionp = region;
-	return npages;
+	return n;
 }
 EXPORT_SYMBOL_GPL(mm_iommu_hold);
 
@@ -743,18 +770,18 @@ EXPORT_SYMBOL_GPL(mm_iommu_hold);
  * @ua: user address of the first one
  * @npages: IOMMU pages; the caller bounds the work
  * @shift: log2 of the size of the IOMMU page
+ * @bits: what to add to each address
  * @write: whether a device may write there from now on
- * @hpa: where to store @npages host physical addresses
+ * @out: where to store @npages host physical addresses, as bridges read them
  *
  * Context: Any, MMU on or off.
  */
 void mm_iommu_translate(struct mm_iommu_region *region, unsigned long ua,
-			unsigned long npages, unsigned int shift, bool write,
-			u64 *hpa)
+			unsigned long npages, unsigned int shift, u64 bits,
+			bool write, __be64 *out)
 {
-	mm_iommu_trans_fill(&region->trans, ua, npages, shift, hpa);
-	if (write)
-		mm_iommu_trans_mark_dirty(&region->trans, ua, npages << shift);
+	mm_iommu_trans_fill(&region->trans, ua, npages, shift, bits,
+			    write ? MM_IOMMU_DIRTY : 0, out);
 }
 EXPORT_SYMBOL_GPL(mm_iommu_translate);
 
@@ -775,18 +802,29 @@ u64 mm_iommu_cookie(struct mm_iommu_region *region, unsigned long ua)
 }
 EXPORT_SYMBOL_GPL(mm_iommu_cookie);
 
-static bool region_has(const struct mm_iommu_region *region, unsigned long ua,
-		       unsigned int tag)
+/* Base KVM puts only the address into a view: then any region will do. */
+static bool region_has(const struct mm_iommu_region *region, u64 cookie)
 {
-	return mm_iommu_overlaps(region, ua, ua) &&
-	       (!tag || region->tag == tag);
+	unsigned int tag = cookie % SZ_2K;
+
+	return mm_iommu_has(region, ALIGN_DOWN(cookie, SZ_4K)) &&
+	       (region->tag == tag || !tag);
+}
+
+static struct mm_iommu_region *registry_orphan(struct mm_iommu *reg, u64 cookie)
+{
+	struct mm_iommu_region *region;
+
+	list_for_each_entry(region, &reg->orphans, list)
+		if (region_has(region, cookie))
+			return region;
+	return NULL;
 }
 
 /**
  * mm_iommu_find() - find the region of a page that is mapped
  * @mm: the mm whose memory it is
- * @cookie: what mm_iommu_cookie() said of the page; without the low bits, as
- *	base KVM has it, any region at the address will do
+ * @cookie: what stands for the page
  *
  * Context: Any but NMI, MMU on. The page is held.
  * Return: the region, which stays as long as the page is held; NULL if there is
@@ -794,29 +832,59 @@ static bool region_has(const struct mm_iommu_region *region, unsigned long ua,
  */
 struct mm_iommu_region *mm_iommu_find(struct mm_struct *mm, u64 cookie)
 {
-	unsigned long ua = ALIGN_DOWN(cookie, SZ_4K), flags;
 	struct mm_iommu *reg = mm_iommu_get_registry(mm);
-	unsigned int tag = cookie % SZ_2K;
 	struct mm_iommu_region *region;
 	struct mm_iommu_slot *slot;
+	unsigned long flags;
 
 	if (!reg)
 		return NULL;
 
 	slot = mm_iommu_read_lock(reg, &flags);
-	region = mm_iommu_index_find(reg, slot, ua);
-	if (region && region_has(region, ua, tag))
-		goto out_unlock;
-
-	list_for_each_entry(region, &reg->orphans, list)
-		if (region_has(region, ua, tag))
-			goto out_unlock;
-	region = NULL;
-out_unlock:
+	region = mm_iommu_index_find(reg, slot, ALIGN_DOWN(cookie, SZ_4K));
+	if (!region || !region_has(region, cookie))
+		region = registry_orphan(reg, cookie);
 	mm_iommu_read_unlock(slot, flags);
 	return region;
 }
 EXPORT_SYMBOL_GPL(mm_iommu_find);
+
+/**
+ * mm_iommu_drop_page() - count one IOMMU page as not mapped any more
+ * @mm: the mm whose memory it is
+ * @cookie: what stands for the page
+ *
+ * Does what mm_iommu_find() and mm_iommu_drop() do together.
+ *
+ * Context: Process context, may sleep; any process.
+ * Return: 0, or -ENOENT where the page is not held.
+ */
+int mm_iommu_drop_page(struct mm_struct *mm, u64 cookie)
+{
+	struct mm_iommu *reg = mm_iommu_get_registry(mm);
+	struct mm_iommu_region *region;
+	struct mm_iommu_slot *slot;
+	unsigned long flags;
+
+	if (!reg)
+		return -ENOENT;
+
+	slot = mm_iommu_read_lock(reg, &flags);
+	region = mm_iommu_index_find(reg, slot, ALIGN_DOWN(cookie, SZ_4K));
+	if (likely(region && region_has(region, cookie))) {
+		/* what is in the index keeps 1, so this is not the last */
+		atomic_long_dec(&region->mapped);
+		mm_iommu_read_unlock(slot, flags);
+		return 0;
+	}
+	region = registry_orphan(reg, cookie);
+	mm_iommu_read_unlock(slot, flags);
+	if (!region)
+		return -ENOENT;
+	mm_iommu_drop(region, 1);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(mm_iommu_drop_page);
 
 /**
  * mm_iommu_drop() - count IOMMU pages as not mapped any more

@@ -13,33 +13,49 @@ struct iommu_table;
 struct mm_struct;
 
 /**
+ * struct iommu_tce_held - memory that is kept in place for TCEs
+ * @mem: what the pages are part of
+ * @cookie: says in one number which page of @mem the first one is. It is not 0,
+ *	bit 11 is free, and the cookies of the pages that follow are as much
+ *	larger as their addresses.
+ * @hpa: host physical address of the first page
+ */
+struct iommu_tce_held {
+	void *mem;
+	u64 cookie;
+	u64 hpa;
+};
+
+/**
  * struct iommu_tce_backing - where the memory behind TCEs comes from
  * @hold: finds memory for IOMMU pages from @ua on and takes one reference for
- *	each; all of them can be mapped. Returns how many, 1 to @npages, with
- *	@mem set to what they are part of, or -errno with nothing held.
- * @translate: gives the host addresses of pages of held memory
- * @cookie: says in one number which page of @mem @ua is. Never 0, bit 11 is
- *	free, and the cookies of the pages that follow differ in the address.
- * @find: the reverse, for a page that is mapped: @base and @size are the
- *	cookie of the first page of @mem and the bytes in it
+ *	each; all of them can be mapped. Returns how many, 1 to @npages, or
+ *	-errno with nothing held.
+ * @translate: gives the host addresses of pages of held memory, with @bits
+ *	added, as bridges read them
+ * @find: the reverse of @hold, for a page that is mapped: @base and @size are
+ *	the cookie of the first page of what it returns and the bytes in it
  * @drop: gives references back, when no device can reach the pages any more
+ * @drop_page: @find and @drop for one page; -ENOENT where it is not held
  *
  * @ua is a user address, a multiple of the IOMMU page, whose log2 is @shift;
  * @write tells whether a device may write there.
  *
- * Context: @hold and @drop: process context, may sleep; @drop in any process,
- * also when the user address space is gone. The others: any but NMI.
+ * Context: @hold, @drop and @drop_page: process context, may sleep; the latter
+ * in any process, also when the user address space is gone. The others: any but
+ * NMI.
  */
 struct iommu_tce_backing {
 	long (*hold)(struct mm_struct *mm, unsigned long ua,
 		     unsigned long npages, unsigned int shift, bool write,
-		     void **mem);
+		     struct iommu_tce_held *held);
 	void (*translate)(void *mem, unsigned long ua, unsigned long npages,
-			  unsigned int shift, bool write, u64 *hpa);
-	u64 (*cookie)(void *mem, unsigned long ua);
+			  unsigned int shift, u64 bits, bool write,
+			  __be64 *tces);
 	void *(*find)(struct mm_struct *mm, u64 cookie, u64 *base,
 		      unsigned long *size);
 	void (*drop)(void *mem, unsigned long npages, bool write);
+	int (*drop_page)(struct mm_struct *mm, u64 cookie, bool write);
 };
 
 extern const struct iommu_tce_backing iommu_tce_registered;

@@ -50,6 +50,18 @@ struct mm_iommu_refusal {
 	unsigned long in_the_way;
 };
 
+/**
+ * struct mm_iommu_held - IOMMU pages that are counted as mapped
+ * @region: the region that they are in
+ * @cookie: stands for the first page, see mm_iommu_cookie()
+ * @hpa: its host physical address
+ */
+struct mm_iommu_held {
+	struct mm_iommu_region *region;
+	u64 cookie;
+	u64 hpa;
+};
+
 #ifdef CONFIG_SPAPR_TCE_IOMMU
 
 void mm_iommu_init(struct mm_struct *mm);
@@ -65,14 +77,14 @@ unsigned long mm_iommu_start(const struct mm_iommu_region *region);
 unsigned long mm_iommu_size(const struct mm_iommu_region *region);
 
 long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
-		   unsigned int shift, bool write,
-		   struct mm_iommu_region **regionp);
+		   unsigned int shift, bool write, struct mm_iommu_held *held);
 void mm_iommu_translate(struct mm_iommu_region *region, unsigned long ua,
-			unsigned long npages, unsigned int shift, bool write,
-			u64 *hpa);
+			unsigned long npages, unsigned int shift, u64 bits,
+			bool write, __be64 *out);
 u64 mm_iommu_cookie(struct mm_iommu_region *region, unsigned long ua);
 struct mm_iommu_region *mm_iommu_find(struct mm_struct *mm, u64 cookie);
 void mm_iommu_drop(struct mm_iommu_region *region, unsigned long npages);
+int mm_iommu_drop_page(struct mm_struct *mm, u64 cookie);
 
 struct mm_iommu_region *mm_iommu_lookup(struct mm_struct *mm,
 					unsigned long ua, unsigned long size);
