@@ -14,8 +14,13 @@
  * The default window appears when it is first used, in slot 0, unless user
  * space has removed it before.
  *
- * Locks: tce_container::lock protects everything in the container and is held
- * over each call. Inside it: the registry of the mm, then mmap_lock.
+ * Locks, the outermost first: VFIO holds vfio_container::group_lock over each
+ * call, so the container does not go away, and for writing where a group comes
+ * or goes. tce_container::lock protects windows and groups; calls that only use
+ * them hold it for reading, so different ranges are mapped side by side.
+ * tce_container::memory_lock protects the registrations; nothing is pinned
+ * under it, so different ranges are registered side by side, and a long
+ * registration is in nobody's way. Then the registry of the mm, then mmap_lock.
  *
  * Errors, the same in all calls: -EPERM from another process than the one
  * that the container is bound to, -EFAULT for an argument that cannot be read,
@@ -27,7 +32,9 @@
 #include <linux/overflow.h>
 #include <linux/pfn.h>
 #include <linux/rbtree.h>
+#include <linux/rwsem.h>
 #include <linux/sched/mm.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
@@ -41,7 +48,13 @@
 
 #include "vfio.h"
 
+#define CREATE_TRACE_POINTS
+#include <trace/events/spapr_tce.h>
+
 #define TCE_MAX_WINDOWS	IOMMU_TABLE_GROUP_MAX_TABLES
+
+/* Refusals that a container remembers, for people. */
+#define TCE_REFUSALS	4
 
 /**
  * struct tce_window - a DMA window of the container
@@ -70,37 +83,130 @@ struct tce_group {
 /**
  * struct tce_registration - memory registered through the container
  * @node: in tce_container::registrations
- * @region: the region, with the registration's reference
+ * @ua: its first user address
+ * @region: the region, with the registration's reference; NULL while it is
+ *	being pinned
+ * @busy: one thread registers or unregisters it just now; others keep off
  */
 struct tce_registration {
 	struct rb_node node;
+	unsigned long ua;
 	struct mm_iommu_region *region;
+	bool busy;
+};
+
+/* Why a call was refused; the words are in tce_cause_text[]. */
+enum tce_cause {
+	TCE_NO_WINDOW,
+	TCE_OUTSIDE,
+	TCE_UNALIGNED,
+	TCE_NOT_MAPPABLE,
+	TCE_READ_ONLY,
+	TCE_PLATFORM,
+	TCE_NO_MEMORY,
+	TCE_NOT_ENABLED,
+	TCE_BAD_WINDOW,
+	TCE_ALL_WINDOWS,
+	TCE_LIMIT,
+	TCE_OVERLAP,
+	TCE_UNPINNABLE,
+	TCE_KILLED,
+	TCE_TWICE,
+	TCE_UNKNOWN,
+	TCE_MAPPED,
+	TCE_OTHER,
+};
+
+static const char * const tce_cause_text[] = {
+	[TCE_NO_WINDOW] = "no window at this bus address",
+	[TCE_OUTSIDE] = "more than the window, or not whole IOMMU pages",
+	[TCE_UNALIGNED] = "not whole pages, or nothing, or beyond the end",
+	[TCE_NOT_MAPPABLE] = "not registered, or memory in smaller pieces than the IOMMU page",
+	[TCE_READ_ONLY] = "was registered for reading only",
+	[TCE_PLATFORM] = "the platform refused",
+	[TCE_NO_MEMORY] = "the kernel has no memory for it",
+	[TCE_NOT_ENABLED] = "nothing was registered or enabled yet",
+	[TCE_BAD_WINDOW] = "page size, window size or levels not supported",
+	[TCE_ALL_WINDOWS] = "all windows are in use",
+	[TCE_LIMIT] = "over the limit of locked memory (ulimit -l), of which so many bytes are left",
+	[TCE_OVERLAP] = "overlaps what is registered there",
+	[TCE_UNPINNABLE] = "no memory there, or none that can be pinned",
+	[TCE_KILLED] = "the process was killed",
+	[TCE_TWICE] = "is registered already, or was enabled",
+	[TCE_UNKNOWN] = "is not registered through this container",
+	[TCE_MAPPED] = "so many IOMMU pages of it are mapped",
+	[TCE_OTHER] = "for another reason, see the error",
+};
+
+/**
+ * struct tce_refusal - a call that was refused
+ * @call: its name
+ * @error: what it returned
+ * @cause: why
+ * @start: what it was asked for: bus address of MAP, UNMAP and windows, else
+ *	user address
+ * @size: bytes of that
+ * @at: more of the cause: TCE_LIMIT: bytes that are left; TCE_MAPPED: pages;
+ *	else the user address where it failed, or 0
+ * @at_size: TCE_OVERLAP: bytes of what is there
+ */
+struct tce_refusal {
+	const char *call;
+	int error;
+	enum tce_cause cause;
+	u64 start;
+	u64 size;
+	u64 at;
+	u64 at_size;
 };
 
 /**
  * struct tce_container - state of a container
- * @lock: protects all that follows but @v2, which does not change
- * @v2: VFIO_SPAPR_TCE_v2_IOMMU
- * @enabled: v1: between ENABLE and DISABLE; v2: memory was registered once
- * @locked: v1: pages counted in locked_vm by ENABLE
+ * @v2: VFIO_SPAPR_TCE_v2_IOMMU; does not change
  * @mm: the mm of the process that uses the container, held by mmgrab();
- *	bound by the first call that counts or pins
+ *	set once, by the first call that counts or pins
+ * @enabled: v1: between ENABLE and DISABLE, under @lock; v2: memory was
+ *	registered once
+ * @lock: protects what follows up to @memory_lock
+ * @locked: v1: pages counted in locked_vm by ENABLE
  * @windows: by slot
  * @groups: list of struct tce_group
+ * @memory_lock: protects @registrations
  * @registrations: v2: struct tce_registration by first user address
- * @refusal: why the last registration failed
+ * @refusal_lock: protects what follows
+ * @refusals: the last ones
+ * @nr_refusals: number of refusals ever; the next goes to this index modulo
+ *	TCE_REFUSALS
  */
 struct tce_container {
-	struct mutex lock;	/* all but @v2 */
 	bool v2;
 	bool enabled;
-	unsigned long locked;
 	struct mm_struct *mm;
+
+	struct rw_semaphore lock;
+	unsigned long locked;
 	struct tce_window windows[TCE_MAX_WINDOWS];
 	struct list_head groups;
+
+	struct mutex memory_lock;	/* registrations */
 	struct rb_root registrations;
-	struct mm_iommu_refusal refusal;
+
+	spinlock_t refusal_lock;	/* all below */
+	struct tce_refusal refusals[TCE_REFUSALS];
+	unsigned int nr_refusals;
 };
+
+/* Remembers why a call is refused, and returns its error. */
+static noinline int tce_refuse(struct tce_container *container,
+			       const struct tce_refusal *why)
+{
+	trace_spapr_tce_refused(why->call, why->error, why->start, why->size,
+				tce_cause_text[why->cause], why->at);
+	spin_lock(&container->refusal_lock);
+	container->refusals[container->nr_refusals++ % TCE_REFUSALS] = *why;
+	spin_unlock(&container->refusal_lock);
+	return why->error;
+}
 
 /* v1: every TCE pins the page behind it */
 
@@ -193,21 +299,26 @@ static inline int tce_copy_arg(void *arg, size_t size,
 /* Binds the container to the first process that uses it. */
 static int tce_bind_mm(struct tce_container *container)
 {
-	lockdep_assert_held(&container->lock);
+	struct mm_struct *mm = READ_ONCE(container->mm);
+
 	if (!current->mm)
 		return -ESRCH;
-	if (!container->mm) {
-		container->mm = current->mm;
-		mmgrab(container->mm);
+	if (!mm) {
+		mmgrab(current->mm);
+		mm = cmpxchg(&container->mm, NULL, current->mm);
+		if (!mm)
+			return 0;
+		mmdrop(current->mm);
 	}
-	return container->mm == current->mm ? 0 : -EPERM;
+	return mm == current->mm ? 0 : -EPERM;
 }
 
 /* For calls that do not bind: nobody but the bound process, if there is one. */
 static int tce_check_mm(struct tce_container *container)
 {
-	lockdep_assert_held(&container->lock);
-	return container->mm && container->mm != current->mm ? -EPERM : 0;
+	struct mm_struct *mm = READ_ONCE(container->mm);
+
+	return mm && mm != current->mm ? -EPERM : 0;
 }
 
 static struct iommu_table_group *
@@ -238,6 +349,15 @@ static struct tce_window *tce_find_window(struct tce_container *container,
 	return NULL;
 }
 
+/* Bytes of RLIMIT_MEMLOCK that are left. */
+static u64 tce_limit_left(struct mm_struct *mm)
+{
+	unsigned long limit = rlimit(RLIMIT_MEMLOCK);
+	unsigned long locked = READ_ONCE(mm->locked_vm) << PAGE_SHIFT;
+
+	return limit - min(limit, locked);
+}
+
 static int tce_clear_window(struct tce_container *container,
 			    struct tce_window *win)
 {
@@ -247,20 +367,26 @@ static int tce_clear_window(struct tce_container *container,
 }
 
 /* Takes a table away from one group, if it is there. */
-static void tce_unset_group(struct iommu_table_group *tables, int slot,
+static long tce_unset_group(struct iommu_table_group *tables, int slot,
 			    struct iommu_table *tbl)
 {
-	if (tables->tables[slot] == tbl)
-		tables->ops->unset_window(tables, slot);
+	if (tables->tables[slot] != tbl)
+		return 0;
+	return tables->ops->unset_window(tables, slot);
 }
 
-static void tce_unset_groups(struct tce_container *container, int slot,
+static long tce_unset_groups(struct tce_container *container, int slot,
 			     struct iommu_table *tbl)
 {
 	struct tce_group *group;
+	long err, ret = 0;
 
-	list_for_each_entry(group, &container->groups, list)
-		tce_unset_group(group->tables, slot, tbl);
+	list_for_each_entry(group, &container->groups, list) {
+		err = tce_unset_group(group->tables, slot, tbl);
+		if (err && !ret)
+			ret = err;
+	}
+	return ret;
 }
 
 /*
@@ -283,16 +409,47 @@ static long tce_set_groups(struct tce_container *container, int slot,
 	return ret;
 }
 
-static void tce_remove_window(struct tce_container *container, int slot)
+/* Gives a table back that no group has any more. */
+static void tce_free_window(struct tce_container *container,
+			    struct tce_window *win)
 {
-	struct tce_window *win = &container->windows[slot];
-
 	if (win->tbl) {
-		tce_clear_window(container, win);
-		tce_unset_groups(container, slot, win->tbl);
 		iommu_tce_table_put(win->tbl);
 		account_locked_vm(container->mm, win->locked, false);
 	}
+	*win = (struct tce_window){ };
+}
+
+/*
+ * Removes a window, or leaves it as it is where the platform refuses to clear
+ * it. If a bridge may still walk the table it is not freed, nor is the memory
+ * behind it.
+ */
+static long tce_remove_window(struct tce_container *container, int slot)
+{
+	struct tce_window *win = &container->windows[slot];
+	long ret;
+
+	if (win->tbl) {
+		ret = tce_clear_window(container, win);
+		if (!ret)
+			ret = tce_unset_groups(container, slot, win->tbl);
+		if (ret)
+			return ret;
+	}
+	tce_free_window(container, win);
+	return 0;
+}
+
+/* The same where nobody can be told that it failed. */
+static void tce_drop_window(struct tce_container *container, int slot)
+{
+	struct tce_window *win = &container->windows[slot];
+
+	if (!tce_remove_window(container, slot))
+		return;
+	pr_err("vfio_iommu_spapr_tce: window at 0x%llx cannot be removed: its table and memory are lost\n",
+	       win->start);
 	*win = (struct tce_window){ };
 }
 
@@ -392,29 +549,48 @@ static int tce_check_create(const struct iommu_table_group *tables,
 	return 0;
 }
 
-/* VFIO_IOMMU_SPAPR_TCE_CREATE */
-static long tce_ioctl_create(struct tce_container *container, void __user *uarg)
+static int tce_refuse_window(struct tce_container *container, const char *call,
+			     int error, enum tce_cause cause, u64 start,
+			     u64 size)
 {
-	struct iommu_table_group *tables;
-	struct vfio_iommu_spapr_tce_create create;
-	long ret;
-	int slot;
+	return tce_refuse(container, &(struct tce_refusal){
+		.call = call,
+		.error = error,
+		.cause = cause,
+		.start = start,
+		.size = size,
+	});
+}
 
-	ret = tce_bind_mm(container);
-	if (ret)
-		return ret;
+static int tce_refuse_create(struct tce_container *container,
+			     const struct vfio_iommu_spapr_tce_create *create,
+			     int error)
+{
+	struct tce_refusal why = {
+		.call = "CREATE",
+		.error = error,
+		.cause = TCE_PLATFORM,
+		.size = create->window_size,
+	};
 
-	tables = tce_first_group(container);
-	if (!tables)
-		return -ENXIO;
+	if (error == -EINVAL) {
+		why.cause = TCE_BAD_WINDOW;
+	} else if (error == -ENOSPC) {
+		why.cause = TCE_ALL_WINDOWS;
+	} else if (error == -ENOMEM) {
+		/* the limit, or memory: what is left of it tells */
+		why.cause = TCE_LIMIT;
+		why.at = tce_limit_left(container->mm);
+	}
+	return tce_refuse(container, &why);
+}
 
-	ret = tce_copy_arg(&create, sizeof(create), uarg, 0);
-	if (ret)
-		return ret;
-	if (create.__resv1 || create.__resv2)
-		return -EINVAL;
+static int tce_create(struct tce_container *container,
+		      struct vfio_iommu_spapr_tce_create *create)
+{
+	int slot, ret;
 
-	ret = tce_check_create(tables, &create);
+	ret = tce_check_create(tce_first_group(container), create);
 	if (ret)
 		return ret;
 
@@ -427,14 +603,42 @@ static long tce_ioctl_create(struct tce_container *container, void __user *uarg)
 	if (slot < 0)
 		return slot;
 
-	ret = tce_add_window(container, slot, create.page_shift,
-			     create.window_size, create.levels);
+	ret = tce_add_window(container, slot, create->page_shift,
+			     create->window_size, create->levels);
 	if (ret)
 		return ret;
 
-	create.start_addr = container->windows[slot].start;
+	create->start_addr = container->windows[slot].start;
+	return slot;
+}
+
+/* VFIO_IOMMU_SPAPR_TCE_CREATE */
+static long tce_ioctl_create(struct tce_container *container, void __user *uarg)
+{
+	struct vfio_iommu_spapr_tce_create create;
+	int slot, ret;
+
+	ret = tce_bind_mm(container);
+	if (ret)
+		return ret;
+	if (!tce_first_group(container))
+		return -ENXIO;
+
+	ret = tce_copy_arg(&create, sizeof(create), uarg, 0);
+	if (ret)
+		return ret;
+	if (create.__resv1 || create.__resv2)
+		return -EINVAL;
+
+	slot = tce_create(container, &create);
+	trace_spapr_tce_create_window(create.start_addr, create.window_size,
+				      create.page_shift, create.levels,
+				      min(slot, 0));
+	if (slot < 0)
+		return tce_refuse_create(container, &create, slot);
+
 	if (copy_to_user(uarg, &create, sizeof(create))) {
-		tce_remove_window(container, slot);
+		tce_drop_window(container, slot);
 		return -EFAULT;
 	}
 	return 0;
@@ -459,10 +663,15 @@ static long tce_ioctl_remove(struct tce_container *container, void __user *uarg)
 
 	win = tce_find_window(container, remove.start_addr);
 	if (!win || win->start != remove.start_addr)
-		return -EINVAL;
+		return tce_refuse_window(container, "REMOVE", -EINVAL,
+					 TCE_NO_WINDOW, remove.start_addr, 0);
 
-	tce_remove_window(container, win - container->windows);
-	return 0;
+	ret = tce_remove_window(container, win - container->windows);
+	trace_spapr_tce_remove_window(remove.start_addr, ret);
+	if (ret)
+		ret = tce_refuse_window(container, "REMOVE", ret, TCE_PLATFORM,
+					remove.start_addr, 0);
+	return ret;
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_GET_INFO */
@@ -528,32 +737,107 @@ static bool tce_wraps(u64 addr, u64 size)
 	return size && addr + (size - 1) < addr;
 }
 
-static enum dma_data_direction tce_map_direction(u32 flags)
+/*
+ * The first page of a range that cannot be mapped. A range can be held if all
+ * of its pages in the first region can, so halves of it lead to the page.
+ */
+static u64 tce_bad_page(struct tce_container *container, u64 ua,
+			unsigned long npages, unsigned int shift, bool write)
 {
-	switch (flags) {
-	case VFIO_DMA_MAP_FLAG_READ:
-		return DMA_TO_DEVICE;
-	case VFIO_DMA_MAP_FLAG_WRITE:
-		return DMA_FROM_DEVICE;
-	case VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE:
-		return DMA_BIDIRECTIONAL;
-	default:
-		return DMA_NONE;
+	const struct iommu_tce_backing *backing = tce_backing(container);
+	struct iommu_tce_held held;
+	unsigned long want = npages;
+	long n;
+
+	while (npages) {
+		n = backing->hold(container->mm, ua, want, shift, write, &held);
+		if (n > 0) {
+			backing->drop(held.mem, n, false);
+			ua += (u64)n << shift;
+			npages -= n;
+			want = min(want, npages);
+		} else if (want > 1) {
+			want /= 2;
+		} else {
+			return ua;
+		}
 	}
+	return 0;
+}
+
+static noinline int tce_refuse_map(struct tce_container *container,
+				   const struct vfio_iommu_type1_dma_map *map,
+				   const struct tce_window *win, int error)
+{
+	struct tce_refusal why = {
+		.call = "MAP",
+		.error = error,
+		.start = map->iova,
+		.size = map->size,
+	};
+	bool write = map->flags & VFIO_DMA_MAP_FLAG_WRITE;
+
+	switch (error) {
+	case -ENXIO:
+		why.cause = TCE_NO_WINDOW;
+		break;
+	case -EPERM:
+		why.cause = TCE_NOT_ENABLED;
+		break;
+	case -ENOMEM:
+		why.cause = TCE_NO_MEMORY;
+		break;
+	case -EINVAL:
+	case -EFAULT:
+		why.cause = TCE_OUTSIDE;
+		if (!win)
+			break;
+		why.cause = TCE_NOT_MAPPABLE;
+		if (error == -EFAULT)
+			why.cause = container->v2 ? TCE_READ_ONLY :
+						    TCE_UNPINNABLE;
+		why.at = tce_bad_page(container, map->vaddr,
+				      map->size >> win->shift, win->shift,
+				      write);
+		break;
+	default:
+		why.cause = TCE_PLATFORM;
+	}
+	return tce_refuse(container, &why);
+}
+
+/*
+ * Creates the default window for one who is about to use it. The lock, which
+ * is held for reading, is let go meanwhile.
+ */
+static noinline int tce_use_promised(struct tce_container *container)
+{
+	int ret;
+
+	up_read(&container->lock);
+	down_write(&container->lock);
+	ret = tce_use_window(container, &container->windows[0]);
+	downgrade_write(&container->lock);
+	return ret;
+}
+
+static bool tce_map_is_sane(const struct vfio_iommu_type1_dma_map *map,
+			    const struct tce_window *win)
+{
+	return map->flags && IS_ALIGNED(map->vaddr, BIT_ULL(win->shift));
 }
 
 /* VFIO_IOMMU_MAP_DMA */
 static long tce_ioctl_map(struct tce_container *container, void __user *uarg)
 {
 	struct vfio_iommu_type1_dma_map map;
-	enum dma_data_direction dir;
 	struct tce_window *win;
 	long ret;
 
 	ret = tce_check_mm(container);
 	if (ret)
 		return ret;
-	if (!container->enabled)
+	if (!READ_ONCE(container->enabled))
 		return -EPERM;
 
 	ret = tce_copy_arg(&map, sizeof(map), uarg,
@@ -563,28 +847,34 @@ static long tce_ioctl_map(struct tce_container *container, void __user *uarg)
 	if (tce_wraps(map.iova, map.size) || tce_wraps(map.vaddr, map.size))
 		return -EOVERFLOW;
 
-	win = tce_window_of_range(container, map.iova, map.size);
-	if (IS_ERR(win))
-		return PTR_ERR(win);
+	for (;;) {
+		win = tce_window_of_range(container, map.iova, map.size);
+		if (IS_ERR(win))
+			return tce_refuse_map(container, &map, NULL,
+					      PTR_ERR(win));
+		if (!tce_map_is_sane(&map, win))
+			return tce_refuse_map(container, &map, NULL, -EINVAL);
+		if (!map.size)
+			return 0;
+		if (win->tbl)
+			break;
 
-	dir = tce_map_direction(map.flags);
-	if (dir == DMA_NONE || !IS_ALIGNED(map.vaddr, BIT_ULL(win->shift)))
-		return -EINVAL;
-	if (!map.size)
-		return 0;
+		ret = tce_use_promised(container);
+		if (ret)
+			return tce_refuse_map(container, &map, NULL, ret);
+		/* v1 may have been disabled meanwhile */
+		if (!READ_ONCE(container->enabled))
+			return -EPERM;
+	}
 
-	/* more than is registered at all: not worth an allocation */
-	if (container->v2 &&
-	    map.size >> PAGE_SHIFT > READ_ONCE(container->mm->locked_vm))
-		return -EINVAL;
-
-	ret = tce_use_window(container, win);
-	if (ret)
-		return ret;
-
-	return iommu_tce_map(win->tbl, tce_backing(container), container->mm,
-			     map.iova >> win->shift, map.vaddr,
-			     map.size >> win->shift, dir);
+	ret = iommu_tce_map(win->tbl, tce_backing(container), container->mm,
+			    map.iova >> win->shift, map.vaddr,
+			    map.size >> win->shift,
+			    map.flags & VFIO_DMA_MAP_FLAG_WRITE);
+	trace_spapr_tce_map(map.iova, map.vaddr, map.size, map.flags, ret);
+	if (unlikely(ret))
+		ret = tce_refuse_map(container, &map, win, ret);
+	return ret;
 }
 
 /* VFIO_IOMMU_UNMAP_DMA */
@@ -599,7 +889,7 @@ static long tce_ioctl_unmap(struct tce_container *container, void __user *uarg)
 	ret = tce_check_mm(container);
 	if (ret)
 		return ret;
-	if (!container->enabled)
+	if (!READ_ONCE(container->enabled))
 		return -EPERM;
 
 	ret = tce_copy_arg(&unmap, minsz, uarg, 0);
@@ -610,14 +900,22 @@ static long tce_ioctl_unmap(struct tce_container *container, void __user *uarg)
 
 	win = tce_window_of_range(container, unmap.iova, unmap.size);
 	if (IS_ERR(win))
-		return PTR_ERR(win);
+		return tce_refuse_window(container, "UNMAP", PTR_ERR(win),
+					 PTR_ERR(win) == -ENXIO ?
+					 TCE_NO_WINDOW : TCE_OUTSIDE,
+					 unmap.iova, unmap.size);
 
 	if (!win->tbl)
 		return 0;
 
-	return iommu_tce_unmap(win->tbl, tce_backing(container), container->mm,
-			       unmap.iova >> win->shift,
-			       unmap.size >> win->shift);
+	ret = iommu_tce_unmap(win->tbl, tce_backing(container), container->mm,
+			      unmap.iova >> win->shift,
+			      unmap.size >> win->shift);
+	trace_spapr_tce_unmap(unmap.iova, unmap.size, ret);
+	if (unlikely(ret))
+		ret = tce_refuse_window(container, "UNMAP", ret, TCE_PLATFORM,
+					unmap.iova, unmap.size);
+	return ret;
 }
 
 /* v1: one switch for the whole 32-bit window */
@@ -643,10 +941,16 @@ static long tce_ioctl_enable(struct tce_container *container)
 	locked = tables->tce32_size >> PAGE_SHIFT;
 	ret = account_locked_vm(container->mm, locked, true);
 	if (ret)
-		return ret;
+		return tce_refuse(container, &(struct tce_refusal){
+			.call = "ENABLE",
+			.error = ret,
+			.cause = TCE_LIMIT,
+			.size = tables->tce32_size,
+			.at = tce_limit_left(container->mm),
+		});
 
 	container->locked = locked;
-	container->enabled = true;
+	WRITE_ONCE(container->enabled, true);
 	return 0;
 }
 
@@ -666,49 +970,81 @@ static long tce_ioctl_disable(struct tce_container *container)
 		tce_clear_window(container, win);
 	account_locked_vm(container->mm, container->locked, false);
 	container->locked = 0;
-	container->enabled = false;
+	WRITE_ONCE(container->enabled, false);
 	return 0;
 }
 
 /* v2: registered memory */
 
-/* Reads the argument of REGISTER and UNREGISTER. */
-static int tce_copy_memory(struct vfio_iommu_spapr_register_memory *memory,
-			   const void __user *uarg)
+static bool tce_memory_is_sane(const struct vfio_iommu_spapr_register_memory *m)
 {
 	u64 last;
-	int ret;
 
-	ret = tce_copy_arg(memory, sizeof(*memory), uarg, 0);
-	if (ret)
-		return ret;
-	if (!memory->size || !PAGE_ALIGNED(memory->vaddr | memory->size) ||
-	    check_add_overflow(memory->vaddr, memory->size - 1, &last))
-		return -EINVAL;
-	return 0;
+	return m->size && PAGE_ALIGNED(m->vaddr | m->size) &&
+	       !check_add_overflow(m->vaddr, m->size - 1, &last);
+}
+
+static int tce_refuse_memory(struct tce_container *container, const char *call,
+			     const struct vfio_iommu_spapr_register_memory *m,
+			     int error, enum tce_cause cause, u64 at)
+{
+	return tce_refuse(container, &(struct tce_refusal){
+		.call = call,
+		.error = error,
+		.cause = cause,
+		.start = m->vaddr,
+		.size = m->size,
+		.at = at,
+	});
+}
+
+/* A refusal of the registry, in the container's words. */
+static int tce_refuse_register(struct tce_container *container,
+			       const struct mm_iommu_refusal *refusal,
+			       int error)
+{
+	static const u8 cause[] = {
+		[MM_IOMMU_NO_CAUSE] = TCE_OTHER,
+		[MM_IOMMU_UNALIGNED] = TCE_UNALIGNED,
+		[MM_IOMMU_OVERLAP] = TCE_OVERLAP,
+		[MM_IOMMU_LIMIT] = TCE_LIMIT,
+		[MM_IOMMU_UNPINNABLE] = TCE_UNPINNABLE,
+		[MM_IOMMU_NO_MEMORY] = TCE_NO_MEMORY,
+		[MM_IOMMU_KILLED] = TCE_KILLED,
+		[MM_IOMMU_OTHER] = TCE_OTHER,
+	};
+
+	return tce_refuse(container, &(struct tce_refusal){
+		.call = "REGISTER",
+		.error = error,
+		.cause = cause[refusal->cause],
+		.start = refusal->ua,
+		.size = refusal->size,
+		.at = refusal->at,
+		.at_size = refusal->in_the_way,
+	});
 }
 
 /*
  * Finds what this container registered at an address, or the place in the tree
- * where it belongs. A region that was refused and then replaced through another
- * container may still be there.
+ * where it belongs.
  */
 static struct tce_registration *
 tce_find_registration(struct tce_container *container, unsigned long ua,
 		      struct rb_node **parent, struct rb_node ***link)
 {
 	struct tce_registration *reg;
-	unsigned long start;
 
+	lockdep_assert_held(&container->memory_lock);
 	*parent = NULL;
 	*link = &container->registrations.rb_node;
 	while (**link) {
 		*parent = **link;
 		reg = rb_entry(*parent, struct tce_registration, node);
-		start = mm_iommu_start(reg->region);
-		if (ua == start)
+		if (ua == reg->ua)
 			return reg;
-		*link = ua < start ? &(*parent)->rb_left : &(*parent)->rb_right;
+		*link = ua < reg->ua ? &(*parent)->rb_left :
+				       &(*parent)->rb_right;
 	}
 	return NULL;
 }
@@ -716,53 +1052,47 @@ tce_find_registration(struct tce_container *container, unsigned long ua,
 static void tce_del_registration(struct tce_container *container,
 				 struct tce_registration *reg)
 {
+	lockdep_assert_held(&container->memory_lock);
 	rb_erase(&reg->node, &container->registrations);
 	kfree(reg);
 }
 
-/* Registers memory where this container has nothing that begins there. */
-static int tce_add_registration(struct tce_container *container,
-				unsigned long ua, unsigned long size,
-				struct rb_node *parent, struct rb_node **link)
+/*
+ * Takes the place of a range, for this thread alone. What is registered there
+ * may have been given up before and replaced through another container: then
+ * it is to be replaced here too.
+ *
+ * Return: the registration, busy; NULL where the range is registered;
+ * ERR_PTR(-ENOMEM).
+ */
+static struct tce_registration *
+tce_claim_registration(struct tce_container *container, unsigned long ua,
+		       unsigned long size)
 {
-	struct tce_registration *reg;
-	int ret;
+	struct tce_registration *reg, *new;
+	struct rb_node *parent, **link;
 
-	reg = kmalloc(sizeof(*reg), GFP_KERNEL_ACCOUNT);
-	if (!reg)
-		return -ENOMEM;
+	new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
+	if (!new)
+		return ERR_PTR(-ENOMEM);
 
-	ret = mm_iommu_register(container->mm, ua, size, &reg->region,
-				&container->refusal);
-	if (ret) {
-		kfree(reg);
-		return ret;
+	mutex_lock(&container->memory_lock);
+	reg = tce_find_registration(container, ua, &parent, &link);
+	if (!reg) {
+		reg = new;
+		new = NULL;
+		reg->ua = ua;
+		rb_link_node(&reg->node, parent, link);
+		rb_insert_color(&reg->node, &container->registrations);
+	} else if (reg->busy || (mm_iommu_size(reg->region) == size &&
+				 mm_iommu_is_current(reg->region))) {
+		reg = NULL;
 	}
-	rb_link_node(&reg->node, parent, link);
-	rb_insert_color(&reg->node, &container->registrations);
-	return 0;
-}
-
-/* Registers memory in place of a registration that was given up before. */
-static int tce_replace_registration(struct tce_container *container,
-				    struct tce_registration *reg,
-				    unsigned long ua, unsigned long size)
-{
-	struct mm_iommu_region *region;
-	int ret;
-
-	if (mm_iommu_size(reg->region) == size &&
-	    mm_iommu_is_current(reg->region))
-		return -EBUSY;
-
-	ret = mm_iommu_register(container->mm, ua, size, &region,
-				&container->refusal);
-	if (ret)
-		return ret;
-
-	mm_iommu_release(reg->region);
-	reg->region = region;
-	return 0;
+	if (reg)
+		reg->busy = true;
+	mutex_unlock(&container->memory_lock);
+	kfree(new);
+	return reg;
 }
 
 /* VFIO_IOMMU_SPAPR_REGISTER_MEMORY */
@@ -770,27 +1100,76 @@ static long tce_ioctl_register(struct tce_container *container,
 			       void __user *uarg)
 {
 	struct vfio_iommu_spapr_register_memory memory;
-	struct rb_node *parent, **link;
+	struct mm_iommu_region *region, *old;
+	struct mm_iommu_refusal refusal;
 	struct tce_registration *reg;
 	int ret;
 
 	ret = tce_bind_mm(container);
 	if (ret)
 		return ret;
-	ret = tce_copy_memory(&memory, uarg);
+	ret = tce_copy_arg(&memory, sizeof(memory), uarg, 0);
 	if (ret)
 		return ret;
+	if (!tce_memory_is_sane(&memory))
+		return tce_refuse_memory(container, "REGISTER", &memory,
+					 -EINVAL, TCE_UNALIGNED, 0);
 
-	reg = tce_find_registration(container, memory.vaddr, &parent, &link);
-	if (reg)
-		ret = tce_replace_registration(container, reg, memory.vaddr,
-					       memory.size);
-	else
-		ret = tce_add_registration(container, memory.vaddr,
-					   memory.size, parent, link);
+	reg = tce_claim_registration(container, memory.vaddr, memory.size);
+	if (IS_ERR(reg))
+		return PTR_ERR(reg);
+	if (!reg)
+		return tce_refuse_memory(container, "REGISTER", &memory,
+					 -EBUSY, TCE_TWICE, 0);
+
+	ret = mm_iommu_register(container->mm, memory.vaddr, memory.size,
+				&region, &refusal);
+	trace_spapr_tce_register(memory.vaddr, memory.size, ret);
+
+	mutex_lock(&container->memory_lock);
+	old = reg->region;
+	reg->busy = false;
 	if (!ret)
-		container->enabled = true;
-	return ret;
+		reg->region = region;
+	else if (!old)
+		tce_del_registration(container, reg);
+	mutex_unlock(&container->memory_lock);
+
+	if (ret)
+		return tce_refuse_register(container, &refusal, ret);
+	if (old)
+		mm_iommu_release(old);
+	WRITE_ONCE(container->enabled, true);
+	return 0;
+}
+
+/* The registration of exactly this range, busy from now on; or NULL. */
+static struct tce_registration *
+tce_take_registration(struct tce_container *container, unsigned long ua,
+		      unsigned long size)
+{
+	struct rb_node *parent, **link;
+	struct tce_registration *reg;
+
+	mutex_lock(&container->memory_lock);
+	reg = tce_find_registration(container, ua, &parent, &link);
+	if (reg && !reg->busy && mm_iommu_size(reg->region) == size)
+		reg->busy = true;
+	else
+		reg = NULL;
+	mutex_unlock(&container->memory_lock);
+	return reg;
+}
+
+static int tce_refuse_mapped(struct tce_container *container,
+			     const struct vfio_iommu_spapr_register_memory *m,
+			     struct mm_iommu_region *region)
+{
+	struct mm_iommu_info info;
+
+	mm_iommu_get_info(region, &info);
+	return tce_refuse_memory(container, "UNREGISTER", m, -EBUSY,
+				 TCE_MAPPED, info.mapped);
 }
 
 /* VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY */
@@ -798,26 +1177,37 @@ static long tce_ioctl_unregister(struct tce_container *container,
 				 void __user *uarg)
 {
 	struct vfio_iommu_spapr_register_memory memory;
-	struct rb_node *parent, **link;
 	struct tce_registration *reg;
 	int ret;
 
-	if (!container->mm)
+	if (!READ_ONCE(container->mm))
 		return -EPERM;
 	ret = tce_check_mm(container);
 	if (ret)
 		return ret;
-	ret = tce_copy_memory(&memory, uarg);
+	ret = tce_copy_arg(&memory, sizeof(memory), uarg, 0);
 	if (ret)
 		return ret;
+	if (!tce_memory_is_sane(&memory))
+		return tce_refuse_memory(container, "UNREGISTER", &memory,
+					 -EINVAL, TCE_UNALIGNED, 0);
 
-	reg = tce_find_registration(container, memory.vaddr, &parent, &link);
-	if (!reg || mm_iommu_size(reg->region) != memory.size)
-		return -ENOENT;
+	reg = tce_take_registration(container, memory.vaddr, memory.size);
+	if (!reg)
+		return tce_refuse_memory(container, "UNREGISTER", &memory,
+					 -ENOENT, TCE_UNKNOWN, 0);
 
 	ret = mm_iommu_unregister(reg->region);
-	if (ret != -EBUSY)
+	trace_spapr_tce_unregister(memory.vaddr, memory.size, ret);
+	if (ret == -EBUSY)
+		tce_refuse_mapped(container, &memory, reg->region);
+
+	mutex_lock(&container->memory_lock);
+	if (ret == -EBUSY)
+		reg->busy = false;
+	else
 		tce_del_registration(container, reg);
+	mutex_unlock(&container->memory_lock);
 	return ret;
 }
 
@@ -893,51 +1283,65 @@ static long tce_ioctl_eeh(struct tce_container *container, void __user *uarg)
 	return ret;
 }
 
-static long tce_ioctl_v1(struct tce_container *container, unsigned int cmd)
+static long tce_check_extension(unsigned long extension)
 {
+	switch (extension) {
+	case VFIO_SPAPR_TCE_IOMMU:
+	case VFIO_SPAPR_TCE_v2_IOMMU:
+		return 1;
+	case VFIO_EEH:
+		return eeh_enabled();
+	default:
+		return 0;
+	}
+}
+
+/* Calls that change windows. */
+static long tce_ioctl_exclusive(struct tce_container *container,
+				unsigned int cmd, void __user *uarg)
+{
+	long ret;
+
+	down_write(&container->lock);
 	switch (cmd) {
 	case VFIO_IOMMU_ENABLE:
-		return tce_ioctl_enable(container);
+		ret = tce_ioctl_enable(container);
+		break;
 	case VFIO_IOMMU_DISABLE:
-		return tce_ioctl_disable(container);
-	default:
-		return -ENOTTY;
-	}
-}
-
-static long tce_ioctl_v2(struct tce_container *container, unsigned int cmd,
-			 void __user *uarg)
-{
-	switch (cmd) {
-	case VFIO_IOMMU_SPAPR_REGISTER_MEMORY:
-		return tce_ioctl_register(container, uarg);
-	case VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY:
-		return tce_ioctl_unregister(container, uarg);
+		ret = tce_ioctl_disable(container);
+		break;
 	case VFIO_IOMMU_SPAPR_TCE_CREATE:
-		return tce_ioctl_create(container, uarg);
-	case VFIO_IOMMU_SPAPR_TCE_REMOVE:
-		return tce_ioctl_remove(container, uarg);
+		ret = tce_ioctl_create(container, uarg);
+		break;
 	default:
-		return -ENOTTY;
+		ret = tce_ioctl_remove(container, uarg);
 	}
+	up_write(&container->lock);
+	return ret;
 }
 
-static long tce_ioctl_locked(struct tce_container *container,
+/* Calls that use windows and groups. */
+static long tce_ioctl_shared(struct tce_container *container,
 			     unsigned int cmd, void __user *uarg)
 {
+	long ret;
+
+	down_read(&container->lock);
 	switch (cmd) {
-	case VFIO_IOMMU_SPAPR_TCE_GET_INFO:
-		return tce_ioctl_get_info(container, uarg);
 	case VFIO_IOMMU_MAP_DMA:
-		return tce_ioctl_map(container, uarg);
+		ret = tce_ioctl_map(container, uarg);
+		break;
 	case VFIO_IOMMU_UNMAP_DMA:
-		return tce_ioctl_unmap(container, uarg);
-	case VFIO_EEH_PE_OP:
-		return tce_ioctl_eeh(container, uarg);
+		ret = tce_ioctl_unmap(container, uarg);
+		break;
+	case VFIO_IOMMU_SPAPR_TCE_GET_INFO:
+		ret = tce_ioctl_get_info(container, uarg);
+		break;
 	default:
-		return container->v2 ? tce_ioctl_v2(container, cmd, uarg) :
-				       tce_ioctl_v1(container, cmd);
+		ret = tce_ioctl_eeh(container, uarg);
 	}
+	up_read(&container->lock);
+	return ret;
 }
 
 /* @iommu_data is NULL when VFIO asks what a container would support. */
@@ -945,24 +1349,133 @@ static long tce_iommu_ioctl(void *iommu_data, unsigned int cmd,
 			    unsigned long arg)
 {
 	struct tce_container *container = iommu_data;
-	long ret;
+	void __user *uarg = (void __user *)arg;
 
-	if (cmd == VFIO_CHECK_EXTENSION) {
-		switch (arg) {
-		case VFIO_SPAPR_TCE_IOMMU:
-		case VFIO_SPAPR_TCE_v2_IOMMU:
-			return 1;
-		case VFIO_EEH:
-			return eeh_enabled();
-		default:
-			return 0;
-		}
+	switch (cmd) {
+	case VFIO_CHECK_EXTENSION:
+		return tce_check_extension(arg);
+	case VFIO_IOMMU_MAP_DMA:
+	case VFIO_IOMMU_UNMAP_DMA:
+	case VFIO_IOMMU_SPAPR_TCE_GET_INFO:
+	case VFIO_EEH_PE_OP:
+		return tce_ioctl_shared(container, cmd, uarg);
+	case VFIO_IOMMU_SPAPR_REGISTER_MEMORY:
+		return container->v2 ? tce_ioctl_register(container, uarg) :
+				       -ENOTTY;
+	case VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY:
+		return container->v2 ? tce_ioctl_unregister(container, uarg) :
+				       -ENOTTY;
+	case VFIO_IOMMU_SPAPR_TCE_CREATE:
+	case VFIO_IOMMU_SPAPR_TCE_REMOVE:
+		if (!container->v2)
+			return -ENOTTY;
+		return tce_ioctl_exclusive(container, cmd, uarg);
+	case VFIO_IOMMU_ENABLE:
+	case VFIO_IOMMU_DISABLE:
+		if (container->v2)
+			return -ENOTTY;
+		return tce_ioctl_exclusive(container, cmd, uarg);
+	default:
+		return -ENOTTY;
 	}
+}
 
-	mutex_lock(&container->lock);
-	ret = tce_ioctl_locked(container, cmd, (void __user *)arg);
-	mutex_unlock(&container->lock);
-	return ret;
+/* For people: /proc/PID/fdinfo of the container */
+
+static void tce_show_windows(struct tce_container *container,
+			     struct seq_file *m)
+{
+	const struct tce_window *win;
+	int i;
+
+	for (i = 0; i < TCE_MAX_WINDOWS; i++) {
+		win = &container->windows[i];
+		if (!win->size)
+			continue;
+		seq_printf(m, "spapr_tce_window:\tslot=%d start=0x%llx size=0x%llx page=0x%llx levels=%lu mapped=%lu locked=%lu\n",
+			   i, win->start, win->size, BIT_ULL(win->shift),
+			   win->tbl ? win->tbl->it_indirect_levels + 1 : 1,
+			   win->tbl ? iommu_tce_view_mapped(win->tbl) : 0,
+			   win->locked << (PAGE_SHIFT - 10));
+	}
+}
+
+/* Returns the pages of all registrations. */
+static unsigned long tce_show_regions(struct tce_container *container,
+				      struct seq_file *m)
+{
+	struct tce_registration *reg;
+	struct mm_iommu_info info;
+	unsigned long pages = 0;
+	struct rb_node *node;
+
+	lockdep_assert_held(&container->memory_lock);
+	for (node = rb_first(&container->registrations); node;
+	     node = rb_next(node)) {
+		reg = rb_entry(node, struct tce_registration, node);
+		if (!reg->region || reg->busy)
+			continue;
+		mm_iommu_get_info(reg->region, &info);
+		seq_printf(m, "spapr_tce_region:\tstart=0x%lx size=0x%lx used=%u mapped=%lu granule=0x%lx bytes=%zu state=%s\n",
+			   reg->ua, mm_iommu_size(reg->region), info.used,
+			   info.mapped, info.granule, info.bytes, info.state);
+		pages += mm_iommu_size(reg->region) >> PAGE_SHIFT;
+		cond_resched();
+	}
+	return pages;
+}
+
+static void tce_show_refusal(const struct tce_refusal *why, struct seq_file *m)
+{
+	seq_printf(m, "spapr_tce_refusal:\tcall=%s error=%d start=0x%llx size=0x%llx cause=%s",
+		   why->call, why->error, why->start, why->size,
+		   tce_cause_text[why->cause]);
+	if (why->cause == TCE_LIMIT || why->cause == TCE_MAPPED)
+		seq_printf(m, ": %llu", why->at);
+	else if (why->cause == TCE_OVERLAP)
+		seq_printf(m, ": 0x%llx, 0x%llx bytes", why->at, why->at_size);
+	else if (why->at)
+		seq_printf(m, ": 0x%llx", why->at);
+	seq_putc(m, '\n');
+}
+
+static void tce_show_refusals(struct tce_container *container,
+			      struct seq_file *m)
+{
+	struct tce_refusal refusals[TCE_REFUSALS];
+	unsigned int i, nr;
+
+	spin_lock(&container->refusal_lock);
+	memcpy(refusals, container->refusals, sizeof(refusals));
+	nr = container->nr_refusals;
+	spin_unlock(&container->refusal_lock);
+
+	for (i = nr - min(nr, TCE_REFUSALS); i != nr; i++)
+		tce_show_refusal(&refusals[i % TCE_REFUSALS], m);
+}
+
+static void tce_iommu_show_fdinfo(void *iommu_data, struct seq_file *m)
+{
+	struct tce_container *container = iommu_data;
+	unsigned long pages;
+	int i;
+
+	seq_printf(m, "spapr_tce_version:\t%d\n", container->v2 ? 2 : 1);
+
+	down_read(&container->lock);
+	tce_show_windows(container, m);
+	pages = container->locked;
+	for (i = 0; i < TCE_MAX_WINDOWS; i++)
+		pages += container->windows[i].locked;
+	up_read(&container->lock);
+
+	mutex_lock(&container->memory_lock);
+	pages += tce_show_regions(container, m);
+	mutex_unlock(&container->memory_lock);
+
+	seq_printf(m, "spapr_tce_locked:\t%lu kB\n",
+		   pages << (PAGE_SHIFT - 10));
+	tce_show_refusals(container, m);
 }
 
 /* Groups */
@@ -1032,7 +1545,7 @@ static int tce_iommu_attach_group(void *iommu_data, struct iommu_group *grp,
 	group->grp = grp;
 	group->tables = tables;
 
-	mutex_lock(&container->lock);
+	down_write(&container->lock);
 	ret = tce_check_group(container, grp, tables);
 	if (ret)
 		goto err_unlock;
@@ -1044,11 +1557,11 @@ static int tce_iommu_attach_group(void *iommu_data, struct iommu_group *grp,
 	if (list_empty(&container->groups) && !tables->tables[0])
 		tce_promise_window(container, tables);
 	list_add_tail(&group->list, &container->groups);
-	mutex_unlock(&container->lock);
+	up_write(&container->lock);
 	return 0;
 
 err_unlock:
-	mutex_unlock(&container->lock);
+	up_write(&container->lock);
 	kfree(group);
 	return ret;
 }
@@ -1061,7 +1574,7 @@ static void tce_iommu_detach_group(void *iommu_data, struct iommu_group *grp)
 	bool last;
 	int i;
 
-	mutex_lock(&container->lock);
+	down_write(&container->lock);
 	last = list_is_singular(&container->groups);
 	list_for_each_entry(group, &container->groups, list)
 		if (group->grp == grp)
@@ -1073,14 +1586,14 @@ static void tce_iommu_detach_group(void *iommu_data, struct iommu_group *grp)
 		struct tce_window *win = &container->windows[i];
 
 		if (last)
-			tce_remove_window(container, i);
+			tce_drop_window(container, i);
 		else if (win->tbl)
 			tce_unset_group(group->tables, i, win->tbl);
 	}
 	list_del(&group->list);
 	kfree(group);
 out_unlock:
-	mutex_unlock(&container->lock);
+	up_write(&container->lock);
 }
 
 /* The container itself */
@@ -1096,7 +1609,9 @@ static void *tce_iommu_open(unsigned long arg)
 	if (!container)
 		return ERR_PTR(-ENOMEM);
 
-	mutex_init(&container->lock);
+	init_rwsem(&container->lock);
+	mutex_init(&container->memory_lock);
+	spin_lock_init(&container->refusal_lock);
 	INIT_LIST_HEAD(&container->groups);
 	container->registrations = RB_ROOT;
 	container->v2 = arg == VFIO_SPAPR_TCE_v2_IOMMU;
@@ -1121,7 +1636,7 @@ static void tce_iommu_release(void *iommu_data)
 		account_locked_vm(container->mm, container->locked, false);
 		mmdrop(container->mm);
 	}
-	mutex_destroy(&container->lock);
+	mutex_destroy(&container->memory_lock);
 	kfree(container);
 }
 
@@ -1133,6 +1648,7 @@ static const struct vfio_iommu_driver_ops tce_iommu_driver_ops = {
 	.ioctl		= tce_iommu_ioctl,
 	.attach_group	= tce_iommu_attach_group,
 	.detach_group	= tce_iommu_detach_group,
+	.show_fdinfo	= tce_iommu_show_fdinfo,
 };
 
 static int __init tce_iommu_init(void)

@@ -350,20 +350,14 @@ static unsigned long map_block(const struct tce_map *map, unsigned long i)
 	return min(TCE_BLOCK - place, map->npages - i);
 }
 
+/* What was held is registered memory, so its owner cannot ask for too much. */
 static int map_alloc(struct tce_map *map)
 {
-	map->held = map->few;
-	map->max_held = ARRAY_SIZE(map->few);
 	/* hypervisors take lists that do not cross 4K */
 	map->list = kmalloc(SZ_4K, GFP_KERNEL);
-	if (!map->list)
-		return -ENOMEM;
 	map->before = kvmalloc_array(map->npages, sizeof(*map->before),
 				     GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (map->before)
-		return 0;
-	kfree(map->list);
-	return -ENOMEM;
+	return map->list && map->before ? 0 : -ENOMEM;
 }
 
 static void map_free(struct tce_map *map)
@@ -632,14 +626,16 @@ static noinline int tce_map_range(struct iommu_table *tbl,
 		.ua = ua,
 		.npages = npages,
 		.write = write,
+		.max_held = ARRAY_SIZE(map.few),
 	};
 	int ret;
 
-	ret = map_alloc(&map);
-	if (ret)
-		return ret;
-
+	map.held = map.few;
 	ret = map_hold(&map);
+	if (ret)
+		goto out_unhold;
+
+	ret = map_alloc(&map);
 	if (ret)
 		goto out_unhold;
 
@@ -670,7 +666,7 @@ out_free:
  * @entry: first entry, counted from bus address 0; the range is in the table
  * @ua: user address, a multiple of the IOMMU page
  * @npages: IOMMU pages, may be 0
- * @dir: what the device may do; not DMA_NONE. Writing includes reading.
+ * @write: whether the device may write, and not only read
  *
  * The range is mapped as a whole, or nothing has changed. Only one who looks
  * at the same range meanwhile may see a part of it.
@@ -683,10 +679,8 @@ out_free:
 int iommu_tce_map(struct iommu_table *tbl,
 		  const struct iommu_tce_backing *backing,
 		  struct mm_struct *mm, unsigned long entry, unsigned long ua,
-		  unsigned long npages, enum dma_data_direction dir)
+		  unsigned long npages, bool write)
 {
-	bool write = dir != DMA_TO_DEVICE;
-
 	if (npages == 1)
 		return tce_map_one(tbl, backing, mm, entry, ua, write);
 	if (!npages)

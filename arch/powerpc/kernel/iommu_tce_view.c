@@ -33,19 +33,7 @@
 /* Empty blocks that a view keeps, 4K each. */
 #define TCE_VIEW_SPARE	8
 
-#define TCE_VIEW_SLOTS	TCE_VIEW_ENTRIES
-
-struct tce_view_node {
-	void *slot[TCE_VIEW_SLOTS];
-};
-
 static struct kmem_cache *tce_view_blocks;
-
-static raw_spinlock_t *view_lock(struct iommu_tce_view *view,
-				 unsigned long block)
-{
-	return &view->locks[block % TCE_VIEW_LOCKS];
-}
 
 /**
  * iommu_tce_view_create() - give a table a view
@@ -76,6 +64,33 @@ int iommu_tce_view_create(struct iommu_table *tbl)
 }
 EXPORT_SYMBOL_GPL(iommu_tce_view_create);
 
+/**
+ * iommu_tce_view_mapped() - number of entries of a table that are mapped
+ * @tbl: the table
+ *
+ * Context: Process context, may sleep.
+ * Return: entries, not exact while somebody maps or unmaps.
+ */
+unsigned long iommu_tce_view_mapped(struct iommu_table *tbl)
+{
+	struct iommu_tce_view *view = tbl->it_view;
+	struct tce_view_block *blk;
+	unsigned long i, sum = 0, flags;
+
+	if (!view)
+		return 0;
+	for (i = tce_view_next(view, 0); i < view->blocks;
+	     i = tce_view_next(view, i + 1)) {
+		blk = tce_view_lock(view, i, &flags);
+		if (blk)
+			sum += blk->used;
+		tce_view_unlock(view, i, blk, flags);
+		cond_resched();
+	}
+	return sum;
+}
+EXPORT_SYMBOL_GPL(iommu_tce_view_mapped);
+
 static void view_free_level(void *mem, unsigned int level)
 {
 	struct tce_view_node *node = mem;
@@ -104,29 +119,10 @@ void iommu_tce_view_destroy(struct iommu_table *tbl)
 
 	if (!view)
 		return;
-	WARN_ON_ONCE(atomic_long_read(&view->mapped) && !view->shared);
+	WARN_ON_ONCE(iommu_tce_view_mapped(tbl) && !view->shared);
 	tbl->it_view = NULL;
 	view_free_level(view->root, view->levels);
 	kfree(view);
-}
-
-/* The pointer to what is at @level above a block; NULL where no node is. */
-static void **view_slot(struct iommu_tce_view *view, unsigned long block,
-			unsigned int level)
-{
-	void **slot = &view->root;
-	struct tce_view_node *node;
-	unsigned int i;
-
-	for (i = view->levels; i > level; i--) {
-		/* pairs with cmpxchg() in tce_view_prepare() */
-		node = smp_load_acquire(slot);
-		if (!node)
-			return NULL;
-		slot = &node->slot[(block >> ((i - 1) * TCE_VIEW_SHIFT)) %
-				   TCE_VIEW_SLOTS];
-	}
-	return slot;
 }
 
 /* Makes what is missing on the way down, and the block. */
@@ -138,7 +134,7 @@ static int view_grow(struct iommu_tce_view *view, unsigned long block)
 	bool taken;
 
 	for (; level; level--) {
-		slot = view_slot(view, block, level);
+		slot = tce_view_slot(view, block, level);
 		if (READ_ONCE(*slot))
 			continue;
 		mem = kzalloc(sizeof(struct tce_view_node), GFP_KERNEL_ACCOUNT);
@@ -152,14 +148,14 @@ static int view_grow(struct iommu_tce_view *view, unsigned long block)
 	if (!mem)
 		return -ENOMEM;
 
-	slot = view_slot(view, block, 0);
-	raw_spin_lock_irqsave(view_lock(view, block), flags);
+	slot = tce_view_slot(view, block, 0);
+	raw_spin_lock_irqsave(tce_view_block_lock(view, block), flags);
 	taken = *slot;
 	if (!taken) {
 		*slot = mem;
 		atomic_inc(&view->spare);
 	}
-	raw_spin_unlock_irqrestore(view_lock(view, block), flags);
+	raw_spin_unlock_irqrestore(tce_view_block_lock(view, block), flags);
 	if (taken)
 		kmem_cache_free(tce_view_blocks, mem);
 	return 0;
@@ -178,73 +174,37 @@ static int view_grow(struct iommu_tce_view *view, unsigned long block)
  */
 int tce_view_prepare(struct iommu_tce_view *view, unsigned long block)
 {
-	void **slot = view_slot(view, block, 0);
+	void **slot = tce_view_slot(view, block, 0);
 
 	return slot && READ_ONCE(*slot) ? 0 : view_grow(view, block);
 }
 
 /**
- * tce_view_lock() - lock a block of the view and the TCEs that it describes
+ * tce_view_forget() - take an empty block out of the view, unless it is kept
  * @view: the view
  * @block: number of the block
- * @flags: where to keep the interrupt state
- *
- * Context: Any but NMI.
- * Return: the block, or NULL where nothing is mapped.
- */
-struct tce_view_block *tce_view_lock(struct iommu_tce_view *view,
-				     unsigned long block, unsigned long *flags)
-{
-	void **slot = view_slot(view, block, 0);
-
-	raw_spin_lock_irqsave(view_lock(view, block), *flags);
-	return slot ? *slot : NULL;
-}
-
-/**
- * tce_view_unlock() - unlock a block, and free it if it is empty
- * @view: the view
- * @block: number of the block
- * @blk: what tce_view_lock() returned
- * @flags: the interrupt state that it stored
- *
- * Context: Any but NMI.
- */
-void tce_view_unlock(struct iommu_tce_view *view, unsigned long block,
-		     struct tce_view_block *blk, unsigned long flags)
-{
-	bool drop = blk && !blk->used && !view->shared &&
-		    atomic_read(&view->spare) > TCE_VIEW_SPARE;
-
-	if (drop) {
-		atomic_dec(&view->spare);
-		*view_slot(view, block, 0) = NULL;
-	}
-	raw_spin_unlock_irqrestore(view_lock(view, block), flags);
-	if (drop)
-		kmem_cache_free(tce_view_blocks, blk);
-}
-
-/**
- * tce_view_used() - count entries that a block has more, or less
- * @view: the view
- * @blk: the block
- * @more: number of entries
  *
  * Context: Holds the lock of the block.
+ * Return: whether the caller is to free it, with tce_view_free_block().
  */
-void tce_view_used(struct iommu_tce_view *view, struct tce_view_block *blk,
-		   long more)
+bool tce_view_forget(struct iommu_tce_view *view, unsigned long block)
 {
-	bool was = blk->used, is;
+	if (view->shared || atomic_read(&view->spare) <= TCE_VIEW_SPARE)
+		return false;
+	atomic_dec(&view->spare);
+	*tce_view_slot(view, block, 0) = NULL;
+	return true;
+}
 
-	if (!more)
-		return;
-	blk->used += more;
-	is = blk->used;
-	if (was != is)
-		atomic_add(is ? -1 : 1, &view->spare);
-	atomic_long_add(more, &view->mapped);
+/**
+ * tce_view_free_block() - free a block that is not in a view any more
+ * @blk: the block
+ *
+ * Context: Any but NMI.
+ */
+void tce_view_free_block(struct tce_view_block *blk)
+{
+	kmem_cache_free(tce_view_blocks, blk);
 }
 
 /**
@@ -262,9 +222,9 @@ unsigned long tce_view_next(struct iommu_tce_view *view, unsigned long block)
 
 	while (block < view->blocks) {
 		for (level = view->levels; level; level--)
-			if (!READ_ONCE(*view_slot(view, block, level)))
+			if (!READ_ONCE(*tce_view_slot(view, block, level)))
 				break;
-		if (!level && READ_ONCE(*view_slot(view, block, 0)))
+		if (!level && READ_ONCE(*tce_view_slot(view, block, 0)))
 			break;
 		/* nothing below this slot */
 		shift = level * TCE_VIEW_SHIFT;

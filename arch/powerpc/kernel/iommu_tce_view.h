@@ -12,6 +12,7 @@
 #define TCE_VIEW_SHIFT		9
 #define TCE_VIEW_ENTRIES	(1UL << TCE_VIEW_SHIFT)
 #define TCE_VIEW_LOCKS		16
+#define TCE_VIEW_SLOTS		TCE_VIEW_ENTRIES
 
 /**
  * struct tce_view_block - view of a block of entries
@@ -25,12 +26,15 @@ struct tce_view_block {
 	__be64 entry[TCE_VIEW_ENTRIES];
 };
 
+struct tce_view_node {
+	void *slot[TCE_VIEW_SLOTS];
+};
+
 /**
  * struct iommu_tce_view - userspace view of a TCE table
  * @levels: levels of nodes above the blocks
  * @blocks: number of blocks that the table has room for
  * @root: a node, or the only block
- * @mapped: number of entries that are not 0
  * @spare: empty blocks that were kept
  * @shared: base KVM walks it without a lock, so no block may go
  * @locks: of the blocks, by their number
@@ -39,19 +43,99 @@ struct iommu_tce_view {
 	unsigned int levels;
 	unsigned long blocks;
 	void *root;
-	atomic_long_t mapped;
 	atomic_t spare;
 	bool shared;
 	raw_spinlock_t locks[TCE_VIEW_LOCKS];
 };
 
 int tce_view_prepare(struct iommu_tce_view *view, unsigned long block);
-struct tce_view_block *tce_view_lock(struct iommu_tce_view *view,
-				     unsigned long block, unsigned long *flags);
-void tce_view_unlock(struct iommu_tce_view *view, unsigned long block,
-		     struct tce_view_block *blk, unsigned long flags);
-void tce_view_used(struct iommu_tce_view *view, struct tce_view_block *blk,
-		   long more);
+bool tce_view_forget(struct iommu_tce_view *view, unsigned long block);
+void tce_view_free_block(struct tce_view_block *blk);
 unsigned long tce_view_next(struct iommu_tce_view *view, unsigned long block);
+
+/* What follows is on the way of every TCE. */
+
+static inline raw_spinlock_t *
+tce_view_block_lock(struct iommu_tce_view *view, unsigned long block)
+{
+	return &view->locks[block % TCE_VIEW_LOCKS];
+}
+
+/* The pointer to what is at @level above a block; NULL where no node is. */
+static inline void **tce_view_slot(struct iommu_tce_view *view,
+				   unsigned long block, unsigned int level)
+{
+	void **slot = &view->root;
+	struct tce_view_node *node;
+	unsigned int i;
+
+	for (i = view->levels; i > level; i--) {
+		/* pairs with cmpxchg() in tce_view_prepare() */
+		node = smp_load_acquire(slot);
+		if (!node)
+			return NULL;
+		slot = &node->slot[(block >> ((i - 1) * TCE_VIEW_SHIFT)) %
+				   TCE_VIEW_SLOTS];
+	}
+	return slot;
+}
+
+/**
+ * tce_view_lock() - lock a block of the view and the TCEs that it describes
+ * @view: the view
+ * @block: number of the block
+ * @flags: where to keep the interrupt state
+ *
+ * Context: Any but NMI.
+ * Return: the block, or NULL where nothing is mapped.
+ */
+static inline struct tce_view_block *
+tce_view_lock(struct iommu_tce_view *view, unsigned long block,
+	      unsigned long *flags)
+{
+	void **slot = tce_view_slot(view, block, 0);
+
+	raw_spin_lock_irqsave(tce_view_block_lock(view, block), *flags);
+	return slot ? *slot : NULL;
+}
+
+/**
+ * tce_view_unlock() - unlock a block, and free it if it is empty
+ * @view: the view
+ * @block: number of the block
+ * @blk: what tce_view_lock() returned
+ * @flags: the interrupt state that it stored
+ *
+ * Context: Any but NMI.
+ */
+static inline void tce_view_unlock(struct iommu_tce_view *view,
+				   unsigned long block,
+				   struct tce_view_block *blk,
+				   unsigned long flags)
+{
+	bool drop = blk && !blk->used && tce_view_forget(view, block);
+
+	raw_spin_unlock_irqrestore(tce_view_block_lock(view, block), flags);
+	if (drop)
+		tce_view_free_block(blk);
+}
+
+/**
+ * tce_view_used() - count entries that a block has more, or less
+ * @view: the view
+ * @blk: the block
+ * @more: number of entries
+ *
+ * Context: Holds the lock of the block.
+ */
+static inline void tce_view_used(struct iommu_tce_view *view,
+				 struct tce_view_block *blk, long more)
+{
+	unsigned long was = blk->used;
+
+	blk->used += more;
+	if (!was != !blk->used)
+		atomic_add(was ? 1 : -1, &view->spare);
+}
 
 #endif /* _POWERPC_KERNEL_IOMMU_TCE_VIEW_H */

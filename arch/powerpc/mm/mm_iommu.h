@@ -58,6 +58,7 @@ void mm_iommu_trans_mark_dirty(struct mm_iommu_trans *trans, unsigned long ua,
 			       unsigned long size);
 
 size_t mm_iommu_trans_bytes(const struct mm_iommu_trans *trans);
+unsigned long mm_iommu_trans_piece(const struct mm_iommu_trans *trans);
 
 int mm_iommu_pin_user(unsigned long ua, int n, unsigned int flags,
 		      struct page **pages);

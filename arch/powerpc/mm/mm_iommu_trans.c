@@ -238,6 +238,34 @@ size_t mm_iommu_trans_bytes(const struct mm_iommu_trans *trans)
 	return bytes;
 }
 
+/**
+ * mm_iommu_trans_piece() - size of the smallest pieces of a translation
+ * @trans: the translation; may be empty
+ *
+ * Context: Process context, may sleep; nobody changes the table.
+ * Return: bytes that an entry translates at least; 0 for an empty translation.
+ */
+unsigned long mm_iommu_trans_piece(const struct mm_iommu_trans *trans)
+{
+	unsigned long i, n;
+	unsigned int shift;
+
+	if (!trans->granules)
+		return 0;
+
+	shift = trans->shift;
+	n = trans_pieces(trans->ua, trans_end(trans), trans->shift);
+	for (i = 0; i < n && shift > PAGE_SHIFT; i++) {
+		if (trans->granules[i] & TRANS_LEAF)
+			shift = min_t(unsigned int, shift,
+				      FIELD_GET(TRANS_SHIFT,
+						trans->granules[i]));
+		if (!(i % 1024))
+			cond_resched();
+	}
+	return BIT(shift);
+}
+
 /*
  * Whether a run that follows what is there can be entered without breaking a
  * piece: each piece that it touches is empty and alike, or goes on as it began.

@@ -646,6 +646,40 @@ unsigned long mm_iommu_size(const struct mm_iommu_region *region)
 }
 EXPORT_SYMBOL_GPL(mm_iommu_size);
 
+/**
+ * mm_iommu_get_info() - what people want to know of a region
+ * @region: a region of which the caller has a registration
+ * @info: where to store it
+ *
+ * Context: Process context, may sleep.
+ */
+void mm_iommu_get_info(struct mm_iommu_region *region,
+		       struct mm_iommu_info *info)
+{
+	static const char * const states[] = {
+		[MM_IOMMU_PENDING] = "pending",
+		[MM_IOMMU_LIVE] = "live",
+		[MM_IOMMU_REFUSED] = "refused",
+		[MM_IOMMU_ORPHAN] = "orphan",
+		[MM_IOMMU_DEAD] = "dead",
+	};
+	struct mm_iommu *reg = region->registry;
+	bool open;
+
+	mutex_lock(&reg->lock);
+	/* while it is open it counts 1 for itself */
+	open = region->state == MM_IOMMU_LIVE ||
+	       region->state == MM_IOMMU_REFUSED;
+	info->state = states[region->state];
+	info->used = region->used;
+	info->mapped = atomic_long_read(&region->mapped) - open;
+	mutex_unlock(&reg->lock);
+
+	info->granule = mm_iommu_trans_piece(&region->trans);
+	info->bytes = ksize(region) + mm_iommu_trans_bytes(&region->trans);
+}
+EXPORT_SYMBOL_GPL(mm_iommu_get_info);
+
 /* Fails on a region that is closed. */
 static bool region_tryget_mapped(struct mm_iommu_region *region, long n)
 {

@@ -6,7 +6,6 @@
 #ifndef _ASM_POWERPC_IOMMU_TCE_H
 #define _ASM_POWERPC_IOMMU_TCE_H
 
-#include <linux/dma-direction.h>
 #include <linux/types.h>
 
 struct iommu_table;
@@ -63,7 +62,7 @@ extern const struct iommu_tce_backing iommu_tce_registered;
 int iommu_tce_map(struct iommu_table *tbl,
 		  const struct iommu_tce_backing *backing,
 		  struct mm_struct *mm, unsigned long entry, unsigned long ua,
-		  unsigned long npages, enum dma_data_direction dir);
+		  unsigned long npages, bool write);
 int iommu_tce_unmap(struct iommu_table *tbl,
 		    const struct iommu_tce_backing *backing,
 		    struct mm_struct *mm, unsigned long entry,

@@ -14,6 +14,7 @@ struct iommu_table;
 
 int iommu_tce_view_create(struct iommu_table *tbl);
 void iommu_tce_view_destroy(struct iommu_table *tbl);
+unsigned long iommu_tce_view_mapped(struct iommu_table *tbl);
 __be64 *iommu_tce_view_entry(struct iommu_table *tbl, unsigned long entry,
 			     bool alloc);
 

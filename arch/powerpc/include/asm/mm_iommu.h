@@ -62,6 +62,23 @@ struct mm_iommu_held {
 	u64 hpa;
 };
 
+/**
+ * struct mm_iommu_info - a region, for people
+ * @state: live; refused, after a refused mm_iommu_unregister(); orphan, when
+ *	only its last TCE is waited for
+ * @used: containers that registered it
+ * @mapped: IOMMU pages that are mapped
+ * @granule: bytes that are contiguous everywhere in it, at least
+ * @bytes: memory that the kernel keeps for it
+ */
+struct mm_iommu_info {
+	const char *state;
+	unsigned int used;
+	unsigned long mapped;
+	unsigned long granule;
+	size_t bytes;
+};
+
 #ifdef CONFIG_SPAPR_TCE_IOMMU
 
 void mm_iommu_init(struct mm_struct *mm);
@@ -75,6 +92,8 @@ void mm_iommu_release(struct mm_iommu_region *region);
 bool mm_iommu_is_current(struct mm_iommu_region *region);
 unsigned long mm_iommu_start(const struct mm_iommu_region *region);
 unsigned long mm_iommu_size(const struct mm_iommu_region *region);
+void mm_iommu_get_info(struct mm_iommu_region *region,
+		       struct mm_iommu_info *info);
 
 long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 		   unsigned int shift, bool write, struct mm_iommu_held *held);
