@@ -169,7 +169,7 @@ static unsigned long olds_add(struct tce_olds *olds, const __be64 *view,
 
 /* Memory that is held for a part of a range. */
 struct tce_held {
-	struct iommu_tce_held mem;
+	struct mm_iommu_held mem;
 	unsigned long npages;
 };
 
@@ -225,18 +225,17 @@ static void tce_drop_one(const struct iommu_tce_backing *backing,
 }
 
 /* Locks the block of one entry, which is made if it is missing. */
-static struct tce_view_block *tce_lock_block(struct iommu_tce_view *view,
-					     unsigned long block,
-					     unsigned long *flags)
+static __always_inline struct tce_view_block *
+tce_lock_block(struct iommu_tce_view *view, unsigned long block)
 {
 	struct tce_view_block *blk;
 	int ret;
 
 	for (;;) {
-		blk = tce_view_lock(view, block, flags);
+		blk = tce_view_lock(view, block);
 		if (blk)
 			return blk;
-		tce_view_unlock(view, block, NULL, *flags);
+		tce_view_unlock(view, block, NULL);
 		ret = tce_view_prepare(view, block);
 		if (ret)
 			return ERR_PTR(ret);
@@ -249,12 +248,12 @@ static int tce_exchange_one(struct iommu_table *tbl,
 			    struct mm_struct *mm, unsigned long entry,
 			    u64 new, __be64 tce, u64 *old)
 {
-	unsigned long i = entry - tbl->it_offset, block = i / TCE_BLOCK, flags;
+	unsigned long i = entry - tbl->it_offset, block = i / TCE_BLOCK;
 	struct tce_view_block *blk;
 	__be64 *view;
 	int ret;
 
-	blk = tce_lock_block(tbl->it_view, block, &flags);
+	blk = tce_lock_block(tbl->it_view, block);
 	if (IS_ERR(blk))
 		return PTR_ERR(blk);
 
@@ -270,7 +269,7 @@ static int tce_exchange_one(struct iommu_table *tbl,
 		tce = tce_of_view(tbl, backing, mm, *old);
 		tbl->it_ops->set_tces(tbl, entry, 1, &tce);
 	}
-	tce_view_unlock(tbl->it_view, block, blk, flags);
+	tce_view_unlock(tbl->it_view, block, blk);
 	tce_kill(tbl, entry, 1);
 	return ret;
 }
@@ -281,7 +280,7 @@ static int tce_map_one(struct iommu_table *tbl,
 		       struct mm_struct *mm, unsigned long entry,
 		       unsigned long ua, bool write)
 {
-	struct iommu_tce_held held;
+	struct mm_iommu_held held;
 	__be64 tce;
 	u64 old;
 	long ret;
@@ -309,22 +308,28 @@ static int tce_unmap_one(struct iommu_table *tbl,
 			 const struct iommu_tce_backing *backing,
 			 struct mm_struct *mm, unsigned long entry)
 {
-	unsigned long i = entry - tbl->it_offset, block = i / TCE_BLOCK, flags;
+	unsigned long i = entry - tbl->it_offset, block = i / TCE_BLOCK;
+	struct iommu_tce_view *view = tbl->it_view;
 	struct tce_view_block *blk;
-	u64 old = 0;
-	int ret = 0;
+	__be64 *place;
+	u64 old;
+	int ret;
 
-	blk = tce_view_lock(tbl->it_view, block, &flags);
-	if (blk)
-		old = be64_to_cpu(blk->entry[i % TCE_BLOCK]);
-	if (old)
-		ret = tbl->it_ops->clear_tces(tbl, entry, 1);
-	if (old && !ret) {
-		blk->entry[i % TCE_BLOCK] = 0;
-		tce_view_used(tbl->it_view, blk, -1);
+	blk = tce_view_lock(view, block);
+	place = blk ? &blk->entry[i % TCE_BLOCK] : NULL;
+	if (!place || !*place) {
+		tce_view_unlock(view, block, NULL);
+		return 0;
 	}
-	tce_view_unlock(tbl->it_view, block, blk, flags);
-	if (!old || ret)
+
+	old = be64_to_cpu(*place);
+	ret = tbl->it_ops->clear_tces(tbl, entry, 1);
+	if (!ret) {
+		*place = 0;
+		tce_view_used(view, blk, -1);
+	}
+	tce_view_unlock(view, block, blk);
+	if (ret)
 		return ret;
 
 	tce_kill(tbl, entry, 1);
@@ -532,15 +537,15 @@ static void map_undo(struct tce_map *map, unsigned long end)
 {
 	struct iommu_tce_view *view = map->tbl->it_view;
 	struct tce_view_block *blk;
-	unsigned long i, n, flags, block;
+	unsigned long i, n, block;
 
 	for (i = 0; i < end; i += n) {
 		n = map_block(map, i);
 		block = map_index(map, i) / TCE_BLOCK;
-		blk = tce_view_lock(view, block, &flags);
+		blk = tce_view_lock(view, block);
 		if (blk)
 			map_restore(map, blk, i, n);
-		tce_view_unlock(view, block, blk, flags);
+		tce_view_unlock(view, block, blk);
 		cond_resched();
 	}
 	tce_kill(map->tbl, map->entry, end);
@@ -550,14 +555,14 @@ static void map_undo(struct tce_map *map, unsigned long end)
 static int map_write_block(struct tce_map *map, struct tce_cursor at,
 			   unsigned long i, unsigned long n)
 {
-	unsigned long block = map_index(map, i) / TCE_BLOCK, flags;
+	unsigned long block = map_index(map, i) / TCE_BLOCK;
 	struct iommu_tce_view *view = map->tbl->it_view;
 	struct tce_view_block *blk;
 	int ret;
 
 	map_fill(map, at, i, n);
 	/* somebody may have emptied it since map_prepare() */
-	blk = tce_lock_block(view, block, &flags);
+	blk = tce_lock_block(view, block);
 	if (IS_ERR(blk))
 		return PTR_ERR(blk);
 	map_exchange(map, blk, at, i, n);
@@ -565,7 +570,7 @@ static int map_write_block(struct tce_map *map, struct tce_cursor at,
 					 map->list);
 	if (ret)
 		map_restore(map, blk, i, n);
-	tce_view_unlock(view, block, blk, flags);
+	tce_view_unlock(view, block, blk);
 	return ret;
 }
 
@@ -764,14 +769,14 @@ static int unmap_block(struct tce_unmap *unmap, unsigned long entry,
 		       unsigned long n)
 {
 	struct iommu_table *tbl = unmap->olds.tbl;
-	unsigned long block = (entry - tbl->it_offset) / TCE_BLOCK, flags;
+	unsigned long block = (entry - tbl->it_offset) / TCE_BLOCK;
 	struct tce_view_block *blk;
 	long i, cleared = 0;
 
-	blk = tce_view_lock(tbl->it_view, block, &flags);
+	blk = tce_view_lock(tbl->it_view, block);
 	if (blk)
 		cleared = unmap_clear(tbl, blk, &entry, n, unmap->before);
-	tce_view_unlock(tbl->it_view, block, blk, flags);
+	tce_view_unlock(tbl->it_view, block, blk);
 	if (cleared <= 0)
 		return cleared;
 
@@ -841,23 +846,6 @@ EXPORT_SYMBOL_GPL(iommu_tce_unmap);
 
 /* Memory that its owner has registered: pinned already, counted per mapping. */
 
-static long registered_hold(struct mm_struct *mm, unsigned long ua,
-			    unsigned long npages, unsigned int shift,
-			    bool write, struct iommu_tce_held *held)
-{
-	struct mm_iommu_held pages;
-	long n;
-
-	n = mm_iommu_hold(mm, ua, npages, shift, write, &pages);
-	if (n > 0)
-		*held = (struct iommu_tce_held){
-			.mem = pages.region,
-			.cookie = pages.cookie,
-			.hpa = pages.hpa,
-		};
-	return n;
-}
-
 static void registered_translate(void *mem, unsigned long ua,
 				 unsigned long npages, unsigned int shift,
 				 u64 bits, bool write, __be64 *tces)
@@ -888,7 +876,7 @@ static int registered_drop_page(struct mm_struct *mm, u64 cookie, bool write)
 }
 
 const struct iommu_tce_backing iommu_tce_registered = {
-	.hold = registered_hold,
+	.hold = mm_iommu_hold,
 	.translate = registered_translate,
 	.find = registered_find,
 	.drop = registered_drop,

@@ -57,6 +57,7 @@ int iommu_tce_view_create(struct iommu_table *tbl)
 	view->blocks = DIV_ROUND_UP(tbl->it_size, TCE_VIEW_ENTRIES);
 	bits = order_base_2(view->blocks);
 	view->levels = DIV_ROUND_UP(bits, TCE_VIEW_SHIFT);
+	view->shift = view->levels * TCE_VIEW_SHIFT;
 	for (i = 0; i < TCE_VIEW_LOCKS; i++)
 		raw_spin_lock_init(&view->locks[i]);
 	tbl->it_view = view;
@@ -75,16 +76,16 @@ unsigned long iommu_tce_view_mapped(struct iommu_table *tbl)
 {
 	struct iommu_tce_view *view = tbl->it_view;
 	struct tce_view_block *blk;
-	unsigned long i, sum = 0, flags;
+	unsigned long i, sum = 0;
 
 	if (!view)
 		return 0;
 	for (i = tce_view_next(view, 0); i < view->blocks;
 	     i = tce_view_next(view, i + 1)) {
-		blk = tce_view_lock(view, i, &flags);
+		blk = tce_view_lock(view, i);
 		if (blk)
 			sum += blk->used;
-		tce_view_unlock(view, i, blk, flags);
+		tce_view_unlock(view, i, blk);
 		cond_resched();
 	}
 	return sum;
@@ -129,7 +130,6 @@ void iommu_tce_view_destroy(struct iommu_table *tbl)
 static int view_grow(struct iommu_tce_view *view, unsigned long block)
 {
 	unsigned int level = view->levels;
-	unsigned long flags;
 	void **slot, *mem;
 	bool taken;
 
@@ -149,13 +149,13 @@ static int view_grow(struct iommu_tce_view *view, unsigned long block)
 		return -ENOMEM;
 
 	slot = tce_view_slot(view, block, 0);
-	raw_spin_lock_irqsave(tce_view_block_lock(view, block), flags);
+	raw_spin_lock(tce_view_block_lock(view, block));
 	taken = *slot;
 	if (!taken) {
 		*slot = mem;
 		atomic_inc(&view->spare);
 	}
-	raw_spin_unlock_irqrestore(tce_view_block_lock(view, block), flags);
+	raw_spin_unlock(tce_view_block_lock(view, block));
 	if (taken)
 		kmem_cache_free(tce_view_blocks, mem);
 	return 0;
@@ -248,7 +248,7 @@ unsigned long tce_view_next(struct iommu_tce_view *view, unsigned long block)
 __be64 *iommu_tce_view_entry(struct iommu_table *tbl, unsigned long entry,
 			     bool alloc)
 {
-	unsigned long i = entry - tbl->it_offset, flags;
+	unsigned long i = entry - tbl->it_offset;
 	struct iommu_tce_view *view = tbl->it_view;
 	struct tce_view_block *blk;
 
@@ -258,8 +258,8 @@ __be64 *iommu_tce_view_entry(struct iommu_table *tbl, unsigned long entry,
 	view->shared = true;
 	if (alloc && tce_view_prepare(view, i / TCE_VIEW_ENTRIES))
 		return NULL;
-	blk = tce_view_lock(view, i / TCE_VIEW_ENTRIES, &flags);
-	tce_view_unlock(view, i / TCE_VIEW_ENTRIES, blk, flags);
+	blk = tce_view_lock(view, i / TCE_VIEW_ENTRIES);
+	tce_view_unlock(view, i / TCE_VIEW_ENTRIES, blk);
 	return blk ? &blk->entry[i % TCE_VIEW_ENTRIES] : NULL;
 }
 EXPORT_SYMBOL_GPL(iommu_tce_view_entry);

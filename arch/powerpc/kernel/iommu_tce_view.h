@@ -33,6 +33,7 @@ struct tce_view_node {
 /**
  * struct iommu_tce_view - userspace view of a TCE table
  * @levels: levels of nodes above the blocks
+ * @shift: log2 of the number of blocks that they have slots for
  * @blocks: number of blocks that the table has room for
  * @root: a node, or the only block
  * @spare: empty blocks that were kept
@@ -41,6 +42,7 @@ struct tce_view_node {
  */
 struct iommu_tce_view {
 	unsigned int levels;
+	unsigned int shift;
 	unsigned long blocks;
 	void *root;
 	atomic_t spare;
@@ -65,17 +67,17 @@ tce_view_block_lock(struct iommu_tce_view *view, unsigned long block)
 static inline void **tce_view_slot(struct iommu_tce_view *view,
 				   unsigned long block, unsigned int level)
 {
+	unsigned int shift = view->shift, end = level * TCE_VIEW_SHIFT;
 	void **slot = &view->root;
 	struct tce_view_node *node;
-	unsigned int i;
 
-	for (i = view->levels; i > level; i--) {
+	while (shift > end) {
 		/* pairs with cmpxchg() in tce_view_prepare() */
 		node = smp_load_acquire(slot);
 		if (!node)
 			return NULL;
-		slot = &node->slot[(block >> ((i - 1) * TCE_VIEW_SHIFT)) %
-				   TCE_VIEW_SLOTS];
+		shift -= TCE_VIEW_SHIFT;
+		slot = &node->slot[(block >> shift) % TCE_VIEW_SLOTS];
 	}
 	return slot;
 }
@@ -84,18 +86,18 @@ static inline void **tce_view_slot(struct iommu_tce_view *view,
  * tce_view_lock() - lock a block of the view and the TCEs that it describes
  * @view: the view
  * @block: number of the block
- * @flags: where to keep the interrupt state
  *
- * Context: Any but NMI.
+ * Interrupts stay on: nobody takes it in one, and real mode only tries.
+ *
+ * Context: Process context; preemption is off until tce_view_unlock().
  * Return: the block, or NULL where nothing is mapped.
  */
 static inline struct tce_view_block *
-tce_view_lock(struct iommu_tce_view *view, unsigned long block,
-	      unsigned long *flags)
+tce_view_lock(struct iommu_tce_view *view, unsigned long block)
 {
 	void **slot = tce_view_slot(view, block, 0);
 
-	raw_spin_lock_irqsave(tce_view_block_lock(view, block), *flags);
+	raw_spin_lock(tce_view_block_lock(view, block));
 	return slot ? *slot : NULL;
 }
 
@@ -104,18 +106,16 @@ tce_view_lock(struct iommu_tce_view *view, unsigned long block,
  * @view: the view
  * @block: number of the block
  * @blk: what tce_view_lock() returned
- * @flags: the interrupt state that it stored
  *
- * Context: Any but NMI.
+ * Context: Process context.
  */
 static inline void tce_view_unlock(struct iommu_tce_view *view,
 				   unsigned long block,
-				   struct tce_view_block *blk,
-				   unsigned long flags)
+				   struct tce_view_block *blk)
 {
 	bool drop = blk && !blk->used && tce_view_forget(view, block);
 
-	raw_spin_unlock_irqrestore(tce_view_block_lock(view, block), flags);
+	raw_spin_unlock(tce_view_block_lock(view, block));
 	if (drop)
 		tce_view_free_block(blk);
 }

@@ -196,8 +196,8 @@ static long test_map(struct kunit *test, unsigned long ua, bool write,
 	n = mm_iommu_hold(t->mm, ua, 1, PAGE_SHIFT, write, held);
 	if (n == 1) {
 		KUNIT_EXPECT_EQ(test, held->cookie,
-				mm_iommu_cookie(held->region, ua));
-		mm_iommu_translate(held->region, ua, 1, PAGE_SHIFT, 3, write,
+				mm_iommu_cookie(held->mem, ua));
+		mm_iommu_translate(held->mem, ua, 1, PAGE_SHIFT, 3, write,
 				   &out);
 		KUNIT_EXPECT_EQ(test, held->hpa | 3, be64_to_cpu(out));
 	}
@@ -208,8 +208,8 @@ static void test_unmap(struct kunit *test, const struct mm_iommu_held *m)
 {
 	struct mm_iommu_kunit *t = test->priv;
 
-	KUNIT_ASSERT_PTR_EQ(test, mm_iommu_find(t->mm, m->cookie), m->region);
-	mm_iommu_drop(m->region, 1);
+	KUNIT_ASSERT_PTR_EQ(test, mm_iommu_find(t->mm, m->cookie), m->mem);
+	mm_iommu_drop(m->mem, 1);
 }
 
 /* Whether a TCE could be written for that address now. */
@@ -600,8 +600,8 @@ static void memory_for_reading_is_not_written(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, TEST_PAGES,
 			mm_iommu_hold(t->mm, ua, TEST_PAGES, PAGE_SHIFT, false,
 				      &held));
-	KUNIT_EXPECT_PTR_EQ(test, held.region, region);
-	mm_iommu_drop(held.region, TEST_PAGES);
+	KUNIT_EXPECT_PTR_EQ(test, held.mem, region);
+	mm_iommu_drop(held.mem, TEST_PAGES);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 	expect_state(test, p, &start);
 }
@@ -826,7 +826,7 @@ static void iommu_page_is_no_larger_than_a_block(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 2 * PAGE_SIZE / SZ_4K,
 			mm_iommu_hold(t->mm, ua, 1000, 12, false, &held));
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
-	mm_iommu_drop(held.region, 2 * PAGE_SIZE / SZ_4K);
+	mm_iommu_drop(held.mem, 2 * PAGE_SIZE / SZ_4K);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 }
 

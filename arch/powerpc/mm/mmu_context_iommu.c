@@ -742,7 +742,7 @@ static __always_inline long region_hold(struct mm_iommu_region *region,
 
 	if (write && !(at & MM_IOMMU_DIRTY))
 		mm_iommu_trans_mark_dirty(&region->trans, ua, size);
-	held->region = region;
+	held->mem = region;
 	held->cookie = ua | region->tag;
 	held->hpa = at & MM_IOMMU_ADDR;
 	return npages;

@@ -9,21 +9,8 @@
 #include <linux/types.h>
 
 struct iommu_table;
+struct mm_iommu_held;
 struct mm_struct;
-
-/**
- * struct iommu_tce_held - memory that is kept in place for TCEs
- * @mem: what the pages are part of
- * @cookie: says in one number which page of @mem the first one is. It is not 0,
- *	bit 11 is free, and the cookies of the pages that follow are as much
- *	larger as their addresses.
- * @hpa: host physical address of the first page
- */
-struct iommu_tce_held {
-	void *mem;
-	u64 cookie;
-	u64 hpa;
-};
 
 /**
  * struct iommu_tce_backing - where the memory behind TCEs comes from
@@ -47,7 +34,7 @@ struct iommu_tce_held {
 struct iommu_tce_backing {
 	long (*hold)(struct mm_struct *mm, unsigned long ua,
 		     unsigned long npages, unsigned int shift, bool write,
-		     struct iommu_tce_held *held);
+		     struct mm_iommu_held *held);
 	void (*translate)(void *mem, unsigned long ua, unsigned long npages,
 			  unsigned int shift, u64 bits, bool write,
 			  __be64 *tces);

@@ -51,13 +51,15 @@ struct mm_iommu_refusal {
 };
 
 /**
- * struct mm_iommu_held - IOMMU pages that are counted as mapped
- * @region: the region that they are in
- * @cookie: stands for the first page, see mm_iommu_cookie()
- * @hpa: its host physical address
+ * struct mm_iommu_held - memory that is kept in place for IOMMU pages
+ * @mem: what the pages are part of: a struct mm_iommu_region
+ * @cookie: says in one number which page of @mem the first one is. It is not 0,
+ *	bit 11 is free, and the cookies of the pages that follow are as much
+ *	larger as their addresses.
+ * @hpa: host physical address of the first page
  */
 struct mm_iommu_held {
-	struct mm_iommu_region *region;
+	void *mem;
 	u64 cookie;
 	u64 hpa;
 };
