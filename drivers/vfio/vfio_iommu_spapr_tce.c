@@ -836,8 +836,8 @@ static bool tce_map_is_sane(const struct vfio_iommu_type1_dma_map *map,
 	return map->flags && IS_ALIGNED(map->vaddr, BIT_ULL(win->shift));
 }
 
-/* VFIO_IOMMU_MAP_DMA */
-static long tce_ioctl_map(struct tce_container *container, void __user *uarg)
+static __always_inline long tce_map(struct tce_container *container,
+				    void __user *uarg)
 {
 	struct vfio_iommu_type1_dma_map map;
 	struct tce_window *win;
@@ -886,8 +886,20 @@ static long tce_ioctl_map(struct tce_container *container, void __user *uarg)
 	return ret;
 }
 
-/* VFIO_IOMMU_UNMAP_DMA */
-static long tce_ioctl_unmap(struct tce_container *container, void __user *uarg)
+/* VFIO_IOMMU_MAP_DMA */
+static noinline long tce_ioctl_map(struct tce_container *container,
+				   void __user *uarg)
+{
+	long ret;
+
+	down_read(&container->lock);
+	ret = tce_map(container, uarg);
+	up_read(&container->lock);
+	return ret;
+}
+
+static __always_inline long tce_unmap(struct tce_container *container,
+				      void __user *uarg)
 {
 	const size_t minsz = offsetofend(struct vfio_iommu_type1_dma_unmap,
 					 size);
@@ -924,6 +936,18 @@ static long tce_ioctl_unmap(struct tce_container *container, void __user *uarg)
 	if (unlikely(ret))
 		ret = tce_refuse_window(container, "UNMAP", ret, TCE_PLATFORM,
 					unmap.iova, unmap.size);
+	return ret;
+}
+
+/* VFIO_IOMMU_UNMAP_DMA */
+static noinline long tce_ioctl_unmap(struct tce_container *container,
+				     void __user *uarg)
+{
+	long ret;
+
+	down_read(&container->lock);
+	ret = tce_unmap(container, uarg);
+	up_read(&container->lock);
 	return ret;
 }
 
@@ -1105,8 +1129,8 @@ tce_claim_registration(struct tce_container *container, unsigned long ua,
 }
 
 /* VFIO_IOMMU_SPAPR_REGISTER_MEMORY */
-static long tce_ioctl_register(struct tce_container *container,
-			       void __user *uarg)
+static noinline long tce_ioctl_register(struct tce_container *container,
+					void __user *uarg)
 {
 	struct vfio_iommu_spapr_register_memory memory;
 	struct mm_iommu_region *region, *old;
@@ -1182,8 +1206,8 @@ static int tce_refuse_mapped(struct tce_container *container,
 }
 
 /* VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY */
-static long tce_ioctl_unregister(struct tce_container *container,
-				 void __user *uarg)
+static noinline long tce_ioctl_unregister(struct tce_container *container,
+					  void __user *uarg)
 {
 	struct vfio_iommu_spapr_register_memory memory;
 	struct tce_registration *reg;
@@ -1306,8 +1330,8 @@ static long tce_check_extension(unsigned long extension)
 }
 
 /* Calls that change windows. */
-static long tce_ioctl_exclusive(struct tce_container *container,
-				unsigned int cmd, void __user *uarg)
+static noinline long tce_ioctl_exclusive(struct tce_container *container,
+					 unsigned int cmd, void __user *uarg)
 {
 	long ret;
 
@@ -1329,31 +1353,25 @@ static long tce_ioctl_exclusive(struct tce_container *container,
 	return ret;
 }
 
-/* Calls that use windows and groups. */
-static long tce_ioctl_shared(struct tce_container *container,
-			     unsigned int cmd, void __user *uarg)
+/* Calls that look at groups. */
+static noinline long tce_ioctl_shared(struct tce_container *container,
+				      unsigned int cmd, void __user *uarg)
 {
 	long ret;
 
 	down_read(&container->lock);
-	switch (cmd) {
-	case VFIO_IOMMU_MAP_DMA:
-		ret = tce_ioctl_map(container, uarg);
-		break;
-	case VFIO_IOMMU_UNMAP_DMA:
-		ret = tce_ioctl_unmap(container, uarg);
-		break;
-	case VFIO_IOMMU_SPAPR_TCE_GET_INFO:
+	if (cmd == VFIO_IOMMU_SPAPR_TCE_GET_INFO)
 		ret = tce_ioctl_get_info(container, uarg);
-		break;
-	default:
+	else
 		ret = tce_ioctl_eeh(container, uarg);
-	}
 	up_read(&container->lock);
 	return ret;
 }
 
-/* @iommu_data is NULL when VFIO asks what a container would support. */
+/*
+ * @iommu_data is NULL when VFIO asks what a container would support. Each call
+ * is a function of its own, so that none pays for what another needs.
+ */
 static long tce_iommu_ioctl(void *iommu_data, unsigned int cmd,
 			    unsigned long arg)
 {
@@ -1364,7 +1382,9 @@ static long tce_iommu_ioctl(void *iommu_data, unsigned int cmd,
 	case VFIO_CHECK_EXTENSION:
 		return tce_check_extension(arg);
 	case VFIO_IOMMU_MAP_DMA:
+		return tce_ioctl_map(container, uarg);
 	case VFIO_IOMMU_UNMAP_DMA:
+		return tce_ioctl_unmap(container, uarg);
 	case VFIO_IOMMU_SPAPR_TCE_GET_INFO:
 	case VFIO_EEH_PE_OP:
 		return tce_ioctl_shared(container, cmd, uarg);

@@ -224,19 +224,35 @@ static void tce_drop_one(const struct iommu_tce_backing *backing,
 		tce_bad_view();
 }
 
-/* Locks the block of one entry, which is made if it is missing. */
+/* Makes all that the mapping of a page needs. */
+static noinline int tce_prepare_one(struct iommu_table *tbl,
+				    unsigned long entry, unsigned long block)
+{
+	int ret = 0;
+
+	if (tbl->it_ops->prepare)
+		ret = tbl->it_ops->prepare(tbl, entry, 1);
+	return ret ? : tce_view_prepare(tbl->it_view, block);
+}
+
+/*
+ * Locks the block of one entry, which is made if it is missing. Who makes it
+ * has prepared the table before, and the levels of a table stay, so where a
+ * block is the table is prepared.
+ */
 static __always_inline struct tce_view_block *
-tce_lock_block(struct iommu_tce_view *view, unsigned long block)
+tce_lock_block(struct iommu_table *tbl, unsigned long entry,
+	       unsigned long block)
 {
 	struct tce_view_block *blk;
 	int ret;
 
 	for (;;) {
-		blk = tce_view_lock(view, block);
-		if (blk)
+		blk = tce_view_lock(tbl->it_view, block);
+		if (likely(blk))
 			return blk;
-		tce_view_unlock(view, block, NULL);
-		ret = tce_view_prepare(view, block);
+		tce_view_unlock(tbl->it_view, block, NULL);
+		ret = tce_prepare_one(tbl, entry, block);
 		if (ret)
 			return ERR_PTR(ret);
 	}
@@ -253,7 +269,7 @@ static int tce_exchange_one(struct iommu_table *tbl,
 	__be64 *view;
 	int ret;
 
-	blk = tce_lock_block(tbl->it_view, block);
+	blk = tce_lock_block(tbl, entry, block);
 	if (IS_ERR(blk))
 		return PTR_ERR(blk);
 
@@ -292,10 +308,8 @@ static int tce_map_one(struct iommu_table *tbl,
 	if (write)
 		held.cookie |= TCE_VIEW_WRITE;
 
-	ret = tbl->it_ops->prepare ? tbl->it_ops->prepare(tbl, entry, 1) : 0;
-	if (!ret)
-		ret = tce_exchange_one(tbl, backing, mm, entry, held.cookie,
-				       tce, &old);
+	ret = tce_exchange_one(tbl, backing, mm, entry, held.cookie, tce,
+			       &old);
 	if (ret)
 		backing->drop(held.mem, 1, false);
 	else if (old)
@@ -562,7 +576,7 @@ static int map_write_block(struct tce_map *map, struct tce_cursor at,
 
 	map_fill(map, at, i, n);
 	/* somebody may have emptied it since map_prepare() */
-	blk = tce_lock_block(view, block);
+	blk = tce_lock_block(map->tbl, map->entry + i, block);
 	if (IS_ERR(blk))
 		return PTR_ERR(blk);
 	map_exchange(map, blk, at, i, n);

@@ -256,6 +256,10 @@ __be64 *iommu_tce_view_entry(struct iommu_table *tbl, unsigned long entry,
 		return NULL;
 
 	view->shared = true;
+	/* where a block is the table is prepared */
+	if (alloc && tbl->it_ops->prepare &&
+	    tbl->it_ops->prepare(tbl, entry, 1))
+		return NULL;
 	if (alloc && tce_view_prepare(view, i / TCE_VIEW_ENTRIES))
 		return NULL;
 	blk = tce_view_lock(view, i / TCE_VIEW_ENTRIES);
