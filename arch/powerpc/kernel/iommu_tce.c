@@ -525,7 +525,7 @@ static void map_restore(struct tce_map *map, struct tce_view_block *blk,
 		ops->clear_tces(map->tbl, map->entry + i, n);
 }
 
-/* Undoes the blocks before the i-th page. */
+/* Undoes the blocks before the one that was refused, which is undone. */
 static void map_undo(struct tce_map *map, unsigned long end)
 {
 	struct iommu_tce_view *view = map->tbl->it_view;
@@ -541,7 +541,8 @@ static void map_undo(struct tce_map *map, unsigned long end)
 		tce_view_unlock(view, block, blk, flags);
 		cond_resched();
 	}
-	tce_kill(map->tbl, map->entry, end);
+	/* a platform that refuses may have written some of the last one */
+	tce_kill(map->tbl, map->entry, end + map_block(map, end));
 }
 
 /* Maps the part of the range that is in one block. */
