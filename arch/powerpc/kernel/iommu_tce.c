@@ -277,7 +277,8 @@ static int tce_map_one(struct iommu_table *tbl,
 	if (ret) {
 		/* whatever it did, it must be what the view says */
 		tce = cpu_to_be64(tce_of_view(tbl, backing, mm, old));
-		tbl->it_ops->set_tces(tbl, entry, 1, &tce);
+		if (tbl->it_ops->set_tces(tbl, entry, 1, &tce))
+			tbl->it_ops->clear_tces(tbl, entry, 1);
 	} else {
 		*view = cpu_to_be64(cookie);
 		tce_view_used(tbl->it_view, blk, !old);
