@@ -152,8 +152,8 @@ static unsigned long olds_add(struct tce_olds *olds, const __be64 *view,
 		return 1;
 
 	/* not beyond its end: who follows may have the same low bits */
-	max = min(max, (old->base + old->size - (first & ~TCE_VIEW_WRITE) +
-			page - 1) >> olds->tbl->it_page_shift);
+	max = min(max, (old->base + old->size - (first & ~TCE_VIEW_WRITE)) >>
+		       olds->tbl->it_page_shift);
 	do {
 		n++;
 		next += page;
