@@ -435,6 +435,21 @@ static int map_prepare(struct tce_map *map)
 	return ret;
 }
 
+/* Frees blocks that were made for nothing, but for those that a view keeps. */
+static void map_unprepare(struct tce_map *map)
+{
+	struct iommu_tce_view *view = map->tbl->it_view;
+	struct tce_view_block *blk;
+	unsigned long i, block, flags;
+
+	for (i = 0; i < map->npages; i += map_block(map, i)) {
+		block = map_index(map, i) / TCE_BLOCK;
+		blk = tce_view_lock(view, block, &flags);
+		tce_view_unlock(view, block, blk, flags);
+		cond_resched();
+	}
+}
+
 /* Where in the held memory a range is just being written. */
 struct tce_cursor {
 	unsigned int held;
@@ -661,16 +676,18 @@ int iommu_tce_map(struct iommu_table *tbl,
 
 	ret = map_prepare(&map);
 	if (ret)
-		goto out_unhold;
+		goto out_unprepare;
 
 	ret = map_write(&map);
 	if (ret)
-		goto out_unhold;
+		goto out_unprepare;
 
 	tce_kill(tbl, entry, npages);
 	map_drop_old(&map);
 	goto out_free;
 
+out_unprepare:
+	map_unprepare(&map);
 out_unhold:
 	map_unhold(&map);
 out_free:
