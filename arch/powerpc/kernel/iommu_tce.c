@@ -170,7 +170,8 @@ struct tce_held {
 
 /*
  * A range of several pages that is being mapped. @before is what the view said,
- * entry by entry; @list the TCEs of one block, as the platform takes them.
+ * entry by entry, of the first @done pages; @list the TCEs of one block, as the
+ * platform takes them.
  */
 struct tce_map {
 	struct iommu_table *tbl;
@@ -183,6 +184,7 @@ struct tce_map {
 	struct tce_held *held;
 	unsigned int nr_held;
 	unsigned int max_held;
+	unsigned long done;		/* entries whose view was exchanged */
 	unsigned long replaced;		/* entries that were mapped before */
 	__be64 *before;
 	__be64 *list;
@@ -383,12 +385,17 @@ static int map_grow_held(struct tce_map *map)
 	return 0;
 }
 
+/* Gives back the references of pages that no view tells of. */
 static void map_unhold(struct tce_map *map)
 {
+	unsigned long n, told = map->done;
 	unsigned int i;
 
 	for (i = 0; i < map->nr_held; i++) {
-		map->backing->drop(map->held[i].mem, map->held[i].npages, false);
+		n = map->held[i].npages - min(told, map->held[i].npages);
+		told -= map->held[i].npages - n;
+		if (n)
+			map->backing->drop(map->held[i].mem, n, false);
 		cond_resched();
 	}
 }
@@ -470,6 +477,15 @@ static unsigned long cursor_step(const struct tce_map *map,
 	return n;
 }
 
+static void cursor_move(const struct tce_map *map, struct tce_cursor *at,
+			unsigned long n)
+{
+	unsigned long k;
+
+	for (k = 0; k < n; )
+		k += cursor_step(map, at, n - k);
+}
+
 /* Fills the list with the TCEs of @n pages from the i-th on. */
 static void map_fill(struct tce_map *map, struct tce_cursor at, unsigned long i,
 		     unsigned long n)
@@ -488,6 +504,14 @@ static void map_fill(struct tce_map *map, struct tce_cursor at, unsigned long i,
 		map->list[k] = cpu_to_be64(hpa[k] | perm);
 }
 
+/* What the view says of a page while it is mapped. */
+static u64 map_cookie(const struct tce_map *map, const struct tce_cursor *at,
+		      unsigned long ua)
+{
+	return map->backing->cookie(map->held[at->held].mem, ua) |
+	       (map->write ? TCE_VIEW_WRITE : 0);
+}
+
 /* Writes the view of @n pages and keeps what was there. */
 static void map_exchange(struct tce_map *map, struct tce_view_block *blk,
 			 struct tce_cursor at, unsigned long i, unsigned long n)
@@ -497,47 +521,55 @@ static void map_exchange(struct tce_map *map, struct tce_view_block *blk,
 	unsigned long ua = map->ua + (i << map_shift(map)), k, m;
 	__be64 *before = map->before + i;
 	long more = 0;
-	void *mem;
 
 	for (k = 0; k < n; k += m, ua += m << map_shift(map)) {
-		mem = map->held[at.held].mem;
+		cookie = map_cookie(map, &at, ua);
 		m = cursor_step(map, &at, n - k);
-		cookie = map->backing->cookie(mem, ua);
-		if (map->write)
-			cookie |= TCE_VIEW_WRITE;
 		for (end = view + m; view < end; view++, cookie += page) {
 			*before = *view;
 			more += !*before++;
 			*view = cpu_to_be64(cookie);
 		}
 	}
+	map->done = i + n;
 	map->replaced += n - more;
 	tce_view_used(map->tbl->it_view, blk, more);
 }
 
 /*
- * Puts back what was in a block before. Whatever the platform refuses now is
- * left without a TCE.
+ * Puts back what was in a block before, where nobody has changed it meanwhile.
+ * What is to be dropped then stands in map->before: what we had written, or
+ * what was there before where somebody else has our reference now. Whatever
+ * the platform refuses is left without a TCE.
  */
 static void map_restore(struct tce_map *map, struct tce_view_block *blk,
-			unsigned long i, unsigned long n)
+			struct tce_cursor at, unsigned long i, unsigned long n)
 {
 	__be64 *view = blk->entry + map_index(map, i) % TCE_BLOCK;
+	__be64 *before = map->before + i, *list = map->list, *end;
 	struct iommu_table_ops *ops = map->tbl->it_ops;
-	unsigned long k;
+	unsigned long ua = map->ua + (i << map_shift(map)), k, m, empty = 0;
+	u64 page = BIT_ULL(map_shift(map)), cookie;
 	long less = 0;
 
-	for (k = 0; k < n; k++) {
-		view[k] = map->before[i + k];
-		less += !view[k];
-		map->list[k] = cpu_to_be64(tce_of_view(map->tbl, map->backing,
-						       map->mm,
-						       be64_to_cpu(view[k])));
+	for (k = 0; k < n; k += m, ua += m << map_shift(map)) {
+		cookie = map_cookie(map, &at, ua);
+		m = cursor_step(map, &at, n - k);
+		for (end = view + m; view < end; view++, cookie += page) {
+			if (be64_to_cpu(*view) == cookie) {
+				swap(*view, *before);
+				less += !*view;
+			}
+			before++;
+			empty += !*view;
+			*list++ = cpu_to_be64(tce_of_view(map->tbl,
+							  map->backing, map->mm,
+							  be64_to_cpu(*view)));
+		}
 	}
 	tce_view_used(map->tbl->it_view, blk, -less);
-	if (less == n)
-		ops->clear_tces(map->tbl, map->entry + i, n);
-	else if (ops->set_tces(map->tbl, map->entry + i, n, map->list))
+	if (empty == n ||
+	    ops->set_tces(map->tbl, map->entry + i, n, map->list))
 		ops->clear_tces(map->tbl, map->entry + i, n);
 }
 
@@ -545,6 +577,7 @@ static void map_restore(struct tce_map *map, struct tce_view_block *blk,
 static void map_undo(struct tce_map *map, unsigned long end)
 {
 	struct iommu_tce_view *view = map->tbl->it_view;
+	struct tce_cursor at = { };
 	struct tce_view_block *blk;
 	unsigned long i, n, flags, block;
 
@@ -553,12 +586,13 @@ static void map_undo(struct tce_map *map, unsigned long end)
 		block = map_index(map, i) / TCE_BLOCK;
 		blk = tce_view_lock(view, block, &flags);
 		if (blk)
-			map_restore(map, blk, i, n);
+			map_restore(map, blk, at, i, n);
 		tce_view_unlock(view, block, blk, flags);
+		cursor_move(map, &at, n);
 		cond_resched();
 	}
 	/* a platform that refuses may have written some of the last one */
-	tce_kill(map->tbl, map->entry, end + map_block(map, end));
+	tce_kill(map->tbl, map->entry, map->done);
 }
 
 /* Maps the part of the range that is in one block. */
@@ -579,7 +613,7 @@ static int map_write_block(struct tce_map *map, struct tce_cursor at,
 	ret = map->tbl->it_ops->set_tces(map->tbl, map->entry + i, n,
 					 map->list);
 	if (ret)
-		map_restore(map, blk, i, n);
+		map_restore(map, blk, at, i, n);
 	tce_view_unlock(view, block, blk, flags);
 	return ret;
 }
@@ -587,7 +621,7 @@ static int map_write_block(struct tce_map *map, struct tce_cursor at,
 static int map_write(struct tce_map *map)
 {
 	struct tce_cursor at = { };
-	unsigned long i, n, k;
+	unsigned long i, n;
 	int ret;
 
 	for (i = 0; i < map->npages; i += n) {
@@ -597,15 +631,14 @@ static int map_write(struct tce_map *map)
 			map_undo(map, i);
 			return ret;
 		}
-		for (k = 0; k < n; )
-			k += cursor_step(map, &at, n - k);
+		cursor_move(map, &at, n);
 		cond_resched();
 	}
 	return 0;
 }
 
-/* Lets go of what was mapped before. */
-static void map_drop_old(struct tce_map *map)
+/* Lets go of what was mapped before, or of what was undone. */
+static void map_drop_before(struct tce_map *map)
 {
 	struct tce_old old;
 	struct tce_olds olds = {
@@ -617,9 +650,7 @@ static void map_drop_old(struct tce_map *map)
 	};
 	unsigned long i, end;
 
-	if (!map->replaced)
-		return;
-	for (i = 0; i < map->npages; cond_resched()) {
+	for (i = 0; i < map->done; cond_resched()) {
 		end = i + map_block(map, i);
 		while (i < end)
 			i += olds_add(&olds, map->before + i, end - i);
@@ -683,10 +714,12 @@ int iommu_tce_map(struct iommu_table *tbl,
 		goto out_unprepare;
 
 	tce_kill(tbl, entry, npages);
-	map_drop_old(&map);
+	if (map.replaced)
+		map_drop_before(&map);
 	goto out_free;
 
 out_unprepare:
+	map_drop_before(&map);
 	map_unprepare(&map);
 out_unhold:
 	map_unhold(&map);
