@@ -47,6 +47,19 @@ void *kzalloc(size_t size, gfp_t gfp);
 void kfree(const void *p);
 size_t ksize(const void *p);
 
+/* Caches are no more than a size. */
+struct kmem_cache {
+	size_t size;
+};
+
+struct kmem_cache *kmem_cache_create(const char *name, size_t size,
+				     size_t align, unsigned int flags,
+				     void (*ctor)(void *));
+void *kmem_cache_zalloc(struct kmem_cache *cache, gfp_t gfp);
+void kmem_cache_free(struct kmem_cache *cache, void *p);
+
+#define SLAB_PANIC			0
+
 /* Of a page only its address counts. */
 #define shim_page(hpa)		((struct page *)((hpa) | 1))
 #define page_to_phys(page)	((unsigned long)(page) & ~1UL)
@@ -110,6 +123,25 @@ static inline void arch_spin_unlock(arch_spinlock_t *lock)
 	shim_assert(shim_irqs_off);
 	shim_assert(__atomic_exchange_n(&lock->locked, 0, __ATOMIC_RELEASE));
 }
+
+#define raw_spinlock_t			struct shim_spinlock
+
+static inline void raw_spin_lock_init(raw_spinlock_t *lock)
+{
+	lock->locked = 0;
+}
+
+#define raw_spin_lock_irqsave(lock, flags)				\
+	do {								\
+		local_irq_save(flags);					\
+		arch_spin_lock(lock);					\
+	} while (0)
+
+#define raw_spin_unlock_irqrestore(lock, flags)				\
+	do {								\
+		arch_spin_unlock(lock);					\
+		local_irq_restore(flags);				\
+	} while (0)
 
 struct mutex {
 	pthread_mutex_t lock;
