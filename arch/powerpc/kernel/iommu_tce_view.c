@@ -156,7 +156,8 @@ static int view_grow(struct iommu_tce_view *view, unsigned long block)
 	raw_spin_lock_irqsave(view_lock(view, block), flags);
 	taken = *slot;
 	if (!taken) {
-		*slot = mem;
+		/* pairs with READ_ONCE() where no lock is held */
+		WRITE_ONCE(*slot, mem);
 		atomic_inc(&view->spare);
 	}
 	raw_spin_unlock_irqrestore(view_lock(view, block), flags);
@@ -218,7 +219,7 @@ void tce_view_unlock(struct iommu_tce_view *view, unsigned long block,
 
 	if (drop) {
 		atomic_dec(&view->spare);
-		*view_slot(view, block, 0) = NULL;
+		WRITE_ONCE(*view_slot(view, block, 0), NULL);
 	}
 	raw_spin_unlock_irqrestore(view_lock(view, block), flags);
 	if (drop)
