@@ -396,7 +396,8 @@ static void actor_step(struct actor *a)
 	unsigned long block = rng_below(&a->rng, SHARED_BLOCKS), flags;
 	unsigned int i, from = rng_below(&a->rng, ENTRIES / THREADS);
 	unsigned int n = 1 + rng_below(&a->rng, 16);
-	bool clear = rng_below(&a->rng, 2), all = !rng_below(&a->rng, 3);
+	/* more than is entered: blocks are to come and go */
+	bool clear = rng_below(&a->rng, 2), all = rng_below(&a->rng, 3);
 	struct tce_view_block *blk = actor_lock(a, block, &flags);
 	u64 *mine = a->entry[block];
 	__be64 *entry;
