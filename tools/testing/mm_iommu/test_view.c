@@ -40,7 +40,7 @@ static struct tce_view_block *peek(struct iommu_tce_view *view,
 
 /* -- against a list ------------------------------------------------------ */
 
-#define BLOCKS	48	/* with 8 spare, some are always free */
+#define BLOCKS	48UL	/* with 8 spare, some are always free */
 
 /* A block, and what must be in it. */
 struct place {
@@ -73,7 +73,7 @@ static void model_places(struct model *m, struct rng *rng)
 	unsigned long blocks = m->view->blocks, block = blocks - 1;
 	unsigned int i, k;
 
-	m->nr = min(blocks, (unsigned long)BLOCKS);
+	m->nr = min(blocks, BLOCKS);
 	m->places = test_alloc(m->nr, sizeof(*m->places));
 	for (i = 0; i < m->nr; i++) {
 		m->places[i].block = blocks <= BLOCKS ? i : block;
