@@ -157,8 +157,8 @@ static unsigned long olds_add(struct tce_olds *olds, const __be64 *view,
 		return 1;
 
 	/* not beyond its end: who follows may have the same low bits */
-	max = min(max, (old->base + old->size - (first & ~TCE_VIEW_WRITE) +
-			page - 1) >> olds->tbl->it_page_shift);
+	max = min(max, (old->base + old->size - (first & ~TCE_VIEW_WRITE)) >>
+		       olds->tbl->it_page_shift);
 	do {
 		n++;
 		next += page;
@@ -175,7 +175,8 @@ struct tce_held {
 
 /*
  * A range of several pages that is being mapped. @before is what the view said,
- * entry by entry; @list the TCEs of one block, as the platform takes them.
+ * entry by entry, of the first @done pages; @list the TCEs of one block, as the
+ * platform takes them.
  */
 struct tce_map {
 	struct iommu_table *tbl;
@@ -188,6 +189,7 @@ struct tce_map {
 	struct tce_held *held;
 	unsigned int nr_held;
 	unsigned int max_held;
+	unsigned long done;		/* entries whose view was exchanged */
 	unsigned long replaced;		/* entries that were mapped before */
 	__be64 *before;
 	__be64 *list;
@@ -283,7 +285,8 @@ static int tce_exchange_one(struct iommu_table *tbl,
 	} else {
 		/* whatever it did, it must be what the view says */
 		tce = tce_of_view(tbl, backing, mm, *old);
-		tbl->it_ops->set_tces(tbl, entry, 1, &tce);
+		if (tbl->it_ops->set_tces(tbl, entry, 1, &tce))
+			tbl->it_ops->clear_tces(tbl, entry, 1);
 	}
 	tce_view_unlock(tbl->it_view, block, blk);
 	tce_kill(tbl, entry, 1);
@@ -404,13 +407,17 @@ static int map_grow_held(struct tce_map *map)
 	return 0;
 }
 
+/* Gives back the references of pages that no view tells of. */
 static void map_unhold(struct tce_map *map)
 {
+	unsigned long n, told = map->done;
 	unsigned int i;
 
 	for (i = 0; i < map->nr_held; i++) {
-		map->backing->drop(map->held[i].mem.mem, map->held[i].npages,
-				   false);
+		n = map->held[i].npages - min(told, map->held[i].npages);
+		told -= map->held[i].npages - n;
+		if (n)
+			map->backing->drop(map->held[i].mem.mem, n, false);
 		cond_resched();
 	}
 }
@@ -459,6 +466,21 @@ static int map_prepare(struct tce_map *map)
 	return ret;
 }
 
+/* Frees blocks that were made for nothing, but for those that a view keeps. */
+static void map_unprepare(struct tce_map *map)
+{
+	struct iommu_tce_view *view = map->tbl->it_view;
+	struct tce_view_block *blk;
+	unsigned long i, block;
+
+	for (i = 0; i < map->npages; i += map_block(map, i)) {
+		block = map_index(map, i) / TCE_BLOCK;
+		blk = tce_view_lock(view, block);
+		tce_view_unlock(view, block, blk);
+		cond_resched();
+	}
+}
+
 /* Where in the held memory a range is just being written. */
 struct tce_cursor {
 	unsigned int held;
@@ -479,6 +501,15 @@ static unsigned long cursor_step(const struct tce_map *map,
 	return n;
 }
 
+static void cursor_move(const struct tce_map *map, struct tce_cursor *at,
+			unsigned long n)
+{
+	unsigned long k;
+
+	for (k = 0; k < n; )
+		k += cursor_step(map, at, n - k);
+}
+
 /* Fills the list with the TCEs of @n pages from the i-th on. */
 static void map_fill(struct tce_map *map, struct tce_cursor at, unsigned long i,
 		     unsigned long n)
@@ -495,6 +526,14 @@ static void map_fill(struct tce_map *map, struct tce_cursor at, unsigned long i,
 	}
 }
 
+/* What the view says of a page while it is mapped. */
+static u64 map_cookie(const struct tce_map *map, const struct tce_cursor *at)
+{
+	return (map->held[at->held].mem.cookie +
+		(at->used << map_shift(map))) |
+	       (map->write ? TCE_VIEW_WRITE : 0);
+}
+
 /* Writes the view of @n pages and keeps what was there. */
 static void map_exchange(struct tce_map *map, struct tce_view_block *blk,
 			 struct tce_cursor at, unsigned long i, unsigned long n)
@@ -506,10 +545,7 @@ static void map_exchange(struct tce_map *map, struct tce_view_block *blk,
 	long more = 0;
 
 	for (k = 0; k < n; k += m) {
-		cookie = map->held[at.held].mem.cookie +
-			 (at.used << map_shift(map));
-		if (map->write)
-			cookie |= TCE_VIEW_WRITE;
+		cookie = map_cookie(map, &at);
 		m = cursor_step(map, &at, n - k);
 		for (end = view + m; view < end; view++, cookie += page) {
 			*before = *view;
@@ -517,39 +553,52 @@ static void map_exchange(struct tce_map *map, struct tce_view_block *blk,
 			*view = cpu_to_be64(cookie);
 		}
 	}
+	map->done = i + n;
 	map->replaced += n - more;
 	tce_view_used(map->tbl->it_view, blk, more);
 }
 
 /*
- * Puts back what was in a block before. Whatever the platform refuses now is
- * left without a TCE.
+ * Puts back what was in a block before, where nobody has changed it meanwhile.
+ * What is to be dropped then stands in map->before: what we had written, or
+ * what was there before where somebody else has our reference now. Whatever
+ * the platform refuses is left without a TCE.
  */
 static void map_restore(struct tce_map *map, struct tce_view_block *blk,
-			unsigned long i, unsigned long n)
+			struct tce_cursor at, unsigned long i, unsigned long n)
 {
 	__be64 *view = blk->entry + map_index(map, i) % TCE_BLOCK;
+	__be64 *before = map->before + i, *list = map->list, *end;
 	struct iommu_table_ops *ops = map->tbl->it_ops;
-	unsigned long k;
+	unsigned long k, m, empty = 0;
+	u64 page = BIT_ULL(map_shift(map)), cookie;
 	long less = 0;
 
-	for (k = 0; k < n; k++) {
-		view[k] = map->before[i + k];
-		less += !view[k];
-		map->list[k] = tce_of_view(map->tbl, map->backing, map->mm,
-					   be64_to_cpu(view[k]));
+	for (k = 0; k < n; k += m) {
+		cookie = map_cookie(map, &at);
+		m = cursor_step(map, &at, n - k);
+		for (end = view + m; view < end; view++, cookie += page) {
+			if (be64_to_cpu(*view) == cookie) {
+				swap(*view, *before);
+				less += !*view;
+			}
+			before++;
+			empty += !*view;
+			*list++ = tce_of_view(map->tbl, map->backing, map->mm,
+					      be64_to_cpu(*view));
+		}
 	}
 	tce_view_used(map->tbl->it_view, blk, -less);
-	if (less == n)
-		ops->clear_tces(map->tbl, map->entry + i, n);
-	else if (ops->set_tces(map->tbl, map->entry + i, n, map->list))
+	if (empty == n ||
+	    ops->set_tces(map->tbl, map->entry + i, n, map->list))
 		ops->clear_tces(map->tbl, map->entry + i, n);
 }
 
-/* Undoes the blocks before the i-th page. */
+/* Undoes the blocks before the one that was refused, which is undone. */
 static void map_undo(struct tce_map *map, unsigned long end)
 {
 	struct iommu_tce_view *view = map->tbl->it_view;
+	struct tce_cursor at = { };
 	struct tce_view_block *blk;
 	unsigned long i, n, block;
 
@@ -558,11 +607,13 @@ static void map_undo(struct tce_map *map, unsigned long end)
 		block = map_index(map, i) / TCE_BLOCK;
 		blk = tce_view_lock(view, block);
 		if (blk)
-			map_restore(map, blk, i, n);
+			map_restore(map, blk, at, i, n);
 		tce_view_unlock(view, block, blk);
+		cursor_move(map, &at, n);
 		cond_resched();
 	}
-	tce_kill(map->tbl, map->entry, end);
+	/* a platform that refuses may have written some of the last one */
+	tce_kill(map->tbl, map->entry, map->done);
 }
 
 /* Maps the part of the range that is in one block. */
@@ -583,7 +634,7 @@ static int map_write_block(struct tce_map *map, struct tce_cursor at,
 	ret = map->tbl->it_ops->set_tces(map->tbl, map->entry + i, n,
 					 map->list);
 	if (ret)
-		map_restore(map, blk, i, n);
+		map_restore(map, blk, at, i, n);
 	tce_view_unlock(view, block, blk);
 	return ret;
 }
@@ -591,7 +642,7 @@ static int map_write_block(struct tce_map *map, struct tce_cursor at,
 static int map_write(struct tce_map *map)
 {
 	struct tce_cursor at = { };
-	unsigned long i, n, k;
+	unsigned long i, n;
 	int ret;
 
 	for (i = 0; i < map->npages; i += n) {
@@ -601,15 +652,14 @@ static int map_write(struct tce_map *map)
 			map_undo(map, i);
 			return ret;
 		}
-		for (k = 0; k < n; )
-			k += cursor_step(map, &at, n - k);
+		cursor_move(map, &at, n);
 		cond_resched();
 	}
 	return 0;
 }
 
-/* Lets go of what was mapped before. */
-static void map_drop_old(struct tce_map *map)
+/* Lets go of what was mapped before, or of what was undone. */
+static void map_drop_before(struct tce_map *map)
 {
 	struct tce_old old;
 	struct tce_olds olds = {
@@ -621,9 +671,7 @@ static void map_drop_old(struct tce_map *map)
 	};
 	unsigned long i, end;
 
-	if (!map->replaced)
-		return;
-	for (i = 0; i < map->npages; cond_resched()) {
+	for (i = 0; i < map->done; cond_resched()) {
 		end = i + map_block(map, i);
 		while (i < end)
 			i += olds_add(&olds, map->before + i, end - i);
@@ -660,16 +708,20 @@ static noinline int tce_map_range(struct iommu_table *tbl,
 
 	ret = map_prepare(&map);
 	if (ret)
-		goto out_unhold;
+		goto out_unprepare;
 
 	ret = map_write(&map);
 	if (ret)
-		goto out_unhold;
+		goto out_unprepare;
 
 	tce_kill(tbl, entry, npages);
-	map_drop_old(&map);
+	if (map.replaced)
+		map_drop_before(&map);
 	goto out_free;
 
+out_unprepare:
+	map_drop_before(&map);
+	map_unprepare(&map);
 out_unhold:
 	map_unhold(&map);
 out_free:

@@ -85,7 +85,7 @@ unsigned long iommu_tce_view_mapped(struct iommu_table *tbl)
 		blk = tce_view_lock(view, i);
 		if (blk)
 			sum += blk->used;
-		tce_view_unlock(view, i, blk);
+		tce_view_unlock(view, i, NULL);
 		cond_resched();
 	}
 	return sum;
@@ -152,7 +152,8 @@ static int view_grow(struct iommu_tce_view *view, unsigned long block)
 	raw_spin_lock(tce_view_block_lock(view, block));
 	taken = *slot;
 	if (!taken) {
-		*slot = mem;
+		/* pairs with READ_ONCE() where no lock is held */
+		WRITE_ONCE(*slot, mem);
 		atomic_inc(&view->spare);
 	}
 	raw_spin_unlock(tce_view_block_lock(view, block));
@@ -192,7 +193,8 @@ bool tce_view_forget(struct iommu_tce_view *view, unsigned long block)
 	if (view->shared || atomic_read(&view->spare) <= TCE_VIEW_SPARE)
 		return false;
 	atomic_dec(&view->spare);
-	*tce_view_slot(view, block, 0) = NULL;
+	/* pairs with READ_ONCE() where no lock is held */
+	WRITE_ONCE(*tce_view_slot(view, block, 0), NULL);
 	return true;
 }
 

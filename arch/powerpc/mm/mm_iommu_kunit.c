@@ -1084,7 +1084,41 @@ static void failslab_set(struct kunit *test, bool sleeping, unsigned long words)
 
 static void failslab_reset(void *test)
 {
+	WRITE_ONCE(current->fail_nth, 0);
 	failslab_set(test, false, 2);
+}
+
+/**
+ * mm_iommu_kunit_failslab() - let allocations fail until the test ends
+ * @test: the test, which is skipped where the kernel cannot do this
+ */
+void mm_iommu_kunit_failslab(struct kunit *test)
+{
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, failslab_reset, test));
+	failslab_set(test, true, 0);
+}
+
+/**
+ * mm_iommu_kunit_fail_alloc() - let one allocation of this thread fail
+ * @nth: which one, counted from 1
+ */
+void mm_iommu_kunit_fail_alloc(unsigned int nth)
+{
+	WRITE_ONCE(current->fail_nth, nth);
+}
+
+/**
+ * mm_iommu_kunit_alloc_failed() - tell whether it was reached, and end it
+ *
+ * Return: whether the allocation failed that was to fail.
+ */
+bool mm_iommu_kunit_alloc_failed(void)
+{
+	bool failed = !READ_ONCE(current->fail_nth);
+
+	WRITE_ONCE(current->fail_nth, 0);
+	return failed;
 }
 
 /* Whether the @nth allocation was reached, which then failed. */
@@ -1092,13 +1126,9 @@ static bool register_fail_nth(struct kunit *test, unsigned int nth,
 			      unsigned long ua, unsigned long size, int *ret,
 			      struct mm_iommu_region **region)
 {
-	unsigned int left;
-
-	WRITE_ONCE(current->fail_nth, nth);
+	mm_iommu_kunit_fail_alloc(nth);
 	*ret = mm_iommu_kunit_register(test, ua, size, region);
-	left = READ_ONCE(current->fail_nth);
-	WRITE_ONCE(current->fail_nth, 0);
-	return !left;
+	return mm_iommu_kunit_alloc_failed();
 }
 
 static void fail_each(struct kunit *test, struct test_pages *p,
@@ -1140,9 +1170,7 @@ static void every_allocation_fails_in_turn(struct kunit *test)
 	struct mm_iommu_region *region;
 	int ret;
 
-	KUNIT_ASSERT_EQ(test, 0,
-			kunit_add_action_or_reset(test, failslab_reset, test));
-	failslab_set(test, true, 0);
+	mm_iommu_kunit_failslab(test);
 
 	/* the first allocation of all makes the registry, which then stays */
 	KUNIT_ASSERT_TRUE(test, register_fail_nth(test, 1, ua, TEST_SIZE, &ret,
@@ -1168,9 +1196,23 @@ static void every_allocation_fails_in_turn(struct kunit *test)
 
 #else
 
-static void every_allocation_fails_in_turn(struct kunit *test)
+void mm_iommu_kunit_failslab(struct kunit *test)
 {
 	kunit_skip(test, "needs CONFIG_FAILSLAB and CONFIG_FAULT_INJECTION_DEBUG_FS");
+}
+
+void mm_iommu_kunit_fail_alloc(unsigned int nth)
+{
+}
+
+bool mm_iommu_kunit_alloc_failed(void)
+{
+	return false;
+}
+
+static void every_allocation_fails_in_turn(struct kunit *test)
+{
+	mm_iommu_kunit_failslab(test);
 }
 
 #endif

@@ -45,6 +45,9 @@ int mm_iommu_kunit_register(struct kunit *test, unsigned long ua,
 			    unsigned long size,
 			    struct mm_iommu_region **regionp);
 void mm_iommu_kunit_stub_pins(struct kunit *test);
+void mm_iommu_kunit_failslab(struct kunit *test);
+void mm_iommu_kunit_fail_alloc(unsigned int nth);
+bool mm_iommu_kunit_alloc_failed(void);
 
 /**
  * struct mm_iommu_kunit_layout - memory as user and host addresses see it

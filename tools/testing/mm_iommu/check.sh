@@ -6,7 +6,7 @@ fail=0
 start=$(date +%s)
 
 for build in "$@"; do
-	for program in test_trans test_index fuzz_trans; do
+	for program in test_trans test_index test_view fuzz_trans; do
 		args=
 		case $build/$program in
 		*-tsan/fuzz_trans) continue ;;	# has no threads

@@ -116,12 +116,16 @@ static void fuzz_one(struct input *in)
 	if (!ret)
 		mm_iommu_trans_finish(&trans);
 	trans_check_pages(&trans, &p, n, &rng);
+	if (!ret)
+		trans_check_fill(&trans, &p, &rng);
 
 	least = pages_least_bytes(&p);
 	if (!nth && least != ULONG_MAX)
 		check(shim_slab.bytes == least);
-	if (!ret)
+	if (!ret) {
 		fuzz_mark(&trans, &p, mark);
+		trans_check_fill(&trans, &p, &rng);
+	}
 	shim_slab_fail(0, false);
 
 	mm_iommu_trans_free(&trans);

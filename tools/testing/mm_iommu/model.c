@@ -347,6 +347,66 @@ void trans_check_pages(const struct mm_iommu_trans *trans,
 	}
 }
 
+/* Whether an IOMMU page inside the region is one block of memory. */
+static bool pages_have_block(const struct pages *p, unsigned long ua,
+			     unsigned int shift)
+{
+	unsigned long i = (ua - p->ua) >> PAGE_SHIFT, size = BIT(shift);
+	unsigned long end = p->ua + (p->nr << PAGE_SHIFT);
+
+	if (shift <= PAGE_SHIFT)
+		return ua + size <= end;
+	return ua >= p->ua && ua < end && end - ua >= size &&
+	       p->run[i] >= size >> PAGE_SHIFT &&
+	       !(p->hpa[i] & MM_IOMMU_ADDR & (size - 1));
+}
+
+/* IOMMU pages of one size, as many from @ua on as can be mapped, up to @max. */
+static void trans_check_fill_at(struct mm_iommu_trans *trans,
+				const struct pages *p, unsigned long ua,
+				unsigned int shift, unsigned long max)
+{
+	unsigned long n = 0, i, at;
+	__be64 *out = test_alloc(max + 1, sizeof(*out));
+
+	while (n < max && pages_have_block(p, ua + (n << shift), shift))
+		n++;
+	out[n] = ~0ULL;
+	if (n)
+		mm_iommu_trans_fill(trans, ua, n, shift, 3, 0, out);
+	for (i = 0; i < n; i++) {
+		at = ua + (i << shift);
+		check((be64_to_cpu(out[i]) ^ 3) ==
+		      (p->hpa[(at - p->ua) >> PAGE_SHIFT] & MM_IOMMU_ADDR) +
+		      (at & (PAGE_SIZE - 1)));
+	}
+	check(out[n] == ~0ULL);
+	free(out);
+}
+
+/* Compares what is said of IOMMU pages of all sizes, here and there. */
+void trans_check_fill(struct mm_iommu_trans *trans,
+		      const struct pages *p, struct rng *rng)
+{
+	static const unsigned char shifts[] = { 12, PAGE_SHIFT, 16, 21, 24 };
+	unsigned long bytes = p->nr << PAGE_SHIFT, ua;
+	unsigned int i, k;
+
+	for (i = 0; i < ARRAY_SIZE(shifts); i++) {
+		/* pages of the MMU and smaller go anywhere, others where one is */
+		for (k = 0; k < 4; k++) {
+			ua = p->ua + rng_below(rng, bytes);
+			if (k && shifts[i] > PAGE_SHIFT)
+				ua = p->ua + rng_below(rng, k << shifts[i]) %
+				     bytes + BIT(shifts[i]) - 1;
+			trans_check_fill_at(trans, p,
+					    ua & ~(BIT(shifts[i]) - 1),
+					    shifts[i],
+					    1 + rng_below(rng, 700));
+		}
+	}
+}
+
 /* The same for regions of any size: the ends of the runs, and some inside. */
 void trans_check_runs(const struct mm_iommu_trans *trans,
 		      const struct layout *l, struct rng *rng)

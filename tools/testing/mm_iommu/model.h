@@ -67,6 +67,8 @@ void trans_check_addr(const struct mm_iommu_trans *trans, unsigned long ua,
 void trans_check_pages(const struct mm_iommu_trans *trans,
 		       const struct pages *p, unsigned long nr,
 		       struct rng *rng);
+void trans_check_fill(struct mm_iommu_trans *trans,
+		      const struct pages *p, struct rng *rng);
 void trans_check_runs(const struct mm_iommu_trans *trans,
 		      const struct layout *l, struct rng *rng);
 void trans_check_dirty(const struct mm_iommu_trans *trans,

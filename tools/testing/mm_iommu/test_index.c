@@ -23,6 +23,8 @@ static struct mm_iommu *registry_alloc(unsigned int cpus)
 	check(is_power_of_2(reg->slot_mask + 1));
 	check(reg->slot_mask + 1 >= min(cpus, 64U));
 	mutex_init(&reg->lock);
+	INIT_LIST_HEAD(&reg->pending);
+	INIT_LIST_HEAD(&reg->orphans);
 	return reg;
 }
 
@@ -54,6 +56,21 @@ static void erase(struct mm_iommu *reg, struct mm_iommu_region *region)
 	kfree(region);
 }
 
+static void orphan(struct mm_iommu *reg, struct mm_iommu_region *region)
+{
+	mutex_lock(&reg->lock);
+	mm_iommu_index_orphan(reg, region);
+	mutex_unlock(&reg->lock);
+}
+
+static void bury(struct mm_iommu *reg, struct mm_iommu_region *region)
+{
+	mutex_lock(&reg->lock);
+	mm_iommu_index_bury(reg, region);
+	mutex_unlock(&reg->lock);
+	kfree(region);
+}
+
 static struct mm_iommu_region *find(struct mm_iommu *reg, unsigned long ua)
 {
 	struct mm_iommu_region *region;
@@ -81,9 +98,13 @@ static struct mm_iommu_region *highest(struct mm_iommu *reg, unsigned long ua,
 
 #define ARENA_PAGES	4096	/* so few that regions touch and collide */
 
+#define ORPHANS		32
+
 struct model {
 	struct mm_iommu *reg;
 	struct mm_iommu_region **regions;	/* by address */
+	struct mm_iommu_region *orphans[ORPHANS];
+	unsigned int nr_orphans;
 	unsigned int nr;
 	unsigned int max;
 	unsigned long base;
@@ -128,13 +149,50 @@ static void model_insert(struct model *m, struct mm_iommu_region *region)
 	insert(m->reg, region);
 }
 
-static void model_erase(struct model *m, unsigned int i)
+static struct mm_iommu_region *model_take(struct model *m, unsigned int i)
 {
 	struct mm_iommu_region *region = m->regions[i];
 
 	memmove(m->regions + i, m->regions + i + 1,
 		(--m->nr - i) * sizeof(*m->regions));
-	erase(m->reg, region);
+	return region;
+}
+
+static void model_erase(struct model *m, unsigned int i)
+{
+	erase(m->reg, model_take(m, i));
+}
+
+static void model_bury(struct model *m, unsigned int i)
+{
+	bury(m->reg, m->orphans[i]);
+	m->orphans[i] = m->orphans[--m->nr_orphans];
+}
+
+/* A region that is still mapped waits among the orphans, and new ones come. */
+static void model_orphan(struct model *m, unsigned int i, struct rng *rng)
+{
+	if (m->nr_orphans == ORPHANS)
+		model_bury(m, rng_below(rng, ORPHANS));
+	m->orphans[m->nr_orphans] = model_take(m, i);
+	orphan(m->reg, m->orphans[m->nr_orphans++]);
+}
+
+static void model_check_orphans(struct model *m)
+{
+	struct mm_iommu_region *region;
+	struct mm_iommu_slot *slot;
+	unsigned long flags;
+	unsigned int i, n = 0;
+
+	slot = mm_iommu_read_lock(m->reg, &flags);
+	list_for_each_entry(region, &m->reg->orphans, list) {
+		for (i = 0; i < m->nr_orphans; i++)
+			n += m->orphans[i] == region;
+	}
+	mm_iommu_read_unlock(slot, flags);
+	check(n == m->nr_orphans);
+	check(n == m->reg->nr_orphans);
 }
 
 static void model_init(struct model *m, unsigned int cpus, unsigned int max,
@@ -143,6 +201,7 @@ static void model_init(struct model *m, unsigned int cpus, unsigned int max,
 	m->reg = registry_alloc(cpus);
 	m->regions = test_alloc(max, sizeof(*m->regions));
 	m->nr = 0;
+	m->nr_orphans = 0;
 	m->max = max;
 	m->base = base;
 }
@@ -151,7 +210,10 @@ static void model_exit(struct model *m)
 {
 	while (m->nr)
 		model_erase(m, m->nr - 1);
+	while (m->nr_orphans)
+		model_bury(m, 0);
 	check(!m->reg->index.rb_node);
+	check(list_empty(&m->reg->orphans) && !m->reg->nr_orphans);
 	kfree(m->reg);
 	free(m->regions);
 }
@@ -172,8 +234,14 @@ static void model_step(struct model *m, struct rng *rng, unsigned int cpus,
 		*fill = 1 + rng_below(rng, 7);
 	if (!hit && rng_below(rng, 8) < *fill)
 		model_insert(m, region_alloc(ua, npages));
-	else if (hit && rng_below(rng, 8) >= *fill)
+	else if (hit && rng_below(rng, 8) >= *fill && rng_below(rng, 4))
 		model_erase(m, model_place(m, ua));
+	else if (hit && rng_below(rng, 8) >= *fill)
+		model_orphan(m, model_place(m, ua), rng);
+	if (m->nr_orphans && !rng_below(rng, 32))
+		model_bury(m, rng_below(rng, m->nr_orphans));
+	if (!rng_below(rng, 32))
+		model_check_orphans(m);
 
 	/* hints differ by CPU, and point at what may just have gone */
 	shim_cpu = rng_below(rng, cpus);
@@ -323,7 +391,24 @@ static void test_hint(struct rng *rng)
 		check(reg->slots[i].hint == (i == 3 ? b : NULL));
 		check(!find(reg, SZ_1M));
 	}
-	erase(reg, b);
+
+	/* what is an orphan no hint knows, and no lookup finds */
+	shim_cpu = 0;
+	check(find(reg, SZ_1M + PAGE_SIZE) == b);
+	orphan(reg, b);
+	for (i = 0; i < 4; i++) {
+		shim_cpu = i;
+		check(!reg->slots[i].hint);
+		check(!find(reg, SZ_1M + PAGE_SIZE));
+	}
+	a = region_alloc(SZ_1M + PAGE_SIZE, 1);
+	insert(reg, a);
+	check(find(reg, SZ_1M + PAGE_SIZE) == a);
+	check(reg->nr_orphans == 1 && reg->orphans.next == &b->list);
+	bury(reg, b);
+	check(!reg->nr_orphans && list_empty(&reg->orphans));
+	check(find(reg, SZ_1M + PAGE_SIZE) == a);
+	erase(reg, a);
 	kfree(reg);
 }
 
@@ -378,6 +463,7 @@ struct actor {
 	unsigned long steps;
 	unsigned int cpu;
 	unsigned int from, to;	/* slots of a writer */
+	struct mm_iommu_region *orphan;	/* of a writer */
 	struct rng rng;
 	unsigned long hits;	/* lookups that found, insertions */
 	unsigned long refs;	/* references taken, erasures refused */
@@ -472,6 +558,19 @@ static void reader_unlock(struct actor *a, struct mm_iommu_slot *slot,
 	local_irq_restore(flags);
 }
 
+/* Who has a cookie looks at them all; none goes meanwhile. */
+static void check_orphans(struct mm_iommu *reg)
+{
+	struct mm_iommu_region *region;
+	unsigned int n = 0;
+
+	list_for_each_entry(region, &reg->orphans, list) {
+		check_region(region, region->trans.ua);
+		n++;
+	}
+	check(n == reg->nr_orphans);
+}
+
 static void *reader_run(void *arg)
 {
 	struct actor *a = arg;
@@ -496,6 +595,8 @@ static void *reader_run(void *arg)
 							  1);
 			a->hits++;
 		}
+		if (!rng_below(&a->rng, 16))
+			check_orphans(reg);
 		reader_unlock(a, slot, flags);
 		if (!held)
 			continue;
@@ -510,20 +611,42 @@ static void *reader_run(void *arg)
 	return NULL;
 }
 
-/* Erases and frees, without a grace period of any kind. */
-static bool writer_erase(struct mm_iommu *reg, struct mm_iommu_region *region)
+static bool writer_close(struct mm_iommu_region *region)
 {
 	long one = 1;
 
-	if (!atomic_long_try_cmpxchg(&region->mapped, &one, 0))
+	return atomic_long_try_cmpxchg(&region->mapped, &one, 0);
+}
+
+/* At once, without a grace period of any kind. */
+static void writer_free(struct mm_iommu_region *region)
+{
+	mm_iommu_trans_free(&region->trans);
+	memset(region, 0xff, sizeof(*region));
+	kfree(region);
+}
+
+static bool writer_erase(struct mm_iommu *reg, struct mm_iommu_region *region)
+{
+	if (!writer_close(region))
 		return false;
 
 	mutex_lock(&reg->lock);
 	mm_iommu_index_erase(reg, region);
 	mutex_unlock(&reg->lock);
-	mm_iommu_trans_free(&region->trans);
-	memset(region, 0xff, sizeof(*region));
-	kfree(region);
+	writer_free(region);
+	return true;
+}
+
+static bool writer_bury(struct mm_iommu *reg, struct mm_iommu_region *region)
+{
+	if (!writer_close(region))
+		return false;
+
+	mutex_lock(&reg->lock);
+	mm_iommu_index_bury(reg, region);
+	mutex_unlock(&reg->lock);
+	writer_free(region);
 	return true;
 }
 
@@ -542,11 +665,18 @@ static void *writer_run(void *arg)
 			*region = thread_region(&a->rng, i);
 			insert(reg, *region);
 			a->hits++;
+		} else if (!a->orphan && !rng_below(&a->rng, 4)) {
+			/* mapped or not: others may come to its place */
+			a->orphan = *region;
+			*region = NULL;
+			orphan(reg, a->orphan);
 		} else if (writer_erase(reg, *region)) {
 			*region = NULL;
 		} else {
 			a->refs++;
 		}
+		if (a->orphan && writer_bury(reg, a->orphan))
+			a->orphan = NULL;
 	}
 	return NULL;
 }
@@ -586,6 +716,9 @@ static void run_threads(struct rng *rng, unsigned int cpus)
 	ksft_print_msg("%u CPUs: %lu insertions, %lu refusals, %lu lookups, %lu references\n",
 		       cpus, sum[0], sum[1], sum[2], sum[3]);
 
+	for (i = 0; i < writers; i++)
+		if (a[i].orphan)
+			check(writer_bury(shared.reg, a[i].orphan));
 	for (i = 0; i < ARENA_SLOTS; i++)
 		if (shared.regions[i])
 			check(writer_erase(shared.reg, shared.regions[i]));

@@ -24,6 +24,17 @@ static void trans_build(struct mm_iommu_trans *trans, const struct layout *l,
 	check(end == l->end);
 }
 
+/* Whether a device may only read some of it. */
+static bool layout_readonly(const struct layout *l)
+{
+	unsigned int i;
+
+	for (i = 0; i < l->nr; i++)
+		if (l->runs[i].hpa & MODEL_READONLY)
+			return true;
+	return false;
+}
+
 /* Builds, compares, cuts, compares; returns the bytes of the table. */
 static unsigned long check_layout(const struct layout *l, unsigned long step,
 				  struct rng *rng)
@@ -35,10 +46,14 @@ static unsigned long check_layout(const struct layout *l, unsigned long step,
 	pages_init(&p, l);
 	trans_build(&trans, l, step);
 	trans_check_pages(&trans, &p, p.nr, rng);
+	trans_check_fill(&trans, &p, rng);
+	check(trans.readonly == layout_readonly(l));
 	bytes = shim_slab.bytes;
 
 	mm_iommu_trans_finish(&trans);
 	trans_check_pages(&trans, &p, p.nr, rng);
+	trans_check_fill(&trans, &p, rng);
+	check(trans.readonly == layout_readonly(l));
 	least = pages_least_bytes(&p);
 	check(shim_slab.bytes == (least == ULONG_MAX ? bytes : least));
 	check(shim_slab.bytes == mm_iommu_trans_bytes(&trans));
@@ -219,6 +234,37 @@ static void test_readonly(struct rng *rng)
 	layout_free(&l);
 }
 
+/* IOMMU pages that begin inside an entry, or take several of them. */
+static void test_fill(struct rng *rng)
+{
+	struct mm_iommu_trans trans;
+	unsigned long i;
+	struct layout l;
+	struct pages p;
+
+	/* one block of 32M, whose table is for pieces of 2M, or less */
+	layout_init(&l, BASE_UA);
+	for (i = 0; i < 16; i++)
+		layout_add(&l, (BASE_HPA + i * SZ_2M) |
+			       (i & 1 ? MODEL_READONLY : 0), SZ_2M);
+	layout_add(&l, BASE_HPA / 2, PAGE_SIZE);
+	pages_init(&p, &l);
+	trans_build(&trans, &l, ULONG_MAX);
+	for (i = 0; i < 200; i++)
+		trans_check_fill(&trans, &p, rng);
+	mm_iommu_trans_finish(&trans);
+	for (i = 0; i < 200; i++)
+		trans_check_fill(&trans, &p, rng);
+
+	/* marks are not a part of the address */
+	mm_iommu_trans_mark_dirty(&trans, BASE_UA, l.end - BASE_UA);
+	for (i = 0; i < 200; i++)
+		trans_check_fill(&trans, &p, rng);
+	mm_iommu_trans_free(&trans);
+	pages_free(&p);
+	layout_free(&l);
+}
+
 /* Sizes of all orders, starts of all alignments. */
 static void random_layout(struct layout *l, struct rng *rng,
 			  unsigned int max_order)
@@ -338,6 +384,22 @@ static void test_absurd(struct rng *rng)
 	}
 }
 
+/* By the mark alone, or as pages are translated. */
+static void mark_dirty(struct mm_iommu_trans *trans, unsigned long ua,
+		       unsigned long size)
+{
+	__be64 *out;
+
+	if ((ua | size) & (PAGE_SIZE - 1) || size > 64 * PAGE_SIZE) {
+		mm_iommu_trans_mark_dirty(trans, ua, size);
+		return;
+	}
+	out = test_alloc(64, sizeof(*out));
+	mm_iommu_trans_fill(trans, ua, size >> PAGE_SHIFT, PAGE_SHIFT, 0,
+			    MM_IOMMU_DIRTY, out);
+	free(out);
+}
+
 static void test_dirty(struct rng *rng)
 {
 	unsigned long n = steps() / 1000;
@@ -358,11 +420,16 @@ static void test_dirty(struct rng *rng)
 			offset = rng_below(rng, bytes);
 			size = 1 + rng_below(rng, bytes - offset);
 			size = min(size, BIT(rng_below(rng, 34)));
+			if (k % 2 && size >= PAGE_SIZE) {
+				offset &= ~(PAGE_SIZE - 1);
+				size &= ~(PAGE_SIZE - 1);
+			}
 			pages_mark_dirty(&p, l.ua + offset, size);
-			mm_iommu_trans_mark_dirty(&trans, l.ua + offset, size);
+			mark_dirty(&trans, l.ua + offset, size);
 			trans_check_dirty(&trans, &p);
 		}
 		trans_check_pages(&trans, &p, p.nr, rng);
+		trans_check_fill(&trans, &p, rng);
 		mm_iommu_trans_free(&trans);
 		pages_free(&p);
 		layout_free(&l);
@@ -519,6 +586,7 @@ static const struct test tests[] = {
 	{ "contiguous memory that is not aligned alike", test_shifted },
 	{ "host address 0 is an address", test_address_zero },
 	{ "memory that may only be read", test_readonly },
+	{ "IOMMU pages of all sizes", test_fill },
 	{ "random regions translate as the model", test_random },
 	{ "regions of many TiB", test_large },
 	{ "no allocation of a table is large", test_large_allocations },

@@ -47,6 +47,19 @@ void *kzalloc(size_t size, gfp_t gfp);
 void kfree(const void *p);
 size_t ksize(const void *p);
 
+/* Caches are no more than a size. */
+struct kmem_cache {
+	size_t size;
+};
+
+struct kmem_cache *kmem_cache_create(const char *name, size_t size,
+				     size_t align, unsigned int flags,
+				     void (*ctor)(void *));
+void *kmem_cache_zalloc(struct kmem_cache *cache, gfp_t gfp);
+void kmem_cache_free(struct kmem_cache *cache, void *p);
+
+#define SLAB_PANIC			0
+
 /* Of a page only its address counts. */
 #define shim_page(hpa)		((struct page *)((hpa) | 1))
 #define page_to_phys(page)	((unsigned long)(page) & ~1UL)
@@ -91,12 +104,22 @@ struct shim_spinlock {
 #define arch_spinlock_t			struct shim_spinlock
 #define __ARCH_SPIN_LOCK_UNLOCKED	{ 0 }
 
-static inline void arch_spin_lock(arch_spinlock_t *lock)
+static inline void shim_spin_lock(struct shim_spinlock *lock)
 {
-	shim_assert(shim_irqs_off);
 	/* the holder may not even run: these CPUs are threads */
 	while (__atomic_exchange_n(&lock->locked, 1, __ATOMIC_ACQUIRE))
 		sched_yield();
+}
+
+static inline void shim_spin_unlock(struct shim_spinlock *lock)
+{
+	shim_assert(__atomic_exchange_n(&lock->locked, 0, __ATOMIC_RELEASE));
+}
+
+static inline void arch_spin_lock(arch_spinlock_t *lock)
+{
+	shim_assert(shim_irqs_off);
+	shim_spin_lock(lock);
 }
 
 static inline int arch_spin_trylock(arch_spinlock_t *lock)
@@ -108,8 +131,18 @@ static inline int arch_spin_trylock(arch_spinlock_t *lock)
 static inline void arch_spin_unlock(arch_spinlock_t *lock)
 {
 	shim_assert(shim_irqs_off);
-	shim_assert(__atomic_exchange_n(&lock->locked, 0, __ATOMIC_RELEASE));
+	shim_spin_unlock(lock);
 }
+
+#define raw_spinlock_t			struct shim_spinlock
+
+static inline void raw_spin_lock_init(raw_spinlock_t *lock)
+{
+	lock->locked = 0;
+}
+
+#define raw_spin_lock(lock)	shim_spin_lock(lock)
+#define raw_spin_unlock(lock)	shim_spin_unlock(lock)
 
 struct mutex {
 	pthread_mutex_t lock;

@@ -46,6 +46,39 @@ static inline bool atomic_long_try_cmpxchg(atomic_long_t *v, long *old,
 					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 
+static inline void atomic_long_add(long i, atomic_long_t *v)
+{
+	__atomic_add_fetch(&v->counter, i, __ATOMIC_RELAXED);
+}
+
+static inline int atomic_read(const atomic_t *v)
+{
+	return __atomic_load_n(&v->counter, __ATOMIC_RELAXED);
+}
+
+static inline void atomic_add(int i, atomic_t *v)
+{
+	__atomic_add_fetch(&v->counter, i, __ATOMIC_RELAXED);
+}
+
+#define atomic_inc(v)		atomic_add(1, v)
+#define atomic_dec(v)		atomic_add(-1, v)
+
+#undef smp_load_acquire
+#define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
+
+#undef cmpxchg
+#define cmpxchg(p, old, new) ({						\
+	typeof(*(p)) __old = (old);					\
+	__atomic_compare_exchange_n(p, &__old, new, false,		\
+				    __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE); \
+	__old; })
+
+static inline unsigned int order_base_2(unsigned long n)
+{
+	return n > 1 ? ilog2(n - 1) + 1 : 0;
+}
+
 static inline size_t size_add(size_t a, size_t b)
 {
 	size_t sum;

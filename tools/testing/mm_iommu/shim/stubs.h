@@ -22,4 +22,18 @@ struct rcu_work {
 	unsigned int pending;
 };
 
+#ifndef EXPORT_SYMBOL_GPL
+#define EXPORT_SYMBOL_GPL(sym)
+#endif
+
+/* Before main(), as it is before the first process. */
+#define subsys_initcall(fn)						\
+	static void __attribute__((constructor)) shim_##fn(void)	\
+	{								\
+		fn();							\
+	}								\
+	struct mm_struct
+
+#define WARN_ON_ONCE(cond)	shim_assert(!(cond))
+
 #endif /* _MM_IOMMU_SHIM_STUBS_H */

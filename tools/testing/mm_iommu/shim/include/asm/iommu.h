@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the view of a TCE table needs to know of the table.
+ */
+#ifndef _MM_IOMMU_SHIM_ASM_IOMMU_H
+#define _MM_IOMMU_SHIM_ASM_IOMMU_H
+
+#define CONFIG_SPAPR_TCE_IOMMU	1
+#include "../../../../../../arch/powerpc/include/asm/iommu_tce_view.h"
+
+struct iommu_tce_view;
+
+struct iommu_table;
+
+struct iommu_table_ops {
+	int (*prepare)(struct iommu_table *tbl, unsigned long index,
+		       unsigned long npages);
+};
+
+struct iommu_table {
+	unsigned long it_offset;
+	unsigned long it_size;
+	struct iommu_tce_view *it_view;
+	struct iommu_table_ops *it_ops;
+};
+
+#endif /* _MM_IOMMU_SHIM_ASM_IOMMU_H */
