@@ -282,7 +282,8 @@ TEST_F_TIMEOUT(lifetime, the_last_group_takes_everything_along, SECONDS)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-TEST_F_TIMEOUT(lifetime, one_of_two_groups_takes_nothing_along, SECONDS)
+TEST_F_TIMEOUT(lifetime, defect_15_one_of_two_groups_takes_nothing_along,
+	       SECONDS)
 {
 	struct spapr_account before, after;
 	struct holder h = { 0 };
