@@ -370,6 +370,7 @@ TEST_F_TIMEOUT(lifetime, the_last_of_the_files_counts_not_the_owner, SECONDS)
 		for (;;)
 			pause();
 	}
+	close(pipe_fd[1]);
 	ASSERT_EQ((ssize_t)sizeof(heir), read(pipe_fd[0], &heir, sizeof(heir)));
 	kill_and_reap(owner);
 	EXPECT_EQ(self->base.pins + pages, spapr_pins());
