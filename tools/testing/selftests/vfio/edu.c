@@ -136,7 +136,7 @@ void edu_close(struct edu *edu)
 }
 
 /* Done is what the device says, not the time that has passed. */
-static int edu_wait(struct edu *edu)
+int edu_wait(struct edu *edu)
 {
 	struct timespec start, now;
 	__u64 command;
@@ -154,8 +154,8 @@ static int edu_wait(struct edu *edu)
 	return -ETIMEDOUT;
 }
 
-static int edu_dma(struct edu *edu, __u64 src, __u64 dst, size_t len,
-		   __u64 direction)
+static int edu_start(struct edu *edu, __u64 src, __u64 dst, size_t len,
+		     __u64 direction)
 {
 	int ret = edu_wait(edu);
 
@@ -165,7 +165,15 @@ static int edu_dma(struct edu *edu, __u64 src, __u64 dst, size_t len,
 	edu_write64(edu, EDU_DMA_DST, dst);
 	edu_write64(edu, EDU_DMA_COUNT, len);
 	edu_write64(edu, EDU_DMA_COMMAND, EDU_DMA_START | direction);
-	return edu_wait(edu);
+	return 0;
+}
+
+static int edu_dma(struct edu *edu, __u64 src, __u64 dst, size_t len,
+		   __u64 direction)
+{
+	int ret = edu_start(edu, src, dst, len, direction);
+
+	return ret ? : edu_wait(edu);
 }
 
 static bool edu_fits(size_t off, size_t len)
@@ -185,6 +193,13 @@ int edu_dma_from_device(struct edu *edu, __u64 iova, size_t off, size_t len)
 	if (!edu_fits(off, len))
 		return -EINVAL;
 	return edu_dma(edu, EDU_BUFFER + off, iova, len, EDU_DMA_TO_MEMORY);
+}
+
+int edu_start_from_device(struct edu *edu, __u64 iova, size_t off, size_t len)
+{
+	if (!edu_fits(off, len))
+		return -EINVAL;
+	return edu_start(edu, EDU_BUFFER + off, iova, len, EDU_DMA_TO_MEMORY);
 }
 
 int edu_memcpy(struct edu *edu, __u64 dst, __u64 src, size_t len)

@@ -31,4 +31,8 @@ int edu_dma_to_device(struct edu *edu, __u64 iova, size_t off, size_t len);
 int edu_dma_from_device(struct edu *edu, __u64 iova, size_t off, size_t len);
 int edu_memcpy(struct edu *edu, __u64 dst, __u64 src, size_t len);
 
+/* Begins what edu_wait() sees the end of: there is time for something else. */
+int edu_start_from_device(struct edu *edu, __u64 iova, size_t off, size_t len);
+int edu_wait(struct edu *edu);
+
 #endif

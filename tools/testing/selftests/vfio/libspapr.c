@@ -482,6 +482,64 @@ long spapr_pins_settle(long expected)
 	return pins;
 }
 
+#define TRACE		"/sys/kernel/tracing"
+#define HCALL_EVENT	TRACE "/events/powerpc/hcall_entry"
+#define TCE_HCALLS \
+	"opcode == 0x1c || opcode == 0x20 || opcode == 0x138 || opcode == 0x13c"
+
+static int write_text(const char *path, const char *text)
+{
+	size_t len = strlen(text);
+	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC), ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, len) != (ssize_t)len)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+/* H_GET_TCE, H_PUT_TCE, H_STUFF_TCE and H_PUT_TCE_INDIRECT */
+int spapr_hcalls_begin(void)
+{
+	int ret;
+
+	/* one kernel is for both: is there a hypervisor? */
+	if (access("/proc/device-tree/rtas/ibm,hypertas-functions", F_OK))
+		return -ENOENT;
+	ret = write_text(HCALL_EVENT "/filter", TCE_HCALLS);
+	if (!ret)
+		ret = write_text(TRACE "/trace", "\n");
+	if (!ret)
+		ret = write_text(HCALL_EVENT "/enable", "1");
+	return ret;
+}
+
+/* What is in the buffers, and what no longer is. */
+long spapr_hcalls_end(void)
+{
+	char path[64];
+	long count = 0;
+	int cpu;
+
+	write_text(HCALL_EVENT "/enable", "0");
+	for (cpu = 0; cpu < sysconf(_SC_NPROCESSORS_CONF); cpu++) {
+		snprintf(path, sizeof(path), TRACE "/per_cpu/cpu%d/stats", cpu);
+		count += read_count(path, "entries:");
+		count += read_count(path, "overrun:");
+	}
+	write_text(TRACE "/trace", "\n");
+	write_text(HCALL_EVENT "/filter", "0");
+	return count;
+}
+
+/* Bytes of the whole machine that nobody uses. */
+long spapr_mem_free(void)
+{
+	return read_count("/proc/meminfo", "MemFree:") * 1024;
+}
+
 /* ------------------------------------------------------------------ */
 /* Memory */
 

@@ -83,6 +83,14 @@ long spapr_pins(void);
 long spapr_pins_acquired(void);
 long spapr_vmstat(const char *name);
 long spapr_pins_settle(long expected);
+long spapr_mem_free(void);
+
+/*
+ * The hypercalls that read or write TCEs, counted by the kernel's own trace.
+ * spapr_hcalls_begin() gives -ENOENT where there is no such trace.
+ */
+int spapr_hcalls_begin(void);
+long spapr_hcalls_end(void);
 
 /* memory */
 void *spapr_mem(size_t size);

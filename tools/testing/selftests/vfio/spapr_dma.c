@@ -30,6 +30,7 @@ struct dma {
 	struct spapr s;
 	struct spapr_account base;
 	struct vfio_iommu_spapr_tce_info info;
+	struct spapr other;	/* a second container, while a case has one */
 	struct edu edu[2];
 	bool in_second_window;
 	__u64 second;
@@ -112,6 +113,61 @@ CASE(what_is_unmapped_is_neither_written_nor_read)
 	EXPECT_COPIED(IOVA(1), IOVA(0), MEM(1), 4);
 }
 
+/* Bytes at the edges, on both sides of each, are written or they are not. */
+CASE(a_part_that_is_unmapped_is_cut_out_exactly)
+{
+	char *middle = self->mem + self->ip, *after = middle + self->ip;
+	__u64 iova = self->iova + self->ip, end = iova + self->ip;
+
+	fill(MEM(7), LEN, 1);
+	spapr_map(self->s.fd, self->iova, self->mem, 3 * self->ip, SPAPR_RW);
+	map_chunks(MEM(7), IOVA(7), 1);
+	spapr_unmap(self->s.fd, iova, self->ip);
+	EXPECT_EQ(0, edu_dma_to_device(&self->edu[0], IOVA(7), 0, LEN));
+	fill(middle, self->ip, 99);
+	edu_dma_from_device(&self->edu[0], iova, 0, LEN);
+	edu_dma_from_device(&self->edu[0], end - LEN, 0, LEN);
+	EXPECT_TRUE(is_filled(middle, self->ip, 99));
+	EXPECT_EQ(0, edu_dma_from_device(&self->edu[0], iova - LEN, 0, LEN));
+	EXPECT_TRUE(is_filled(middle - LEN, LEN, 1));
+	EXPECT_EQ(0, edu_dma_from_device(&self->edu[0], end, 0, LEN));
+	EXPECT_TRUE(is_filled(after, LEN, 1));
+}
+
+/*
+ * A transfer is on its way while its memory is taken away. What was written
+ * before that is not looked at; once the calls have returned nothing may come.
+ */
+CASE(defect_19_a_transfer_under_way_misses_what_was_unmapped)
+{
+	int fd = self->s.fd;
+
+	fill(MEM(7), LEN, 1);
+	map_chunks(MEM(0), IOVA(0), 1);
+	map_chunks(MEM(7), IOVA(7), 1);
+	EXPECT_EQ(0, edu_dma_to_device(&self->edu[0], IOVA(7), 0, LEN));
+	EXPECT_EQ(0, edu_start_from_device(&self->edu[0], IOVA(0), 0, LEN));
+	spapr_unmap(fd, IOVA(0), 8 * CHUNK);
+	spapr_unregister(fd, self->mem, SIZE);
+	fill(MEM(0), LEN, 99);
+	EXPECT_EQ(0, edu_wait(&self->edu[0]));
+	EXPECT_TRUE(is_filled(MEM(0), LEN, 99));
+	spapr_register(fd, self->mem, SIZE);
+}
+
+CASE(defect_19_a_transfer_under_way_misses_what_was_replaced)
+{
+	fill(MEM(7), LEN, 1);
+	map_chunks(MEM(0), IOVA(0), 1);
+	map_chunks(MEM(7), IOVA(7), 1);
+	EXPECT_EQ(0, edu_dma_to_device(&self->edu[0], IOVA(7), 0, LEN));
+	EXPECT_EQ(0, edu_start_from_device(&self->edu[0], IOVA(0), 0, LEN));
+	map_chunks(MEM(2), IOVA(0), 1);
+	fill(MEM(0), LEN, 99);
+	EXPECT_EQ(0, edu_wait(&self->edu[0]));
+	EXPECT_TRUE(is_filled(MEM(0), LEN, 99));
+}
+
 CASE(the_permissions_of_a_mapping_hold)
 {
 	fill(MEM(0), LEN, 1);
@@ -143,7 +199,7 @@ CASE(mapping_again_leads_to_the_new_memory_only)
 }
 
 /* stock: the part that was reached is cleared, the old mapping is lost. */
-CASE(a_failed_mapping_leaves_the_old_one_in_force)
+CASE(defect_12_a_failed_mapping_leaves_the_old_one)
 {
 	char *end = MEM(CHUNKS - 1);
 
@@ -410,6 +466,46 @@ CASE(the_first_and_the_last_page_of_a_window_work)
 }
 
 /* ------------------------------------------------------------------ */
+/* Two devices, each in a container of its own */
+
+#define EXPECT_COPIES_MEM(n, to, to_iova, from, from_iova, seed) do {	\
+	int __seed = (seed);						\
+									\
+	fill(from, LEN, __seed);					\
+	EXPECT_EQ(0, edu_memcpy(&self->edu[n], to_iova, from_iova, LEN)); \
+	EXPECT_TRUE(is_filled(to, LEN, __seed));			\
+} while (0)
+
+/* The same bus addresses and the same registered memory, mapped otherwise. */
+CASE(two_containers_reach_what_each_of_them_maps)
+{
+	struct spapr *other = &self->other;
+	int fd = self->s.fd;
+
+	NEED_DEVICES(return, 2);
+	spapr_open_with(other, VFIO_SPAPR_TCE_v2_IOMMU, 1);
+	ASSERT_EQ(0, edu_open(&self->edu[1], other->group[1], spapr_bdf(1)));
+	spapr_register(other->fd, self->mem, SIZE);
+	map_chunks(MEM(0), IOVA(0), 2);
+	spapr_map(other->fd, IOVA(0), MEM(2), 2 * CHUNK, SPAPR_RW);
+	EXPECT_COPIES_MEM(0, MEM(1), IOVA(1), MEM(0), IOVA(0), 1);
+	EXPECT_COPIES_MEM(1, MEM(3), IOVA(1), MEM(2), IOVA(0), 2);
+	EXPECT_TRUE(is_filled(MEM(1), LEN, 1));
+	/* one unmaps and unregisters, the other does not notice */
+	spapr_unmap(fd, IOVA(0), 2 * CHUNK);
+	spapr_unregister(fd, self->mem, SIZE);
+	EXPECT_NOT_WRITTEN(IOVA(0), MEM(0));
+	EXPECT_NOT_WRITTEN(IOVA(0), MEM(2));
+	EXPECT_COPIES_MEM(1, MEM(3), IOVA(1), MEM(2), IOVA(0), 3);
+	/* and what one has left works on when the other ends */
+	spapr_register(fd, self->mem, SIZE);
+	map_chunks(MEM(4), IOVA(0), 2);
+	edu_close(&self->edu[1]);
+	spapr_close(other);
+	EXPECT_COPIES_MEM(0, MEM(5), IOVA(1), MEM(4), IOVA(0), 4);
+}
+
+/* ------------------------------------------------------------------ */
 /* Two devices, each in its own group, in one container */
 
 /*
@@ -448,7 +544,7 @@ CASE(a_second_device_sees_the_mappings_that_are_there)
 }
 
 /* stock: the mappings of the device that stays are cleared. */
-CASE(the_second_device_leaves_and_the_first_works_on)
+CASE(defect_15_the_second_device_leaves)
 {
 	NEED_SECOND_DEVICE(return);
 	map_chunks(MEM(0), IOVA(0), 3);
@@ -464,7 +560,7 @@ CASE(the_second_device_leaves_and_the_first_works_on)
 }
 
 /* stock: as above; the order of joining makes no difference. */
-CASE(the_first_device_leaves_and_the_second_works_on)
+CASE(defect_15_the_first_device_leaves)
 {
 	NEED_SECOND_DEVICE(return);
 	map_chunks(MEM(0), IOVA(0), 4);
@@ -487,10 +583,13 @@ static const struct dma_case {
 	C(the_device_copies_memory),
 	C(each_iommu_page_leads_to_the_page_it_was_given),
 	C(what_is_unmapped_is_neither_written_nor_read),
+	C(a_part_that_is_unmapped_is_cut_out_exactly),
+	C(defect_19_a_transfer_under_way_misses_what_was_unmapped),
+	C(defect_19_a_transfer_under_way_misses_what_was_replaced),
 	C(the_permissions_of_a_mapping_hold),
 	C(what_the_device_may_write_it_may_read),
 	C(mapping_again_leads_to_the_new_memory_only),
-	C(a_failed_mapping_leaves_the_old_one_in_force),
+	C(defect_12_a_failed_mapping_leaves_the_old_one),
 	C(a_refused_unregister_does_not_disturb_the_device),
 	C(new_memory_at_an_old_place_is_what_the_device_sees),
 	C(a_removed_window_leads_nowhere),
@@ -502,9 +601,10 @@ static const struct dma_case {
 	C(the_registers_of_the_device_are_not_memory),
 	C(the_first_and_the_last_page_of_a_window_work),
 }, at_the_end[] = {
+	C(two_containers_reach_what_each_of_them_maps),
 	C(a_second_device_sees_the_mappings_that_are_there),
-	C(the_second_device_leaves_and_the_first_works_on),
-	C(the_first_device_leaves_and_the_second_works_on),
+	C(defect_15_the_second_device_leaves),
+	C(defect_15_the_first_device_leaves),
 };
 
 static const char *only;
@@ -539,6 +639,10 @@ static void end_case(struct __test_metadata *_metadata, struct dma *self)
 	__u64 start = self->info.dma32_window_start, at;
 	__u64 size = self->info.dma32_window_size;
 
+	if (self->other.fd >= 0) {
+		edu_close(&self->edu[1]);
+		spapr_close(&self->other);
+	}
 	if (__spapr_unmap(self->s.fd, start, size))
 		__spapr_create(self->s.fd, 12, size, 1, &at);
 	if (self->second && __spapr_unmap(self->s.fd, self->second, GIB))
@@ -624,7 +728,7 @@ static int use_default_window(struct dma *self)
 /* One container with one device. */
 static void prepare(struct dma *self)
 {
-	*self = (struct dma){ 0 };
+	*self = (struct dma){ .other = { .fd = -1 } };
 	self->edu[0] = (struct edu){ .fd = -1, .bar = MAP_FAILED };
 	self->edu[1] = self->edu[0];
 	if (geteuid() || !spapr_nr_devices())

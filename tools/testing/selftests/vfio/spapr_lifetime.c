@@ -282,7 +282,8 @@ TEST_F_TIMEOUT(lifetime, the_last_group_takes_everything_along, SECONDS)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-TEST_F_TIMEOUT(lifetime, one_of_two_groups_takes_nothing_along, SECONDS)
+TEST_F_TIMEOUT(lifetime, defect_15_one_of_two_groups_takes_nothing_along,
+	       SECONDS)
 {
 	struct spapr_account before, after;
 	struct holder h = { 0 };
@@ -369,6 +370,7 @@ TEST_F_TIMEOUT(lifetime, the_last_of_the_files_counts_not_the_owner, SECONDS)
 		for (;;)
 			pause();
 	}
+	close(pipe_fd[1]);
 	ASSERT_EQ((ssize_t)sizeof(heir), read(pipe_fd[0], &heir, sizeof(heir)));
 	kill_and_reap(owner);
 	EXPECT_EQ(self->base.pins + pages, spapr_pins());

@@ -173,7 +173,7 @@ TEST_F(map, size_zero_maps_and_unmaps_nothing)
 	EXPECT_NOT_MAPPED(self, self->mem, self->size);
 }
 
-TEST_F(map, size_zero_at_the_start_of_the_window_comes_back)
+TEST_F(map, defect_11_size_zero_at_the_window_start_returns)
 {
 	DANGEROUS_ON_STOCK(return, "keep a CPU busy for ever (POWER8) in");
 	spapr_map(self->s.fd, self->start, self->mem, 0, SPAPR_RW);
@@ -221,7 +221,7 @@ TEST_F(map, the_whole_window_can_be_unmapped_in_one_call)
 }
 
 /* stock: creates the default window and counts its table. */
-TEST_F(map, unmapping_nothing_does_not_create_the_default_window)
+TEST_F(map, defect_16_unmapping_nothing_makes_no_window)
 {
 	spapr_unmap(self->s.fd, self->iova, IP);
 	EXPECT_ACCOUNT(&self->base, self->size, PAGES);
@@ -238,7 +238,7 @@ TEST_F(map, a_mapping_needs_a_permission)
 }
 
 /* stock: +1, which is no errno, for an IOVA that is not a whole page. */
-TEST_F(map, only_whole_iommu_pages_are_mapped)
+TEST_F(map, defect_13_only_whole_iommu_pages_are_mapped)
 {
 	const size_t off[] = { 1, 8, 512, 2048, IP - 1 };
 	int fd = self->s.fd;
@@ -259,7 +259,7 @@ TEST_F(map, only_whole_iommu_pages_are_mapped)
 }
 
 /* stock: +1 for an IOVA that is not a whole page. */
-TEST_F(map, only_whole_iommu_pages_are_unmapped)
+TEST_F(map, defect_13_only_whole_iommu_pages_are_unmapped)
 {
 	const size_t off[] = { 1, 8, 512, 2048, IP - 1 };
 	int fd = self->s.fd;
@@ -293,7 +293,7 @@ TEST_F(map, an_address_in_no_window_is_not_there)
 }
 
 /* stock: writes past the TCE table and past what is kept beside it. */
-TEST_F(map, a_mapping_does_not_leave_the_window)
+TEST_F(map, defect_10_a_mapping_does_not_leave_the_window)
 {
 	__u64 window = self->end - self->start;
 	int fd = self->s.fd;
@@ -311,7 +311,7 @@ TEST_F(map, a_mapping_does_not_leave_the_window)
 }
 
 /* stock: +1 */
-TEST_F(map, unmapping_does_not_leave_the_window)
+TEST_F(map, defect_13_unmapping_does_not_leave_the_window)
 {
 	__u64 window = self->end - self->start;
 	int fd = self->s.fd;
@@ -324,7 +324,7 @@ TEST_F(map, unmapping_does_not_leave_the_window)
 	spapr_unmap(fd, self->start, window);
 }
 
-TEST_F(map, a_mapping_whose_addresses_wrap_overflows)
+TEST_F(map, defect_10_a_mapping_that_wraps_overflows)
 {
 	int fd = self->s.fd;
 
@@ -370,7 +370,7 @@ TEST_F(map, only_registered_memory_is_mapped)
 					 SPAPR_RW));
 }
 
-TEST_F(map, unregistered_memory_at_the_start_of_the_window_is_refused)
+TEST_F(map, defect_11_a_failure_at_the_window_start_returns)
 {
 	DANGEROUS_ON_STOCK(return, "keep a CPU busy for ever (POWER8) in");
 	EXPECT_ERRNO(EINVAL, __spapr_map(self->s.fd, self->start,
@@ -391,7 +391,7 @@ TEST_F(map, a_range_that_is_half_registered_is_not_mapped_at_all)
 	EXPECT_NOT_MAPPED(self, self->mem, self->size);
 }
 
-TEST_F(map, a_failed_mapping_leaves_the_old_one_and_takes_no_count)
+TEST_F(map, defect_12_a_failed_mapping_leaves_the_old_one)
 {
 	char *next = self->mem + self->size;
 	size_t half = self->size / 2;
@@ -505,6 +505,61 @@ TEST_F(map, a_new_region_may_lie_half_over_a_refused_one)
 	EXPECT_EQ(PAGES, spapr_pins() - self->base.pins);
 	spapr_unmap(fd, self->iova + MIB, self->size);
 	spapr_unregister(fd, mem, self->size);
+}
+
+/* ------------------------------------------------------------------ */
+/* What it costs where a hypervisor has the tables */
+
+#define NEEDS_HCALLS							\
+	"needs a pseries machine and the trace event hcall_entry: "	\
+	"CONFIG_FTRACE and CONFIG_ENABLE_DEFAULT_TRACERS"
+
+#define NEED_HCALLS(statement) do {					\
+	if (spapr_hcalls_begin())					\
+		SKIP(statement, NEEDS_HCALLS);				\
+} while (0)
+
+/* What one hypercall can do, by the architecture. */
+#define TCES_OF_HCALL	512
+
+/* stock: two hypercalls for each entry, mapped or not. */
+TEST_F(map, defect_26_empty_entries_are_unmapped_for_nothing)
+{
+	__u64 window = self->end - self->start;
+	long calls;
+
+	spapr_map(self->s.fd, self->iova, self->mem, IP, SPAPR_RW);
+	NEED_HCALLS(return);
+	spapr_unmap(self->s.fd, self->start, window);
+	calls = spapr_hcalls_end();
+	EXPECT_LE(1, calls);
+	EXPECT_GE((long)(window / IP / TCES_OF_HCALL), calls);
+	TH_LOG("%ld hypercalls for %llu entries", calls,
+	       (unsigned long long)window / IP);
+}
+
+/* stock: two hypercalls for each entry. */
+TEST_F(map, defect_26_many_entries_are_mapped_by_one_call)
+{
+	size_t size = 1024 * IP;
+	char *mem = spapr_mem(size);
+	int fd = self->s.fd;
+	long calls;
+
+	spapr_register(fd, mem, size);
+	spapr_map(fd, self->iova, self->mem, IP, SPAPR_RW);
+	NEED_HCALLS(return);
+	spapr_map(fd, self->iova + MIB, mem, size, SPAPR_RW);
+	calls = spapr_hcalls_end();
+	/* a list need not begin where the range does */
+	EXPECT_LE(2, calls);
+	EXPECT_GE(2 * (long)(size / IP / TCES_OF_HCALL + 1), calls);
+	TH_LOG("%ld hypercalls for %zu entries", calls, size / IP);
+	ASSERT_EQ(0, spapr_hcalls_begin());
+	spapr_unmap(fd, self->iova + MIB, size);
+	calls = spapr_hcalls_end();
+	EXPECT_LE(2, calls);
+	EXPECT_GE(2 * (long)(size / IP / TCES_OF_HCALL + 1), calls);
 }
 
 TEST_HARNESS_MAIN

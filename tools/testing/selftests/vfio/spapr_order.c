@@ -139,6 +139,114 @@ TEST_F(order, of_a_machine_emulator_that_is_reset)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
+/* What it looks for on a container with nothing in it, and finds here. */
+TEST(of_a_machine_emulator_that_asks_what_there_is)
+{
+	const struct {
+		int extension;
+		int wanted;
+	} asked[] = {
+		{ VFIO_TYPE1v2_IOMMU, 0 }, { VFIO_TYPE1_IOMMU, 0 },
+		{ VFIO_SPAPR_TCE_v2_IOMMU, 1 }, { VFIO_SPAPR_TCE_IOMMU, 1 },
+	};
+	int fd = spapr_container_fd();
+	size_t i;
+
+	if (fd < 0)
+		SKIP(return, "needs /dev/vfio/vfio: CONFIG_VFIO_CONTAINER");
+	EXPECT_EQ(VFIO_API_VERSION, __spapr_ioctl(fd, VFIO_GET_API_VERSION,
+						  NULL));
+	for (i = 0; i < ARRAY_SIZE(asked); i++) {
+		EXPECT_EQ(asked[i].wanted,
+			  __spapr_ioctl(fd, VFIO_CHECK_EXTENSION,
+					(void *)(long)asked[i].extension));
+	}
+	close(fd);
+}
+
+/*
+ * Memory is unplugged while the guest has left TCEs to it: the answer is not
+ * looked at. Later other memory is plugged, at the same place in the process,
+ * and if that fails the guest ends. stock: the device gets the old memory.
+ */
+TEST_F(order, of_a_machine_emulator_that_replugs_memory)
+{
+	__u64 start = ~0ULL;
+	int fd = self->s.fd, i;
+
+	DANGEROUS_ON_STOCK(return, "lose pinned memory of");
+	for (i = 0; i < SECTIONS; i++)
+		spapr_register(fd, self->mem + i * self->size, self->size);
+	spapr_info(fd, &self->info);
+	NEED_LEVELS(return);
+	spapr_remove(fd, self->info.dma32_window_start);
+	ASSERT_EQ(0, emulator_window(fd, 12, GIB, &start));
+	spapr_map(fd, start, self->mem, 4 * IP, SPAPR_RW);
+	for (i = 0; i < 3; i++) {
+		EXPECT_ERRNO(EBUSY, __spapr_unregister(fd, self->mem,
+						       self->size));
+		ASSERT_EQ(self->mem, mmap(self->mem, self->size,
+					  PROT_READ | PROT_WRITE, MAP_PRIVATE |
+					  MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+		spapr_register(fd, self->mem, self->size);
+		spapr_map(fd, start, self->mem, 4 * IP, SPAPR_RW);
+	}
+	spapr_unmap(fd, start, GIB);
+	spapr_remove(fd, start);
+	for (i = 0; i < SECTIONS; i++)
+		spapr_unregister(fd, self->mem + i * self->size, self->size);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+/* The windows are there already, and mapped; each group gets them. */
+TEST_F(order, of_a_machine_emulator_with_a_device_plugged_later)
+{
+	__u64 start = ~0ULL;
+	int fd = self->s.fd;
+
+	NEED_DEVICES(return, 2);
+	spapr_register(fd, self->mem, self->size);
+	spapr_info(fd, &self->info);
+	NEED_LEVELS(return);
+	spapr_remove(fd, self->info.dma32_window_start);
+	ASSERT_EQ(0, emulator_window(fd, 12, GIB, &start));
+	spapr_map(fd, start, self->mem, 4 * IP, SPAPR_RW);
+	if (windows_stay_with_a_group(&self->s))
+		SKIP(return, NEEDS_SHARED_WINDOWS);
+	spapr_attach(&self->s, 1);
+	spapr_map(fd, start + MIB, self->mem, 4 * IP, SPAPR_RW);
+	/* the first device is unplugged, and the guest goes on with the other */
+	spapr_detach(&self->s, 0);
+	spapr_map(fd, start + 2 * MIB, self->mem, 4 * IP, SPAPR_RW);
+	spapr_unmap(fd, start, GIB);
+	spapr_remove(fd, start);
+	spapr_unregister(fd, self->mem, self->size);
+	spapr_detach(&self->s, 1);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+/* Without dynamic windows: version 1, page by page. */
+TEST_F(order, of_an_old_machine_emulator)
+{
+	int fd = self->s.fd, i;
+
+	spapr_detach(&self->s, 0);
+	spapr_attach(&self->s, 0);
+	ASSERT_EQ(0, __spapr_ioctl(fd, VFIO_SET_IOMMU,
+				   (void *)VFIO_SPAPR_TCE_IOMMU));
+	spapr_enable(fd);
+	spapr_info(fd, &self->info);
+	for (i = 0; i < 16; i++) {
+		spapr_map(fd, self->info.dma32_window_start + i * IP,
+			  self->mem + i * IP, IP, SPAPR_RW);
+	}
+	for (i = 0; i < 16; i++)
+		spapr_unmap(fd, self->info.dma32_window_start + i * IP, IP);
+	spapr_disable(fd);
+	spapr_detach(&self->s, 0);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
 /* One window for everything, at 0; memory comes and goes by segments. */
 TEST_F(order, of_a_packet_framework)
 {
@@ -168,6 +276,36 @@ TEST_F(order, of_a_packet_framework)
 		spapr_unregister(fd, mem, self->size);
 	}
 	spapr_remove(fd, start);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+/* More memory than the window has room for: all is mapped in a larger one. */
+TEST_F(order, of_a_packet_framework_that_grows)
+{
+	__u64 start = ~0ULL, size;
+	int fd = self->s.fd, i, n = 1;
+
+	spapr_info(fd, &self->info);
+	self->shift = iommu_shift(&self->info);
+	spapr_remove(fd, self->info.dma32_window_start);
+	ASSERT_EQ(0, __spapr_create(fd, self->shift, GIB / 2, 1, &start));
+	for (size = GIB; size <= 4 * GIB; size *= 2, n++) {
+		spapr_register(fd, self->mem + n * self->size, self->size);
+		for (i = 1; i < n; i++)
+			spapr_unmap(fd, start + i * self->size, self->size);
+		spapr_remove(fd, start);
+		ASSERT_EQ(0, __spapr_create_rising(fd, self->shift, size,
+						   self->info.ddw.levels,
+						   &start));
+		ASSERT_EQ(self->info.dma32_window_start, start);
+		for (i = 1; i <= n; i++) {
+			spapr_map(fd, start + i * self->size,
+				  self->mem + i * self->size, self->size,
+				  SPAPR_RW);
+		}
+	}
+	/* and it ends without a word */
+	spapr_close(&self->s);
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 

@@ -3,8 +3,8 @@
  * What the test programs share on top of the kselftest harness: the forms of
  * the calls that assert, the fixture of one container, and the skips.
  *
- * Tests whose names begin with defect_N are about what the registry did wrong
- * that was in Linux before:
+ * Tests whose names begin with defect_N are about what was wrong in Linux
+ * before. In the registry:
  *
  *  1. UNREGISTER of mapped memory answered 0 and lost the region, pinned for
  *     ever; REGISTER of the same range later found the old pages.
@@ -18,6 +18,35 @@
  *  8. A page that could not be moved just then made REGISTER fail.
  *  9. mmap_lock was held over all of REGISTER, and an overlap was found only
  *     when all was pinned.
+ *
+ * In the container and in the TCE tables:
+ *
+ * 10. MAP looked only for its first page in the window, and wrote past the
+ *     end of the table.
+ * 11. POWER8: MAP of nothing, or a MAP that failed at once, at the first page
+ *     of the window cleared 2^52 entries.
+ * 12. A MAP that failed cleared what it had replaced.
+ * 13. Misaligned and too long ranges answered +1, firmware codes came back as
+ *     errnos, REMOVE took any address inside a window.
+ * 14. A CREATE that failed stayed in locked_vm and cost pseries its dynamic
+ *     windows; page shifts and reserved fields were not checked.
+ * 15. A group that left took the mappings of the others along.
+ * 16. UNMAP made the default window, two threads made it twice, and windows
+ *     were longer than asked for.
+ * 17. v1: DISABLE left everything mapped, maps for reading pinned for writing
+ *     and for a short time, refused maps leaked pins.
+ * 18. MAP, UNMAP and REMOVE took no lock against each other.
+ * 19. Pages were given back before the device had lost them.
+ * 20. GET_INFO, EEH_PE_OP and others looked at groups that just left.
+ * 21. What could not be allocated for the userspace view was written to.
+ * 22. A MAP that failed took a count from the wrong region.
+ * 23. MAP of a region that just left stopped half way and answered 0.
+ * 25. pseries: the hypervisor kept the default window after REMOVE.
+ * 26. Each entry of a window cost a call or a store, mapped or not, and the
+ *     userspace view was there for all of them.
+ *
+ * Number 24, firmware that refuses, is nothing that a test can ask of a real
+ * machine: KUnit does that with one that is not real.
  */
 #ifndef SELFTESTS_VFIO_SPAPR_TEST_H
 #define SELFTESTS_VFIO_SPAPR_TEST_H

@@ -354,6 +354,273 @@ TEST_F(argument, what_cannot_be_read_is_a_fault)
 }
 
 /* ------------------------------------------------------------------ */
+/* All values of a field with all values of the others */
+
+/*
+ * What is expected is calculated from the rules, in the order in which they
+ * are documented. A page at mem is registered, the one after it is not.
+ */
+FIXTURE(table)
+{
+	struct spapr s;
+	__u64 start;
+	__u64 end;
+	__u64 page;
+	__u64 mem;
+	unsigned int calls;
+};
+
+#define IP	4096ULL
+
+FIXTURE_SETUP(table)
+{
+	struct vfio_iommu_spapr_tce_info info;
+
+	NEED_DEVICES(return, 1);
+	DANGEROUS_ON_STOCK(return, "write past the TCE table of");
+	self->page = spapr_page_size();
+	self->mem = (unsigned long)spapr_mem(4 * self->page);
+	spapr_open(&self->s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
+	spapr_info(self->s.fd, &info);
+	self->start = info.dma32_window_start;
+	self->end = self->start + info.dma32_window_size;
+	spapr_register(self->s.fd, (void *)self->mem, self->page);
+}
+
+FIXTURE_TEARDOWN(table)
+{
+	spapr_close(&self->s);
+	TH_LOG("%u calls", self->calls);
+}
+
+#define FOR_EACH(value, list)						\
+	for (size_t i_##list = 0;					\
+	     i_##list < sizeof(list) / sizeof(value) &&			\
+	     ((value) = (list)[i_##list], true); i_##list++)
+
+static bool wraps(__u64 at, __u64 size)
+{
+	return size && at + (size - 1) < at;
+}
+
+/* The window and the place in it; @flags are judged before and after it. */
+static int expect_range(const struct _test_data_table *self, __u64 iova,
+			__u64 size)
+{
+	if (iova < self->start || iova >= self->end)
+		return -ENXIO;
+	if ((iova | size) % IP || size > self->end - iova)
+		return -EINVAL;
+	return 0;
+}
+
+static int expect_map(const struct _test_data_table *self, __u64 iova,
+		      __u64 va, __u64 size, __u32 flags)
+{
+	int ret;
+
+	if (flags & ~SPAPR_RW)
+		return -EINVAL;
+	if (wraps(iova, size) || wraps(va, size))
+		return -EOVERFLOW;
+	ret = expect_range(self, iova, size);
+	if (ret)
+		return ret;
+	if (!flags || va % IP)
+		return -EINVAL;
+	if (!size)
+		return 0;
+	return va >= self->mem && size <= self->page &&
+	       va - self->mem <= self->page - size ? 0 : -EINVAL;
+}
+
+TEST_F(table, of_map)
+{
+	const __u64 iovas[] = {
+		self->start + 16 * MIB, self->start + 16 * MIB + 1,
+		self->start + 16 * MIB + IP / 2, self->end - IP, self->end,
+		1ULL << 40, -IP, -1ULL,
+	};
+	const __u64 vas[] = {
+		self->mem, self->mem + 1, self->mem + IP / 2,
+		self->mem + self->page - IP, self->mem + self->page, 0, -IP,
+	};
+	const __u64 sizes[] = {
+		0, 1, IP, IP + 1, self->page, self->page + IP,
+		self->end - self->start, 1ULL << 63, -IP, -1ULL,
+	};
+	const __u32 flags[] = { 0, 1, 2, 3, 4, 7, 1U << 31 };
+	__u64 iova, va, size;
+	__u32 flag;
+
+	FOR_EACH(iova, iovas) FOR_EACH(va, vas) FOR_EACH(size, sizes)
+	FOR_EACH(flag, flags) {
+		ASSERT_EQ(expect_map(self, iova, va, size, flag),
+			  __spapr_map(self->s.fd, iova, (void *)va, size,
+				      flag)) {
+			TH_LOG("iova %#lx, mem + %#lx, size %#lx, flags %#x",
+			       iova, va - self->mem, size, flag);
+		}
+		self->calls++;
+	}
+}
+
+TEST_F(table, of_unmap)
+{
+	const __u64 iovas[] = {
+		self->start, self->start + 1, self->start + IP / 2,
+		self->end - IP, self->end, 1ULL << 40, -IP, -1ULL,
+	};
+	const __u64 sizes[] = {
+		0, 1, IP, IP + 1, self->end - self->start,
+		self->end - self->start + IP, 1ULL << 63, -IP, -1ULL,
+	};
+	const __u32 flags[] = { 0, 1, 2, 3, 4, 1U << 31 };
+	struct vfio_iommu_type1_dma_unmap arg = { .argsz = sizeof(arg) };
+	int wanted;
+
+	FOR_EACH(arg.iova, iovas) FOR_EACH(arg.size, sizes)
+	FOR_EACH(arg.flags, flags) {
+		wanted = arg.flags ? -EINVAL :
+			 wraps(arg.iova, arg.size) ? -EOVERFLOW :
+			 expect_range(self, arg.iova, arg.size);
+		ASSERT_EQ(wanted, __spapr_ioctl(self->s.fd,
+						VFIO_IOMMU_UNMAP_DMA, &arg)) {
+			TH_LOG("iova %#lx, size %#lx, flags %#x", arg.iova,
+			       arg.size, arg.flags);
+		}
+		self->calls++;
+	}
+}
+
+static bool is_range(const struct _test_data_table *self, __u64 va, __u64 size)
+{
+	return size && !((va | size) % self->page) && !wraps(va, size);
+}
+
+TEST_F(table, of_register_and_unregister)
+{
+	const __u64 vas[] = {
+		self->mem, self->mem + 1, self->mem + 8, self->mem + IP / 2,
+		self->mem + self->page, -self->page,
+	};
+	const __u64 sizes[] = {
+		0, 1, IP / 2, self->page - 1, self->page, self->page + 8,
+		2 * self->page, -self->page, -1ULL,
+	};
+	int fd = self->s.fd, wanted;
+	__u64 va, size;
+
+	FOR_EACH(va, vas) FOR_EACH(size, sizes) {
+		/* beyond user space: what is there cannot be pinned */
+		if (va == -self->page && is_range(self, va, size))
+			continue;
+		wanted = !is_range(self, va, size) ? -EINVAL :
+			 va != self->mem ? 0 :
+			 size == self->page ? -EBUSY : -EINVAL;
+		ASSERT_EQ(wanted, __spapr_register(fd, (void *)va, size)) {
+			TH_LOG("mem + %#lx, size %#lx", va - self->mem, size);
+		}
+		if (!wanted)
+			spapr_unregister(fd, (void *)va, size);
+		if (wanted == -EBUSY)
+			continue;
+		wanted = !is_range(self, va, size) ? -EINVAL : -ENOENT;
+		ASSERT_EQ(wanted, __spapr_unregister(fd, (void *)va, size)) {
+			TH_LOG("mem + %#lx, size %#lx", va - self->mem, size);
+		}
+		self->calls += 2;
+	}
+}
+
+/* One combination is right, and nobody can tell about very small windows. */
+TEST_F(table, of_tce_create)
+{
+	const __u32 shifts[] = { 0, 11, 12, 13, 63, 64, 76, ~0U };
+	const __u64 sizes[] = { 0, IP / 2, GIB, GIB + IP, ~0ULL };
+	const __u32 levels[] = { 0, 1, 6, ~0U };
+	const __u32 bits[] = { 0, 1, 1U << 31 };
+	struct vfio_iommu_spapr_tce_create arg = { .argsz = sizeof(arg) };
+	int wanted;
+
+	spapr_remove(self->s.fd, self->start);
+	FOR_EACH(arg.page_shift, shifts) FOR_EACH(arg.window_size, sizes)
+	FOR_EACH(arg.levels, levels) FOR_EACH(arg.flags, bits)
+	FOR_EACH(arg.__resv1, bits) FOR_EACH(arg.__resv2, bits) {
+		wanted = arg.page_shift == 12 && arg.window_size == GIB &&
+			 arg.levels == 1 && !arg.flags && !arg.__resv1 &&
+			 !arg.__resv2 ? 0 : -EINVAL;
+		ASSERT_EQ(wanted, __spapr_ioctl(self->s.fd,
+						VFIO_IOMMU_SPAPR_TCE_CREATE,
+						&arg)) {
+			TH_LOG("shift %u, size %#lx, levels %u, flags %#x, %#x, %#x",
+			       arg.page_shift, arg.window_size, arg.levels,
+			       arg.flags, arg.__resv1, arg.__resv2);
+		}
+		if (!wanted)
+			spapr_remove(self->s.fd, arg.start_addr);
+		self->calls++;
+	}
+}
+
+TEST_F(table, of_tce_remove)
+{
+	const __u64 starts[] = {
+		self->start, self->start + 1, self->start + IP,
+		self->end - IP, self->end, 1ULL << 40, 1ULL << 59, ~0ULL,
+	};
+	const __u32 flags[] = { 1, 2, 1U << 31, 0 };
+	struct vfio_iommu_spapr_tce_remove arg = { .argsz = sizeof(arg) };
+	int wanted;
+
+	FOR_EACH(arg.flags, flags) FOR_EACH(arg.start_addr, starts) {
+		wanted = !arg.flags && arg.start_addr == self->start ? 0 :
+			 -EINVAL;
+		ASSERT_EQ(wanted, __spapr_ioctl(self->s.fd,
+						VFIO_IOMMU_SPAPR_TCE_REMOVE,
+						&arg)) {
+			TH_LOG("start %#lx, flags %#x", arg.start_addr,
+			       arg.flags);
+		}
+		self->calls++;
+	}
+}
+
+/* Who passes more than there is today means what there is today. */
+TEST_F(table, of_longer_arguments)
+{
+	const __u32 more[] = { 0, 1, 8, 64, 4096, 1U << 31 };
+	const struct {
+		unsigned long cmd;
+		__u32 size;
+		__u64 field[4];	/* that follow argsz and flags */
+		int wanted;
+	} calls[] = {
+		{ VFIO_IOMMU_MAP_DMA, 32, { self->mem, 1ULL << 40, IP },
+		  -ENXIO },
+		{ VFIO_IOMMU_UNMAP_DMA, 24, { 1ULL << 40, IP }, -ENXIO },
+		{ VFIO_IOMMU_SPAPR_REGISTER_MEMORY, 24,
+		  { self->mem, self->page }, -EBUSY },
+		{ VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, 24,
+		  { self->mem + self->page, self->page }, -ENOENT },
+	};
+	__u64 arg[8] = { 0 };
+	__u32 *head = (__u32 *)arg;
+	__u32 n;
+
+	FOR_EACH(n, more) {
+		for (size_t i = 0; i < ARRAY_SIZE(calls); i++) {
+			memcpy(arg + 1, calls[i].field, sizeof(calls[i].field));
+			head[0] = calls[i].size + n;
+			head[1] = 0;
+			ASSERT_EQ(calls[i].wanted,
+				  __spapr_ioctl(self->s.fd, calls[i].cmd, arg));
+			self->calls++;
+		}
+	}
+}
+
+/* ------------------------------------------------------------------ */
 /* EEH, where the platform has it for this device */
 
 FIXTURE(eeh)

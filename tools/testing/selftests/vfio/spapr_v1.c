@@ -9,6 +9,7 @@
 #include <sys/syscall.h>
 
 #include "edu.h"
+#include "memkind.h"
 #include "spapr_test.h"
 
 #define PAGES		16
@@ -122,7 +123,7 @@ TEST_F(v1, mapping_again_replaces_and_pins_no_more)
 }
 
 /* stock: unpins, and clears what was mapped there before. */
-TEST_F(v1, a_failed_mapping_changes_nothing)
+TEST_F(v1, defect_12_a_failed_mapping_changes_nothing)
 {
 	int fd = self->s.fd;
 	long pins;
@@ -141,7 +142,7 @@ TEST_F(v1, a_failed_mapping_changes_nothing)
 	EXPECT_EQ(0, pins_by(self));
 }
 
-TEST_F(v1, read_only_memory_is_mapped_for_reading_only)
+TEST_F(v1, defect_17_read_only_memory_is_mapped_for_reading)
 {
 	int fd = self->s.fd;
 
@@ -155,7 +156,36 @@ TEST_F(v1, read_only_memory_is_mapped_for_reading_only)
 				 VFIO_DMA_MAP_FLAG_READ));
 }
 
-TEST_F(v1, bad_ranges_are_refused_without_a_pin)
+/* stock: pins what the kernel must be able to write back. */
+TEST_F(v1, defect_17_memory_is_pinned_for_long)
+{
+	char *mem = mem_map(MEM_DISK_SHARED, NULL, self->page);
+	int fd = self->s.fd;
+
+	if (!mem)
+		SKIP(return, "%s", mem_why());
+	spapr_enable(fd);
+	EXPECT_ERRNO(EFAULT, __spapr_map(fd, self->iova, mem, IP, SPAPR_RW));
+	EXPECT_EQ(0, pins_by(self));
+	munmap(mem, self->page);
+}
+
+/* stock: the pages that were pinned before the bad one stay so. */
+TEST_F(v1, defect_17_a_mapping_that_fails_late_leaves_no_pin)
+{
+	int fd = self->s.fd;
+	int i;
+
+	ASSERT_EQ(0, munmap(self->mem + self->size - self->page, self->page));
+	spapr_enable(fd);
+	for (i = 0; i < 3; i++) {
+		EXPECT_ERRNO(EFAULT, __spapr_map(fd, self->iova, self->mem,
+						 self->size, SPAPR_RW));
+		EXPECT_EQ(0, pins_by(self));
+	}
+}
+
+TEST_F(v1, defect_17_a_refusal_leaves_no_pin)
 {
 	int fd = self->s.fd;
 
@@ -173,7 +203,7 @@ TEST_F(v1, bad_ranges_are_refused_without_a_pin)
 }
 
 /* stock: +1 */
-TEST_F(v1, an_iova_within_a_page_is_refused)
+TEST_F(v1, defect_13_an_iova_within_a_page_is_refused)
 {
 	int fd = self->s.fd;
 
@@ -184,7 +214,7 @@ TEST_F(v1, an_iova_within_a_page_is_refused)
 	EXPECT_EQ(0, pins_by(self));
 }
 
-TEST_F(v1, a_mapping_does_not_leave_the_window)
+TEST_F(v1, defect_10_a_mapping_does_not_leave_the_window)
 {
 	__u64 end = self->start + self->window;
 	int fd = self->s.fd;
@@ -200,7 +230,7 @@ TEST_F(v1, a_mapping_does_not_leave_the_window)
 }
 
 /* stock: gives the locked memory back and leaves everything pinned. */
-TEST_F(v1, disable_ends_all_mappings)
+TEST_F(v1, defect_17_disable_ends_all_mappings)
 {
 	int fd = self->s.fd;
 
@@ -254,7 +284,7 @@ TEST_F(v1, the_window_over_the_limit_is_refused)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-TEST_F_TIMEOUT(v1, the_device_copies_memory_until_it_is_disabled, SECONDS)
+TEST_F_TIMEOUT(v1, defect_17_the_device_copies_until_disabled, SECONDS)
 {
 	char *src = self->mem, *dst = self->mem + self->size / 2;
 	__u64 half = self->size / 2;

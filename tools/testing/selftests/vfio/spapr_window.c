@@ -5,6 +5,7 @@
  *
  * What a machine offers (windows, page sizes, levels) is asked, not assumed.
  */
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -113,7 +114,7 @@ TEST_F(window, the_default_window_goes_with_its_table_after_use)
 }
 
 /* stock, pseries: at the place of the second window, the first being free. */
-TEST_F(window, the_first_window_takes_the_place_of_the_default_one)
+TEST_F(window, defect_25_the_first_window_takes_the_default_place)
 {
 	__u64 start = NO_WINDOW;
 
@@ -237,7 +238,7 @@ TEST_F(window, a_table_is_counted_while_its_window_exists)
 /* REMOVE */
 
 /* stock: any address inside removes the window. */
-TEST_F(window, only_the_start_of_a_window_removes_it)
+TEST_F(window, defect_13_only_the_start_of_a_window_removes_it)
 {
 	__u64 off[] = { 1, IP, MIB, GIB - IP, GIB - 1, GIB, 1ULL << 40 };
 	__u64 start = NO_WINDOW;
@@ -409,7 +410,7 @@ FIXTURE_TEARDOWN(refused)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-TEST_F(refused, nothing_is_left_and_it_can_be_repeated)
+TEST_F(refused, defect_14_nothing_is_left_and_it_can_be_repeated)
 {
 	__u32 shift = variant->page_shift ?: iommu_shift(&self->info);
 	__u64 start = NO_WINDOW;
@@ -428,7 +429,7 @@ TEST_F(refused, nothing_is_left_and_it_can_be_repeated)
 	EXPECT_EQ((long)self->size, locked_by(self));
 }
 
-TEST_F(window, page_sizes_that_are_not_offered_are_refused)
+TEST_F(window, defect_14_page_sizes_not_offered_are_refused)
 {
 	__u64 start;
 	__u32 shift;
@@ -445,17 +446,18 @@ TEST_F(window, page_sizes_that_are_not_offered_are_refused)
 	EXPECT_EQ(0, locked_by(self));
 }
 
-TEST_F(window, each_page_size_that_is_offered_makes_a_window)
+TEST_F(window, defect_14_each_page_size_offered_makes_a_window)
 {
 	__u64 start = NO_WINDOW;
 	__u32 shift;
 
 	spapr_remove(self->s.fd, self->default_start);
-	for (shift = 12; shift < 31; shift++) {
+	for (shift = 12; shift < 35; shift++) {
 		if (!(self->info.ddw.pgsizes & (1ULL << shift)))
 			continue;
-		EXPECT_EQ(0, __spapr_create(self->s.fd, shift, 2 * GIB, 1,
-					    &start)) {
+		EXPECT_EQ(0, __spapr_create(self->s.fd, shift,
+					    shift < 31 ? 2 * GIB : 2UL << shift,
+					    1, &start)) {
 			TH_LOG("page shift %u", shift);
 			continue;
 		}
@@ -482,7 +484,7 @@ TEST_F(window, a_level_more_for_each_refusal_ends_in_a_window)
 }
 
 /* stock: some that are refused stay in VmLck. */
-TEST_F(window, each_number_of_levels_makes_a_window_or_leaves_nothing)
+TEST_F(window, defect_14_levels_make_a_window_or_leave_nothing)
 {
 	__u64 start = NO_WINDOW;
 	__u32 levels;
@@ -503,7 +505,7 @@ TEST_F(window, each_number_of_levels_makes_a_window_or_leaves_nothing)
 }
 
 /* stock: fields that may mean something one day are not looked at. */
-TEST_F(window, reserved_fields_must_be_zero)
+TEST_F(window, defect_14_reserved_fields_must_be_zero)
 {
 	struct vfio_iommu_spapr_tce_create create = {
 		.argsz = sizeof(create), .page_shift = 12,
@@ -523,7 +525,7 @@ TEST_F(window, reserved_fields_must_be_zero)
 }
 
 /* stock: the window exists, and only the kernel knows where. */
-TEST_F(window, a_window_whose_address_cannot_be_told_is_not_kept)
+TEST_F(window, defect_14_a_window_not_told_about_is_not_kept)
 {
 	struct vfio_iommu_spapr_tce_create *create;
 
@@ -538,6 +540,67 @@ TEST_F(window, a_window_whose_address_cannot_be_told_is_not_kept)
 					   VFIO_IOMMU_SPAPR_TCE_CREATE,
 					   create));
 	EXPECT_EQ(0, locked_by(self));
+}
+
+/* What the kernel itself has said as an error since @fd was there last. */
+static int errors_in_log(int fd, char *text, size_t size)
+{
+	unsigned int prio;
+	int errors = 0;
+	ssize_t len;
+
+	while ((len = read(fd, text, size - 1)) > 0) {
+		text[len] = '\0';
+		/* a record begins with 8 * facility + level; 0 is the kernel */
+		if (sscanf(text, "%u,", &prio) == 1 && prio <= 3)
+			errors++;
+	}
+	return errors;
+}
+
+TEST_F(window, defect_14_a_refusal_is_no_error_of_the_kernel)
+{
+	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	char text[8192];
+	__u64 start;
+
+	if (log < 0)
+		SKIP(return, "needs /dev/kmsg: CONFIG_PRINTK");
+	spapr_remove(self->s.fd, self->default_start);
+	lseek(log, 0, SEEK_END);
+	EXPECT_REFUSED(__spapr_create(self->s.fd, 13, GIB, 1, &start));
+	EXPECT_REFUSED(__spapr_create(self->s.fd, 12, GIB, 0, &start));
+	EXPECT_REFUSED(__spapr_create(self->s.fd, 12, GIB, 6, &start));
+	EXPECT_REFUSED(__spapr_create(self->s.fd, 12, GIB + IP, 1, &start));
+	EXPECT_REFUSED(__spapr_create(self->s.fd, 12, 2 * KIB, 1, &start));
+	EXPECT_REFUSED(__spapr_create(self->s.fd, 12, 1ULL << 63, 1, &start));
+	EXPECT_REFUSED(__spapr_create(self->s.fd, 12, 64 * KIB, 5, &start));
+	EXPECT_EQ(0, errors_in_log(log, text, sizeof(text)));
+	close(log);
+}
+
+/*
+ * A table of many entries, two of them used. stock, pseries: the userspace
+ * view is allocated in full, 128 MiB here.
+ */
+TEST_F(window, defect_26_a_large_window_takes_memory_as_it_is_used)
+{
+	__u64 start = NO_WINDOW, size = 1ULL << (24 + self->shift);
+	long before, after;
+
+	spapr_register(self->s.fd, self->mem, self->size);
+	spapr_remove(self->s.fd, self->default_start);
+	before = spapr_mem_free();
+	ASSERT_EQ(0, __spapr_create_rising(self->s.fd, self->shift, size,
+					   self->info.ddw.levels, &start));
+	EXPECT_USABLE(self, start);
+	EXPECT_USABLE(self, start + size - self->size);
+	after = spapr_mem_free();
+	/* bare metal: the table itself may be of one level */
+	EXPECT_GT(self->info.ddw.levels > 1 ? 192 * (long)MIB : 32 * (long)MIB,
+		  before - after);
+	TH_LOG("%ld KiB for 2^24 entries", (before - after) / 1024);
+	spapr_remove(self->s.fd, start);
 }
 
 static int give_up_ipc_lock(size_t limit)
@@ -608,7 +671,7 @@ TEST_F(window, addresses_are_multiples_of_the_page_of_the_window)
 }
 
 /* stock: +1 */
-TEST_F(window, an_iova_within_a_page_of_the_window_is_refused)
+TEST_F(window, defect_13_an_iova_within_a_page_is_refused)
 {
 	size_t ip = 1UL << self->shift;
 	__u64 start = NO_WINDOW;
@@ -664,7 +727,7 @@ TEST_F(window, an_iommu_page_over_scattered_pages_is_refused)
 }
 
 /* stock: up to the next full page of entries. */
-TEST_F(window, a_small_window_ends_where_it_was_asked_to)
+TEST_F(window, defect_16_a_small_window_ends_where_it_should)
 {
 	__u64 start = NO_WINDOW, size = 256 * KIB;
 
