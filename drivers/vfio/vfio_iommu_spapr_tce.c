@@ -521,6 +521,25 @@ static long tce_use_window(struct tce_container *container,
 			      win->size, 1);
 }
 
+/*
+ * Undoes tce_use_window() for a call that failed after it, unless somebody else
+ * has mapped something meanwhile.
+ */
+static void tce_unuse_window(struct tce_container *container,
+			     struct tce_window *win)
+{
+	struct tce_window promised = {
+		.start = win->start,
+		.size = win->size,
+		.shift = win->shift,
+	};
+
+	lockdep_assert_held_write(&container->lock);
+	if (win->tbl && !iommu_tce_view_mapped(win->tbl) &&
+	    !tce_remove_window(container, win - container->windows))
+		*win = promised;
+}
+
 /* The default window, which exists as soon as the container has a group. */
 static void tce_promise_window(struct tce_container *container,
 			       const struct iommu_table_group *tables)
@@ -597,14 +616,11 @@ static int tce_refuse_create(struct tce_container *container,
 static int tce_create(struct tce_container *container,
 		      struct vfio_iommu_spapr_tce_create *create)
 {
+	struct tce_window *first = &container->windows[0];
+	bool promised = first->size && !first->tbl;
 	int slot, ret;
 
 	ret = tce_check_create(tce_first_group(container), create);
-	if (ret)
-		return ret;
-
-	/* the default window has the first claim on slot 0 */
-	ret = tce_use_window(container, &container->windows[0]);
 	if (ret)
 		return ret;
 
@@ -612,10 +628,18 @@ static int tce_create(struct tce_container *container,
 	if (slot < 0)
 		return slot;
 
-	ret = tce_add_window(container, slot, create->page_shift,
-			     create->window_size, create->levels);
+	/* the default window has the first claim on slot 0 */
+	ret = tce_use_window(container, first);
 	if (ret)
 		return ret;
+
+	ret = tce_add_window(container, slot, create->page_shift,
+			     create->window_size, create->levels);
+	if (ret) {
+		if (promised)
+			tce_unuse_window(container, first);
+		return ret;
+	}
 
 	create->start_addr = container->windows[slot].start;
 	return slot;
@@ -830,6 +854,15 @@ static noinline int tce_use_promised(struct tce_container *container)
 	return ret;
 }
 
+/* After a call that failed; the lock is let go as above. */
+static noinline void tce_unuse_promised(struct tce_container *container)
+{
+	up_read(&container->lock);
+	down_write(&container->lock);
+	tce_unuse_window(container, &container->windows[0]);
+	downgrade_write(&container->lock);
+}
+
 static bool tce_map_is_sane(const struct vfio_iommu_type1_dma_map *map,
 			    const struct tce_window *win)
 {
@@ -841,6 +874,7 @@ static __always_inline long tce_map(struct tce_container *container,
 {
 	struct vfio_iommu_type1_dma_map map;
 	struct tce_window *win;
+	bool made = false;
 	long ret;
 
 	ret = tce_check_mm(container);
@@ -871,6 +905,7 @@ static __always_inline long tce_map(struct tce_container *container,
 		ret = tce_use_promised(container);
 		if (ret)
 			return tce_refuse_map(container, &map, NULL, ret);
+		made = true;
 		/* v1 may have been disabled meanwhile */
 		if (!READ_ONCE(container->enabled))
 			return -EPERM;
@@ -881,8 +916,11 @@ static __always_inline long tce_map(struct tce_container *container,
 			    map.size >> win->shift,
 			    map.flags & VFIO_DMA_MAP_FLAG_WRITE);
 	trace_spapr_tce_map(map.iova, map.vaddr, map.size, map.flags, ret);
-	if (unlikely(ret))
+	if (unlikely(ret)) {
 		ret = tce_refuse_map(container, &map, win, ret);
+		if (made)
+			tce_unuse_promised(container);
+	}
 	return ret;
 }
 

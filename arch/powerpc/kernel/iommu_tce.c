@@ -61,6 +61,15 @@ static void tce_bad_view(void)
 	pr_err_once("BUG: mm_iommu: a TCE of memory that is not mapped\n");
 }
 
+/*
+ * A platform refused a TCE, and to put back what was there, and to clear it. A
+ * device may reach any of the memory concerned: none of it is ever let go.
+ */
+static void tce_lost(void)
+{
+	pr_err_once("mm_iommu: a TCE can neither be set nor cleared, its memory is lost\n");
+}
+
 /* Old mappings of one piece of memory, whose references are to be dropped. */
 struct tce_old {
 	u64 base;
@@ -189,6 +198,7 @@ struct tce_map {
 	struct tce_held *held;
 	unsigned int nr_held;
 	unsigned int max_held;
+	bool lost;			/* some could not even be cleared */
 	unsigned long done;		/* entries whose view was exchanged */
 	unsigned long replaced;		/* entries that were mapped before */
 	__be64 *before;
@@ -260,11 +270,14 @@ tce_lock_block(struct iommu_table *tbl, unsigned long entry,
 	}
 }
 
-/* Writes one TCE and its view, and returns what the view said, in *@old. */
+/*
+ * Writes one TCE and its view, and returns what the view said, in *@old; and
+ * whether nobody knows what the TCE is now, in *@lost.
+ */
 static int tce_exchange_one(struct iommu_table *tbl,
 			    const struct iommu_tce_backing *backing,
 			    struct mm_struct *mm, unsigned long entry,
-			    u64 new, __be64 tce, u64 *old)
+			    u64 new, __be64 tce, u64 *old, bool *lost)
 {
 	unsigned long i = entry - tbl->it_offset, block = i / TCE_BLOCK;
 	struct tce_view_block *blk;
@@ -285,7 +298,7 @@ static int tce_exchange_one(struct iommu_table *tbl,
 	} else {
 		/* whatever it did, it must be what the view says */
 		tce = tce_of_view(tbl, backing, mm, *old);
-		if (tbl->it_ops->set_tces(tbl, entry, 1, &tce))
+		*lost = tbl->it_ops->set_tces(tbl, entry, 1, &tce) &&
 			tbl->it_ops->clear_tces(tbl, entry, 1);
 	}
 	tce_view_unlock(tbl->it_view, block, blk);
@@ -300,6 +313,7 @@ static int tce_map_one(struct iommu_table *tbl,
 		       unsigned long ua, bool write)
 {
 	struct mm_iommu_held held;
+	bool lost = false;
 	__be64 tce;
 	u64 old;
 	long ret;
@@ -312,8 +326,10 @@ static int tce_map_one(struct iommu_table *tbl,
 		held.cookie |= TCE_VIEW_WRITE;
 
 	ret = tce_exchange_one(tbl, backing, mm, entry, held.cookie, tce,
-			       &old);
-	if (ret)
+			       &old, &lost);
+	if (lost)
+		tce_lost();
+	else if (ret)
 		backing->drop(held.mem, 1, false);
 	else if (old)
 		tce_drop_one(backing, mm, old);
@@ -589,9 +605,10 @@ static void map_restore(struct tce_map *map, struct tce_view_block *blk,
 		}
 	}
 	tce_view_used(map->tbl->it_view, blk, -less);
-	if (empty == n ||
-	    ops->set_tces(map->tbl, map->entry + i, n, map->list))
-		ops->clear_tces(map->tbl, map->entry + i, n);
+	if ((empty == n ||
+	     ops->set_tces(map->tbl, map->entry + i, n, map->list)) &&
+	    ops->clear_tces(map->tbl, map->entry + i, n))
+		map->lost = true;
 }
 
 /* Undoes the blocks before the one that was refused, which is undone. */
@@ -720,6 +737,10 @@ static noinline int tce_map_range(struct iommu_table *tbl,
 	goto out_free;
 
 out_unprepare:
+	if (map.lost) {
+		tce_lost();
+		goto out_free;
+	}
 	map_drop_before(&map);
 	map_unprepare(&map);
 out_unhold:
