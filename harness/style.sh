@@ -14,12 +14,18 @@ SERIES=$OUT/series
 # UNKNOWN_COMMIT_ID	the base is one commit without the history of Linux
 IGNORE=MISSING_SIGN_OFF,FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID
 
+# Trace events are written like no other code.
+IGNORE_EVENTS=PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE
+
 run_checkpatch() {
-	local p bad=0
+	local p ignore bad=0
 	for p in "$SERIES"/*.patch; do
 		case $p in */0000-*) continue ;; esac
+		ignore=$IGNORE
+		! grep -q '^diff --git a/include/trace/events/' "$p" ||
+			ignore=$IGNORE,$IGNORE_EVENTS
 		"$TREE/scripts/checkpatch.pl" --root="$TREE" --strict --no-summary \
-			--terse --show-types --ignore "$IGNORE" "$p" \
+			--terse --show-types --ignore "$ignore" "$p" \
 			>"$WORK/checkpatch" 2>"$WORK/checkpatch.err" && continue
 		bad=1
 		echo "${p##*/}:"

@@ -128,13 +128,13 @@ static const char * const tce_cause_text[] = {
 	[TCE_NOT_ENABLED] = "nothing was registered or enabled yet",
 	[TCE_BAD_WINDOW] = "page size, window size or levels not supported",
 	[TCE_ALL_WINDOWS] = "all windows are in use",
-	[TCE_LIMIT] = "over the limit of locked memory (ulimit -l), of which so many bytes are left",
+	[TCE_LIMIT] = "over the limit of locked memory, bytes left of it",
 	[TCE_OVERLAP] = "overlaps what is registered there",
 	[TCE_UNPINNABLE] = "no memory there, or none that can be pinned",
 	[TCE_KILLED] = "the process was killed",
 	[TCE_TWICE] = "is registered already, or was enabled",
 	[TCE_UNKNOWN] = "is not registered through this container",
-	[TCE_MAPPED] = "so many IOMMU pages of it are mapped",
+	[TCE_MAPPED] = "IOMMU pages of it are mapped",
 	[TCE_OTHER] = "for another reason, see the error",
 };
 

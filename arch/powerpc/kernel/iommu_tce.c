@@ -203,7 +203,7 @@ struct tce_map {
 	unsigned long replaced;		/* entries that were mapped before */
 	__be64 *before;
 	__be64 *list;
-	struct tce_held few[1];
+	struct tce_held few;
 };
 
 /* The TCE that an entry of the view stands for. */
@@ -400,7 +400,7 @@ static int map_alloc(struct tce_map *map)
 
 static void map_free(struct tce_map *map)
 {
-	if (map->held != map->few)
+	if (map->held != &map->few)
 		kvfree(map->held);
 	kvfree(map->before);
 	kfree(map->list);
@@ -416,7 +416,7 @@ static int map_grow_held(struct tce_map *map)
 	if (!held)
 		return -ENOMEM;
 	memcpy(held, map->held, map->nr_held * sizeof(*held));
-	if (map->held != map->few)
+	if (map->held != &map->few)
 		kvfree(map->held);
 	map->held = held;
 	map->max_held = max;
@@ -710,11 +710,11 @@ static noinline int tce_map_range(struct iommu_table *tbl,
 		.ua = ua,
 		.npages = npages,
 		.write = write,
-		.max_held = ARRAY_SIZE(map.few),
+		.max_held = 1,
 	};
 	int ret;
 
-	map.held = map.few;
+	map.held = &map.few;
 	ret = map_hold(&map);
 	if (ret)
 		goto out_unhold;

@@ -94,12 +94,14 @@ struct fake_entry {
  * @ops: its operations
  * @test: the test that it is for
  * @lock: protects all that follows
- * @entries: @nr_entries of them, for the indices modulo this
+ * @entries: for the indices modulo @nr_entries
+ * @nr_entries: number of them
  * @now: as many, for fake_look()
  * @calls: of each operation
  * @log: a letter for each call
  * @logged: letters in it
- * @mems: @nr_mems of them
+ * @mems: memory that tests map
+ * @nr_mems: number of them
  * @at_most: pages that one hold takes, if not 0
  * @wrong: what must not happen and did
  * @translating: called once, before memory is translated
@@ -1140,6 +1142,30 @@ static void what_cannot_be_put_back_is_cleared(struct kunit *test)
 	fake_check(test, f);
 }
 
+/* What is in the table nobody knows, so a device may reach all of it. */
+static void what_cannot_be_cleared_is_never_let_go(struct kunit *test)
+{
+	const struct tce_range *r = test->param_value;
+	struct fake *f = fake_for(test, r);
+	struct fake_mem *old = fake_mem(test, f, r->npages);
+	struct fake_mem *new = fake_mem(test, f, r->npages);
+
+	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, old->ua, r->npages), 0);
+	fake_refuse(f, SET, 1, 1000, BLOCK);
+	f->calls[CLEAR].refuse_at = 1;
+	f->calls[CLEAR].refuse_nr = 1000;
+	KUNIT_EXPECT_EQ(test, fake_map(f, r->first, new->ua, r->npages), -EIO);
+	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
+	KUNIT_EXPECT_EQ(test, old->refs, r->npages);
+	KUNIT_EXPECT_EQ(test, new->refs, r->npages);
+
+	fake_log_reset(f);
+	KUNIT_ASSERT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
+	KUNIT_EXPECT_EQ(test, old->refs, 0);
+	/* lost for good, and fake_finish() must not wonder */
+	new->refs = 0;
+}
+
 static void every_clear_fails_in_turn(struct kunit *test)
 {
 	const struct tce_range *r = test->param_value;
@@ -1642,6 +1668,8 @@ static struct kunit_case iommu_tce_cases[] = {
 	KUNIT_CASE_PARAM(prepare_fails, range_gen_params),
 	KUNIT_CASE_PARAM(every_set_fails_in_turn, range_gen_params),
 	KUNIT_CASE_PARAM(what_cannot_be_put_back_is_cleared, range_gen_params),
+	KUNIT_CASE_PARAM(what_cannot_be_cleared_is_never_let_go,
+			 range_gen_params),
 	KUNIT_CASE_PARAM(every_clear_fails_in_turn, range_gen_params),
 	KUNIT_CASE(unmap_goes_on_after_an_error),
 	KUNIT_CASE(a_failed_map_keeps_few_spare_blocks),

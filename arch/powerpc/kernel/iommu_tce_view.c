@@ -130,6 +130,7 @@ void iommu_tce_view_destroy(struct iommu_table *tbl)
 static int view_grow(struct iommu_tce_view *view, unsigned long block)
 {
 	unsigned int level = view->levels;
+	struct tce_view_node *node;
 	void **slot, *mem;
 	bool taken;
 
@@ -137,11 +138,11 @@ static int view_grow(struct iommu_tce_view *view, unsigned long block)
 		slot = tce_view_slot(view, block, level);
 		if (READ_ONCE(*slot))
 			continue;
-		mem = kzalloc(sizeof(struct tce_view_node), GFP_KERNEL_ACCOUNT);
-		if (!mem)
+		node = kzalloc(sizeof(*node), GFP_KERNEL_ACCOUNT);
+		if (!node)
 			return -ENOMEM;
-		if (cmpxchg(slot, NULL, mem))
-			kfree(mem);
+		if (cmpxchg(slot, NULL, node))
+			kfree(node);
 	}
 
 	mem = kmem_cache_zalloc(tce_view_blocks, GFP_KERNEL_ACCOUNT);

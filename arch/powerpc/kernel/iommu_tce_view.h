@@ -6,11 +6,12 @@
 #define _POWERPC_KERNEL_IOMMU_TCE_VIEW_H
 
 #include <linux/atomic.h>
+#include <linux/bits.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
 #define TCE_VIEW_SHIFT		9
-#define TCE_VIEW_ENTRIES	(1UL << TCE_VIEW_SHIFT)
+#define TCE_VIEW_ENTRIES	BIT(TCE_VIEW_SHIFT)
 #define TCE_VIEW_LOCKS		16
 #define TCE_VIEW_SLOTS		TCE_VIEW_ENTRIES
 
@@ -98,6 +99,8 @@ tce_view_lock(struct iommu_tce_view *view, unsigned long block)
 	void **slot = tce_view_slot(view, block, 0);
 
 	raw_spin_lock(tce_view_block_lock(view, block));
+	/* sparse cannot follow a lock that comes with what is returned */
+	__release(tce_view_block_lock(view, block));
 	return slot ? *slot : NULL;
 }
 
@@ -115,6 +118,7 @@ static inline void tce_view_unlock(struct iommu_tce_view *view,
 {
 	bool drop = blk && !blk->used && tce_view_forget(view, block);
 
+	__acquire(tce_view_block_lock(view, block));
 	raw_spin_unlock(tce_view_block_lock(view, block));
 	if (drop)
 		tce_view_free_block(blk);

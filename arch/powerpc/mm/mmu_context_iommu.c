@@ -705,8 +705,8 @@ static int region_check(struct mm_iommu_region *region, unsigned long ua,
 		return 0;
 
 	for (; ua < end; ua += len) {
-		len = mm_iommu_trans_run(trans, ua, min(end - ua, max(size,
-					 MM_IOMMU_MAX_RUN)), &at);
+		len = min(end - ua, max(size, MM_IOMMU_MAX_RUN));
+		len = mm_iommu_trans_run(trans, ua, len, &at);
 		len = ALIGN_DOWN(len, size);
 		if (!len || !IS_ALIGNED(at & MM_IOMMU_ADDR, size))
 			return -EINVAL;

@@ -65,12 +65,16 @@ static inline void atomic_add(int i, atomic_t *v)
 #define atomic_dec(v)		atomic_add(-1, v)
 
 #undef smp_load_acquire
-#define smp_load_acquire(p)	__atomic_load_n(p, __ATOMIC_ACQUIRE)
+/* pairs with whatever the code under test says */
+#define smp_load_acquire(p) ({						\
+	typeof(p) __p = (p);						\
+	__atomic_load_n(__p, __ATOMIC_ACQUIRE); })
 
 #undef cmpxchg
 #define cmpxchg(p, old, new) ({						\
-	typeof(*(p)) __old = (old);					\
-	__atomic_compare_exchange_n(p, &__old, new, false,		\
+	typeof(p) __p = (p);						\
+	typeof(*__p) __old = (old);					\
+	__atomic_compare_exchange_n(__p, &__old, new, false,		\
 				    __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE); \
 	__old; })
 

@@ -6,6 +6,8 @@
 #ifndef _MM_IOMMU_SHIM_STUBS_H
 #define _MM_IOMMU_SHIM_STUBS_H
 
+#include <linux/export.h>
+
 struct mm_struct;
 
 struct shim_refcount {
@@ -21,10 +23,6 @@ struct completion {
 struct rcu_work {
 	unsigned int pending;
 };
-
-#ifndef EXPORT_SYMBOL_GPL
-#define EXPORT_SYMBOL_GPL(sym)
-#endif
 
 /* Before main(), as it is before the first process. */
 #define subsys_initcall(fn)						\
