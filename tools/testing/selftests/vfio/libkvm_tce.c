@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "libkvm_tce.h"
+#include "memkind.h"
 
 #define KVM_VM_HV	1UL
 #define HASH_ORDER	20
@@ -179,7 +180,7 @@ static int enter(struct cpu *cpu)
 
 	do {
 		ret = do_ioctl(cpu->fd, KVM_RUN, NULL);
-	} while (ret == -EINTR || ret == -EAGAIN);
+	} while (ret == -EINTR);
 	if (ret)
 		return ret;
 	return cpu->run->exit_reason == KVM_EXIT_PAPR_HCALL ? 0 : -EIO;
@@ -257,13 +258,21 @@ static int fill_vm(struct vm *vm, void *mem, size_t size, unsigned int nr_cpus)
 	return ret ? : open_cpus(vm, nr_cpus);
 }
 
+/* What vm_close() can be called with. */
+void vm_init(struct vm *vm)
+{
+	unsigned int i;
+
+	*vm = (struct vm){ .kvm = -1, .fd = -1, .vfio = -1 };
+	for (i = 0; i < VM_MAX_CPUS; i++)
+		vm->cpu[i] = (struct cpu){ .fd = -1, .run = MAP_FAILED };
+}
+
 int __vm_open(struct vm *vm, void *mem, size_t size, unsigned int nr_cpus)
 {
 	int ret;
 
-	*vm = (struct vm){ .fd = -1, .vfio = -1 };
-	for (ret = 0; ret < VM_MAX_CPUS; ret++)
-		vm->cpu[ret] = (struct cpu){ .fd = -1, .run = MAP_FAILED };
+	vm_init(vm);
 	vm->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (vm->kvm < 0)
 		return -errno;
@@ -451,4 +460,96 @@ long h_get_tce(struct cpu *cpu, unsigned long liobn, unsigned long ioba,
 
 	*tce = h.second;
 	return ret;
+}
+
+/* ------------------------------------------------------------------ */
+/* A guest with a device */
+
+static int open_memory(struct guest *g, size_t size, unsigned int nr_cpus)
+{
+	g->size = size;
+	g->mem = mem_reserve(size, GUEST_ALIGN);
+	if (!g->mem || !mem_map(MEM_ANON, g->mem, size))
+		return -ENOMEM;
+	return __vm_open(&g->vm, g->mem, size, nr_cpus);
+}
+
+/* As QEMU does it: the default window goes, and another one comes. */
+static int open_window(struct guest *g, const struct guest_config *c)
+{
+	struct vfio_iommu_spapr_tce_info info;
+	int ret = __spapr_info(g->s.fd, &info);
+
+	if (ret)
+		return ret;
+	if (!(info.ddw.pgsizes & (1ULL << c->hw_shift)))
+		return -ENOTSUP;
+	ret = __spapr_remove(g->s.fd, info.dma32_window_start);
+	return ret ? : __spapr_create_rising(g->s.fd, c->hw_shift, c->window,
+					     info.ddw.levels, &g->window);
+}
+
+static int open_device(struct guest *g, const struct guest_config *c)
+{
+	int ret = __spapr_open_with(&g->s, VFIO_SPAPR_TCE_v2_IOMMU, 0);
+
+	if (!ret)
+		ret = __spapr_register(g->s.fd, g->mem, g->size);
+	if (!ret)
+		ret = open_window(g, c);
+	return ret;
+}
+
+int __guest_attach(struct guest *g, unsigned int n)
+{
+	int ret = __vm_add_group(&g->vm, g->s.group[n]);
+
+	return ret ? : __vm_attach(&g->vm, g->s.group[n], g->table);
+}
+
+int __guest_open(struct guest *g, const struct guest_config *c)
+{
+	int ret;
+
+	guest_init(g);
+	ret = open_memory(g, c->size, c->nr_cpus);
+	if (!ret && c->hw_shift)
+		ret = open_device(g, c);
+	if (!ret)
+		g->table = __vm_table(&g->vm, GUEST_LIOBN, c->shift,
+				      g->window >> c->shift,
+				      c->window >> c->shift);
+	if (g->table < 0 && !ret)
+		ret = g->table;
+	if (!ret && c->hw_shift)
+		ret = __guest_attach(g, 0);
+	if (ret)
+		guest_close(g);
+	return ret;
+}
+
+/* What guest_close() can be called with. */
+void guest_init(struct guest *g)
+{
+	unsigned int i;
+
+	*g = (struct guest){ .table = -1, .s.fd = -1 };
+	for (i = 0; i < SPAPR_MAX_GROUPS; i++)
+		g->s.group[i] = -1;
+	vm_init(&g->vm);
+}
+
+void guest_close_table(struct guest *g)
+{
+	close_fd(&g->table);
+}
+
+void guest_close(struct guest *g)
+{
+	vm_close(&g->vm);
+	close_fd(&g->table);
+	spapr_close(&g->s);
+	if (g->mem)
+		munmap(g->mem, g->size);
+	g->mem = NULL;
 }

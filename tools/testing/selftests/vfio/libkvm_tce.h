@@ -18,6 +18,8 @@
 #include <stddef.h>
 #include <linux/kvm.h>
 
+#include "libspapr.h"
+
 #define VM_MAX_CPUS	2
 
 /* The first bytes of the guest's memory are its program. */
@@ -75,6 +77,7 @@ const char *vm_missing(void);
  * Functions that return int give 0 or more, or the negative errno. vm_close()
  * closes what is open, and can be called after a part was closed by hand.
  */
+void vm_init(struct vm *vm);
 int __vm_open(struct vm *vm, void *mem, size_t size, unsigned int nr_cpus);
 void vm_close(struct vm *vm);
 void vm_close_cpus(struct vm *vm);
@@ -103,5 +106,34 @@ long h_stuff_tce(struct cpu *cpu, unsigned long liobn, unsigned long ioba,
 		 unsigned long tce, unsigned long n);
 long h_get_tce(struct cpu *cpu, unsigned long liobn, unsigned long ioba,
 	       unsigned long *tce);
+
+/* ------------------------------------------------------------------ */
+/* A machine with memory, a table, and maybe a group behind the table */
+
+#define GUEST_LIOBN	0x80000001UL
+#define GUEST_ALIGN	0x1000000UL
+
+struct guest {
+	struct vm vm;
+	struct spapr s;
+	char *mem;	/* at guest address 0, and registered */
+	size_t size;
+	int table;
+	__u64 window;	/* its first bus address */
+};
+
+struct guest_config {
+	size_t size;		/* of memory */
+	unsigned int nr_cpus;
+	unsigned int shift;	/* of the guest's IOMMU pages */
+	unsigned int hw_shift;	/* of the device's; 0: no device */
+	__u64 window;		/* bytes */
+};
+
+void guest_init(struct guest *g);
+int __guest_open(struct guest *g, const struct guest_config *c);
+int __guest_attach(struct guest *g, unsigned int n);
+void guest_close_table(struct guest *g);
+void guest_close(struct guest *g);
 
 #endif
