@@ -24,10 +24,11 @@
  *
  * Who holds what: a hypercall holds kvm->srcu from before it looks for its table
  * to its end, so tables of the guest and of the hardware are freed only after a
- * grace period of it. kvm->lock serialises all changes of the lists. A table of
- * the hardware may outlive its window: it is closed then, and nothing more is
- * mapped in it. Only tables are attached that the VM's own mm uses with
- * registered memory: counts are taken there.
+ * grace period of it. kvm->arch.spapr_tce_lock serialises all changes of the
+ * lists; KVM calls with kvm->lock held or without it. A table of the hardware may
+ * outlive its window: it is closed then, and nothing more is mapped in it. Only
+ * tables are attached that the VM's own mm uses with registered memory: counts
+ * are taken there.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -66,7 +67,7 @@ static struct kvmppc_tce_table *find_table(struct kvm *kvm, u64 liobn)
 
 	list_for_each_entry_srcu(t, &kvm->arch.spapr_tce_tables, list,
 				 srcu_read_lock_held(&kvm->srcu) ||
-				 lockdep_is_held(&kvm->lock))
+				 lockdep_is_held(&kvm->arch.spapr_tce_lock))
 		if (t->liobn == liobn)
 			return t;
 	return NULL;
@@ -75,7 +76,7 @@ static struct kvmppc_tce_table *find_table(struct kvm *kvm, u64 liobn)
 #define for_each_hw(hw, t)						\
 	list_for_each_entry_srcu(hw, &(t)->hws, list,			\
 				 srcu_read_lock_held(&(t)->kvm->srcu) || \
-				 lockdep_is_held(&(t)->kvm->lock))
+				 lockdep_is_held(&(t)->kvm->arch.spapr_tce_lock))
 
 /* The guest's view */
 
@@ -222,11 +223,11 @@ static int table_release(struct inode *inode, struct file *file)
 	struct kvm *kvm = t->kvm;
 	LIST_HEAD(gone);
 
-	mutex_lock(&kvm->lock);
+	mutex_lock(&kvm->arch.spapr_tce_lock);
 	list_del_rcu(&t->list);
 	list_for_each_entry_safe(user, next, &t->users, list)
 		detach_user(user, &gone);
-	mutex_unlock(&kvm->lock);
+	mutex_unlock(&kvm->arch.spapr_tce_lock);
 
 	synchronize_srcu(&kvm->srcu);
 	free_gone(kvm, &gone);
@@ -304,7 +305,7 @@ int kvm_vm_ioctl_create_spapr_tce(struct kvm *kvm,
 		return ret;
 	}
 
-	mutex_lock(&kvm->lock);
+	mutex_lock(&kvm->arch.spapr_tce_lock);
 	if (find_table(kvm, args->liobn)) {
 		ret = -EBUSY;
 		goto err_unlock;
@@ -319,11 +320,11 @@ int kvm_vm_ioctl_create_spapr_tce(struct kvm *kvm,
 		goto err_unlock;
 	}
 	list_add_rcu(&t->list, &kvm->arch.spapr_tce_tables);
-	mutex_unlock(&kvm->lock);
+	mutex_unlock(&kvm->arch.spapr_tce_lock);
 	return ret;
 
 err_unlock:
-	mutex_unlock(&kvm->lock);
+	mutex_unlock(&kvm->arch.spapr_tce_lock);
 	free_table(t);
 	return ret;
 }
@@ -413,7 +414,7 @@ static int attach_table(struct kvmppc_tce_table *t, struct iommu_table *tbl,
 	struct kvmppc_tce_hw *hw = find_hw(t, tbl), *new = NULL;
 	struct kvmppc_tce_user *user;
 
-	lockdep_assert_held(&t->kvm->lock);
+	lockdep_assert_held(&t->kvm->arch.spapr_tce_lock);
 	if (hw && is_user(t, hw, grp)) {
 		iommu_tce_table_put(tbl);
 		return 0;
@@ -473,7 +474,7 @@ long kvm_spapr_tce_attach_iommu_group(struct kvm *kvm, int tablefd,
 	if (t->kvm != kvm)
 		goto out_put;
 
-	mutex_lock(&kvm->lock);
+	mutex_lock(&kvm->arch.spapr_tce_lock);
 	detach_closed(t, &gone);
 	tbl = get_group_table(t, grp);
 	if (tbl) {
@@ -481,7 +482,7 @@ long kvm_spapr_tce_attach_iommu_group(struct kvm *kvm, int tablefd,
 		if (ret)
 			iommu_tce_table_put(tbl);
 	}
-	mutex_unlock(&kvm->lock);
+	mutex_unlock(&kvm->arch.spapr_tce_lock);
 	free_gone(kvm, &gone);
 
 out_put:
@@ -505,12 +506,12 @@ void kvm_spapr_tce_release_iommu_group(struct kvm *kvm, struct iommu_group *grp)
 	struct kvmppc_tce_table *t;
 	LIST_HEAD(gone);
 
-	mutex_lock(&kvm->lock);
+	mutex_lock(&kvm->arch.spapr_tce_lock);
 	list_for_each_entry(t, &kvm->arch.spapr_tce_tables, list)
 		list_for_each_entry_safe(user, next, &t->users, list)
 			if (user->grp == grp)
 				detach_user(user, &gone);
-	mutex_unlock(&kvm->lock);
+	mutex_unlock(&kvm->arch.spapr_tce_lock);
 	free_gone(kvm, &gone);
 }
 

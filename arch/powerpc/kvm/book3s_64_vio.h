@@ -18,10 +18,10 @@ struct iommu_table;
 
 /**
  * struct kvmppc_tce_hw - a table of the hardware behind one of a guest
- * @list: in kvmppc_tce_table::hws; changed under kvm->lock, read under kvm->srcu
+ * @list: in kvmppc_tce_table::hws; changed under spapr_tce_lock, read under kvm->srcu
  * @tbl: the table, with a reference
  * @order: log2 of its entries in a page of the guest's table
- * @users: number of groups that it was attached for; under kvm->lock
+ * @users: number of groups that it was attached for; under spapr_tce_lock
  * @free: in a list of those that nobody uses any more
  */
 struct kvmppc_tce_hw {
@@ -34,7 +34,7 @@ struct kvmppc_tce_hw {
 
 /**
  * struct kvmppc_tce_user - a group that a table of the hardware was attached for
- * @list: in kvmppc_tce_table::users; under kvm->lock
+ * @list: in kvmppc_tce_table::users; under spapr_tce_lock
  * @grp: the group; the KVM device for VFIO holds it
  * @hw: the table
  */
@@ -46,7 +46,7 @@ struct kvmppc_tce_user {
 
 /**
  * struct kvmppc_tce_table - a TCE table of a guest
- * @list: in kvm->arch.spapr_tce_tables; changed under kvm->lock, read under
+ * @list: in kvm->arch.spapr_tce_tables; changed under spapr_tce_lock, read under
  *	kvm->srcu
  * @kvm: the VM, with a reference
  * @liobn: what the guest calls it
