@@ -440,11 +440,15 @@ static long tce_remove_window(struct tce_container *container, int slot)
 	long ret;
 
 	if (win->tbl) {
+		/* KVM may have it too */
+		iommu_tce_close(win->tbl, true);
 		ret = tce_clear_window(container, win);
 		if (!ret)
 			ret = tce_unset_groups(container, slot, win->tbl);
-		if (ret)
+		if (ret) {
+			iommu_tce_close(win->tbl, false);
 			return ret;
+		}
 	}
 	tce_free_window(container, win);
 	return 0;
@@ -490,6 +494,10 @@ static long tce_add_window(struct tce_container *container, int slot,
 	ret = iommu_tce_view_create(tbl);
 	if (ret)
 		goto err_unset_groups;
+
+	/* KVM counts what it maps in registered memory, as v2 does */
+	if (container->v2)
+		iommu_tce_set_owner(tbl, container->mm);
 
 	ret = tce_set_groups(container, slot, tbl);
 	if (ret)

@@ -176,14 +176,19 @@ static unsigned long olds_add(struct tce_olds *olds, const __be64 *view,
 	return n;
 }
 
-/* Memory that is held for a part of a range. */
+/*
+ * Memory that is held for a part of a range, from @ua on; without @mem.mem the
+ * part is to be cleared. The cookie has the mark for writing.
+ */
 struct tce_held {
 	struct mm_iommu_held mem;
+	unsigned long ua;
 	unsigned long npages;
+	bool write;
 };
 
 /*
- * A range of several pages that is being mapped. @before is what the view said,
+ * A range of entries that is being mapped. @before is what the view said,
  * entry by entry, of the first @done pages; @list the TCEs of one block, as the
  * platform takes them.
  */
@@ -192,9 +197,7 @@ struct tce_map {
 	const struct iommu_tce_backing *backing;
 	struct mm_struct *mm;
 	unsigned long entry;
-	unsigned long ua;
 	unsigned long npages;
-	bool write;
 	struct tce_held *held;
 	unsigned int nr_held;
 	unsigned int max_held;
@@ -250,7 +253,7 @@ static noinline int tce_prepare_one(struct iommu_table *tbl,
 /*
  * Locks the block of one entry, which is made if it is missing. Who makes it
  * has prepared the table before, and the levels of a table stay, so where a
- * block is the table is prepared.
+ * block is the table is prepared. Nothing is mapped in a closed table.
  */
 static __always_inline struct tce_view_block *
 tce_lock_block(struct iommu_table *tbl, unsigned long entry,
@@ -261,9 +264,11 @@ tce_lock_block(struct iommu_table *tbl, unsigned long entry,
 
 	for (;;) {
 		blk = tce_view_lock(tbl->it_view, block);
-		if (likely(blk))
+		if (likely(blk && !READ_ONCE(tbl->it_view->closed)))
 			return blk;
 		tce_view_unlock(tbl->it_view, block, NULL);
+		if (blk)
+			return ERR_PTR(-ENXIO);
 		ret = tce_prepare_one(tbl, entry, block);
 		if (ret)
 			return ERR_PTR(ret);
@@ -427,40 +432,81 @@ static int map_grow_held(struct tce_map *map)
 static void map_unhold(struct tce_map *map)
 {
 	unsigned long n, told = map->done;
+	struct tce_held *held;
 	unsigned int i;
 
 	for (i = 0; i < map->nr_held; i++) {
-		n = map->held[i].npages - min(told, map->held[i].npages);
-		told -= map->held[i].npages - n;
-		if (n)
-			map->backing->drop(map->held[i].mem.mem, n, false);
+		held = &map->held[i];
+		n = held->npages - min(told, held->npages);
+		told -= held->npages - n;
+		if (n && held->mem.mem)
+			map->backing->drop(held->mem.mem, n, false);
 		cond_resched();
 	}
 }
 
-/* Takes a reference for every page of the range. */
-static int map_hold(struct tce_map *map)
+/* Takes a reference for every page of a part of the range. */
+static int map_hold_part(struct tce_map *map, unsigned long ua,
+			 unsigned long npages, bool write)
 {
 	unsigned int shift = map_shift(map);
 	struct tce_held *held;
-	unsigned long i;
 	long n;
 
-	for (i = 0; i < map->npages; i += n) {
+	for (; npages; npages -= n, ua += n << shift) {
 		if (map->nr_held == map->max_held) {
 			n = map_grow_held(map);
 			if (n)
 				return n;
 		}
 		held = &map->held[map->nr_held];
-		n = map->backing->hold(map->mm, map->ua + (i << shift),
-				       map->npages - i, shift, map->write,
+		n = map->backing->hold(map->mm, ua, npages, shift, write,
 				       &held->mem);
 		if (n < 0)
 			return n;
+		if (write)
+			held->mem.cookie |= TCE_VIEW_WRITE;
+		held->ua = ua;
 		held->npages = n;
+		held->write = write;
 		map->nr_held++;
 		cond_resched();
+	}
+	return 0;
+}
+
+/* A part of the range is to be cleared. */
+static int map_hold_nothing(struct tce_map *map, unsigned long npages)
+{
+	int ret;
+
+	if (map->nr_held == map->max_held) {
+		ret = map_grow_held(map);
+		if (ret)
+			return ret;
+	}
+	map->held[map->nr_held++] = (struct tce_held){ .npages = npages };
+	return 0;
+}
+
+/* Takes what @wants asks for, in units of 2^@order entries. */
+static int map_hold(struct tce_map *map, const struct iommu_tce_want *wants,
+		    unsigned int nr, unsigned int order)
+{
+	unsigned long npages;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < nr; i++) {
+		npages = wants[i].npages << order;
+		if (wants[i].clear)
+			ret = map_hold_nothing(map, npages);
+		else
+			ret = map_hold_part(map, wants[i].ua, npages,
+					    wants[i].write);
+		if (ret)
+			return ret;
+		map->npages += npages;
 	}
 	return 0;
 }
@@ -526,28 +572,35 @@ static void cursor_move(const struct tce_map *map, struct tce_cursor *at,
 		k += cursor_step(map, at, n - k);
 }
 
-/* Fills the list with the TCEs of @n pages from the i-th on. */
-static void map_fill(struct tce_map *map, struct tce_cursor at, unsigned long i,
-		     unsigned long n)
+/* Fills the list with the TCEs of @n pages from the cursor on. */
+static void map_fill(struct tce_map *map, struct tce_cursor at, unsigned long n)
 {
-	unsigned long ua = map->ua + (i << map_shift(map)), k, m;
-	void *mem;
+	unsigned int shift = map_shift(map);
+	const struct tce_held *held;
+	unsigned long k, m, ua;
 
-	for (k = 0; k < n; k += m, ua += m << map_shift(map)) {
-		mem = map->held[at.held].mem.mem;
+	for (k = 0; k < n; k += m) {
+		held = &map->held[at.held];
+		ua = held->ua + (at.used << shift);
 		m = cursor_step(map, &at, n - k);
-		map->backing->translate(mem, ua, m, map_shift(map),
-					tce_perm(map->write), map->write,
-					map->list + k);
+		if (held->mem.mem)
+			map->backing->translate(held->mem.mem, ua, m, shift,
+						tce_perm(held->write),
+						held->write, map->list + k);
+		else
+			memset(map->list + k, 0, m * sizeof(*map->list));
 	}
 }
 
-/* What the view says of a page while it is mapped. */
-static u64 map_cookie(const struct tce_map *map, const struct tce_cursor *at)
+/* What the view says of the page at the cursor, and how the next one differs. */
+static u64 map_cookie(const struct tce_map *map, const struct tce_cursor *at,
+		      u64 *step)
 {
-	return (map->held[at->held].mem.cookie +
-		(at->used << map_shift(map))) |
-	       (map->write ? TCE_VIEW_WRITE : 0);
+	const struct tce_held *held = &map->held[at->held];
+
+	*step = held->mem.mem ? BIT_ULL(map_shift(map)) : 0;
+	return held->mem.mem ? held->mem.cookie +
+			       (at->used << map_shift(map)) : 0;
 }
 
 /* Writes the view of @n pages and keeps what was there. */
@@ -555,23 +608,24 @@ static void map_exchange(struct tce_map *map, struct tce_view_block *blk,
 			 struct tce_cursor at, unsigned long i, unsigned long n)
 {
 	__be64 *view = blk->entry + map_index(map, i) % TCE_BLOCK, *end;
-	u64 page = BIT_ULL(map_shift(map)), cookie;
 	__be64 *before = map->before + i;
 	unsigned long k, m;
-	long more = 0;
+	u64 cookie, step;
+	long was = 0, is = 0;
 
 	for (k = 0; k < n; k += m) {
-		cookie = map_cookie(map, &at);
+		cookie = map_cookie(map, &at, &step);
 		m = cursor_step(map, &at, n - k);
-		for (end = view + m; view < end; view++, cookie += page) {
+		is += cookie ? m : 0;
+		for (end = view + m; view < end; view++, cookie += step) {
 			*before = *view;
-			more += !*before++;
+			was += !!*before++;
 			*view = cpu_to_be64(cookie);
 		}
 	}
 	map->done = i + n;
-	map->replaced += n - more;
-	tce_view_used(map->tbl->it_view, blk, more);
+	map->replaced += was;
+	tce_view_used(map->tbl->it_view, blk, is - was);
 }
 
 /*
@@ -587,16 +641,16 @@ static void map_restore(struct tce_map *map, struct tce_view_block *blk,
 	__be64 *before = map->before + i, *list = map->list, *end;
 	struct iommu_table_ops *ops = map->tbl->it_ops;
 	unsigned long k, m, empty = 0;
-	u64 page = BIT_ULL(map_shift(map)), cookie;
-	long less = 0;
+	u64 cookie, step;
+	long more = 0;
 
 	for (k = 0; k < n; k += m) {
-		cookie = map_cookie(map, &at);
+		cookie = map_cookie(map, &at, &step);
 		m = cursor_step(map, &at, n - k);
-		for (end = view + m; view < end; view++, cookie += page) {
+		for (end = view + m; view < end; view++, cookie += step) {
 			if (be64_to_cpu(*view) == cookie) {
 				swap(*view, *before);
-				less += !*view;
+				more += !!*view - !!cookie;
 			}
 			before++;
 			empty += !*view;
@@ -604,7 +658,7 @@ static void map_restore(struct tce_map *map, struct tce_view_block *blk,
 					      be64_to_cpu(*view));
 		}
 	}
-	tce_view_used(map->tbl->it_view, blk, -less);
+	tce_view_used(map->tbl->it_view, blk, more);
 	if ((empty == n ||
 	     ops->set_tces(map->tbl, map->entry + i, n, map->list)) &&
 	    ops->clear_tces(map->tbl, map->entry + i, n))
@@ -642,7 +696,7 @@ static int map_write_block(struct tce_map *map, struct tce_cursor at,
 	struct tce_view_block *blk;
 	int ret;
 
-	map_fill(map, at, i, n);
+	map_fill(map, at, n);
 	/* somebody may have emptied it since map_prepare() */
 	blk = tce_lock_block(map->tbl, map->entry + i, block);
 	if (IS_ERR(blk))
@@ -696,58 +750,90 @@ static void map_drop_before(struct tce_map *map)
 	olds_flush(&olds);
 }
 
+static void map_init(struct tce_map *map, struct iommu_table *tbl,
+		     const struct iommu_tce_backing *backing,
+		     struct mm_struct *mm, unsigned long entry)
+{
+	map->tbl = tbl;
+	map->backing = backing;
+	map->mm = mm;
+	map->entry = entry;
+	map->npages = 0;
+	map->held = &map->few;
+	map->nr_held = 0;
+	map->max_held = 1;
+	map->lost = false;
+	map->done = 0;
+	map->replaced = 0;
+	map->before = NULL;
+	map->list = NULL;
+}
+
+/* The first step: all that can fail for a reason of ours. */
+static int map_begin(struct tce_map *map, const struct iommu_tce_want *wants,
+		     unsigned int nr, unsigned int order)
+{
+	int ret;
+
+	ret = map_hold(map, wants, nr, order);
+	if (ret)
+		goto err_unhold;
+
+	ret = map_alloc(map);
+	if (ret)
+		goto err_unhold;
+
+	ret = map_prepare(map);
+	if (ret)
+		goto err_unprepare;
+	return 0;
+
+err_unprepare:
+	map_unprepare(map);
+err_unhold:
+	map_unhold(map);
+	map_free(map);
+	return ret;
+}
+
+/* The others. */
+static int map_commit(struct tce_map *map)
+{
+	int ret;
+
+	ret = map_write(map);
+	if (ret && map->lost) {
+		tce_lost();
+	} else if (ret) {
+		map_drop_before(map);
+		map_unprepare(map);
+		map_unhold(map);
+	} else {
+		tce_kill(map->tbl, map->entry, map->npages);
+		if (map->replaced)
+			map_drop_before(map);
+	}
+	map_free(map);
+	return ret;
+}
+
 static noinline int tce_map_range(struct iommu_table *tbl,
 				  const struct iommu_tce_backing *backing,
 				  struct mm_struct *mm, unsigned long entry,
 				  unsigned long ua, unsigned long npages,
 				  bool write)
 {
-	struct tce_map map = {
-		.tbl = tbl,
-		.backing = backing,
-		.mm = mm,
-		.entry = entry,
+	struct iommu_tce_want want = {
 		.ua = ua,
 		.npages = npages,
 		.write = write,
-		.max_held = 1,
 	};
+	struct tce_map map;
 	int ret;
 
-	map.held = &map.few;
-	ret = map_hold(&map);
-	if (ret)
-		goto out_unhold;
-
-	ret = map_alloc(&map);
-	if (ret)
-		goto out_unhold;
-
-	ret = map_prepare(&map);
-	if (ret)
-		goto out_unprepare;
-
-	ret = map_write(&map);
-	if (ret)
-		goto out_unprepare;
-
-	tce_kill(tbl, entry, npages);
-	if (map.replaced)
-		map_drop_before(&map);
-	goto out_free;
-
-out_unprepare:
-	if (map.lost) {
-		tce_lost();
-		goto out_free;
-	}
-	map_drop_before(&map);
-	map_unprepare(&map);
-out_unhold:
-	map_unhold(&map);
-out_free:
-	map_free(&map);
-	return ret;
+	map_init(&map, tbl, backing, mm, entry);
+	ret = map_begin(&map, &want, 1, 0);
+	return ret ? : map_commit(&map);
 }
 
 /**
@@ -780,6 +866,78 @@ int iommu_tce_map(struct iommu_table *tbl,
 	return tce_map_range(tbl, backing, mm, entry, ua, npages, write);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_map);
+
+/**
+ * iommu_tce_begin() - get ready to map a list of memory
+ * @tbl: a table in the hands of an external owner, with a view
+ * @backing: where the memory comes from
+ * @mm: whose memory it is
+ * @entry: first entry, counted from bus address 0; the range is in the table
+ * @wants: what to map, part by part
+ * @nr: number of parts, more than 0
+ * @order: log2 of the entries in a page of @wants
+ *
+ * Does all that can fail, but for a refusal of the platform: what is mapped in
+ * several tables should be mapped in all or in none.
+ *
+ * Context: Process context, may sleep. The caller keeps @tbl in place.
+ * Return: for iommu_tce_commit() or iommu_tce_abort(); ERR_PTR() of what
+ *	iommu_tce_map() returns.
+ */
+struct tce_map *iommu_tce_begin(struct iommu_table *tbl,
+				const struct iommu_tce_backing *backing,
+				struct mm_struct *mm, unsigned long entry,
+				const struct iommu_tce_want *wants,
+				unsigned int nr, unsigned int order)
+{
+	struct tce_map *map;
+	int ret;
+
+	map = kmalloc(sizeof(*map), GFP_KERNEL);
+	if (!map)
+		return ERR_PTR(-ENOMEM);
+
+	map_init(map, tbl, backing, mm, entry);
+	ret = map_begin(map, wants, nr, order);
+	if (ret) {
+		kfree(map);
+		return ERR_PTR(ret);
+	}
+	return map;
+}
+EXPORT_SYMBOL_GPL(iommu_tce_begin);
+
+/**
+ * iommu_tce_commit() - map what iommu_tce_begin() got ready
+ * @map: what it returned; gone after this
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; the platform's error, or -ENXIO where the table was closed: then
+ *	nothing has changed.
+ */
+int iommu_tce_commit(struct tce_map *map)
+{
+	int ret = map_commit(map);
+
+	kfree(map);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(iommu_tce_commit);
+
+/**
+ * iommu_tce_abort() - change nothing after all
+ * @map: what iommu_tce_begin() returned; gone after this
+ *
+ * Context: Process context, may sleep.
+ */
+void iommu_tce_abort(struct tce_map *map)
+{
+	map_unprepare(map);
+	map_unhold(map);
+	map_free(map);
+	kfree(map);
+}
+EXPORT_SYMBOL_GPL(iommu_tce_abort);
 
 /* What clearing a long range works with; a short one needs less. */
 struct tce_scratch {

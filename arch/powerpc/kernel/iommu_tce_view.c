@@ -92,6 +92,70 @@ unsigned long iommu_tce_view_mapped(struct iommu_table *tbl)
 }
 EXPORT_SYMBOL_GPL(iommu_tce_view_mapped);
 
+/**
+ * iommu_tce_set_owner() - say whose registered memory is mapped in a table
+ * @tbl: a table with a view
+ * @mm: its mm; NULL where what is mapped is not registered
+ *
+ * Context: Process context, before others see the table.
+ */
+void iommu_tce_set_owner(struct iommu_table *tbl, struct mm_struct *mm)
+{
+	WRITE_ONCE(tbl->it_view->owner, mm);
+}
+EXPORT_SYMBOL_GPL(iommu_tce_set_owner);
+
+/**
+ * iommu_tce_is_owner() - whether registered memory of an mm is mapped here
+ * @tbl: a table
+ * @mm: the mm
+ *
+ * Context: Any. The caller keeps @tbl in place.
+ * Return: whether @mm may map its memory in the table.
+ */
+bool iommu_tce_is_owner(struct iommu_table *tbl, const struct mm_struct *mm)
+{
+	return tbl->it_view && mm && READ_ONCE(tbl->it_view->owner) == mm;
+}
+EXPORT_SYMBOL_GPL(iommu_tce_is_owner);
+
+/**
+ * iommu_tce_close() - let nobody map in a table any more
+ * @tbl: a table with a view
+ * @close: false to open it again
+ *
+ * When it returns nobody is mapping, and whoever comes gets -ENXIO. Others may
+ * hold references on the table; what is mapped in it can be cleared.
+ *
+ * Context: Process context.
+ */
+void iommu_tce_close(struct iommu_table *tbl, bool close)
+{
+	struct iommu_tce_view *view = tbl->it_view;
+	unsigned int i;
+
+	/* one after the other: all that counts is that each was taken */
+	WRITE_ONCE(view->closed, close);
+	for (i = 0; i < TCE_VIEW_LOCKS; i++) {
+		raw_spin_lock(&view->locks[i]);
+		raw_spin_unlock(&view->locks[i]);
+	}
+}
+EXPORT_SYMBOL_GPL(iommu_tce_close);
+
+/**
+ * iommu_tce_is_closed() - whether a table was closed
+ * @tbl: a table with a view
+ *
+ * Context: Any. The caller keeps @tbl in place.
+ * Return: whether iommu_tce_close() was called last to close it.
+ */
+bool iommu_tce_is_closed(struct iommu_table *tbl)
+{
+	return READ_ONCE(tbl->it_view->closed);
+}
+EXPORT_SYMBOL_GPL(iommu_tce_is_closed);
+
 static void view_free_level(void *mem, unsigned int level)
 {
 	struct tce_view_node *node = mem;

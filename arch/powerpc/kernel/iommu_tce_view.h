@@ -38,6 +38,8 @@ struct tce_view_node {
  * @blocks: number of blocks that the table has room for
  * @root: a node, or the only block
  * @spare: empty blocks that were kept
+ * @owner: the mm whose registered memory is mapped; to be compared only
+ * @closed: nothing is mapped any more; read under the lock of a block
  * @shared: base KVM walks it without a lock, so no block may go
  * @locks: of the blocks, by their number
  */
@@ -47,6 +49,8 @@ struct iommu_tce_view {
 	unsigned long blocks;
 	void *root;
 	atomic_t spare;
+	struct mm_struct *owner;
+	bool closed;
 	bool shared;
 	raw_spinlock_t locks[TCE_VIEW_LOCKS];
 };

@@ -11,6 +11,7 @@
 struct iommu_table;
 struct mm_iommu_held;
 struct mm_struct;
+struct tce_map;
 
 /**
  * struct iommu_tce_backing - where the memory behind TCEs comes from
@@ -44,12 +45,33 @@ struct iommu_tce_backing {
 	int (*drop_page)(struct mm_struct *mm, u64 cookie, bool write);
 };
 
+/**
+ * struct iommu_tce_want - what consecutive entries are to be mapped to
+ * @ua: user address of the first page; those that follow are contiguous
+ * @npages: number of pages
+ * @write: whether the device may write, and not only read
+ * @clear: to nothing at all
+ */
+struct iommu_tce_want {
+	unsigned long ua;
+	unsigned long npages;
+	bool write;
+	bool clear;
+};
+
 extern const struct iommu_tce_backing iommu_tce_registered;
 
 int iommu_tce_map(struct iommu_table *tbl,
 		  const struct iommu_tce_backing *backing,
 		  struct mm_struct *mm, unsigned long entry, unsigned long ua,
 		  unsigned long npages, bool write);
+struct tce_map *iommu_tce_begin(struct iommu_table *tbl,
+				const struct iommu_tce_backing *backing,
+				struct mm_struct *mm, unsigned long entry,
+				const struct iommu_tce_want *wants,
+				unsigned int nr, unsigned int order);
+int iommu_tce_commit(struct tce_map *map);
+void iommu_tce_abort(struct tce_map *map);
 int iommu_tce_unmap(struct iommu_table *tbl,
 		    const struct iommu_tce_backing *backing,
 		    struct mm_struct *mm, unsigned long entry,
