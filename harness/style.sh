@@ -15,14 +15,15 @@ SERIES=$OUT/series
 IGNORE=MISSING_SIGN_OFF,FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID
 
 # Trace events are written like no other code.
-IGNORE_EVENTS=PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE
+IGNORE_EVENTS=PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE,COMPLEX_MACRO
 
 run_checkpatch() {
 	local p ignore bad=0
 	for p in "$SERIES"/*.patch; do
 		case $p in */0000-*) continue ;; esac
 		ignore=$IGNORE
-		! grep -q '^diff --git a/include/trace/events/' "$p" ||
+		grep -v '/trace_[^/]*\.h$\|/trace/events/' "$p" |
+			grep -q '^diff --git ' ||
 			ignore=$IGNORE,$IGNORE_EVENTS
 		"$TREE/scripts/checkpatch.pl" --root="$TREE" --strict --no-summary \
 			--terse --show-types --ignore "$ignore" "$p" \

@@ -73,10 +73,12 @@ static struct kvmppc_tce_table *find_table(struct kvm *kvm, u64 liobn)
 	return NULL;
 }
 
-#define for_each_hw(hw, t)						\
-	list_for_each_entry_srcu(hw, &(t)->hws, list,			\
-				 srcu_read_lock_held(&(t)->kvm->srcu) || \
-				 lockdep_is_held(&(t)->kvm->arch.spapr_tce_lock))
+/* Whether the lists of a table may be walked. */
+static bool lists_held(const struct kvmppc_tce_table *t)
+{
+	return srcu_read_lock_held(&t->kvm->srcu) ||
+	       lockdep_is_held(&t->kvm->arch.spapr_tce_lock);
+}
 
 /* The guest's view */
 
@@ -97,6 +99,7 @@ static struct page *view_alloc_page(struct kvmppc_tce_table *t, unsigned long i)
 
 static struct page *view_page(struct kvmppc_tce_table *t, unsigned long i)
 {
+	/* pairs with view_alloc_page() */
 	return smp_load_acquire(&t->pages[i]);
 }
 
@@ -658,7 +661,7 @@ static int put_all(struct kvmppc_tce_table *t, unsigned long i,
 	LIST_HEAD(all);
 	int ret;
 
-	for_each_hw(hw, t) {
+	list_for_each_entry_srcu(hw, &t->hws, list, lists_held(t)) {
 		ready = kmalloc(sizeof(*ready), GFP_KERNEL);
 		if (!ready) {
 			ret = -ENOMEM;
@@ -690,7 +693,7 @@ static int put(struct kvmppc_tce_table *t, unsigned long i,
 		return 0;
 	if (nr > 1 || !list_is_singular(&t->hws))
 		return put_all(t, i, wants, nr);
-	for_each_hw(hw, t)
+	list_for_each_entry_srcu(hw, &t->hws, list, lists_held(t))
 		return put_one(t, hw, i, wants);
 	return 0;
 }
@@ -787,7 +790,7 @@ static long stuff_tce(struct kvm *kvm, unsigned long liobn, unsigned long ioba,
 	if (tce && view_prepare(t, i, npages))
 		return H_TOO_HARD;
 
-	for_each_hw(hw, t)
+	list_for_each_entry_srcu(hw, &t->hws, list, lists_held(t))
 		if (put_one(t, hw, i, &want))
 			return H_TOO_HARD;
 
