@@ -74,7 +74,7 @@ static struct kvmppc_tce_table *find_table(struct kvm *kvm, u64 liobn)
 }
 
 /* Whether the lists of a table may be walked. */
-static bool lists_held(const struct kvmppc_tce_table *t)
+static inline bool lists_held(const struct kvmppc_tce_table *t)
 {
 	return srcu_read_lock_held(&t->kvm->srcu) ||
 	       lockdep_is_held(&t->kvm->arch.spapr_tce_lock);
