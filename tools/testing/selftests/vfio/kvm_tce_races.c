@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The TCE hypercalls of a guest with two processors, against each other and
+ * against user space, which maps, unmaps, registers, and takes away what the
+ * hypercalls work on. A bounded number of moves; what is looked at is what is
+ * left: each answer was one that may be given, everything can be unmapped and
+ * unregistered, and all is unpinned and uncounted.
+ */
+#define _GNU_SOURCE
+#include <endian.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/mman.h>
+
+#include "libkvm_tce.h"
+#include "memkind.h"
+#include "spapr_test.h"
+
+#define LIOBN		GUEST_LIOBN
+#define IP		4096UL
+#define SECONDS		300
+#define RACERS		4
+#define ROUNDS		200	/* of the slowest */
+#define WINDOW		(16 * MIB)
+#define ENTRIES		64U	/* that are played with */
+#define REGIONS		4U
+#define REGION_SIZE	(256 * KIB)
+/* Of the guest's memory: its program, lists of TCEs, and what is mapped */
+#define LIST(n)		(0x20000UL + (n) * IP)
+#define LIST_LEN	32U
+#define PLAYGROUND	MIB
+#define MEM_SIZE	(2 * MIB)
+
+/* What the racers share. */
+struct arena {
+	struct guest g;
+	unsigned int arrived;	/* racers that have made enough moves */
+};
+
+struct racer {
+	pthread_t thread;
+	struct arena *arena;
+	void (*move)(struct racer *r);
+	pthread_barrier_t *begin;
+	unsigned int nr;	/* the first two have the processors */
+	unsigned int seed;
+	unsigned long made;
+	unsigned long served;	/* hypercalls */
+	unsigned long left;	/* hypercalls that went to user space */
+	const char *what;	/* that was wrong */
+	long got;
+};
+
+typedef void (*move_fn)(struct racer *r);
+
+/* ------------------------------------------------------------------ */
+/* Moves */
+
+static unsigned int some(struct racer *r, unsigned int n)
+{
+	return rand_r(&r->seed) / 7 % n;
+}
+
+/* The first wrong answer is kept. */
+static void judge(struct racer *r, const char *what, long got, bool right)
+{
+	if (!right && !r->what) {
+		r->what = what;
+		r->got = got;
+	}
+}
+
+static void judge_hcall(struct racer *r, const char *what, long got)
+{
+	judge(r, what, got, got == H_SUCCESS || got == H_TO_USER);
+	if (got == H_SUCCESS)
+		r->served++;
+	else
+		r->left++;
+}
+
+static void judge_call(struct racer *r, const char *what, int got, int also)
+{
+	judge(r, what, got, !got || got == -also);
+}
+
+static struct cpu *own_cpu(struct racer *r)
+{
+	return &r->arena->g.vm.cpu[r->nr];
+}
+
+static unsigned long some_ioba(struct racer *r)
+{
+	return r->arena->g.window + some(r, ENTRIES) * IP;
+}
+
+/* One of three is no mapping. */
+static unsigned long some_tce(struct racer *r)
+{
+	unsigned long page = some(r, REGIONS * REGION_SIZE / IP);
+
+	return some(r, 3) ? (PLAYGROUND + page * IP) | TCE_RW : 0;
+}
+
+static void put_some(struct racer *r)
+{
+	judge_hcall(r, "H_PUT_TCE",
+		    h_put_tce(own_cpu(r), LIOBN, some_ioba(r), some_tce(r)));
+}
+
+static void write_list(struct racer *r, unsigned int list)
+{
+	__u64 *tce = (__u64 *)(r->arena->g.mem + LIST(list));
+	unsigned int i;
+
+	for (i = 0; i < LIST_LEN; i++)
+		__atomic_store_n(&tce[i], htobe64(some_tce(r)),
+				 __ATOMIC_RELAXED);
+}
+
+static void list_some(struct racer *r)
+{
+	write_list(r, r->nr);
+	judge_hcall(r, "H_PUT_TCE_INDIRECT",
+		    h_put_tce_indirect(own_cpu(r), LIOBN, some_ioba(r),
+				       LIST(r->nr), 1 + some(r, LIST_LEN)));
+}
+
+static void stuff_some(struct racer *r)
+{
+	judge_hcall(r, "H_STUFF_TCE",
+		    h_stuff_tce(own_cpu(r), LIOBN, some_ioba(r), 0,
+				1 + some(r, LIST_LEN)));
+}
+
+/* Whatever the guest does */
+static void hcall_some(struct racer *r)
+{
+	static const move_fn moves[] = { put_some, list_some, stuff_some };
+
+	moves[some(r, ARRAY_SIZE(moves))](r);
+}
+
+static void map_some(struct racer *r)
+{
+	struct guest *g = &r->arena->g;
+	size_t off = some(r, REGIONS * REGION_SIZE / IP - 8) * IP;
+
+	judge_call(r, "MAP", __spapr_map(g->s.fd, some_ioba(r),
+					 g->mem + PLAYGROUND + off,
+					 (1 + some(r, 8)) * IP, SPAPR_RW),
+		   EINVAL);
+}
+
+static void unmap_some(struct racer *r)
+{
+	judge_call(r, "UNMAP", __spapr_unmap(r->arena->g.s.fd, some_ioba(r),
+					     (1 + some(r, 8)) * IP), 0);
+}
+
+static void map_or_unmap(struct racer *r)
+{
+	if (some(r, 2))
+		map_some(r);
+	else
+		unmap_some(r);
+}
+
+/* What is in use may be refused, and then gives way to the new one. */
+static void region_goes_and_comes(struct racer *r)
+{
+	struct guest *g = &r->arena->g;
+	char *mem = g->mem + PLAYGROUND + some(r, REGIONS) * REGION_SIZE;
+
+	judge_call(r, "UNREGISTER",
+		   __spapr_unregister(g->s.fd, mem, REGION_SIZE), EBUSY);
+	sched_yield();
+	judge_call(r, "REGISTER", __spapr_register(g->s.fd, mem, REGION_SIZE),
+		   0);
+}
+
+static void group_goes_and_comes(struct racer *r)
+{
+	struct guest *g = &r->arena->g;
+
+	judge_call(r, "GROUP_DEL", __vm_del_group(&g->vm, g->s.group[0]), 0);
+	sched_yield();
+	judge_call(r, "SET_SPAPR_TCE", __guest_attach(g, 0), 0);
+}
+
+static void window_goes_and_comes(struct racer *r)
+{
+	struct guest *g = &r->arena->g;
+	__u64 at;
+
+	judge_call(r, "REMOVE", __spapr_remove(g->s.fd, g->window), 0);
+	sched_yield();
+	judge_call(r, "CREATE", __spapr_create(g->s.fd, 12, WINDOW, 1, &at), 0);
+	judge_call(r, "SET_SPAPR_TCE", __vm_attach(&g->vm, g->s.group[0],
+						   g->table), 0);
+}
+
+static void table_goes_and_comes(struct racer *r)
+{
+	struct guest *g = &r->arena->g;
+
+	guest_close_table(g);
+	sched_yield();
+	g->table = __vm_table(&g->vm, LIOBN, 12, g->window / IP, WINDOW / IP);
+	judge_call(r, "CREATE_SPAPR_TCE", g->table < 0 ? g->table : 0, 0);
+	judge_call(r, "SET_SPAPR_TCE", __vm_attach(&g->vm, g->s.group[0],
+						   g->table), 0);
+}
+
+/* The lists of both processors, while KVM reads them. */
+static void write_lists(struct racer *r)
+{
+	write_list(r, some(r, 2));
+}
+
+/* Their pages too, so that KVM has to wait for them. */
+static void lists_go(struct racer *r)
+{
+	madvise(r->arena->g.mem + LIST(0), 64 * KIB, MADV_DONTNEED);
+	write_lists(r);
+}
+
+static void scribble(struct racer *r)
+{
+	unsigned long *view = mmap(NULL, spapr_page_size(),
+				   PROT_READ | PROT_WRITE, MAP_SHARED,
+				   r->arena->g.table, 0);
+	unsigned int i;
+
+	if (view == MAP_FAILED)
+		return;
+	for (i = 0; i < ENTRIES; i++)
+		view[i] = some_tce(r);
+	munmap(view, spapr_page_size());
+}
+
+/* The slot behind the playground, which is a part of slot 0 otherwise. */
+static void slot_goes_and_comes(struct racer *r)
+{
+	struct guest *g = &r->arena->g;
+	__u64 size = REGIONS * REGION_SIZE;
+
+	judge_call(r, "delete a slot",
+		   __vm_slot(&g->vm, 1, PLAYGROUND, g->mem + PLAYGROUND, 0),
+		   0);
+	sched_yield();
+	judge_call(r, "add a slot",
+		   __vm_slot(&g->vm, 1, PLAYGROUND, g->mem + PLAYGROUND, size),
+		   0);
+}
+
+/* ------------------------------------------------------------------ */
+/* Racing */
+
+/* Nobody stops before the slowest has arrived, or something was wrong. */
+static void *run(void *arg)
+{
+	struct racer *r = arg;
+	struct arena *a = r->arena;
+
+	pthread_barrier_wait(r->begin);
+	while (__atomic_load_n(&a->arrived, __ATOMIC_RELAXED) < RACERS) {
+		r->move(r);
+		if (r->what || ++r->made == ROUNDS)
+			__atomic_add_fetch(&a->arrived, r->what ? RACERS : 1,
+					   __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+FIXTURE(races)
+{
+	struct arena arena;
+	struct spapr_account base;
+	struct racer racers[RACERS];
+};
+
+/* The memory in pieces: a slot of its own, and several regions. */
+static int divide(struct guest *g)
+{
+	__u64 size = REGIONS * REGION_SIZE;
+	unsigned int i;
+	int ret;
+
+	ret = __vm_slot(&g->vm, 0, 0, g->mem, 0);
+	if (!ret)
+		ret = __vm_slot(&g->vm, 0, 0, g->mem, PLAYGROUND);
+	if (!ret)
+		ret = __vm_slot(&g->vm, 1, PLAYGROUND, g->mem + PLAYGROUND,
+				size);
+	if (!ret)
+		ret = __spapr_unregister(g->s.fd, g->mem, g->size);
+	for (i = 0; !ret && i < REGIONS; i++)
+		ret = __spapr_register(g->s.fd, g->mem + PLAYGROUND +
+				       i * REGION_SIZE, REGION_SIZE);
+	return ret;
+}
+
+FIXTURE_SETUP(races)
+{
+	struct guest_config config = {
+		.size = MEM_SIZE, .nr_cpus = 2, .shift = 12, .hw_shift = 12,
+		.window = WINDOW,
+	};
+	const char *missing = vm_missing();
+
+	self->arena = (struct arena){ 0 };
+	guest_init(&self->arena.g);
+	if (missing)
+		SKIP(return, "%s", missing);
+	NEED_DEVICES(return, 1);
+	DANGEROUS_ON_STOCK(return, "corrupt the memory of");
+	spapr_account(&self->base);
+	ASSERT_EQ(0, __guest_open(&self->arena.g, &config));
+	ASSERT_EQ(0, divide(&self->arena.g));
+}
+
+FIXTURE_TEARDOWN(races)
+{
+	guest_close(&self->arena.g);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+static int start_racers(struct arena *a, struct racer *racers,
+			pthread_barrier_t *begin, const move_fn *moves,
+			unsigned int seed)
+{
+	unsigned int i;
+	int ret = 0;
+
+	pthread_barrier_init(begin, NULL, RACERS);
+	for (i = 0; i < RACERS && !ret; i++) {
+		racers[i] = (struct racer){
+			.arena = a, .move = moves[i], .begin = begin, .nr = i,
+			.seed = seed + i,
+		};
+		ret = pthread_create(&racers[i].thread, NULL, run, &racers[i]);
+	}
+	return ret;
+}
+
+static void race(struct __test_metadata *_metadata, struct arena *a,
+		 struct racer *racers, const move_fn *moves)
+{
+	unsigned long served = 0, left = 0;
+	pthread_barrier_t begin;
+	unsigned int i;
+
+	ASSERT_EQ(0, start_racers(a, racers, &begin, moves, test_seed()));
+	for (i = 0; i < RACERS; i++) {
+		pthread_join(racers[i].thread, NULL);
+		served += racers[i].served;
+		left += racers[i].left;
+		EXPECT_EQ(NULL, racers[i].what) {
+			TH_LOG("racer %u: %s gave %ld", i, racers[i].what,
+			       racers[i].got);
+		}
+	}
+	TH_LOG("%lu hypercalls served, %lu left to user space", served, left);
+}
+
+/* Nobody holds on to anything: what is unmapped can be unregistered. */
+#define EXPECT_ALL_GOES() do {						\
+	struct guest *__g = &self->arena.g;				\
+	unsigned int __i;						\
+									\
+	EXPECT_EQ(0, __spapr_unmap(__g->s.fd, __g->window, WINDOW));	\
+	for (__i = 0; __i < REGIONS; __i++) {				\
+		EXPECT_EQ(0, __spapr_unregister(__g->s.fd, __g->mem +	\
+						PLAYGROUND + __i *	\
+						REGION_SIZE,		\
+						REGION_SIZE));		\
+	}								\
+	EXPECT_EQ(self->base.pins, spapr_pins());			\
+} while (0)
+
+#define RACE(name, ...)							\
+	TEST_F_TIMEOUT(races, name, SECONDS)				\
+	{								\
+		const move_fn moves[RACERS] = { __VA_ARGS__ };		\
+									\
+		race(_metadata, &self->arena, self->racers, moves);	\
+		EXPECT_ALL_GOES();					\
+	}
+
+RACE(processors_against_each_other,
+     hcall_some, hcall_some, scribble, scribble)
+
+RACE(hypercalls_against_map_and_unmap,
+     hcall_some, hcall_some, map_or_unmap, map_or_unmap)
+
+RACE(hypercalls_while_memory_comes_and_goes,
+     hcall_some, hcall_some, map_or_unmap, region_goes_and_comes)
+
+RACE(hypercalls_while_slots_come_and_go,
+     hcall_some, hcall_some, map_or_unmap, slot_goes_and_comes)
+
+/* stock: the second look at the list is not checked, and is a BUG. */
+RACE(defect_29_lists_that_change,
+     list_some, list_some, write_lists, region_goes_and_comes)
+
+/* stock: the hypercall sleeps for the list, and then uses what is freed. */
+RACE(defect_30_the_table_comes_and_goes,
+     hcall_some, list_some, lists_go, table_goes_and_comes)
+
+/* stock: a list is changed under two different locks. */
+RACE(defect_31_the_group_comes_and_goes,
+     hcall_some, hcall_some, map_or_unmap, group_goes_and_comes)
+
+/* stock: the hardware table is freed at once. */
+RACE(defect_34_the_window_comes_and_goes,
+     hcall_some, hcall_some, region_goes_and_comes, window_goes_and_comes)
+
+TEST_HARNESS_MAIN
