@@ -127,6 +127,14 @@ char *take(const struct kind *k, unsigned long size);
 void give_back(const struct kind *k, char *p, unsigned long size);
 
 /* ------------------------------------------------------------------ */
+/* Hypercalls of a guest */
+
+enum bench_hcall { HCALL_NULL, HCALL_PUT, HCALL_INDIRECT, HCALL_STUFF };
+
+bool bench_hcall(enum bench_hcall which, unsigned int page_shift,
+		 unsigned int repeat);
+
+/* ------------------------------------------------------------------ */
 /* Memory of the kernel */
 
 struct kernel_memory {

@@ -330,7 +330,7 @@ TEST_F(emulated, tables_that_cannot_be)
 	EXPECT_ERRNO(EINVAL, __vm_table(vm, LIOBN + 1, 64, 0, 1));
 	EXPECT_ERRNO(EINVAL, __vm_table(vm, LIOBN + 1, 12, 0, 1ULL << 52));
 	EXPECT_ERRNO(EINVAL, __vm_table(vm, LIOBN + 1, 12, 1ULL << 52, 1));
-		create.flags = 1;
+	create.flags = 1;
 	EXPECT_ERRNO(EINVAL, __spapr_ioctl(vm->fd, KVM_CREATE_SPAPR_TCE_64,
 					   &create));
 	EXPECT_ERRNO(EFAULT, __spapr_ioctl(vm->fd, KVM_CREATE_SPAPR_TCE_64,
@@ -430,7 +430,8 @@ TEST_F_SIGNAL(emulated, the_view_ends_with_the_table, SIGBUS)
 	unsigned long *view = map_view(self->g.table, size + page);
 
 	ASSERT_NE(NULL, view);
-	((volatile unsigned long *)view)[(size + page) / sizeof(long) - 1] = 0;
+	__atomic_store_n(&view[(size + page) / sizeof(long) - 1], 0,
+			 __ATOMIC_SEQ_CST);
 }
 
 /* ------------------------------------------------------------------ */

@@ -301,6 +301,59 @@ static int divide(struct guest *g)
 	return ret;
 }
 
+/* Who races; the first two have the processors. */
+FIXTURE_VARIANT(races)
+{
+	const move_fn moves[RACERS];
+};
+
+FIXTURE_VARIANT_ADD(races, processors_against_each_other)
+{
+	.moves = { hcall_some, hcall_some, scribble, scribble },
+};
+
+FIXTURE_VARIANT_ADD(races, hypercalls_against_map_and_unmap)
+{
+	.moves = { hcall_some, hcall_some, map_or_unmap, map_or_unmap },
+};
+
+FIXTURE_VARIANT_ADD(races, hypercalls_while_memory_comes_and_goes)
+{
+	.moves = { hcall_some, hcall_some, map_or_unmap, region_goes_and_comes },
+};
+
+FIXTURE_VARIANT_ADD(races, hypercalls_while_slots_come_and_go)
+{
+	.moves = { hcall_some, hcall_some, map_or_unmap, slot_goes_and_comes },
+};
+
+/* stock: the second look at the list is not checked, and is a BUG. */
+FIXTURE_VARIANT_ADD(races, defect_29_lists_that_change)
+{
+	.moves = { list_some, list_some, write_lists, region_goes_and_comes },
+};
+
+/* stock: the hypercall sleeps for the list, and then uses what is freed. */
+FIXTURE_VARIANT_ADD(races, defect_30_the_table_comes_and_goes)
+{
+	.moves = { hcall_some, list_some, lists_go, table_goes_and_comes },
+};
+
+/* stock: a list is changed under two different locks. */
+FIXTURE_VARIANT_ADD(races, defect_31_the_group_comes_and_goes)
+{
+	.moves = { hcall_some, hcall_some, map_or_unmap, group_goes_and_comes },
+};
+
+/* stock: the hardware table is freed at once. */
+FIXTURE_VARIANT_ADD(races, defect_34_the_window_comes_and_goes)
+{
+	.moves = {
+		hcall_some, hcall_some, region_goes_and_comes,
+		window_goes_and_comes,
+	},
+};
+
 FIXTURE_SETUP(races)
 {
 	struct guest_config config = {
@@ -379,41 +432,10 @@ static void race(struct __test_metadata *_metadata, struct arena *a,
 	EXPECT_EQ(self->base.pins, spapr_pins());			\
 } while (0)
 
-#define RACE(name, ...)							\
-	TEST_F_TIMEOUT(races, name, SECONDS)				\
-	{								\
-		const move_fn moves[RACERS] = { __VA_ARGS__ };		\
-									\
-		race(_metadata, &self->arena, self->racers, moves);	\
-		EXPECT_ALL_GOES();					\
-	}
-
-RACE(processors_against_each_other,
-     hcall_some, hcall_some, scribble, scribble)
-
-RACE(hypercalls_against_map_and_unmap,
-     hcall_some, hcall_some, map_or_unmap, map_or_unmap)
-
-RACE(hypercalls_while_memory_comes_and_goes,
-     hcall_some, hcall_some, map_or_unmap, region_goes_and_comes)
-
-RACE(hypercalls_while_slots_come_and_go,
-     hcall_some, hcall_some, map_or_unmap, slot_goes_and_comes)
-
-/* stock: the second look at the list is not checked, and is a BUG. */
-RACE(defect_29_lists_that_change,
-     list_some, list_some, write_lists, region_goes_and_comes)
-
-/* stock: the hypercall sleeps for the list, and then uses what is freed. */
-RACE(defect_30_the_table_comes_and_goes,
-     hcall_some, list_some, lists_go, table_goes_and_comes)
-
-/* stock: a list is changed under two different locks. */
-RACE(defect_31_the_group_comes_and_goes,
-     hcall_some, hcall_some, map_or_unmap, group_goes_and_comes)
-
-/* stock: the hardware table is freed at once. */
-RACE(defect_34_the_window_comes_and_goes,
-     hcall_some, hcall_some, region_goes_and_comes, window_goes_and_comes)
+TEST_F_TIMEOUT(races, race, SECONDS)
+{
+	race(_metadata, &self->arena, self->racers, variant->moves);
+	EXPECT_ALL_GOES();
+}
 
 TEST_HARNESS_MAIN

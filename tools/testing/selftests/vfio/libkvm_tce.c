@@ -9,65 +9,23 @@
 #include <unistd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <linux/const.h>
 
+#include "kvm_tce_guest.h"
 #include "libkvm_tce.h"
 #include "memkind.h"
 
 #define KVM_VM_HV	1UL
 #define HASH_ORDER	20
 
-#define MSR_SF		(1UL << 63)
-#define MSR_ME		(1UL << 12)
-#define MSR_RI		(1UL << 1)
-#define MSR_LE		(1UL << 0)
-#define LPCR_ILE	(1UL << 25)
-
-/* Hypercalls that nobody has: the program is done; it was interrupted. */
-#define H_DONE		0x7ff0
-#define H_INTERRUPTED	0x7ff4
-#define STRINGIFY(x)	#x
-#define NUMBER(x)	STRINGIFY(x)
+#define MSR_SF		_BITUL(63)
+#define MSR_ME		_BITUL(12)
+#define MSR_RI		_BITUL(1)
+#define MSR_LE		_BITUL(0)
+#define LPCR_ILE	_BITUL(25)
 
 /* ------------------------------------------------------------------ */
 /* The guest's program */
-
-/*
- * A hypercall that user space answers comes back with user space's values in
- * r3 to r12: the answer to H_DONE is the number of the next hypercall, its
- * arguments, the step in r8, and the count in r9. Told at the end are the
- * second result, the ticks and the answers in r10 to r12. A hypercall keeps r14
- * to r31 only. All other interrupts end at once.
- */
-asm(".pushsection .rodata\n"
-    ".balign 8\n"
-    "guest_program:\n"
-    "1:	li 3," NUMBER(H_DONE) "\n"
-    "	sc 1\n"
-    "	mr 14,3; mr 15,4; mr 16,5; mr 17,6; mr 18,7; mr 19,8\n"
-    "	mr 22,9\n"
-    "	li 21,0\n"
-    "	mftb 20\n"
-    "2:	mr 3,14; mr 4,15; mr 5,16; mr 6,17; mr 7,18\n"
-    "	sc 1\n"
-    "	or 21,21,3\n"
-    "	add 16,16,19\n"
-    "	addi 22,22,-1\n"
-    "	cmpdi 22,0\n"
-    "	bne 2b\n"
-    "	mftb 11\n"
-    "	subf 11,20,11\n"
-    "	mr 10,4\n"
-    "	mr 12,21\n"
-    "	b 1b\n"
-    "guest_program_end:\n"
-    "guest_interrupt:\n"
-    "	li 3," NUMBER(H_INTERRUPTED) "\n"
-    "	sc 1\n"
-    "guest_interrupt_end:\n"
-    ".popsection\n");
-
-extern const char guest_program[], guest_program_end[];
-extern const char guest_interrupt[], guest_interrupt_end[];
 
 #define PROGRAM_AT	0x8000
 

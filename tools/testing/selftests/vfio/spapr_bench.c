@@ -753,6 +753,14 @@ static bool op_latency(unsigned long kind)
 }
 
 /* ------------------------------------------------------------------ */
+/* Hypercalls of a guest */
+
+static bool op_hcall(unsigned long which)
+{
+	return bench_hcall(which, opt.page_shift, opt.repeat);
+}
+
+/* ------------------------------------------------------------------ */
 /* Which operations, and in which order */
 
 static struct op {
@@ -812,6 +820,10 @@ static void list_ops(void)
 	add_op("exit-registered", op_exit, REGISTERED);
 	add_op("exit-mapped", op_exit, MAPPED);
 	add_op("exit-sparse", op_exit, MAPPED_SPARSE);
+	add_op("hcall-null", op_hcall, HCALL_NULL);
+	add_op("hcall-put", op_hcall, HCALL_PUT);
+	add_op("hcall-indirect", op_hcall, HCALL_INDIRECT);
+	add_op("hcall-stuff", op_hcall, HCALL_STUFF);
 	add_kind_ops("latency", op_latency);
 }
 
@@ -836,7 +848,8 @@ static int print_help(const char *name, int ret)
 {
 	fprintf(ret ? stderr : stdout,
 		"usage: %s [-t OPERATION[+OPERATION]...] [-s MIB] [-r N] [-i SHIFT] [-l]\n"
-		"Measures the calls of the sPAPR TCE container of VFIO.\n"
+		"Measures the calls of the sPAPR TCE container of VFIO, and the hypercalls\n"
+		"that KVM serves.\n"
 		"  -t  only these operations; patterns, or the beginning of names\n"
 		"  -s  MiB of memory to register and to map (1024)\n"
 		"  -r  how often to measure; the least counts (3)\n"
