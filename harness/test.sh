@@ -164,6 +164,8 @@ if is_full; then
 	run_own golden "$HARNESS/golden.sh"
 	run_own round-trip "$HARNESS/series.sh"
 	run_own host "$HARNESS/host.sh"
+	run_own demo env TESTS=vfio:spapr_demo "$HARNESS/run.sh" -demo \
+		powernv9 series
 fi
 run_all
 summary

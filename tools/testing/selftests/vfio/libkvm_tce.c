@@ -81,7 +81,7 @@ static int setup_mmu(struct vm *vm)
 {
 	struct kvm_ppc_mmuv3_cfg radix = {
 		.flags = KVM_PPC_MMUV3_RADIX,
-		.process_table = 1UL << 63,
+		.process_table = _BITUL(63),
 	};
 	__u32 order = HASH_ORDER;
 
@@ -440,7 +440,7 @@ static int open_window(struct guest *g, const struct guest_config *c)
 
 	if (ret)
 		return ret;
-	if (!(info.ddw.pgsizes & (1ULL << c->hw_shift)))
+	if (!(info.ddw.pgsizes & _BITULL(c->hw_shift)))
 		return -ENOTSUP;
 	ret = __spapr_remove(g->s.fd, info.dma32_window_start);
 	return ret ? : __spapr_create_rising(g->s.fd, c->hw_shift, c->window,
