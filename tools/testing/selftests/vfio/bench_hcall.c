@@ -215,7 +215,7 @@ static void measure_stuff(unsigned long regions)
 typedef void (*measure_fn)(unsigned long regions);
 
 /* With one region, with many, and with no device at all */
-static bool on_each_guest(measure_fn measure)
+static bool with_each_guest(measure_fn measure)
 {
 	static const unsigned long regions[] = { 1, MANY, 0 };
 	unsigned int i;
@@ -236,11 +236,11 @@ bool bench_hcall(enum bench_hcall which, unsigned int page_shift,
 	repeats = repeat;
 	switch (which) {
 	case HCALL_PUT:
-		return on_each_guest(measure_put);
+		return with_each_guest(measure_put);
 	case HCALL_INDIRECT:
-		return on_each_guest(measure_indirect);
+		return with_each_guest(measure_indirect);
 	case HCALL_STUFF:
-		return on_each_guest(measure_stuff);
+		return with_each_guest(measure_stuff);
 	default:
 		if (!open_guest(0))
 			return false;

@@ -30,7 +30,7 @@
 /* Hypercalls, and what they answer */
 #define H_GET_TCE		0x1c
 #define H_PUT_TCE		0x20
-#define H_PROD			0xe4
+#define H_PROD			0xe8
 #define H_STUFF_TCE		0x138
 #define H_PUT_TCE_INDIRECT	0x13c
 
