@@ -28,12 +28,14 @@
 #define NOWHERE		(GIB + 256 * MIB)
 #define SECONDS		120
 
-#define NEED_KVM(statement) do {					\
-	const char *__missing = vm_missing();				\
-									\
-	if (__missing)							\
-		SKIP(statement, "%s", __missing);			\
-} while (0)
+/* One line says why nothing can run, not one for each test. */
+static void __attribute__((constructor)) need_kvm(void)
+{
+	const char *missing = vm_missing();
+
+	if (missing)
+		ksft_exit_skip("%s\n", missing);
+}
 
 static void set_list(struct guest *g, unsigned int i, unsigned long tce)
 {
@@ -77,7 +79,6 @@ FIXTURE_SETUP(emulated)
 	};
 
 	guest_init(&self->g);
-	NEED_KVM(return);
 	ASSERT_EQ(0, __guest_open(&self->g, &config));
 	self->cpu = &self->g.vm.cpu[0];
 	guest_close_table(&self->g);
@@ -496,7 +497,6 @@ FIXTURE_SETUP(hardware)
 	int ret;
 
 	guest_init(&self->g);
-	NEED_KVM(return);
 	NEED_DEVICES(return, 1);
 	spapr_account(&self->base);
 	ret = __guest_open(&self->g, &config);
@@ -1277,7 +1277,6 @@ FIXTURE_SETUP(lifetime)
 		.window = WINDOW,
 	};
 	guest_init(&self->g);
-	NEED_KVM(return);
 	NEED_DEVICES(return, 1);
 	spapr_account(&self->base);
 }
