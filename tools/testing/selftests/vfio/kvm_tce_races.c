@@ -7,17 +7,11 @@
  * unregistered, and all is unpinned and uncounted.
  */
 #define _GNU_SOURCE
-#include <endian.h>
 #include <pthread.h>
 #include <sched.h>
-#include <sys/mman.h>
 
-#include "libkvm_tce.h"
-#include "memkind.h"
-#include "spapr_test.h"
+#include "kvm_tce.h"
 
-#define LIOBN		GUEST_LIOBN
-#define IP		4096UL
 #define SECONDS		300
 #define RACERS		4
 #define ROUNDS		500	/* of the slowest */
@@ -26,7 +20,7 @@
 #define REGIONS		4U
 #define REGION_SIZE	(256 * KIB)
 /* Of the guest's memory: its program, lists of TCEs, and what is mapped */
-#define LIST(n)		(0x20000UL + (n) * IP)
+#define LIST_OF(n)	(LIST + (n) * IP)
 #define LIST_LEN	32U
 #define PLAYGROUND	MIB
 #define MEM_SIZE	(2 * MIB)
@@ -52,15 +46,6 @@ struct racer {
 };
 
 typedef void (*move_fn)(struct racer *r);
-
-/* One line says why nothing can run, not one for each test. */
-static void __attribute__((constructor)) need_kvm(void)
-{
-	const char *missing = vm_missing();
-
-	if (missing)
-		ksft_exit_skip("%s\n", missing);
-}
 
 /* ------------------------------------------------------------------ */
 /* Moves */
@@ -119,7 +104,7 @@ static void put_some(struct racer *r)
 
 static void write_list(struct racer *r, unsigned int list)
 {
-	__u64 *tce = (__u64 *)(r->arena->g.mem + LIST(list));
+	__u64 *tce = (__u64 *)(r->arena->g.mem + LIST_OF(list));
 	unsigned int i;
 
 	for (i = 0; i < LIST_LEN; i++)
@@ -132,7 +117,7 @@ static void list_some(struct racer *r)
 	write_list(r, r->nr);
 	judge_hcall(r, "H_PUT_TCE_INDIRECT",
 		    h_put_tce_indirect(own_cpu(r), LIOBN, some_ioba(r),
-				       LIST(r->nr), 1 + some(r, LIST_LEN)));
+				       LIST_OF(r->nr), 1 + some(r, LIST_LEN)));
 }
 
 static void stuff_some(struct racer *r)
@@ -230,7 +215,7 @@ static void write_lists(struct racer *r)
 /* Their pages too, so that KVM has to wait for them. */
 static void lists_go(struct racer *r)
 {
-	madvise(r->arena->g.mem + LIST(0), 64 * KIB, MADV_DONTNEED);
+	madvise(r->arena->g.mem + LIST_OF(0), 64 * KIB, MADV_DONTNEED);
 	write_lists(r);
 }
 
