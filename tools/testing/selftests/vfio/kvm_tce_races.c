@@ -7,26 +7,20 @@
  * unregistered, and all is unpinned and uncounted.
  */
 #define _GNU_SOURCE
-#include <endian.h>
 #include <pthread.h>
 #include <sched.h>
-#include <sys/mman.h>
 
-#include "libkvm_tce.h"
-#include "memkind.h"
-#include "spapr_test.h"
+#include "kvm_tce.h"
 
-#define LIOBN		GUEST_LIOBN
-#define IP		4096UL
 #define SECONDS		300
 #define RACERS		4
-#define ROUNDS		200	/* of the slowest */
+#define ROUNDS		500	/* of the slowest */
 #define WINDOW		(16 * MIB)
 #define ENTRIES		64U	/* that are played with */
 #define REGIONS		4U
 #define REGION_SIZE	(256 * KIB)
 /* Of the guest's memory: its program, lists of TCEs, and what is mapped */
-#define LIST(n)		(0x20000UL + (n) * IP)
+#define LIST_OF(n)	(LIST + (n) * IP)
 #define LIST_LEN	32U
 #define PLAYGROUND	MIB
 #define MEM_SIZE	(2 * MIB)
@@ -110,7 +104,7 @@ static void put_some(struct racer *r)
 
 static void write_list(struct racer *r, unsigned int list)
 {
-	__u64 *tce = (__u64 *)(r->arena->g.mem + LIST(list));
+	__u64 *tce = (__u64 *)(r->arena->g.mem + LIST_OF(list));
 	unsigned int i;
 
 	for (i = 0; i < LIST_LEN; i++)
@@ -123,7 +117,7 @@ static void list_some(struct racer *r)
 	write_list(r, r->nr);
 	judge_hcall(r, "H_PUT_TCE_INDIRECT",
 		    h_put_tce_indirect(own_cpu(r), LIOBN, some_ioba(r),
-				       LIST(r->nr), 1 + some(r, LIST_LEN)));
+				       LIST_OF(r->nr), 1 + some(r, LIST_LEN)));
 }
 
 static void stuff_some(struct racer *r)
@@ -221,7 +215,7 @@ static void write_lists(struct racer *r)
 /* Their pages too, so that KVM has to wait for them. */
 static void lists_go(struct racer *r)
 {
-	madvise(r->arena->g.mem + LIST(0), 64 * KIB, MADV_DONTNEED);
+	madvise(r->arena->g.mem + LIST_OF(0), 64 * KIB, MADV_DONTNEED);
 	write_lists(r);
 }
 
@@ -301,71 +295,15 @@ static int divide(struct guest *g)
 	return ret;
 }
 
-/* Who races; the first two have the processors. */
-FIXTURE_VARIANT(races)
-{
-	const move_fn moves[RACERS];
-};
-
-FIXTURE_VARIANT_ADD(races, processors_against_each_other)
-{
-	.moves = { hcall_some, hcall_some, scribble, scribble },
-};
-
-FIXTURE_VARIANT_ADD(races, hypercalls_against_map_and_unmap)
-{
-	.moves = { hcall_some, hcall_some, map_or_unmap, map_or_unmap },
-};
-
-FIXTURE_VARIANT_ADD(races, hypercalls_while_memory_comes_and_goes)
-{
-	.moves = { hcall_some, hcall_some, map_or_unmap, region_goes_and_comes },
-};
-
-FIXTURE_VARIANT_ADD(races, hypercalls_while_slots_come_and_go)
-{
-	.moves = { hcall_some, hcall_some, map_or_unmap, slot_goes_and_comes },
-};
-
-/* stock: the second look at the list is not checked, and is a BUG. */
-FIXTURE_VARIANT_ADD(races, defect_29_lists_that_change)
-{
-	.moves = { list_some, list_some, write_lists, region_goes_and_comes },
-};
-
-/* stock: the hypercall sleeps for the list, and then uses what is freed. */
-FIXTURE_VARIANT_ADD(races, defect_30_the_table_comes_and_goes)
-{
-	.moves = { hcall_some, list_some, lists_go, table_goes_and_comes },
-};
-
-/* stock: a list is changed under two different locks. */
-FIXTURE_VARIANT_ADD(races, defect_31_the_group_comes_and_goes)
-{
-	.moves = { hcall_some, hcall_some, map_or_unmap, group_goes_and_comes },
-};
-
-/* stock: the hardware table is freed at once. */
-FIXTURE_VARIANT_ADD(races, defect_34_the_window_comes_and_goes)
-{
-	.moves = {
-		hcall_some, hcall_some, region_goes_and_comes,
-		window_goes_and_comes,
-	},
-};
-
 FIXTURE_SETUP(races)
 {
 	struct guest_config config = {
 		.size = MEM_SIZE, .nr_cpus = 2, .shift = 12, .hw_shift = 12,
 		.window = WINDOW,
 	};
-	const char *missing = vm_missing();
 
 	self->arena = (struct arena){ 0 };
 	guest_init(&self->arena.g);
-	if (missing)
-		SKIP(return, "%s", missing);
 	NEED_DEVICES(return, 1);
 	DANGEROUS_ON_STOCK(return, "corrupt the memory of");
 	spapr_account(&self->base);
@@ -432,10 +370,93 @@ static void race(struct __test_metadata *_metadata, struct arena *a,
 	EXPECT_EQ(self->base.pins, spapr_pins());			\
 } while (0)
 
-TEST_F_TIMEOUT(races, race, SECONDS)
+#define RACE(moves) do {							\
+	race(_metadata, &self->arena, self->racers, moves);		\
+	EXPECT_ALL_GOES();						\
+} while (0)
+
+TEST_F_TIMEOUT(races, processors_against_each_other, SECONDS)
 {
-	race(_metadata, &self->arena, self->racers, variant->moves);
-	EXPECT_ALL_GOES();
+	const move_fn moves[RACERS] = {
+		hcall_some, hcall_some, scribble,
+		scribble,
+	};
+
+	RACE(moves);
+}
+
+TEST_F_TIMEOUT(races, hypercalls_against_map_and_unmap, SECONDS)
+{
+	const move_fn moves[RACERS] = {
+		hcall_some, hcall_some, map_or_unmap,
+		map_or_unmap,
+	};
+
+	RACE(moves);
+}
+
+TEST_F_TIMEOUT(races, hypercalls_while_memory_comes_and_goes, SECONDS)
+{
+	const move_fn moves[RACERS] = {
+		hcall_some, hcall_some, map_or_unmap,
+		region_goes_and_comes,
+	};
+
+	RACE(moves);
+}
+
+TEST_F_TIMEOUT(races, hypercalls_while_slots_come_and_go, SECONDS)
+{
+	const move_fn moves[RACERS] = {
+		hcall_some, hcall_some, map_or_unmap,
+		slot_goes_and_comes,
+	};
+
+	RACE(moves);
+}
+
+/* stock: the second look at the list is not checked, and is a BUG. */
+TEST_F_TIMEOUT(races, defect_29_lists_that_change, SECONDS)
+{
+	const move_fn moves[RACERS] = {
+		list_some, list_some, write_lists,
+		region_goes_and_comes,
+	};
+
+	RACE(moves);
+}
+
+/* stock: the hypercall sleeps for the list, and then uses what is freed. */
+TEST_F_TIMEOUT(races, defect_30_the_table_comes_and_goes, SECONDS)
+{
+	const move_fn moves[RACERS] = {
+		hcall_some, list_some, lists_go,
+		table_goes_and_comes,
+	};
+
+	RACE(moves);
+}
+
+/* stock: a list is changed under two different locks. */
+TEST_F_TIMEOUT(races, defect_31_the_group_comes_and_goes, SECONDS)
+{
+	const move_fn moves[RACERS] = {
+		hcall_some, hcall_some, map_or_unmap,
+		group_goes_and_comes,
+	};
+
+	RACE(moves);
+}
+
+/* stock: the hardware table is freed at once. */
+TEST_F_TIMEOUT(races, defect_34_the_window_comes_and_goes, SECONDS)
+{
+	const move_fn moves[RACERS] = {
+		hcall_some, hcall_some, region_goes_and_comes,
+		window_goes_and_comes,
+	};
+
+	RACE(moves);
 }
 
 TEST_HARNESS_MAIN

@@ -45,8 +45,27 @@
  * 26. Each entry of a window cost a call or a store, mapped or not, and the
  *     userspace view was there for all of them.
  *
+ * In KVM:
+ *
+ * 27. A table whose offset and size wrapped had no pages and no end.
+ * 28. H_PUT_TCE_INDIRECT mapped entries without permissions, for ever.
+ * 29. It read the list twice, and checked only what it read first.
+ * 30. A table was freed under a hypercall that slept.
+ * 31. The hardware tables of a table were a list under two different locks.
+ * 33. A group that was given its table twice kept the hardware's for ever; one
+ *     that never had a table was a warning, and one that could not have it took
+ *     away that of others.
+ * 34. Both raced with the removal of the window.
+ * 35. The container of another process was accepted, and counted wrongly.
+ * 36. So was a container of version 1, and pages stayed pinned.
+ * 37. After the removal of a window KVM went on with its table.
+ * 38. The same when the group left the container: regions were lost.
+ * 39. The slot, its size and what may be written there were not looked at.
+ *
  * Number 24, firmware that refuses, is nothing that a test can ask of a real
- * machine: KUnit does that with one that is not real.
+ * machine: KUnit does that with one that is not real. Numbers 32, errors half
+ * way, and 40, one invalidation for each entry, are seen in other tests and in
+ * the benchmark.
  */
 #ifndef SELFTESTS_VFIO_SPAPR_TEST_H
 #define SELFTESTS_VFIO_SPAPR_TEST_H
