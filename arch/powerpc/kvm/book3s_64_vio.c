@@ -216,7 +216,7 @@ static void free_table(struct kvmppc_tce_table *t)
 			cond_resched();
 	}
 	account_locked_vm(t->kvm->mm, t->locked, false);
-	kvfree(t);
+	kfree(t);
 }
 
 static int table_release(struct inode *inode, struct file *file)
@@ -304,7 +304,7 @@ int kvm_vm_ioctl_create_spapr_tce(struct kvm *kvm,
 
 	ret = account_locked_vm(kvm->mm, t->locked, true);
 	if (ret) {
-		kvfree(t);
+		kfree(t);
 		return ret;
 	}
 
@@ -689,13 +689,13 @@ static int put(struct kvmppc_tce_table *t, unsigned long i,
 {
 	struct kvmppc_tce_hw *hw;
 
-	if (list_empty(&t->hws))
+	hw = list_first_or_null_rcu(&t->hws, struct kvmppc_tce_hw, list);
+	if (!hw)
 		return 0;
-	if (nr > 1 || !list_is_singular(&t->hws))
+	if (nr > 1 || list_next_or_null_rcu(&t->hws, &hw->list,
+					    struct kvmppc_tce_hw, list))
 		return put_all(t, i, wants, nr);
-	list_for_each_entry_srcu(hw, &t->hws, list, lists_held(t))
-		return put_one(t, hw, i, wants);
-	return 0;
+	return put_one(t, hw, i, wants);
 }
 
 static long put_tce(struct kvm *kvm, unsigned long liobn, unsigned long ioba,

@@ -872,6 +872,39 @@ static void refused_region_gives_way_to_new_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get_state(test, NULL).locked_vm, start.locked_vm);
 }
 
+/* Tags tell orphans from what comes after them, so there is an end of both. */
+static void orphans_keep_their_tags(struct kunit *test)
+{
+	unsigned long ua = KUNIT_UA, max = MM_IOMMU_TAGS / 2, i;
+	struct mm_iommu_kunit *t = test->priv;
+	struct mm_iommu_region *region;
+	struct mm_iommu_held *held;
+
+	held = kunit_kcalloc(test, max, sizeof(*held), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, held);
+	mm_iommu_kunit_stub_pins(test);
+	t->instead = mm_iommu_kunit_map(test, 1);
+
+	for (i = 0; i < max; i++) {
+		region = test_register(test, ua, PAGE_SIZE);
+		KUNIT_ASSERT_EQ(test, test_map(test, ua, false, &held[i]), 1);
+		mm_iommu_release(region);
+	}
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			mm_iommu_kunit_register(test, ua, PAGE_SIZE, &region));
+
+	/* with one less there is always a tag, and never that of another */
+	test_unmap(test, &held[0]);
+	for (i = 0; i < 2 * MM_IOMMU_TAGS; i++) {
+		region = test_register(test, ua, PAGE_SIZE);
+		KUNIT_ASSERT_EQ(test, mm_iommu_unregister(region), 0);
+	}
+	region = test_register(test, ua, PAGE_SIZE);
+	for (i = 1; i < max; i++)
+		test_unmap(test, &held[i]);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+}
+
 static void release_while_mapped_makes_an_orphan(struct kunit *test)
 {
 	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
@@ -1301,6 +1334,7 @@ static struct kunit_case mm_iommu_cases[] = {
 	KUNIT_CASE(mapping_for_writing_makes_pages_dirty),
 	KUNIT_CASE(iommu_page_is_no_larger_than_a_block),
 	KUNIT_CASE(refused_region_gives_way_to_new_memory),
+	KUNIT_CASE(orphans_keep_their_tags),
 	KUNIT_CASE(release_while_mapped_makes_an_orphan),
 	KUNIT_CASE(release_of_one_of_two_leaves_the_other),
 	KUNIT_CASE_PARAM(transient_pin_errors_are_retried,

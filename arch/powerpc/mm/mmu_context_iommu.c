@@ -311,13 +311,21 @@ static void registry_withdraw(struct mm_iommu_region *region)
 	region_put(region);
 }
 
-static unsigned long limit_left(struct mm_struct *mm)
+/**
+ * mm_iommu_limit_left() - what RLIMIT_MEMLOCK leaves of a process
+ * @mm: its mm
+ *
+ * Context: The process itself.
+ * Return: bytes, true for a moment.
+ */
+unsigned long mm_iommu_limit_left(const struct mm_struct *mm)
 {
 	unsigned long limit = rlimit(RLIMIT_MEMLOCK);
 	unsigned long locked = READ_ONCE(mm->locked_vm) << PAGE_SHIFT;
 
 	return limit - min(limit, locked);
 }
+EXPORT_SYMBOL_GPL(mm_iommu_limit_left);
 
 static enum mm_iommu_cause pin_cause(int ret)
 {
@@ -343,7 +351,7 @@ static int region_pin(struct mm_iommu_region *region,
 	ret = account_locked_vm(mm, region->trans.npages, true);
 	if (ret) {
 		refusal->cause = MM_IOMMU_LIMIT;
-		refusal->at = limit_left(mm);
+		refusal->at = mm_iommu_limit_left(mm);
 		return ret;
 	}
 

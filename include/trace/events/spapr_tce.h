@@ -11,35 +11,41 @@
 
 #include <linux/tracepoint.h>
 
-DECLARE_EVENT_CLASS(spapr_tce_memory,
-	TP_PROTO(u64 ua, u64 size, long ret),
-	TP_ARGS(ua, size, ret),
+/* @start is a user address of memory, or a bus address of what is mapped. */
+DECLARE_EVENT_CLASS(spapr_tce_range,
+	TP_PROTO(u64 start, u64 size, long ret),
+	TP_ARGS(start, size, ret),
 
 	TP_STRUCT__entry(
-		__field(u64, ua)
+		__field(u64, start)
 		__field(u64, size)
 		__field(long, ret)
 	),
 
 	TP_fast_assign(
-		__entry->ua = ua;
+		__entry->start = start;
 		__entry->size = size;
 		__entry->ret = ret;
 	),
 
-	TP_printk("ua=0x%llx size=0x%llx ret=%ld",
-		  __entry->ua, __entry->size, __entry->ret)
+	TP_printk("start=0x%llx size=0x%llx ret=%ld",
+		  __entry->start, __entry->size, __entry->ret)
 );
 
 /* Memory was registered, thus pinned, or shared with another container. */
-DEFINE_EVENT(spapr_tce_memory, spapr_tce_register,
-	TP_PROTO(u64 ua, u64 size, long ret),
-	TP_ARGS(ua, size, ret)
+DEFINE_EVENT(spapr_tce_range, spapr_tce_register,
+	TP_PROTO(u64 start, u64 size, long ret),
+	TP_ARGS(start, size, ret)
 );
 
-DEFINE_EVENT(spapr_tce_memory, spapr_tce_unregister,
-	TP_PROTO(u64 ua, u64 size, long ret),
-	TP_ARGS(ua, size, ret)
+DEFINE_EVENT(spapr_tce_range, spapr_tce_unregister,
+	TP_PROTO(u64 start, u64 size, long ret),
+	TP_ARGS(start, size, ret)
+);
+
+DEFINE_EVENT(spapr_tce_range, spapr_tce_unmap,
+	TP_PROTO(u64 start, u64 size, long ret),
+	TP_ARGS(start, size, ret)
 );
 
 TRACE_EVENT(spapr_tce_map,
@@ -65,26 +71,6 @@ TRACE_EVENT(spapr_tce_map,
 	TP_printk("iova=0x%llx ua=0x%llx size=0x%llx flags=0x%x ret=%ld",
 		  __entry->iova, __entry->ua, __entry->size, __entry->flags,
 		  __entry->ret)
-);
-
-TRACE_EVENT(spapr_tce_unmap,
-	TP_PROTO(u64 iova, u64 size, long ret),
-	TP_ARGS(iova, size, ret),
-
-	TP_STRUCT__entry(
-		__field(u64, iova)
-		__field(u64, size)
-		__field(long, ret)
-	),
-
-	TP_fast_assign(
-		__entry->iova = iova;
-		__entry->size = size;
-		__entry->ret = ret;
-	),
-
-	TP_printk("iova=0x%llx size=0x%llx ret=%ld",
-		  __entry->iova, __entry->size, __entry->ret)
 );
 
 /* @start is a bus address, and without meaning where the call failed. */

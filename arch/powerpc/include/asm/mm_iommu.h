@@ -96,6 +96,7 @@ unsigned long mm_iommu_start(const struct mm_iommu_region *region);
 unsigned long mm_iommu_size(const struct mm_iommu_region *region);
 void mm_iommu_get_info(struct mm_iommu_region *region,
 		       struct mm_iommu_info *info);
+unsigned long mm_iommu_limit_left(const struct mm_struct *mm);
 
 long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 		   unsigned int shift, bool write, struct mm_iommu_held *held);

@@ -47,6 +47,41 @@ FIXTURE_TEARDOWN(emulated)
 	guest_close(&self->g);
 }
 
+/* Of all virtual machines; -1 where the kernel does not count. */
+static long kvm_count(const char *name)
+{
+	char path[64];
+	long count = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/kvm/%s", name);
+	file = fopen(path, "re");
+	if (!file)
+		return -1;
+	if (fscanf(file, "%ld", &count) != 1)
+		count = -1;
+	fclose(file);
+	return count;
+}
+
+TEST_F(emulated, calls_are_counted_and_traced)
+{
+	long calls = kvm_count("tce_hcalls"), tces = kvm_count("tce_entries");
+	long left = kvm_count("tce_user");
+
+	ASSERT_LE(0, calls);
+	ASSERT_EQ(0, spapr_trace_begin("kvm_vio"));
+	EXPECT_EQ(H_SUCCESS, PUT(IOBA(0), TCE(0)));
+	EXPECT_EQ(H_SUCCESS, h_stuff_tce(self->cpu, LIOBN, IOBA(0), 0, 100));
+	EXPECT_EQ(H_TO_USER, h_put_tce(self->cpu, LIOBN + 1, START, 0));
+	spapr_trace_end("kvm_vio");
+	EXPECT_EQ(calls + 2, kvm_count("tce_hcalls"));
+	EXPECT_EQ(tces + 101, kvm_count("tce_entries"));
+	EXPECT_EQ(left + 1, kvm_count("tce_user"));
+	EXPECT_TRUE(spapr_trace_has("kvm_tce_hcall: H_PUT_TCE liobn="));
+	EXPECT_TRUE(spapr_trace_has("npages=100 ret=0"));
+}
+
 TEST_F(emulated, what_is_put_is_got)
 {
 	EXPECT_GOT(0, IOBA(0));

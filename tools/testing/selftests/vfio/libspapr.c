@@ -500,6 +500,40 @@ static int write_text(const char *path, const char *text)
 	return ret;
 }
 
+static int trace_enable(const char *group, const char *value)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), TRACE "/events/%s/enable", group);
+	return write_text(path, value);
+}
+
+int spapr_trace_begin(const char *group)
+{
+	int ret = write_text(TRACE "/trace", "\n");
+
+	return ret ? : trace_enable(group, "1");
+}
+
+/* Until spapr_trace_begin() is called again. */
+bool spapr_trace_has(const char *words)
+{
+	FILE *file = fopen(TRACE "/trace", "re");
+	char line[512];
+	bool has = false;
+
+	while (file && !has && fgets(line, sizeof(line), file))
+		has = strstr(line, words);
+	if (file)
+		fclose(file);
+	return has;
+}
+
+void spapr_trace_end(const char *group)
+{
+	trace_enable(group, "0");
+}
+
 /* H_GET_TCE, H_PUT_TCE, H_STUFF_TCE and H_PUT_TCE_INDIRECT */
 int spapr_hcalls_begin(void)
 {

@@ -92,6 +92,11 @@ long spapr_mem_free(void);
 int spapr_hcalls_begin(void);
 long spapr_hcalls_end(void);
 
+/* Trace events of a group: 0 or -errno; whether one of them has these words. */
+int spapr_trace_begin(const char *group);
+bool spapr_trace_has(const char *words);
+void spapr_trace_end(const char *group);
+
 /* memory */
 void *spapr_mem(size_t size);
 void *spapr_reserve(size_t size);

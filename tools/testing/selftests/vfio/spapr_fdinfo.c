@@ -792,6 +792,41 @@ static bool is_sound(char *text, const char *mem)
 	       locked_of(text) == (long)locked;
 }
 
+/* Not in fdinfo, but for the same people. */
+TEST_F(fdinfo, each_call_is_traced)
+{
+	struct vfio_iommu_spapr_tce_info info;
+	char words[128];
+
+	spapr_info(self->s.fd, &info);
+	ASSERT_EQ(0, spapr_trace_begin("spapr_tce"));
+	spapr_register(self->s.fd, self->mem, self->size);
+	spapr_map(self->s.fd, self->iova, self->mem, IP, SPAPR_RW);
+	EXPECT_EQ(-EBUSY, __spapr_unregister(self->s.fd, self->mem,
+					     self->size));
+	spapr_unmap(self->s.fd, self->iova, IP);
+	spapr_unregister(self->s.fd, self->mem, self->size);
+	spapr_remove(self->s.fd, info.dma32_window_start);
+	spapr_trace_end("spapr_tce");
+
+	snprintf(words, sizeof(words),
+		 "spapr_tce_register: start=0x%lx size=0x%zx ret=0",
+		 (unsigned long)self->mem, self->size);
+	EXPECT_TRUE(spapr_trace_has(words));
+	snprintf(words, sizeof(words),
+		 "spapr_tce_map: iova=0x%llx ua=0x%lx size=0x%lx flags=0x3 ret=0",
+		 (unsigned long long)self->iova, (unsigned long)self->mem, IP);
+	EXPECT_TRUE(spapr_trace_has(words));
+	snprintf(words, sizeof(words), "spapr_tce_unregister: start=0x%lx",
+		 (unsigned long)self->mem);
+	EXPECT_TRUE(spapr_trace_has(words));
+	EXPECT_TRUE(spapr_trace_has("spapr_tce_refused: call=UNREGISTER error=-16"));
+	snprintf(words, sizeof(words), "spapr_tce_unmap: start=0x%llx",
+		 (unsigned long long)self->iova);
+	EXPECT_TRUE(spapr_trace_has(words));
+	EXPECT_TRUE(spapr_trace_has("spapr_tce_remove_window: start="));
+}
+
 TEST_F_TIMEOUT(fdinfo, reading_while_others_map, 120)
 {
 	struct mapper m[MAPPERS];
