@@ -1533,22 +1533,32 @@ static long real_mapped(const struct mm_iommu_region *region)
 	return atomic_long_read(&region->mapped) - 1;
 }
 
+/* The host address of a page, which is not mapped for that. */
+static u64 real_hpa(struct kunit *test, unsigned long ua, unsigned int shift)
+{
+	struct mm_iommu_kunit *t = test->priv;
+	struct mm_iommu_held held;
+
+	KUNIT_ASSERT_EQ(test, 1,
+			mm_iommu_hold(t->mm, ua, 1, shift, false, &held));
+	mm_iommu_drop(held.mem, 1);
+	return held.hpa;
+}
+
 static void registered_memory_is_mapped(struct kunit *test)
 {
 	struct fake *f = fake_create(test, 10 * BLOCK, 777, PAGE_SHIFT);
-	unsigned long ua = mm_iommu_kunit_map(test, 600), hpa, i;
+	unsigned long ua = mm_iommu_kunit_map(test, 600), i;
 	struct mm_iommu_region *region = real_register(test, ua, 600);
 
 	KUNIT_ASSERT_EQ(test, 0,
 			real_map(test, f, 100, ua, 600, true));
 	KUNIT_EXPECT_EQ(test, real_mapped(region), 600);
 	for (i = 0; i < 600; i++) {
-		KUNIT_ASSERT_EQ(test, 0,
-				mm_iommu_ua_to_hpa(region,
-						   ua + (i << PAGE_SHIFT),
-						   PAGE_SHIFT, &hpa));
 		KUNIT_ASSERT_EQ(test, fake_tce(f, 100 + i),
-				hpa | TCE_PCI_READ | TCE_PCI_WRITE);
+				real_hpa(test, ua + (i << PAGE_SHIFT),
+					 PAGE_SHIFT) |
+				TCE_PCI_READ | TCE_PCI_WRITE);
 	}
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
 
@@ -1566,15 +1576,14 @@ static void pages_of_the_iommu_are_smaller(struct kunit *test)
 	struct fake *f = fake_create(test, 10 * BLOCK, 0, 12);
 	unsigned long ua = mm_iommu_kunit_map(test, 40);
 	struct mm_iommu_region *region = real_register(test, ua, 40);
-	unsigned long n = 40 << (PAGE_SHIFT - 12), hpa;
+	unsigned long n = 40 << (PAGE_SHIFT - 12);
 
 	KUNIT_ASSERT_EQ(test, 0,
 			real_map(test, f, 3, ua, n, false));
 	KUNIT_EXPECT_EQ(test, real_mapped(region), n);
-	KUNIT_ASSERT_EQ(test, 0,
-			mm_iommu_ua_to_hpa(region, ua + (n - 1) * SZ_4K, 12,
-					   &hpa));
-	KUNIT_EXPECT_EQ(test, fake_tce(f, 3 + n - 1), hpa | TCE_PCI_READ);
+	KUNIT_EXPECT_EQ(test, fake_tce(f, 3 + n - 1),
+			real_hpa(test, ua + (n - 1) * SZ_4K, 12) |
+			TCE_PCI_READ);
 	KUNIT_EXPECT_EQ(test, real_unmap(test, f, 3, n), 0);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 }

@@ -83,7 +83,6 @@ struct mm_iommu_info {
 
 #ifdef CONFIG_SPAPR_TCE_IOMMU
 
-void mm_iommu_init(struct mm_struct *mm);
 void mm_iommu_destroy(struct mm_struct *mm);
 
 int mm_iommu_register(struct mm_struct *mm, unsigned long ua,
@@ -108,16 +107,8 @@ struct mm_iommu_region *mm_iommu_find(struct mm_struct *mm, u64 cookie);
 void mm_iommu_drop(struct mm_iommu_region *region, unsigned long npages);
 int mm_iommu_drop_page(struct mm_struct *mm, u64 cookie);
 
-struct mm_iommu_region *mm_iommu_lookup(struct mm_struct *mm,
-					unsigned long ua, unsigned long size);
-long mm_iommu_ua_to_hpa(struct mm_iommu_region *region, unsigned long ua,
-			unsigned int shift, unsigned long *hpa);
-long mm_iommu_mapped_inc(struct mm_iommu_region *region);
-void mm_iommu_mapped_dec(struct mm_iommu_region *region);
-
 #else
 
-static inline void mm_iommu_init(struct mm_struct *mm) { }
 static inline void mm_iommu_destroy(struct mm_struct *mm) { }
 
 #endif /* CONFIG_SPAPR_TCE_IOMMU */
