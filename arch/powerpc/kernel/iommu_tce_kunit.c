@@ -342,7 +342,6 @@ static void fake_translate(void *memp, unsigned long ua, unsigned long npages,
 		tces[i] = cpu_to_be64(mem_hpa(mem, ua + (i << shift)) | bits);
 }
 
-/* Without a tag, any memory at the address will do. */
 static void *fake_find(struct mm_struct *mm, u64 cookie, u64 *base,
 		       unsigned long *size)
 {
@@ -351,7 +350,7 @@ static void *fake_find(struct mm_struct *mm, u64 cookie, u64 *base,
 	struct fake_mem *mem;
 
 	for (mem = f->mems; mem < f->mems + f->nr_mems; mem++) {
-		if (!mem_has(mem, cookie - tag) || (tag && mem->tag != tag))
+		if (!mem_has(mem, cookie - tag) || mem->tag != tag)
 			continue;
 		*base = mem->ua | mem->tag;
 		*size = mem->npages << f->tbl.it_page_shift;
@@ -1444,23 +1443,20 @@ static void orphans_are_told_from_new_memory(struct kunit *test)
 	fake_check(test, f);
 }
 
-/* Base KVM writes addresses into the view, without a tag. */
-static void addresses_without_a_tag(struct kunit *test)
+/* Cookies that go on from one piece of memory to the next. */
+static void neighbours_with_the_same_tag(struct kunit *test)
 {
 	struct fake *f = fake_simple(test);
-	unsigned long n = 20, i;
 	struct fake_mem *mem[2];
-	__be64 *view;
+	unsigned long n = 20;
 
-	/* neighbours, so that the addresses go on */
 	mem[0] = fake_mem_at(test, f, KUNIT_UA, n);
 	mem[1] = fake_mem_at(test, f, KUNIT_UA + fake_bytes(f, n), n);
+	mem[1]->tag = mem[0]->tag;
 	KUNIT_ASSERT_EQ(test, fake_map(f, 0, KUNIT_UA, 2 * n), 0);
-	for (i = 0; i < 2 * n; i++) {
-		view = iommu_tce_view_entry(&f->tbl, i, false);
-		KUNIT_ASSERT_NOT_NULL(test, view);
-		*view = cpu_to_be64(KUNIT_UA + fake_bytes(f, i));
-	}
+	KUNIT_ASSERT_EQ(test, fake_view(f, n),
+			fake_view(f, n - 1) + fake_bytes(f, 1));
+	fake_check(test, f);
 	KUNIT_ASSERT_EQ(test, fake_unmap(f, 0, 2 * n), 0);
 	KUNIT_EXPECT_EQ(test, mem[0]->refs, 0);
 	KUNIT_EXPECT_EQ(test, mem[1]->refs, 0);
@@ -1688,7 +1684,7 @@ static struct kunit_case iommu_tce_cases[] = {
 	KUNIT_CASE(threads_on_one_range),
 	KUNIT_CASE(threads_that_are_refused),
 	KUNIT_CASE(orphans_are_told_from_new_memory),
-	KUNIT_CASE(addresses_without_a_tag),
+	KUNIT_CASE(neighbours_with_the_same_tag),
 	KUNIT_CASE(a_table_of_2_to_the_43_entries),
 	KUNIT_CASE(registered_memory_is_mapped),
 	KUNIT_CASE(pages_of_the_iommu_are_smaller),

@@ -92,7 +92,6 @@ enum mm_iommu_state {
  *	Going from 1 to 0 closes it, in one step, for good. An orphan has given
  *	the 1 back, so its last unmap closes it.
  * @pinned: completed when a pending region has become live or dead
- * @free_work: defers the free for the users of mm_iommu_lookup()
  *
  * Every region holds a reference on the mm (mmgrab), for locked_vm.
  */
@@ -107,7 +106,6 @@ struct mm_iommu_region {
 	refcount_t refs;
 	atomic_long_t mapped;
 	struct completion pinned;
-	struct rcu_work free_work;
 };
 
 /**

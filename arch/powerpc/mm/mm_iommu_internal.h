@@ -30,7 +30,6 @@
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/smp.h>
-#include <linux/workqueue.h>
 
 #include <asm/mm_iommu.h>
 #include <asm/pte-walk.h>

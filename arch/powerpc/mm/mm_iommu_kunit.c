@@ -832,6 +832,7 @@ static void iommu_page_is_no_larger_than_a_block(struct kunit *test)
 
 static void refused_region_gives_way_to_new_memory(struct kunit *test)
 {
+	struct mm_iommu_kunit *t = test->priv;
 	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
 	struct mm_iommu_held was, is;
 	struct test_pages *old = test_get_pages(test, ua), *new;
@@ -857,6 +858,9 @@ static void refused_region_gives_way_to_new_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, is.hpa, page_to_phys(new->page[0]));
 	KUNIT_EXPECT_NE(test, is.hpa, was.hpa);
 	KUNIT_EXPECT_NE(test, is.cookie, was.cookie);
+	/* and an address without a tag finds nothing at all */
+	KUNIT_EXPECT_NULL(test, mm_iommu_find(t->mm, ua));
+	KUNIT_EXPECT_EQ(test, mm_iommu_drop_page(t->mm, ua), -ENOENT);
 	test_unmap(test, &is);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -ENOENT);
 

@@ -103,16 +103,6 @@ static struct mm_iommu *mm_iommu_make_registry(struct mm_struct *mm)
 	return mm_iommu_get_registry(mm);
 }
 
-static void region_free_work(struct work_struct *work)
-{
-	struct mm_iommu_region *region = container_of(to_rcu_work(work),
-						      struct mm_iommu_region,
-						      free_work);
-
-	mm_iommu_trans_free(&region->trans);
-	kfree(region);
-}
-
 static void region_put(struct mm_iommu_region *region)
 {
 	struct mm_struct *mm = region->registry->mm;
@@ -120,9 +110,8 @@ static void region_put(struct mm_iommu_region *region)
 	if (!refcount_dec_and_test(&region->refs))
 		return;
 
-	/* KVM may still look at what mm_iommu_lookup() gave it */
-	INIT_RCU_WORK(&region->free_work, region_free_work);
-	queue_rcu_work(system_unbound_wq, &region->free_work);
+	mm_iommu_trans_free(&region->trans);
+	kfree(region);
 	mmdrop(mm);
 }
 
@@ -833,13 +822,10 @@ u64 mm_iommu_cookie(struct mm_iommu_region *region, unsigned long ua)
 }
 EXPORT_SYMBOL_GPL(mm_iommu_cookie);
 
-/* Base KVM puts only the address into a view: then any region will do. */
 static bool region_has(const struct mm_iommu_region *region, u64 cookie)
 {
-	unsigned int tag = cookie % SZ_2K;
-
 	return mm_iommu_has(region, ALIGN_DOWN(cookie, SZ_4K)) &&
-	       (region->tag == tag || !tag);
+	       region->tag == cookie % SZ_2K;
 }
 
 static struct mm_iommu_region *registry_orphan(struct mm_iommu *reg, u64 cookie)

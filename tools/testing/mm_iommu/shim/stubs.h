@@ -20,10 +20,6 @@ struct completion {
 	unsigned int done;
 };
 
-struct rcu_work {
-	unsigned int pending;
-};
-
 /* Before main(), as it is before the first process. */
 #define subsys_initcall(fn)						\
 	static void __attribute__((constructor)) shim_##fn(void)	\
