@@ -55,7 +55,7 @@ static void tce_kill(struct iommu_table *tbl, unsigned long entry,
 		tbl->it_ops->tce_kill(tbl, entry, npages);
 }
 
-/* Only a race with base KVM, which changes TCE and view in two steps. */
+/* Never, unless references are dropped that nobody holds. */
 static void tce_bad_view(void)
 {
 	pr_err_once("BUG: mm_iommu: a TCE of memory that is not mapped\n");
@@ -151,10 +151,10 @@ static struct tce_old *olds_find(struct tce_olds *olds, u64 view)
  *
  * Return: how many entries that is, at least 1.
  */
-static unsigned long olds_add(struct tce_olds *olds, const __be64 *view,
+static unsigned long olds_add(struct tce_olds *olds, const u64 *view,
 			      unsigned long max)
 {
-	u64 first = be64_to_cpu(*view), next = first;
+	u64 first = *view, next = first;
 	u64 page = BIT_ULL(olds->tbl->it_page_shift);
 	struct tce_old *old;
 	unsigned long n = 0;
@@ -171,7 +171,7 @@ static unsigned long olds_add(struct tce_olds *olds, const __be64 *view,
 	do {
 		n++;
 		next += page;
-	} while (n < max && be64_to_cpu(view[n]) == next);
+	} while (n < max && view[n] == next);
 	old->npages += n;
 	return n;
 }
@@ -204,7 +204,7 @@ struct tce_map {
 	bool lost;			/* some could not even be cleared */
 	unsigned long done;		/* entries whose view was exchanged */
 	unsigned long replaced;		/* entries that were mapped before */
-	__be64 *before;
+	u64 *before;
 	__be64 *list;
 	struct tce_held few;
 };
@@ -286,7 +286,7 @@ static int tce_exchange_one(struct iommu_table *tbl,
 {
 	unsigned long i = entry - tbl->it_offset, block = i / TCE_BLOCK;
 	struct tce_view_block *blk;
-	__be64 *view;
+	u64 *view;
 	int ret;
 
 	blk = tce_lock_block(tbl, entry, block);
@@ -294,10 +294,10 @@ static int tce_exchange_one(struct iommu_table *tbl,
 		return PTR_ERR(blk);
 
 	view = &blk->entry[i % TCE_BLOCK];
-	*old = be64_to_cpu(*view);
+	*old = *view;
 	ret = tbl->it_ops->set_tces(tbl, entry, 1, &tce);
 	if (!ret) {
-		*view = cpu_to_be64(new);
+		*view = new;
 		if (!*old)
 			tce_view_used(tbl->it_view, blk, 1);
 	} else {
@@ -349,8 +349,7 @@ static int tce_unmap_one(struct iommu_table *tbl,
 	unsigned long i = entry - tbl->it_offset, block = i / TCE_BLOCK;
 	struct iommu_tce_view *view = tbl->it_view;
 	struct tce_view_block *blk;
-	__be64 *place;
-	u64 old;
+	u64 *place, old;
 	int ret;
 
 	blk = tce_view_lock(view, block);
@@ -360,7 +359,7 @@ static int tce_unmap_one(struct iommu_table *tbl,
 		return 0;
 	}
 
-	old = be64_to_cpu(*place);
+	old = *place;
 	ret = tbl->it_ops->clear_tces(tbl, entry, 1);
 	if (!ret) {
 		*place = 0;
@@ -607,8 +606,8 @@ static u64 map_cookie(const struct tce_map *map, const struct tce_cursor *at,
 static void map_exchange(struct tce_map *map, struct tce_view_block *blk,
 			 struct tce_cursor at, unsigned long i, unsigned long n)
 {
-	__be64 *view = blk->entry + map_index(map, i) % TCE_BLOCK, *end;
-	__be64 *before = map->before + i;
+	u64 *view = blk->entry + map_index(map, i) % TCE_BLOCK, *end;
+	u64 *before = map->before + i;
 	unsigned long k, m;
 	u64 cookie, step;
 	long was = 0, is = 0;
@@ -620,7 +619,7 @@ static void map_exchange(struct tce_map *map, struct tce_view_block *blk,
 		for (end = view + m; view < end; view++, cookie += step) {
 			*before = *view;
 			was += !!*before++;
-			*view = cpu_to_be64(cookie);
+			*view = cookie;
 		}
 	}
 	map->done = i + n;
@@ -637,8 +636,9 @@ static void map_exchange(struct tce_map *map, struct tce_view_block *blk,
 static void map_restore(struct tce_map *map, struct tce_view_block *blk,
 			struct tce_cursor at, unsigned long i, unsigned long n)
 {
-	__be64 *view = blk->entry + map_index(map, i) % TCE_BLOCK;
-	__be64 *before = map->before + i, *list = map->list, *end;
+	u64 *view = blk->entry + map_index(map, i) % TCE_BLOCK, *end;
+	u64 *before = map->before + i;
+	__be64 *list = map->list;
 	struct iommu_table_ops *ops = map->tbl->it_ops;
 	unsigned long k, m, empty = 0;
 	u64 cookie, step;
@@ -648,14 +648,14 @@ static void map_restore(struct tce_map *map, struct tce_view_block *blk,
 		cookie = map_cookie(map, &at, &step);
 		m = cursor_step(map, &at, n - k);
 		for (end = view + m; view < end; view++, cookie += step) {
-			if (be64_to_cpu(*view) == cookie) {
+			if (*view == cookie) {
 				swap(*view, *before);
 				more += !!*view - !!cookie;
 			}
 			before++;
 			empty += !*view;
 			*list++ = tce_of_view(map->tbl, map->backing, map->mm,
-					      be64_to_cpu(*view));
+					      *view);
 		}
 	}
 	tce_view_used(map->tbl->it_view, blk, more);
@@ -941,17 +941,17 @@ EXPORT_SYMBOL_GPL(iommu_tce_abort);
 
 /* What clearing a long range works with; a short one needs less. */
 struct tce_scratch {
-	__be64 before[TCE_BLOCK];
+	u64 before[TCE_BLOCK];
 	struct tce_old old[64];
 };
 
 struct tce_unmap {
 	struct tce_olds olds;
 	unsigned long max;		/* entries of @before */
-	__be64 *before;
+	u64 *before;
 	struct tce_scratch *scratch;
 	struct tce_old few_old[2];
-	__be64 few_before[8];
+	u64 few_before[8];
 };
 
 static void unmap_alloc(struct tce_unmap *unmap, unsigned long npages)
@@ -981,9 +981,9 @@ static void unmap_alloc(struct tce_unmap *unmap, unsigned long npages)
  * Return: how many from *@entry on, which is moved to the first; or -errno.
  */
 static long unmap_clear(struct iommu_table *tbl, struct tce_view_block *blk,
-			unsigned long *entry, unsigned long n, __be64 *before)
+			unsigned long *entry, unsigned long n, u64 *before)
 {
-	__be64 *view = blk->entry + (*entry - tbl->it_offset) % TCE_BLOCK;
+	u64 *view = blk->entry + (*entry - tbl->it_offset) % TCE_BLOCK;
 	unsigned long i;
 	long less = 0;
 	int ret;

@@ -184,7 +184,7 @@ void iommu_tce_view_destroy(struct iommu_table *tbl)
 
 	if (!view)
 		return;
-	WARN_ON_ONCE(iommu_tce_view_mapped(tbl) && !view->shared);
+	WARN_ON_ONCE(iommu_tce_view_mapped(tbl));
 	tbl->it_view = NULL;
 	view_free_level(view->root, view->levels);
 	kfree(view);
@@ -255,7 +255,7 @@ int tce_view_prepare(struct iommu_tce_view *view, unsigned long block)
  */
 bool tce_view_forget(struct iommu_tce_view *view, unsigned long block)
 {
-	if (view->shared || atomic_read(&view->spare) <= TCE_VIEW_SPARE)
+	if (atomic_read(&view->spare) <= TCE_VIEW_SPARE)
 		return false;
 	atomic_dec(&view->spare);
 	/* pairs with READ_ONCE() where no lock is held */
@@ -299,41 +299,6 @@ unsigned long tce_view_next(struct iommu_tce_view *view, unsigned long block)
 	}
 	return block;
 }
-
-/**
- * iommu_tce_view_entry() - the place in the view of one TCE
- * @tbl: a table with a view
- * @entry: the entry, counted from bus address 0
- * @alloc: whether to make it
- *
- * For base KVM, which reads and writes it without a lock: from now on no part
- * of the view is freed before the table.
- *
- * Context: Any that may allocate, if @alloc.
- * Return: the place, or NULL.
- */
-__be64 *iommu_tce_view_entry(struct iommu_table *tbl, unsigned long entry,
-			     bool alloc)
-{
-	unsigned long i = entry - tbl->it_offset;
-	struct iommu_tce_view *view = tbl->it_view;
-	struct tce_view_block *blk;
-
-	if (!view)
-		return NULL;
-
-	view->shared = true;
-	/* where a block is the table is prepared */
-	if (alloc && tbl->it_ops->prepare &&
-	    tbl->it_ops->prepare(tbl, entry, 1))
-		return NULL;
-	if (alloc && tce_view_prepare(view, i / TCE_VIEW_ENTRIES))
-		return NULL;
-	blk = tce_view_lock(view, i / TCE_VIEW_ENTRIES);
-	tce_view_unlock(view, i / TCE_VIEW_ENTRIES, blk);
-	return blk ? &blk->entry[i % TCE_VIEW_ENTRIES] : NULL;
-}
-EXPORT_SYMBOL_GPL(iommu_tce_view_entry);
 
 static int __init tce_view_init(void)
 {

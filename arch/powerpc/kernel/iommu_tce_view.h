@@ -18,13 +18,13 @@
 /**
  * struct tce_view_block - view of a block of entries
  * @used: number of entries that are not 0
- * @entry: 0, or the cookie of what is mapped, in the byte order of TCEs
+ * @entry: 0, or the cookie of what is mapped
  *
  * Both under the lock of the block.
  */
 struct tce_view_block {
 	unsigned long used;
-	__be64 entry[TCE_VIEW_ENTRIES];
+	u64 entry[TCE_VIEW_ENTRIES];
 };
 
 struct tce_view_node {
@@ -40,7 +40,6 @@ struct tce_view_node {
  * @spare: empty blocks that were kept
  * @owner: the mm whose registered memory is mapped; to be compared only
  * @closed: nothing is mapped any more; read under the lock of a block
- * @shared: base KVM walks it without a lock, so no block may go
  * @locks: of the blocks, by their number
  */
 struct iommu_tce_view {
@@ -51,7 +50,6 @@ struct iommu_tce_view {
 	atomic_t spare;
 	struct mm_struct *owner;
 	bool closed;
-	bool shared;
 	raw_spinlock_t locks[TCE_VIEW_LOCKS];
 };
 

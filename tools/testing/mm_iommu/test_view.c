@@ -16,15 +16,10 @@
 #define SPARE		8	/* empty blocks that a view keeps */
 #define ENTRIES		TCE_VIEW_ENTRIES
 
-static struct iommu_table_ops ops;
-
 static struct iommu_tce_view *view_create(struct iommu_table *tbl,
 					  unsigned long size)
 {
-	*tbl = (struct iommu_table){
-		.it_size = size,
-		.it_ops = &ops,
-	};
+	*tbl = (struct iommu_table){ .it_size = size };
 	check(!iommu_tce_view_create(tbl));
 	check(tbl->it_view);
 	return tbl->it_view;
@@ -60,7 +55,6 @@ struct model {
 	unsigned int nr;
 	unsigned long mapped;
 	unsigned int spare;
-	bool shared;
 };
 
 static int by_block(const void *a, const void *b)
@@ -99,20 +93,9 @@ static void model_init(struct model *m, struct rng *rng, unsigned long size)
 	model_places(m, rng);
 }
 
-static void model_exit(struct model *m)
-{
-	check(iommu_tce_view_mapped(&m->tbl) == m->mapped);
-	/* who is shared warns of nothing */
-	m->view->shared = true;
-	iommu_tce_view_destroy(&m->tbl);
-	check(!m->tbl.it_view);
-	check(!shim_slab.objects);
-	free(m->places);
-}
-
 static void model_unlocked(struct model *m, struct place *p)
 {
-	if (!p->present || p->used || m->shared || m->spare <= SPARE)
+	if (!p->present || p->used || m->spare <= SPARE)
 		return;
 	p->present = false;
 	m->spare--;
@@ -168,6 +151,19 @@ static void model_clear(struct model *m, struct place *p)
 	memset(p->entry, 0, sizeof(p->entry));
 	tce_view_unlock(m->view, p->block, blk);
 	model_unlocked(m, p);
+}
+
+static void model_exit(struct model *m)
+{
+	unsigned int i;
+
+	for (i = 0; i < m->nr; i++)
+		model_clear(m, &m->places[i]);
+	check(!m->mapped && !iommu_tce_view_mapped(&m->tbl));
+	iommu_tce_view_destroy(&m->tbl);
+	check(!m->tbl.it_view);
+	check(!shim_slab.objects);
+	free(m->places);
 }
 
 static void model_compare(struct model *m, const struct place *p)
@@ -279,7 +275,7 @@ static void test_two_views(struct rng *rng)
 	check(!iommu_tce_view_create(&tbl) && tbl.it_view == view);
 	iommu_tce_view_destroy(&tbl);
 	iommu_tce_view_destroy(&tbl);
-	check(!iommu_tce_view_entry(&tbl, 0, true));
+	check(!iommu_tce_view_mapped(&tbl));
 }
 
 /* Who maps and unmaps one page over and over allocates once. */
@@ -306,29 +302,43 @@ static void test_spare(struct rng *rng)
 	iommu_tce_view_destroy(&tbl);
 }
 
-static void test_shared(struct rng *rng)
+/* Adds to what a block has, which may be gone after that. */
+static void view_add(struct iommu_tce_view *view, unsigned long block,
+		     unsigned int place, int more)
+{
+	struct tce_view_block *blk;
+
+	blk = tce_view_lock(view, block);
+	check(blk);
+	blk->entry[place] = more > 0 ? block + 1 : 0;
+	tce_view_used(view, blk, more);
+	tce_view_unlock(view, block, blk);
+}
+
+static void test_stay(struct rng *rng)
 {
 	struct iommu_table tbl;
 	struct iommu_tce_view *view = view_create(&tbl, 100 * ENTRIES);
-	struct tce_view_block *blk;
-	unsigned long i;
-	__be64 *entry[100];
+	struct tce_view_block *blk[100];
+	unsigned long i, left = 0;
 
-	tbl.it_offset = 12345;
-	check(!iommu_tce_view_entry(&tbl, 12345, false));
 	for (i = 0; i < 100; i++) {
-		entry[i] = iommu_tce_view_entry(&tbl, 12345 + i * ENTRIES + i,
-						true);
-		check(entry[i]);
-		*entry[i] = i + 1;
+		check(!tce_view_prepare(view, i));
+		view_add(view, i, i, 1);
+		blk[i] = peek(view, i);
 	}
+	check(!atomic_read(&view->spare));
 	for (i = 0; i < 100; i++) {
-		blk = tce_view_lock(view, i);
-		tce_view_unlock(view, i, blk);
-		check(iommu_tce_view_entry(&tbl, 12345 + i * ENTRIES + i,
-					   false) == entry[i]);
-		check(*entry[i] == i + 1);
+		view_add(view, i, 200, 1);
+		view_add(view, i, 200, -1);
+		check(peek(view, i) == blk[i]);
+		check(blk[i]->used == 1 && blk[i]->entry[i] == i + 1);
 	}
+	for (i = 0; i < 100; i++)
+		view_add(view, i, i, -1);
+	for (i = 0; i < 100; i++)
+		left += !!peek(view, i);
+	check(left == SPARE);
 	iommu_tce_view_destroy(&tbl);
 }
 
@@ -400,7 +410,7 @@ static void actor_step(struct actor *a)
 	bool clear = rng_below(&a->rng, 2), all = rng_below(&a->rng, 3);
 	struct tce_view_block *blk = actor_lock(a, block);
 	u64 *mine = a->entry[block];
-	__be64 *entry;
+	u64 *entry;
 	long more = 0;
 
 	if (all) {
@@ -489,7 +499,12 @@ static void test_threads(struct rng *rng)
 	}
 	check(iommu_tce_view_mapped(&tbl) == used);
 	check(atomic_read(&view->spare) == empty && empty <= SPARE);
-	view->shared = true;
+	for (block = 0; block < SHARED_BLOCKS; block++) {
+		blk = tce_view_lock(view, block);
+		if (blk)
+			tce_view_used(view, blk, -(long)blk->used);
+		tce_view_unlock(view, block, blk);
+	}
 	iommu_tce_view_destroy(&tbl);
 	free(a);
 }
@@ -499,7 +514,7 @@ static const struct test tests[] = {
 	{ "as many levels as a size needs", test_levels },
 	{ "a second view is not made, nor destroyed", test_two_views },
 	{ "what is used over and over is allocated once", test_spare },
-	{ "a shared view keeps its blocks", test_shared },
+	{ "a block with an entry stays where it is", test_stay },
 	{ "every allocation failed in turn", test_fail_nth },
 	{ "threads on the same blocks", test_threads, true },
 };

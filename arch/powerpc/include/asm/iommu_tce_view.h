@@ -20,8 +20,6 @@ void iommu_tce_set_owner(struct iommu_table *tbl, struct mm_struct *mm);
 bool iommu_tce_is_owner(struct iommu_table *tbl, const struct mm_struct *mm);
 void iommu_tce_close(struct iommu_table *tbl, bool close);
 bool iommu_tce_is_closed(struct iommu_table *tbl);
-__be64 *iommu_tce_view_entry(struct iommu_table *tbl, unsigned long entry,
-			     bool alloc);
 
 #else
 

@@ -10,18 +10,9 @@
 
 struct iommu_tce_view;
 
-struct iommu_table;
-
-struct iommu_table_ops {
-	int (*prepare)(struct iommu_table *tbl, unsigned long index,
-		       unsigned long npages);
-};
-
 struct iommu_table {
-	unsigned long it_offset;
 	unsigned long it_size;
 	struct iommu_tce_view *it_view;
-	struct iommu_table_ops *it_ops;
 };
 
 #endif /* _MM_IOMMU_SHIM_ASM_IOMMU_H */
