@@ -36,9 +36,6 @@
 
 #define TCE_PERM	(TCE_PCI_READ | TCE_PCI_WRITE)
 
-/* In the view, beside a cookie: a device may write there. */
-#define TCE_VIEW_WRITE	BIT_ULL(11)
-
 /* TCEs between two points where another task may run, at most. */
 #define TCE_BLOCK	TCE_VIEW_ENTRIES
 

@@ -30,9 +30,6 @@
 
 #include "iommu_tce_view.h"
 
-/* Empty blocks that a view keeps, 4K each. */
-#define TCE_VIEW_SPARE	8
-
 static struct kmem_cache *tce_view_blocks;
 
 /**
@@ -120,6 +117,30 @@ bool iommu_tce_is_owner(struct iommu_table *tbl, const struct mm_struct *mm)
 EXPORT_SYMBOL_GPL(iommu_tce_is_owner);
 
 /**
+ * iommu_tce_view_sync() - wait for those who are changing the table
+ * @tbl: a table, with a view or without
+ *
+ * When it returns all changes that had begun are made, and those that follow see
+ * what the caller has done before. That includes changes with the MMU off, which
+ * RCU does not wait for.
+ *
+ * Context: Any but NMI.
+ */
+void iommu_tce_view_sync(struct iommu_table *tbl)
+{
+	struct iommu_tce_view *view = tbl->it_view;
+	unsigned int i;
+
+	if (!view)
+		return;
+	/* one after the other: all that counts is that each was taken */
+	for (i = 0; i < TCE_VIEW_LOCKS; i++) {
+		raw_spin_lock(&view->locks[i]);
+		raw_spin_unlock(&view->locks[i]);
+	}
+}
+
+/**
  * iommu_tce_close() - let nobody map in a table any more
  * @tbl: a table with a view
  * @close: false to open it again
@@ -131,15 +152,8 @@ EXPORT_SYMBOL_GPL(iommu_tce_is_owner);
  */
 void iommu_tce_close(struct iommu_table *tbl, bool close)
 {
-	struct iommu_tce_view *view = tbl->it_view;
-	unsigned int i;
-
-	/* one after the other: all that counts is that each was taken */
-	WRITE_ONCE(view->closed, close);
-	for (i = 0; i < TCE_VIEW_LOCKS; i++) {
-		raw_spin_lock(&view->locks[i]);
-		raw_spin_unlock(&view->locks[i]);
-	}
+	WRITE_ONCE(tbl->it_view->closed, close);
+	iommu_tce_view_sync(tbl);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_close);
 
@@ -255,7 +269,7 @@ int tce_view_prepare(struct iommu_tce_view *view, unsigned long block)
  */
 bool tce_view_forget(struct iommu_tce_view *view, unsigned long block)
 {
-	if (atomic_read(&view->spare) <= TCE_VIEW_SPARE)
+	if (!tce_view_is_full(view))
 		return false;
 	atomic_dec(&view->spare);
 	/* pairs with READ_ONCE() where no lock is held */

@@ -15,6 +15,12 @@
 #define TCE_VIEW_LOCKS		16
 #define TCE_VIEW_SLOTS		TCE_VIEW_ENTRIES
 
+/* Empty blocks that a view keeps, 4K each. */
+#define TCE_VIEW_SPARE		8
+
+/* In an entry, beside a cookie: a device may write there. */
+#define TCE_VIEW_WRITE		BIT_ULL(11)
+
 /**
  * struct tce_view_block - view of a block of entries
  * @used: number of entries that are not 0
@@ -142,6 +148,12 @@ static inline void tce_view_used(struct iommu_tce_view *view,
 	blk->used += more;
 	if (!was != !blk->used)
 		atomic_add(was ? 1 : -1, &view->spare);
+}
+
+/* Whether a view keeps no more empty blocks. */
+static inline bool tce_view_is_full(const struct iommu_tce_view *view)
+{
+	return atomic_read(&view->spare) > TCE_VIEW_SPARE;
 }
 
 #endif /* _POWERPC_KERNEL_IOMMU_TCE_VIEW_H */

@@ -8,6 +8,9 @@
  * VFIO use. A table without any belongs to devices that user space emulates,
  * which looks into the guest's view of it.
  *
+ * Most hypercalls are served at once, by book3s_64_vio_builtin.c. What follows
+ * here is for the others.
+ *
  * DOC: a hypercall
  *
  * 1. The call is checked, a list of TCEs is copied once, and every page that is
@@ -56,22 +59,8 @@
 /* IOMMU pages of 16G. */
 #define TCE_MAX_PAGE_SHIFT	34
 
-#define TCE_PERM	(TCE_PCI_READ | TCE_PCI_WRITE)
-
-/* TCEs in a list of H_PUT_TCE_INDIRECT: a page of 4K. */
-#define TCE_LIST_MAX	512UL
-
-static struct kvmppc_tce_table *find_table(struct kvm *kvm, u64 liobn)
-{
-	struct kvmppc_tce_table *t;
-
-	list_for_each_entry_srcu(t, &kvm->arch.spapr_tce_tables, list,
-				 srcu_read_lock_held(&kvm->srcu) ||
-				 lockdep_is_held(&kvm->arch.spapr_tce_lock))
-		if (t->liobn == liobn)
-			return t;
-	return NULL;
-}
+/* Entries of the guest's view between two points where another task may run. */
+#define VIEW_STEP	SZ_64K
 
 /* Whether the lists of a table may be walked. */
 static inline bool lists_held(const struct kvmppc_tce_table *t)
@@ -82,25 +71,19 @@ static inline bool lists_held(const struct kvmppc_tce_table *t)
 
 /* The guest's view */
 
-static struct page *view_alloc_page(struct kvmppc_tce_table *t, unsigned long i)
+static u64 *view_alloc_page(struct kvmppc_tce_table *t, unsigned long i)
 {
-	struct page *page;
+	u64 *page;
 
 	mutex_lock(&t->alloc_lock);
 	page = t->pages[i];
 	if (!page) {
-		page = alloc_page(GFP_KERNEL_ACCOUNT | __GFP_ZERO);
-		/* pairs with view_page(): zeroed before it is seen */
+		page = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+		/* pairs with kvmppc_tce_view_page(): zeroed before it is seen */
 		smp_store_release(&t->pages[i], page);
 	}
 	mutex_unlock(&t->alloc_lock);
 	return page;
-}
-
-static struct page *view_page(struct kvmppc_tce_table *t, unsigned long i)
-{
-	/* pairs with view_alloc_page() */
-	return smp_load_acquire(&t->pages[i]);
 }
 
 /* Makes the view of a range present. */
@@ -110,55 +93,28 @@ static int view_prepare(struct kvmppc_tce_table *t, unsigned long first,
 	unsigned long i, last = (first + npages - 1) / TCES_PER_PAGE;
 
 	for (i = first / TCES_PER_PAGE; i <= last; i++) {
-		if (!view_page(t, i) && !view_alloc_page(t, i))
+		if (!kvmppc_tce_view_page(t, i) && !view_alloc_page(t, i))
 			return -ENOMEM;
 		cond_resched();
 	}
 	return 0;
 }
 
-static void view_put(struct kvmppc_tce_table *t, unsigned long i, u64 tce)
-{
-	struct page *page = view_page(t, i / TCES_PER_PAGE);
-	u64 *tces = page_address(page);
-
-	WRITE_ONCE(tces[i % TCES_PER_PAGE], tce);
-}
-
-/* Writes one value to a range; where nothing is present nothing is 0. */
-static void view_fill(struct kvmppc_tce_table *t, unsigned long first,
-		      unsigned long npages, u64 tce)
-{
-	unsigned long n, i;
-	struct page *page;
-	u64 *tces;
-
-	for (; npages; npages -= n, first += n) {
-		n = min(npages, TCES_PER_PAGE - first % TCES_PER_PAGE);
-		page = view_page(t, first / TCES_PER_PAGE);
-		if (!page)
-			continue;
-		tces = (u64 *)page_address(page) + first % TCES_PER_PAGE;
-		for (i = 0; i < n; i++)
-			WRITE_ONCE(tces[i], tce);
-		cond_resched();
-	}
-}
-
 static vm_fault_t view_fault(struct vm_fault *vmf)
 {
 	struct kvmppc_tce_table *t = vmf->vma->vm_file->private_data;
-	struct page *page;
+	u64 *page;
 
 	if (vmf->pgoff >= DIV_ROUND_UP(t->size, TCES_PER_PAGE))
 		return VM_FAULT_SIGBUS;
 
-	page = view_page(t, vmf->pgoff) ? : view_alloc_page(t, vmf->pgoff);
+	page = kvmppc_tce_view_page(t, vmf->pgoff) ? :
+	       view_alloc_page(t, vmf->pgoff);
 	if (!page)
 		return VM_FAULT_OOM;
 
-	get_page(page);
-	vmf->page = page;
+	vmf->page = virt_to_page(page);
+	get_page(vmf->page);
 	return 0;
 }
 
@@ -210,8 +166,7 @@ static void free_table(struct kvmppc_tce_table *t)
 	unsigned long i, n = DIV_ROUND_UP(t->size, TCES_PER_PAGE);
 
 	for (i = 0; i < n; i++) {
-		if (t->pages[i])
-			__free_page(t->pages[i]);
+		free_page((unsigned long)t->pages[i]);
 		if (!(i % 1024))
 			cond_resched();
 	}
@@ -309,7 +264,7 @@ int kvm_vm_ioctl_create_spapr_tce(struct kvm *kvm,
 	}
 
 	mutex_lock(&kvm->arch.spapr_tce_lock);
-	if (find_table(kvm, args->liobn)) {
+	if (kvmppc_tce_find(kvm, args->liobn)) {
 		ret = -EBUSY;
 		goto err_unlock;
 	}
@@ -520,97 +475,30 @@ void kvm_spapr_tce_release_iommu_group(struct kvm *kvm, struct iommu_group *grp)
 
 /* What a guest asks for */
 
-/* The entry of the view for a bus address, or -1. */
-static long check_ioba(const struct kvmppc_tce_table *t, unsigned long ioba,
-		       unsigned long npages)
+/* What a list asks for; returns the number of parts, or -errno. */
+static int want_list(struct kvmppc_tce_table *t, const __be64 *list,
+		     unsigned long npages, struct iommu_tce_want *wants)
 {
-	unsigned long i = (ioba >> t->page_shift) - t->offset;
-
-	if (ioba & (BIT(t->page_shift) - 1) || i >= t->size ||
-	    npages > t->size - i)
-		return -1;
-	return i;
-}
-
-/* The user address of a page of the guest's that a device may write. */
-static int gpa_to_ua(struct kvm *kvm, const struct kvmppc_tce_table *t,
-		     unsigned long gpa, unsigned long *ua)
-{
-	unsigned long size = BIT(t->page_shift), offset;
-	struct kvm_memory_slot *slot;
-
-	slot = gfn_to_memslot(kvm, gpa >> PAGE_SHIFT);
-	if (!slot || slot->flags & (KVM_MEMSLOT_INVALID | KVM_MEM_READONLY))
-		return -ENOENT;
-
-	offset = gpa - (slot->base_gfn << PAGE_SHIFT);
-	if (size > (slot->npages << PAGE_SHIFT) - offset)
-		return -ENOENT;
-	*ua = slot->userspace_addr + offset;
-	return 0;
-}
-
-/* Whether a part goes on where another one ends. */
-static bool want_goes_on(const struct iommu_tce_want *want,
-			 const struct iommu_tce_want *next, unsigned int shift)
-{
-	if (want->clear || next->clear)
-		return want->clear && next->clear;
-	return want->write == next->write &&
-	       next->ua == want->ua + (want->npages << shift);
-}
-
-/* What a TCE asks for. */
-static int want_tce(struct kvm *kvm, const struct kvmppc_tce_table *t, u64 tce,
-		    struct iommu_tce_want *want)
-{
-	unsigned long gpa = tce & ~(u64)TCE_PERM;
-
-	want->npages = 1;
-	want->clear = !(tce & TCE_PERM);
-	want->write = tce & TCE_PCI_WRITE;
-	want->ua = 0;
-	if (want->clear)
-		return 0;
-	if (gpa & (BIT(t->page_shift) - 1))
-		return -EINVAL;
-	return gpa_to_ua(kvm, t, gpa, &want->ua);
-}
-
-/* What a list of them asks for; returns the number of parts, or -errno. */
-static int want_list(struct kvm *kvm, const struct kvmppc_tce_table *t,
-		     const __be64 *list, unsigned long npages,
-		     struct iommu_tce_want *wants)
-{
-	struct iommu_tce_want *last = NULL, *next = wants;
+	struct kvmppc_tce_mem mem = { .kvm = t->kvm };
+	struct iommu_tce_want *want = wants;
 	unsigned long i;
 	int ret;
 
-	for (i = 0; i < npages; i++) {
-		ret = want_tce(kvm, t, be64_to_cpu(list[i]), next);
+	for (i = 0; i < npages; i += want++->npages) {
+		ret = kvmppc_tce_want_run(&mem, t, list + i, npages - i, want);
 		if (ret)
 			return ret;
-		if (last && want_goes_on(last, next, t->page_shift))
-			last->npages++;
-		else
-			last = next++;
 	}
-	return next - wants;
+	return want - wants;
 }
 
 /* Changes */
-
-static unsigned long hw_entry(const struct kvmppc_tce_table *t,
-			      const struct kvmppc_tce_hw *hw, unsigned long i)
-{
-	return (t->offset + i) << hw->order;
-}
 
 /* Maps what is wanted in the only table of the hardware. */
 static int put_one(struct kvmppc_tce_table *t, struct kvmppc_tce_hw *hw,
 		   unsigned long i, const struct iommu_tce_want *want)
 {
-	unsigned long entry = hw_entry(t, hw, i);
+	unsigned long entry = kvmppc_tce_hw_entry(t, hw, i);
 	unsigned long npages = want->npages << hw->order;
 
 	if (iommu_tce_is_closed(hw->tbl))
@@ -668,7 +556,7 @@ static int put_all(struct kvmppc_tce_table *t, unsigned long i,
 			goto err_abort;
 		}
 		ready->map = iommu_tce_begin(hw->tbl, &iommu_tce_registered,
-					     t->kvm->mm, hw_entry(t, hw, i),
+					     t->kvm->mm, kvmppc_tce_hw_entry(t, hw, i),
 					     wants, nr, hw->order);
 		if (IS_ERR(ready->map)) {
 			ret = PTR_ERR(ready->map);
@@ -698,91 +586,121 @@ static int put(struct kvmppc_tce_table *t, unsigned long i,
 	return put_one(t, hw, i, wants);
 }
 
+/*
+ * The hypercalls, as far as they need memory or more time, or may be refused in
+ * the middle.
+ */
+
 static long put_tce(struct kvm *kvm, unsigned long liobn, unsigned long ioba,
 		    unsigned long tce)
 {
-	struct kvmppc_tce_table *t = find_table(kvm, liobn);
+	struct kvmppc_tce_table *t = kvmppc_tce_find(kvm, liobn);
+	struct kvmppc_tce_mem mem = { .kvm = kvm };
 	struct iommu_tce_want want;
 	long i;
 
 	if (!t)
 		return H_TOO_HARD;
-	i = check_ioba(t, ioba, 1);
+	i = kvmppc_tce_index(t, ioba, 1);
 	if (i < 0)
 		return H_PARAMETER;
 
-	if (want_tce(kvm, t, tce, &want) || view_prepare(t, i, 1) ||
+	if (kvmppc_tce_want(&mem, t, tce, &want) || view_prepare(t, i, 1) ||
 	    put(t, i, &want, 1))
 		return H_TOO_HARD;
 
-	view_put(t, i, tce);
+	kvmppc_tce_view_fill(t, i, 1, tce);
 	return H_SUCCESS;
 }
 
-/* What a call with a list works with. */
-struct indirect {
-	__be64 list[TCE_LIST_MAX];
-	struct iommu_tce_want wants[TCE_LIST_MAX];
-};
-
-static long put_list(struct kvm *kvm, struct kvmppc_tce_table *t,
-		     unsigned long first, unsigned long gpa,
-		     unsigned long npages)
+static long put_list(struct kvmppc_tce_table *t, unsigned long first,
+		     const __be64 *list, unsigned long npages)
 {
-	struct indirect *in;
+	struct iommu_tce_want *wants;
 	long ret = H_TOO_HARD;
-	unsigned long i;
 	int nr;
 
-	in = kmalloc(sizeof(*in), GFP_KERNEL);
-	if (!in)
+	wants = kmalloc_array(npages, sizeof(*wants), GFP_KERNEL);
+	if (!wants)
 		return H_TOO_HARD;
 
-	/* read once: the guest may write to it meanwhile */
-	if (kvm_read_guest(kvm, gpa, in->list, npages * sizeof(*in->list)))
-		goto out_free;
-
-	nr = want_list(kvm, t, in->list, npages, in->wants);
+	nr = want_list(t, list, npages, wants);
 	if (nr < 0 || view_prepare(t, first, npages) ||
-	    put(t, first, in->wants, nr))
+	    put(t, first, wants, nr))
 		goto out_free;
 
-	for (i = 0; i < npages; i++)
-		view_put(t, first + i, be64_to_cpu(in->list[i]));
+	kvmppc_tce_view_write(t, first, npages, list);
 	ret = H_SUCCESS;
 out_free:
-	kfree(in);
+	kfree(wants);
 	return ret;
 }
 
-static long put_tce_indirect(struct kvm *kvm, unsigned long liobn,
+/* What the VCPU works with, made when it is needed for the first time. */
+static struct kvmppc_tce_scratch *get_scratch(struct kvm_vcpu *vcpu)
+{
+	if (!vcpu->arch.tce_scratch)
+		vcpu->arch.tce_scratch =
+			kmalloc(sizeof(*vcpu->arch.tce_scratch),
+				GFP_KERNEL_ACCOUNT);
+	return vcpu->arch.tce_scratch;
+}
+
+static long put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 			     unsigned long ioba, unsigned long gpa,
 			     unsigned long npages)
 {
-	struct kvmppc_tce_table *t = find_table(kvm, liobn);
-	long i;
+	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
+	struct kvmppc_tce_scratch *scratch;
+	long i, ret;
 
 	if (!t)
 		return H_TOO_HARD;
 	if (npages > TCE_LIST_MAX || gpa & (SZ_4K - 1))
 		return H_PARAMETER;
-	i = check_ioba(t, ioba, npages);
+	i = kvmppc_tce_index(t, ioba, npages);
 	if (i < 0)
 		return H_PARAMETER;
-	return npages ? put_list(kvm, t, i, gpa, npages) : H_SUCCESS;
+	if (!npages)
+		return H_SUCCESS;
+
+	scratch = get_scratch(vcpu);
+	if (!scratch)
+		return H_TOO_HARD;
+	/* read once: the guest may write to it meanwhile */
+	if (kvm_read_guest(vcpu->kvm, gpa, scratch->list,
+			   npages * sizeof(*scratch->list)))
+		return H_TOO_HARD;
+
+	ret = kvmppc_tce_put_list(vcpu, t, i, npages);
+	if (ret == H_TOO_HARD)
+		ret = put_list(t, i, scratch->list, npages);
+	return ret;
+}
+
+static void view_fill(struct kvmppc_tce_table *t, unsigned long first,
+		      unsigned long npages, u64 tce)
+{
+	unsigned long n;
+
+	for (; npages; npages -= n, first += n) {
+		n = min(npages, VIEW_STEP);
+		kvmppc_tce_view_fill(t, first, n, tce);
+		cond_resched();
+	}
 }
 
 static long stuff_tce(struct kvm *kvm, unsigned long liobn, unsigned long ioba,
 		      unsigned long tce, unsigned long npages)
 {
-	struct kvmppc_tce_table *t = find_table(kvm, liobn);
+	struct kvmppc_tce_table *t = kvmppc_tce_find(kvm, liobn);
 	struct iommu_tce_want want = { .npages = npages, .clear = true };
 	struct kvmppc_tce_hw *hw;
 	long i;
 
 	if (!t)
 		return H_TOO_HARD;
-	i = check_ioba(t, ioba, npages);
+	i = kvmppc_tce_index(t, ioba, npages);
 	if (i < 0 || tce & TCE_PERM)
 		return H_PARAMETER;
 	if (!npages)
@@ -795,27 +713,6 @@ static long stuff_tce(struct kvm *kvm, unsigned long liobn, unsigned long ioba,
 			return H_TOO_HARD;
 
 	view_fill(t, i, npages, tce);
-	return H_SUCCESS;
-}
-
-static long get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
-		    unsigned long ioba)
-{
-	struct kvmppc_tce_table *t = find_table(vcpu->kvm, liobn);
-	struct page *page;
-	u64 tce = 0;
-	long i;
-
-	if (!t)
-		return H_TOO_HARD;
-	i = check_ioba(t, ioba, 1);
-	if (i < 0)
-		return H_PARAMETER;
-
-	page = view_page(t, i / TCES_PER_PAGE);
-	if (page)
-		tce = READ_ONCE(((u64 *)page_address(page))[i % TCES_PER_PAGE]);
-	kvmppc_set_gpr(vcpu, 4, tce);
 	return H_SUCCESS;
 }
 
@@ -848,7 +745,9 @@ long kvmppc_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	int idx = srcu_read_lock(&vcpu->kvm->srcu);
 	long ret;
 
-	ret = put_tce(vcpu->kvm, liobn, ioba, tce);
+	ret = kvmppc_tce_put(vcpu, liobn, ioba, tce);
+	if (ret == H_TOO_HARD)
+		ret = put_tce(vcpu->kvm, liobn, ioba, tce);
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
 	trace_kvm_tce_hcall(H_PUT_TCE, liobn, ioba, tce, 1, ret);
 	return served(vcpu, ret, 1);
@@ -874,7 +773,7 @@ long kvmppc_h_put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 	int idx = srcu_read_lock(&vcpu->kvm->srcu);
 	long ret;
 
-	ret = put_tce_indirect(vcpu->kvm, liobn, ioba, tce_list, npages);
+	ret = put_tce_indirect(vcpu, liobn, ioba, tce_list, npages);
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
 	trace_kvm_tce_hcall(H_PUT_TCE_INDIRECT, liobn, ioba, tce_list, npages,
 			    ret);
@@ -902,7 +801,9 @@ long kvmppc_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	int idx = srcu_read_lock(&vcpu->kvm->srcu);
 	long ret;
 
-	ret = stuff_tce(vcpu->kvm, liobn, ioba, tce_value, npages);
+	ret = kvmppc_tce_stuff(vcpu, liobn, ioba, tce_value, npages);
+	if (ret == H_TOO_HARD)
+		ret = stuff_tce(vcpu->kvm, liobn, ioba, tce_value, npages);
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
 	trace_kvm_tce_hcall(H_STUFF_TCE, liobn, ioba, tce_value, npages, ret);
 	return served(vcpu, ret, npages);
@@ -925,7 +826,7 @@ long kvmppc_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	int idx = srcu_read_lock(&vcpu->kvm->srcu);
 	long ret;
 
-	ret = get_tce(vcpu, liobn, ioba);
+	ret = kvmppc_tce_get(vcpu, liobn, ioba);
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
 	trace_kvm_tce_hcall(H_GET_TCE, liobn, ioba, 0, 1, ret);
 	return ret;

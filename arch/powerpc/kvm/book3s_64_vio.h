@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * TCE tables of a guest: what it sees of them, and the tables of the hardware
- * behind them. See book3s_64_vio.c.
+ * behind them. See book3s_64_vio.c and, for what is done with the MMU on or off,
+ * book3s_64_vio_builtin.c.
  */
 #ifndef _POWERPC_KVM_BOOK3S_64_VIO_H
 #define _POWERPC_KVM_BOOK3S_64_VIO_H
@@ -10,11 +11,20 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 
+#include <asm/iommu_tce.h>
+#include <asm/iommu_tce_atomic.h>
+#include <asm/tce.h>
+
 struct iommu_group;
 struct iommu_table;
 
 /* Entries of the guest's view in a page. */
 #define TCES_PER_PAGE	(PAGE_SIZE / sizeof(u64))
+
+#define TCE_PERM	(TCE_PCI_READ | TCE_PCI_WRITE)
+
+/* TCEs in a list of H_PUT_TCE_INDIRECT: a page of 4K. */
+#define TCE_LIST_MAX	512UL
 
 /**
  * struct kvmppc_tce_hw - a table of the hardware behind one of a guest
@@ -57,8 +67,9 @@ struct kvmppc_tce_user {
  * @hws: list of struct kvmppc_tce_hw
  * @users: list of struct kvmppc_tce_user
  * @alloc_lock: serialises who adds to @pages
- * @pages: the guest's view, in pages that appear when they are used; user space
- *	may map and write them, so nothing in them is believed
+ * @pages: the guest's view, in pages of the linear map that appear when they
+ *	are used; user space may map and write them, so nothing in them is
+ *	believed
  */
 struct kvmppc_tce_table {
 	struct list_head list;
@@ -71,7 +82,144 @@ struct kvmppc_tce_table {
 	struct list_head hws;
 	struct list_head users;
 	struct mutex alloc_lock;	/* additions to pages */
-	struct page *pages[];
+	u64 *pages[];
 };
+
+/**
+ * struct kvmppc_tce_scratch - what a VCPU works with where there is more than one
+ *	TCE to be written
+ * @list: what the guest gave to H_PUT_TCE_INDIRECT
+ * @change: for the table of the hardware
+ *
+ * In the linear map; made by the first call that needs it.
+ */
+struct kvmppc_tce_scratch {
+	__be64 list[TCE_LIST_MAX];
+	struct iommu_tce_scratch change;
+};
+
+/**
+ * struct kvmppc_tce_mem - the memory slot in which a page was found last
+ * @kvm: the VM
+ * @gpa: guest physical address of the slot
+ * @size: bytes of it; 0 where none was found
+ * @ua: user address of it
+ */
+struct kvmppc_tce_mem {
+	struct kvm *kvm;
+	unsigned long gpa;
+	unsigned long size;
+	unsigned long ua;
+};
+
+bool kvmppc_tce_find_slot(struct kvmppc_tce_mem *mem, unsigned long gpa);
+long kvmppc_tce_put(struct kvm_vcpu *vcpu, unsigned long liobn,
+		    unsigned long ioba, unsigned long tce);
+long kvmppc_tce_put_list(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
+			 unsigned long first, unsigned long npages);
+long kvmppc_tce_stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
+		      unsigned long ioba, unsigned long tce,
+		      unsigned long npages);
+long kvmppc_tce_get(struct kvm_vcpu *vcpu, unsigned long liobn,
+		    unsigned long ioba);
+void kvmppc_tce_view_write(struct kvmppc_tce_table *t, unsigned long first,
+			   unsigned long npages, const __be64 *list);
+void kvmppc_tce_view_fill(struct kvmppc_tce_table *t, unsigned long first,
+			  unsigned long npages, u64 tce);
+
+/* Under kvm->srcu, or spapr_tce_lock. Without lockdep: the MMU may be off. */
+static inline struct kvmppc_tce_table *kvmppc_tce_find(struct kvm *kvm,
+						       u64 liobn)
+{
+	struct kvmppc_tce_table *t;
+
+	list_for_each_entry_lockless(t, &kvm->arch.spapr_tce_tables, list)
+		if (t->liobn == liobn)
+			return t;
+	return NULL;
+}
+
+/* The entry of the view for a bus address, or -1. */
+static inline long kvmppc_tce_index(const struct kvmppc_tce_table *t,
+				    unsigned long ioba, unsigned long npages)
+{
+	unsigned long i = (ioba >> t->page_shift) - t->offset;
+
+	if (ioba & (BIT(t->page_shift) - 1) || i >= t->size ||
+	    npages > t->size - i)
+		return -1;
+	return i;
+}
+
+/* The first entry of a table of the hardware for an entry of the guest's. */
+static inline unsigned long
+kvmppc_tce_hw_entry(const struct kvmppc_tce_table *t,
+		    const struct kvmppc_tce_hw *hw, unsigned long i)
+{
+	return (t->offset + i) << hw->order;
+}
+
+/* A page of the view, or NULL. Pairs with the release of who has made it. */
+static inline u64 *kvmppc_tce_view_page(struct kvmppc_tce_table *t,
+					unsigned long i)
+{
+	return smp_load_acquire(&t->pages[i]);
+}
+
+/*
+ * What a TCE asks for. A page must be in one memory slot that a device may
+ * write.
+ */
+static inline int kvmppc_tce_want(struct kvmppc_tce_mem *mem,
+				  const struct kvmppc_tce_table *t, u64 tce,
+				  struct iommu_tce_want *want)
+{
+	unsigned long gpa = tce & ~(u64)TCE_PERM, size = BIT(t->page_shift);
+
+	want->npages = 1;
+	want->clear = !(tce & TCE_PERM);
+	want->write = tce & TCE_PCI_WRITE;
+	want->ua = 0;
+	if (want->clear)
+		return 0;
+	if (gpa & (size - 1))
+		return -EINVAL;
+	if (gpa - mem->gpa >= mem->size && !kvmppc_tce_find_slot(mem, gpa))
+		return -ENOENT;
+	gpa -= mem->gpa;
+	if (size > mem->size - gpa)
+		return -ENOENT;
+	want->ua = mem->ua + gpa;
+	return 0;
+}
+
+/*
+ * What the first TCEs of a list ask for, as many as are one piece of memory, or
+ * are cleared.
+ */
+static inline int kvmppc_tce_want_run(struct kvmppc_tce_mem *mem,
+				      const struct kvmppc_tce_table *t,
+				      const __be64 *list, unsigned long max,
+				      struct iommu_tce_want *want)
+{
+	u64 tce = be64_to_cpu(list[0]), step = BIT_ULL(t->page_shift);
+	unsigned long n = 1;
+	int ret;
+
+	ret = kvmppc_tce_want(mem, t, tce, want);
+	if (ret)
+		return ret;
+	if (want->clear) {
+		while (n < max && !(be64_to_cpu(list[n]) & TCE_PERM))
+			n++;
+	} else {
+		max = min(max, (mem->ua + mem->size - want->ua) >>
+			       t->page_shift);
+		while (n < max && be64_to_cpu(list[n]) == (tce += step))
+			n++;
+	}
+	want->npages = n;
+	return 0;
+}
 
 #endif /* _POWERPC_KVM_BOOK3S_64_VIO_H */

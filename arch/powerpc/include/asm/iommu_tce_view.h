@@ -19,6 +19,7 @@ unsigned long iommu_tce_view_mapped(struct iommu_table *tbl);
 void iommu_tce_set_owner(struct iommu_table *tbl, struct mm_struct *mm);
 bool iommu_tce_is_owner(struct iommu_table *tbl, const struct mm_struct *mm);
 void iommu_tce_close(struct iommu_table *tbl, bool close);
+void iommu_tce_view_sync(struct iommu_table *tbl);
 bool iommu_tce_is_closed(struct iommu_table *tbl);
 
 #else
@@ -29,6 +30,7 @@ static inline int iommu_tce_view_create(struct iommu_table *tbl)
 }
 
 static inline void iommu_tce_view_destroy(struct iommu_table *tbl) { }
+static inline void iommu_tce_view_sync(struct iommu_table *tbl) { }
 
 #endif /* CONFIG_SPAPR_TCE_IOMMU */
 

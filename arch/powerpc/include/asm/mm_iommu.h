@@ -9,7 +9,9 @@
 #include <linux/types.h>
 
 struct mm_struct;
+struct mm_iommu;
 struct mm_iommu_region;
+struct mm_iommu_slot;
 
 /**
  * enum mm_iommu_cause - why memory could not be registered
@@ -65,6 +67,17 @@ struct mm_iommu_held {
 };
 
 /**
+ * struct mm_iommu_section - where regions stay as they are, see
+ *	mm/mm_iommu_atomic.c
+ * @reg: the registry
+ * @slot: what is held of its lock
+ */
+struct mm_iommu_section {
+	struct mm_iommu *reg;
+	struct mm_iommu_slot *slot;
+};
+
+/**
  * struct mm_iommu_info - a region, for people
  * @state: live; refused, after a refused mm_iommu_unregister(); orphan, when
  *	only its last TCE is waited for
@@ -96,6 +109,18 @@ unsigned long mm_iommu_size(const struct mm_iommu_region *region);
 void mm_iommu_get_info(struct mm_iommu_region *region,
 		       struct mm_iommu_info *info);
 unsigned long mm_iommu_limit_left(const struct mm_struct *mm);
+
+int mm_iommu_enter(struct mm_struct *mm, struct mm_iommu_section *section);
+int mm_iommu_enter_rm(struct mm_struct *mm, struct mm_iommu_section *section);
+void mm_iommu_exit(struct mm_iommu_section *section);
+int mm_iommu_section_hold(struct mm_iommu_section *section, unsigned long ua,
+			  unsigned long npages, unsigned int shift, u64 bits,
+			  bool write, u64 *cookie, __be64 *out);
+struct mm_iommu_region *
+mm_iommu_section_find(struct mm_iommu_section *section, u64 cookie,
+		      unsigned long *start, unsigned long *size);
+void mm_iommu_section_drop(struct mm_iommu_region *region,
+			   unsigned long npages);
 
 long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 		   unsigned int shift, bool write, struct mm_iommu_held *held);

@@ -1,0 +1,604 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The TCE hypercalls, as far as they can be served at once: where one neither
+ * sleeps nor allocates, with the MMU on or off.
+ *
+ * One body serves both. With the MMU on book3s_64_vio.c calls it first, and does
+ * the rest itself. With the MMU off, where a POWER8 host takes the hypercalls of
+ * a guest with a hash table, hcall_real_table calls what is at the end of this
+ * file, and H_TOO_HARD from there has the hypercall done again with the MMU on.
+ * So H_TOO_HARD means here: nothing has changed, and nothing is known.
+ *
+ * Who holds what: a call runs under kvm->srcu. With the MMU off that is held by
+ * the thread that runs the core, for every VM on it, from before the first guest
+ * is entered until all threads of the core are back (kvmppc_run_core()). It
+ * keeps tables, tables of the hardware and memory slots. SRCU does not mind that
+ * the other threads of the core are offline to Linux, or that no CPU of a guest
+ * is watched by RCU.
+ *
+ * What has "real" in its arguments is compiled twice. With the MMU off it, and
+ * all that it calls, reads and writes nothing but the linear map: no printk, no
+ * lockdep, no trace event, no allocation. It is part of vmlinux because modules
+ * are not in the linear map; stacks may be small, and a call changes at most 512
+ * entries. arch/powerpc/tools/realmode_check.sh looks after what is called.
+ */
+#include <linux/debugfs.h>
+#include <linux/kvm_host.h>
+
+#include <asm/hvcall.h>
+#include <asm/iommu.h>
+#include <asm/iommu_tce_atomic.h>
+#include <asm/kvm_book3s.h>
+#include <asm/kvm_ppc.h>
+#include <asm/mm_iommu.h>
+#include <asm/pte-walk.h>
+
+#include "book3s_64_vio.h"
+
+/**
+ * kvmppc_tce_find_slot() - find the memory slot of an address
+ * @mem: where to store it
+ * @gpa: guest physical address
+ *
+ * Context: Under kvm->srcu, MMU on or off.
+ * Return: whether there is one that a device may write.
+ */
+bool kvmppc_tce_find_slot(struct kvmppc_tce_mem *mem, unsigned long gpa)
+{
+	struct kvm_memory_slot *slot;
+
+	mem->size = 0;
+	slot = __gfn_to_memslot(kvm_memslots_raw(mem->kvm), gpa >> PAGE_SHIFT);
+	if (!slot || slot->flags & (KVM_MEMSLOT_INVALID | KVM_MEM_READONLY))
+		return false;
+
+	mem->gpa = slot->base_gfn << PAGE_SHIFT;
+	mem->size = slot->npages << PAGE_SHIFT;
+	mem->ua = slot->userspace_addr;
+	return true;
+}
+EXPORT_SYMBOL_GPL(kvmppc_tce_find_slot);
+
+/* The guest's view */
+
+static bool view_is_present(struct kvmppc_tce_table *t, unsigned long first,
+			    unsigned long npages)
+{
+	unsigned long i, last = (first + npages - 1) / TCES_PER_PAGE;
+
+	for (i = first / TCES_PER_PAGE; i <= last; i++)
+		if (!kvmppc_tce_view_page(t, i))
+			return false;
+	return true;
+}
+
+/**
+ * kvmppc_tce_view_write() - tell the guest what it has written
+ * @t: a table of the guest
+ * @first: number of the first entry
+ * @npages: number of entries; their pages of the view are present
+ * @list: what the guest has asked for
+ *
+ * Context: Under kvm->srcu, MMU on or off.
+ */
+void kvmppc_tce_view_write(struct kvmppc_tce_table *t, unsigned long first,
+			   unsigned long npages, const __be64 *list)
+{
+	unsigned long n, i;
+	u64 *tces;
+
+	for (; npages; npages -= n, first += n, list += n) {
+		n = min(npages, TCES_PER_PAGE - first % TCES_PER_PAGE);
+		tces = kvmppc_tce_view_page(t, first / TCES_PER_PAGE) +
+		       first % TCES_PER_PAGE;
+		for (i = 0; i < n; i++)
+			WRITE_ONCE(tces[i], be64_to_cpu(list[i]));
+	}
+}
+EXPORT_SYMBOL_GPL(kvmppc_tce_view_write);
+
+/**
+ * kvmppc_tce_view_fill() - write one value to a range of a guest's view
+ * @t: a table of the guest
+ * @first: number of the first entry
+ * @npages: number of entries; where no page of the view is they are 0, and stay
+ * @tce: the value
+ *
+ * Context: Under kvm->srcu, MMU on or off. The caller bounds @npages.
+ */
+void kvmppc_tce_view_fill(struct kvmppc_tce_table *t, unsigned long first,
+			  unsigned long npages, u64 tce)
+{
+	unsigned long n, i;
+	u64 *tces;
+
+	for (; npages; npages -= n, first += n) {
+		n = min(npages, TCES_PER_PAGE - first % TCES_PER_PAGE);
+		tces = kvmppc_tce_view_page(t, first / TCES_PER_PAGE);
+		if (!tces)
+			continue;
+		tces += first % TCES_PER_PAGE;
+		for (i = 0; i < n; i++)
+			WRITE_ONCE(tces[i], tce);
+	}
+}
+EXPORT_SYMBOL_GPL(kvmppc_tce_view_fill);
+
+/* The tables of the hardware */
+
+/*
+ * The only table of the hardware, or NULL where there is none. With more than
+ * one all must be ready before the first is changed: not here.
+ */
+static int only_hw(struct kvmppc_tce_table *t, struct kvmppc_tce_hw **hw)
+{
+	struct list_head *first = READ_ONCE(t->hws.next);
+
+	*hw = NULL;
+	if (first == &t->hws)
+		return 0;
+	*hw = list_entry(first, struct kvmppc_tce_hw, list);
+	return READ_ONCE(first->next) == &t->hws ? 0 : -EAGAIN;
+}
+
+static __always_inline int begin(struct kvm_vcpu *vcpu,
+				 struct kvmppc_tce_table *t,
+				 struct kvmppc_tce_hw *hw, unsigned long i,
+				 unsigned long npages,
+				 struct iommu_tce_change *change,
+				 const bool real)
+{
+	struct kvmppc_tce_scratch *scratch = vcpu->arch.tce_scratch;
+	unsigned long entry = kvmppc_tce_hw_entry(t, hw, i);
+	struct iommu_tce_scratch *more = NULL;
+
+	npages <<= hw->order;
+	if (npages > 1 && scratch)
+		more = &scratch->change;
+	if (real)
+		return iommu_tce_change_begin_rm(change, hw->tbl, t->kvm->mm,
+						 entry, npages, more);
+	return iommu_tce_change_begin(change, hw->tbl, t->kvm->mm, entry,
+				      npages, more);
+}
+
+/* Makes a change, if all that went before succeeded. */
+static __always_inline int finish(struct kvm_vcpu *vcpu,
+				  struct iommu_tce_change *change, int ret,
+				  const bool real)
+{
+	if (ret && real)
+		iommu_tce_change_abort_rm(change);
+	else if (ret)
+		iommu_tce_change_abort(change);
+	else
+		ret = real ? iommu_tce_change_commit_rm(change) :
+			     iommu_tce_change_commit(change);
+	if (!ret)
+		vcpu->stat.tce_kills++;
+	return ret;
+}
+
+static __always_inline int clear_hw(struct kvm_vcpu *vcpu,
+				    struct kvmppc_tce_table *t,
+				    struct kvmppc_tce_hw *hw, unsigned long i,
+				    unsigned long npages, const bool real)
+{
+	unsigned long entry = kvmppc_tce_hw_entry(t, hw, i);
+	int ret;
+
+	if (npages > IOMMU_TCE_ATOMIC_MAX >> hw->order)
+		return -EAGAIN;
+	npages <<= hw->order;
+	ret = real ? iommu_tce_clear_atomic_rm(hw->tbl, t->kvm->mm, entry,
+					       npages) :
+		     iommu_tce_clear_atomic(hw->tbl, t->kvm->mm, entry, npages);
+	if (ret < 0)
+		return ret;
+	vcpu->stat.tce_kills += ret;
+	return 0;
+}
+
+static __always_inline int put_hw(struct kvm_vcpu *vcpu,
+				  struct kvmppc_tce_table *t,
+				  struct kvmppc_tce_hw *hw, unsigned long i,
+				  const struct iommu_tce_want *want,
+				  const bool real)
+{
+	struct iommu_tce_change change;
+	int ret;
+
+	if (want->clear)
+		return clear_hw(vcpu, t, hw, i, 1, real);
+
+	ret = begin(vcpu, t, hw, i, 1, &change, real);
+	if (ret)
+		return ret;
+	ret = iommu_tce_change_map(&change, want->ua, 1UL << hw->order,
+				   want->write);
+	return finish(vcpu, &change, ret, real);
+}
+
+/* Says to a change what a list asks for. */
+static int change_list(struct kvmppc_tce_table *t, const __be64 *list,
+		       unsigned long npages, struct kvmppc_tce_hw *hw,
+		       struct iommu_tce_change *change)
+{
+	struct kvmppc_tce_mem mem = { .kvm = t->kvm };
+	struct iommu_tce_want want;
+	unsigned long i;
+	int ret;
+
+	for (i = 0; i < npages; i += want.npages) {
+		ret = kvmppc_tce_want_run(&mem, t, list + i, npages - i, &want);
+		if (ret)
+			return ret;
+		if (!hw)
+			continue;
+		if (want.clear) {
+			iommu_tce_change_clear(change, want.npages << hw->order);
+			continue;
+		}
+		ret = iommu_tce_change_map(change, want.ua,
+					   want.npages << hw->order, want.write);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static __always_inline int put_list_hw(struct kvm_vcpu *vcpu,
+				       struct kvmppc_tce_table *t,
+				       struct kvmppc_tce_hw *hw,
+				       unsigned long first,
+				       unsigned long npages, const bool real)
+{
+	const __be64 *list = vcpu->arch.tce_scratch->list;
+	struct iommu_tce_change change;
+	int ret;
+
+	if (npages > IOMMU_TCE_ATOMIC_MAX >> hw->order)
+		return -EAGAIN;
+	ret = begin(vcpu, t, hw, first, npages, &change, real);
+	if (ret)
+		return ret;
+	ret = change_list(t, list, npages, hw, &change);
+	return finish(vcpu, &change, ret, real);
+}
+
+/* The hypercalls */
+
+static __always_inline long tce_put(struct kvm_vcpu *vcpu, unsigned long liobn,
+		    unsigned long ioba, unsigned long tce, const bool real)
+{
+	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
+	struct kvmppc_tce_mem mem = { .kvm = vcpu->kvm };
+	struct iommu_tce_want want;
+	struct kvmppc_tce_hw *hw;
+	u64 *page;
+	long i;
+
+	if (!t)
+		return H_TOO_HARD;
+	i = kvmppc_tce_index(t, ioba, 1);
+	if (i < 0)
+		return H_PARAMETER;
+
+	page = kvmppc_tce_view_page(t, i / TCES_PER_PAGE);
+	if (!page || kvmppc_tce_want(&mem, t, tce, &want) ||
+	    only_hw(t, &hw) || (hw && put_hw(vcpu, t, hw, i, &want, real)))
+		return H_TOO_HARD;
+
+	WRITE_ONCE(page[i % TCES_PER_PAGE], tce);
+	return H_SUCCESS;
+}
+
+/**
+ * kvmppc_tce_put() - H_PUT_TCE, if it can be done at once
+ * @vcpu: whose call it is
+ * @liobn: the table
+ * @ioba: bus address
+ * @tce: the TCE
+ *
+ * Context: Under kvm->srcu, MMU on or off.
+ * Return: as kvmppc_h_put_tce(); H_TOO_HARD with nothing changed.
+ */
+long kvmppc_tce_put(struct kvm_vcpu *vcpu, unsigned long liobn,
+		    unsigned long ioba, unsigned long tce)
+{
+	return tce_put(vcpu, liobn, ioba, tce, false);
+}
+EXPORT_SYMBOL_GPL(kvmppc_tce_put);
+
+static __always_inline long tce_put_list(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
+			 unsigned long first, unsigned long npages, const bool real)
+{
+	const __be64 *list = vcpu->arch.tce_scratch->list;
+	struct kvmppc_tce_hw *hw;
+	int ret;
+
+	if (only_hw(t, &hw) || !view_is_present(t, first, npages))
+		return H_TOO_HARD;
+
+	if (hw)
+		ret = put_list_hw(vcpu, t, hw, first, npages, real);
+	else
+		ret = change_list(t, list, npages, NULL, NULL);
+	if (ret)
+		return H_TOO_HARD;
+
+	kvmppc_tce_view_write(t, first, npages, list);
+	return H_SUCCESS;
+}
+
+/**
+ * kvmppc_tce_put_list() - write a list of TCEs, if it can be done at once
+ * @vcpu: whose call it is; the list is in its scratch memory
+ * @t: a table of the guest
+ * @first: number of the first entry
+ * @npages: number of entries, 1 to TCE_LIST_MAX, inside of the table
+ *
+ * Context: Under kvm->srcu, MMU on or off.
+ * Return: H_SUCCESS; H_TOO_HARD with nothing changed.
+ */
+long kvmppc_tce_put_list(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
+			 unsigned long first, unsigned long npages)
+{
+	return tce_put_list(vcpu, t, first, npages, false);
+}
+EXPORT_SYMBOL_GPL(kvmppc_tce_put_list);
+
+static __always_inline long tce_stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
+		      unsigned long ioba, unsigned long tce,
+		      unsigned long npages, const bool real)
+{
+	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
+	struct kvmppc_tce_hw *hw;
+	long i;
+
+	if (!t)
+		return H_TOO_HARD;
+	i = kvmppc_tce_index(t, ioba, npages);
+	if (i < 0 || tce & TCE_PERM)
+		return H_PARAMETER;
+	if (!npages)
+		return H_SUCCESS;
+
+	if (npages > IOMMU_TCE_ATOMIC_MAX || only_hw(t, &hw) ||
+	    (tce && !view_is_present(t, i, npages)) ||
+	    (hw && clear_hw(vcpu, t, hw, i, npages, real)))
+		return H_TOO_HARD;
+
+	kvmppc_tce_view_fill(t, i, npages, tce);
+	return H_SUCCESS;
+}
+
+/**
+ * kvmppc_tce_stuff() - H_STUFF_TCE, if it can be done at once
+ * @vcpu: whose call it is
+ * @liobn: the table
+ * @ioba: bus address of the first entry
+ * @tce: what the entries are from now on; no permissions
+ * @npages: number of entries
+ *
+ * Context: Under kvm->srcu, MMU on or off.
+ * Return: as kvmppc_h_stuff_tce(); H_TOO_HARD with nothing changed.
+ */
+long kvmppc_tce_stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
+		      unsigned long ioba, unsigned long tce,
+		      unsigned long npages)
+{
+	return tce_stuff(vcpu, liobn, ioba, tce, npages, false);
+}
+EXPORT_SYMBOL_GPL(kvmppc_tce_stuff);
+
+/**
+ * kvmppc_tce_get() - H_GET_TCE
+ * @vcpu: whose call it is; the TCE goes to its register 4
+ * @liobn: the table
+ * @ioba: bus address
+ *
+ * Context: Under kvm->srcu, MMU on or off.
+ * Return: as kvmppc_h_get_tce().
+ */
+long kvmppc_tce_get(struct kvm_vcpu *vcpu, unsigned long liobn,
+		    unsigned long ioba)
+{
+	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
+	u64 *page, tce = 0;
+	long i;
+
+	if (!t)
+		return H_TOO_HARD;
+	i = kvmppc_tce_index(t, ioba, 1);
+	if (i < 0)
+		return H_PARAMETER;
+
+	page = kvmppc_tce_view_page(t, i / TCES_PER_PAGE);
+	if (page)
+		tce = READ_ONCE(page[i % TCES_PER_PAGE]);
+	vcpu->arch.regs.gpr[4] = tce;
+	return H_SUCCESS;
+}
+EXPORT_SYMBOL_GPL(kvmppc_tce_get);
+
+#ifdef CONFIG_KVM_BOOK3S_HV_POSSIBLE
+
+/* Holders of mmu_lock are long at times, and may wait for this very CPU. */
+#define MMU_LOCK_TRIES	64
+
+#ifdef CONFIG_KVM_BOOK3S_64_TCE_SWITCH
+/* Lets tests have each hypercall in both modes. */
+static bool real_mode = true;
+
+static int __init real_mode_init(void)
+{
+	debugfs_create_bool("kvm_tce_real_mode", 0600, arch_debugfs_dir,
+			    &real_mode);
+	return 0;
+}
+device_initcall(real_mode_init);
+#else
+#define real_mode	true
+#endif
+
+/* The memory behind a user address, or NULL; under mmu_lock. */
+static const void *find_page(struct kvm *kvm, unsigned long ua)
+{
+	unsigned int shift;
+	pte_t *ptep, pte;
+
+	/* who takes the page away tells so under this lock, before he does it */
+	if (kvm->mmu_invalidate_in_progress)
+		return NULL;
+	ptep = __find_linux_pte(kvm->mm->pgd, ua, NULL, &shift);
+	if (!ptep)
+		return NULL;
+	pte = READ_ONCE(*ptep);
+	if (!pte_present(pte) || !pte_user(pte) || !pte_read(pte) ||
+	    pte_ci(pte))
+		return NULL;
+	return __va((pte_pfn(pte) << PAGE_SHIFT) +
+		    (ua & (BIT(shift ? : PAGE_SHIFT) - 1)));
+}
+
+static bool mmu_trylock(struct kvm *kvm)
+{
+	unsigned int i;
+
+	for (i = 0; i < MMU_LOCK_TRIES; i++)
+		if (arch_spin_trylock(&kvm->mmu_lock.rlock.raw_lock))
+			return true;
+	return false;
+}
+
+/*
+ * Copies a list of the guest's, which is in one page, from where the host's page
+ * table says that it is now: the guest may have other memory there than what was
+ * registered.
+ */
+static bool read_list(struct kvm_vcpu *vcpu, unsigned long gpa,
+		      unsigned long npages)
+{
+	struct kvmppc_tce_mem mem = { .kvm = vcpu->kvm };
+	const void *from;
+
+	if (!kvmppc_tce_find_slot(&mem, gpa) || !mmu_trylock(vcpu->kvm))
+		return false;
+	from = find_page(vcpu->kvm, mem.ua + (gpa - mem.gpa));
+	if (from)
+		memcpy(vcpu->arch.tce_scratch->list, from,
+		       npages * sizeof(__be64));
+	arch_spin_unlock(&vcpu->kvm->mmu_lock.rlock.raw_lock);
+	return from;
+}
+
+/* Counts a call, unless it is done again with the MMU on. */
+static long served(struct kvm_vcpu *vcpu, long ret, unsigned long npages)
+{
+	if (ret == H_TOO_HARD)
+		return ret;
+	vcpu->stat.tce_hcalls++;
+	vcpu->stat.tce_realmode++;
+	if (ret == H_SUCCESS)
+		vcpu->stat.tce_entries += npages;
+	return ret;
+}
+
+/**
+ * kvmppc_rm_h_put_tce() - H_PUT_TCE (LoPAPR 14.5.4.1) with the MMU off
+ * @vcpu: whose call it is
+ * @liobn: the table
+ * @ioba: bus address
+ * @tce: the TCE
+ *
+ * Context: Hypervisor real mode, interrupts off, under kvm->srcu.
+ * Return: as kvmppc_h_put_tce(); H_TOO_HARD with nothing changed.
+ */
+long kvmppc_rm_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+			 unsigned long ioba, unsigned long tce)
+{
+	if (!real_mode)
+		return H_TOO_HARD;
+	return served(vcpu, tce_put(vcpu, liobn, ioba, tce, true), 1);
+}
+
+static long put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
+			 unsigned long ioba, unsigned long gpa,
+			 unsigned long npages)
+{
+	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
+	long i;
+
+	if (!t || !npages || npages > TCE_LIST_MAX || gpa & (SZ_4K - 1) ||
+	    !vcpu->arch.tce_scratch)
+		return H_TOO_HARD;
+	i = kvmppc_tce_index(t, ioba, npages);
+	if (i < 0)
+		return H_PARAMETER;
+	if (!read_list(vcpu, gpa, npages))
+		return H_TOO_HARD;
+	return tce_put_list(vcpu, t, i, npages, true);
+}
+
+/**
+ * kvmppc_rm_h_put_tce_indirect() - H_PUT_TCE_INDIRECT (LoPAPR 14.5.4.2) with the
+ *	MMU off
+ * @vcpu: whose call it is
+ * @liobn: the table
+ * @ioba: bus address of the first entry
+ * @tce_list: guest physical address of the list, a multiple of 4K
+ * @npages: TCEs in it, up to 512
+ *
+ * Context: Hypervisor real mode, interrupts off, under kvm->srcu.
+ * Return: as kvmppc_h_put_tce_indirect(); H_TOO_HARD with nothing changed.
+ */
+long kvmppc_rm_h_put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
+				  unsigned long ioba, unsigned long tce_list,
+				  unsigned long npages)
+{
+	if (!real_mode)
+		return H_TOO_HARD;
+	return served(vcpu, put_indirect(vcpu, liobn, ioba, tce_list, npages),
+		      npages);
+}
+
+/**
+ * kvmppc_rm_h_stuff_tce() - H_STUFF_TCE (LoPAPR 14.5.4.3) with the MMU off
+ * @vcpu: whose call it is
+ * @liobn: the table
+ * @ioba: bus address of the first entry
+ * @tce_value: what the entries are from now on; no permissions
+ * @npages: number of entries
+ *
+ * Context: Hypervisor real mode, interrupts off, under kvm->srcu.
+ * Return: as kvmppc_h_stuff_tce(); H_TOO_HARD with nothing changed.
+ */
+long kvmppc_rm_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+			   unsigned long ioba, unsigned long tce_value,
+			   unsigned long npages)
+{
+	if (!real_mode)
+		return H_TOO_HARD;
+	return served(vcpu, tce_stuff(vcpu, liobn, ioba, tce_value, npages,
+				      true), npages);
+}
+
+/**
+ * kvmppc_rm_h_get_tce() - H_GET_TCE (LoPAPR 14.5.4.4) with the MMU off
+ * @vcpu: whose call it is
+ * @liobn: the table
+ * @ioba: bus address
+ *
+ * Context: Hypervisor real mode, interrupts off, under kvm->srcu.
+ * Return: as kvmppc_h_get_tce().
+ */
+long kvmppc_rm_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+			 unsigned long ioba)
+{
+	if (!real_mode)
+		return H_TOO_HARD;
+	return kvmppc_tce_get(vcpu, liobn, ioba);
+}
+
+#endif /* CONFIG_KVM_BOOK3S_HV_POSSIBLE */

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The registry of DMA memory for those who may not sleep, with the MMU on or off.
+ *
+ * A section keeps all regions where they are, because it holds a slot of the
+ * index: none enters or leaves, none becomes an orphan, and no memory is
+ * unpinned, whatever is counted meanwhile. So inside of it pages may be counted
+ * as not mapped any more before the hardware was told; all that counts is that
+ * it was told when the section ends.
+ *
+ * What would need more is refused with -EAGAIN, and done by mm_iommu_hold() and
+ * mm_iommu_drop(), which may sleep: memory in two regions, memory of which some
+ * may only be read, and everything while there are orphans, because the last
+ * page of an orphan unpins it.
+ *
+ * With the MMU off this file, and all that it calls, reads and writes nothing
+ * but the linear map: no printk, no lockdep, no page, no per-CPU variable other
+ * than in the paca. arch/powerpc/tools/realmode_check.sh looks after that.
+ */
+#include "mm_iommu.h"
+
+/* What stands in the way of a section; -EBUSY where that is a lock. */
+static __always_inline int section_enter(struct mm_struct *mm,
+					 struct mm_iommu_section *section)
+{
+	/* pairs with cmpxchg_release() in mm_iommu_make_registry() */
+	struct mm_iommu *reg = smp_load_acquire(&mm->context.mm_iommu);
+	struct mm_iommu_slot *slot;
+
+	if (!reg)
+		return -EAGAIN;
+
+	slot = mm_iommu_read_trylock(reg);
+	if (!slot)
+		return -EBUSY;
+	if (!list_empty(&reg->orphans)) {
+		__mm_iommu_read_unlock(slot);
+		return -EAGAIN;
+	}
+	section->reg = reg;
+	section->slot = slot;
+	return 0;
+}
+
+/**
+ * mm_iommu_enter() - begin a section
+ * @mm: the mm whose memory it is
+ * @section: where to keep what mm_iommu_exit() needs
+ *
+ * At most 512 pages should be looked at in it: others wait for it.
+ *
+ * Context: Interrupts off, MMU on.
+ * Return: 0; -EAGAIN where nothing is registered, or there are orphans.
+ */
+int mm_iommu_enter(struct mm_struct *mm, struct mm_iommu_section *section)
+{
+	int ret;
+
+	do {
+		ret = section_enter(mm, section);
+	} while (ret == -EBUSY);
+	return ret;
+}
+
+/**
+ * mm_iommu_enter_rm() - begin a section with the MMU off
+ * @mm: the mm whose memory it is
+ * @section: where to keep what mm_iommu_exit() needs
+ *
+ * Context: Interrupts off, MMU on or off.
+ * Return: as mm_iommu_enter(); -EBUSY where somebody holds the lock for too long.
+ */
+int mm_iommu_enter_rm(struct mm_struct *mm, struct mm_iommu_section *section)
+{
+	return section_enter(mm, section);
+}
+
+/**
+ * mm_iommu_exit() - end a section
+ * @section: the section; what was found in it may be gone after this
+ *
+ * Context: As mm_iommu_enter().
+ */
+void mm_iommu_exit(struct mm_iommu_section *section)
+{
+	__mm_iommu_read_unlock(section->slot);
+}
+
+/* Whether each IOMMU page of a range is one block. */
+static bool all_blocks(const struct mm_iommu_trans *trans, unsigned long ua,
+		       unsigned long npages, unsigned int shift)
+{
+	unsigned long size = 1UL << shift;
+	u64 at;
+
+	/* pages of the MMU are always one block */
+	if (shift <= PAGE_SHIFT)
+		return true;
+
+	for (; npages; npages--, ua += size)
+		if (mm_iommu_trans_run(trans, ua, size, &at) < size ||
+		    !IS_ALIGNED(at & MM_IOMMU_ADDR, size))
+			return false;
+	return true;
+}
+
+static bool region_tryget(struct mm_iommu_region *region, long n)
+{
+	long old = atomic_long_read(&region->mapped);
+
+	do {
+		if (!old)
+			return false;
+	} while (!atomic_long_try_cmpxchg(&region->mapped, &old, old + n));
+	return true;
+}
+
+/**
+ * mm_iommu_section_hold() - translate IOMMU pages, and count them as mapped
+ * @section: the section
+ * @ua: user address, a multiple of the IOMMU page
+ * @npages: IOMMU pages, 1 to 512
+ * @shift: log2 of the size of the IOMMU page
+ * @bits: what to add to each address
+ * @write: whether a device may write there
+ * @cookie: where to store what stands for the first page; see struct
+ *	mm_iommu_held
+ * @out: where to store @npages host physical addresses, as bridges read them
+ *
+ * Context: Inside of the section.
+ * Return: 0; -EAGAIN where not all of them can be mapped, or that is not to be
+ *	found out here: then none is counted.
+ */
+int mm_iommu_section_hold(struct mm_iommu_section *section, unsigned long ua,
+			  unsigned long npages, unsigned int shift, u64 bits,
+			  bool write, u64 *cookie, __be64 *out)
+{
+	struct mm_iommu_region *region;
+
+	region = mm_iommu_index_find(section->reg, section->slot, ua);
+	if (!region || (npages << shift) - 1 > mm_iommu_last(region) - ua ||
+	    (write && region->trans.readonly) ||
+	    !all_blocks(&region->trans, ua, npages, shift) ||
+	    !region_tryget(region, npages))
+		return -EAGAIN;
+
+	*cookie = ua | region->tag;
+	mm_iommu_trans_fill(&region->trans, ua, npages, shift, bits,
+			    write ? MM_IOMMU_DIRTY : 0, out);
+	return 0;
+}
+
+/**
+ * mm_iommu_section_find() - find the region of a page that is mapped
+ * @section: the section
+ * @cookie: what stands for the page
+ * @start: where to store the first user address of the region
+ * @size: where to store its bytes
+ *
+ * All mapped pages with a user address in that range are its.
+ *
+ * Context: Inside of the section.
+ * Return: the region; NULL if there is none, because the page is not held.
+ */
+struct mm_iommu_region *
+mm_iommu_section_find(struct mm_iommu_section *section, u64 cookie,
+		      unsigned long *start, unsigned long *size)
+{
+	struct mm_iommu_region *region;
+
+	region = mm_iommu_index_find(section->reg, section->slot,
+				     ALIGN_DOWN(cookie, SZ_4K));
+	if (region) {
+		*start = region->trans.ua;
+		*size = region->trans.npages << PAGE_SHIFT;
+	}
+	return region;
+}
+
+/**
+ * mm_iommu_section_drop() - count IOMMU pages as not mapped any more
+ * @region: a region that was found in a section which has not ended
+ * @npages: IOMMU pages, no more than are held
+ *
+ * The hardware must have forgotten them before the section ends.
+ *
+ * Context: Inside of the section.
+ */
+void mm_iommu_section_drop(struct mm_iommu_region *region, unsigned long npages)
+{
+	/* what is in the index keeps 1, so this is not the last */
+	atomic_long_sub(npages, &region->mapped);
+}
