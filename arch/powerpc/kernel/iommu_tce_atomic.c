@@ -572,3 +572,150 @@ int iommu_tce_clear_atomic_rm(struct iommu_table *tbl, struct mm_struct *mm,
 {
 	return clear_atomic(tbl, mm, entry, npages, true);
 }
+
+/*
+ * One entry, as most hypercalls have: the same steps, without what is needed to
+ * say what becomes of many.
+ */
+
+/* Whatever is behind an entry of the view is not mapped any more. */
+static void drop_one(struct mm_iommu_section *section, u64 cookie)
+{
+	struct mm_iommu_region *region;
+	unsigned long start, size;
+
+	region = mm_iommu_section_find(section, cookie, &start, &size);
+	/* what is not found was never held, see tce_bad_view() */
+	if (region)
+		mm_iommu_section_drop(region, 1);
+}
+
+/* Maps or clears the entry at @place. Returns 1, or 0 where it was clear. */
+static int put_one(struct iommu_table *tbl, struct mm_iommu_section *section,
+		   unsigned long entry, const struct iommu_tce_want *want,
+		   struct tce_view_block *blk, u64 *place)
+{
+	struct mm_iommu_held held = { };
+	u64 old = *place;
+	__be64 tce = 0;
+
+	if (!want->clear) {
+		if (mm_iommu_section_hold_one(section, want->ua,
+					      tbl->it_page_shift, want->write,
+					      &held))
+			return -EAGAIN;
+		tce = cpu_to_be64(held.hpa | change_perm(want->write));
+		if (want->write)
+			held.cookie |= TCE_VIEW_WRITE;
+	} else if (!old) {
+		return 0;
+	}
+
+	if (tbl->it_ops->set_tces(tbl, entry, 1, &tce)) {
+		if (held.mem)
+			mm_iommu_section_drop(held.mem, 1);
+		return -EAGAIN;
+	}
+	*place = held.cookie;
+	if (!old)
+		tce_view_used(tbl->it_view, blk, 1);
+	else if (want->clear)
+		tce_view_used(tbl->it_view, blk, -1);
+	if (old)
+		drop_one(section, old);
+	return 1;
+}
+
+static __always_inline bool one_lock(raw_spinlock_t *lock, const bool real)
+{
+	if (real)
+		return change_trylock(lock);
+	raw_spin_lock(lock);
+	/* sparse cannot follow a lock that is taken or not */
+	__release(lock);
+	return true;
+}
+
+static __always_inline void one_unlock(struct iommu_tce_view *view,
+				       unsigned long block,
+				       struct tce_view_block *blk,
+				       const bool real)
+{
+	if (real)
+		arch_spin_unlock(&tce_view_block_lock(view, block)->raw_lock);
+	else
+		tce_view_unlock(view, block, blk);
+}
+
+static __always_inline int
+put_atomic(struct iommu_table *tbl, struct mm_struct *mm, unsigned long entry,
+	   const struct iommu_tce_want *want, const bool real)
+{
+	unsigned long i = entry - tbl->it_offset, flags = 0;
+	unsigned long block = i / TCE_VIEW_ENTRIES;
+	struct iommu_tce_view *view = tbl->it_view;
+	struct mm_iommu_section section;
+	struct tce_view_block *blk;
+	int ret = -EAGAIN;
+	void **slot;
+
+	if (!tbl->it_ops->realmode)
+		return -EAGAIN;
+	if (!real)
+		local_irq_save(flags);
+	if (!one_lock(tce_view_block_lock(view, block), real))
+		return -EAGAIN;
+
+	slot = tce_view_slot(view, block, 0);
+	blk = slot ? *slot : NULL;
+	if (!blk || READ_ONCE(view->closed) ||
+	    (real && !tbl->it_ops->realmode(tbl)) ||
+	    (real && blk->used == 1 && tce_view_is_full(view)) ||
+	    (real ? mm_iommu_enter_rm(mm, &section) :
+		    mm_iommu_enter(mm, &section))) {
+		one_unlock(view, block, blk, real);
+		goto out_restore;
+	}
+
+	ret = put_one(tbl, &section, entry, want, blk,
+		      &blk->entry[i % TCE_VIEW_ENTRIES]);
+	/* with the MMU off the lock keeps the groups, see change_kill() */
+	if (!real)
+		one_unlock(view, block, blk, real);
+	if (ret > 0 && tbl->it_ops->tce_kill)
+		tbl->it_ops->tce_kill(tbl, entry, 1);
+	if (real)
+		one_unlock(view, block, blk, real);
+	mm_iommu_exit(&section);
+out_restore:
+	if (!real)
+		local_irq_restore(flags);
+	return ret;
+}
+
+/**
+ * iommu_tce_put_atomic() - map or clear one entry of a table
+ * @tbl: a table with a view, of which @mm is the owner
+ * @mm: whose registered memory is mapped there
+ * @entry: the entry, counted from bus address 0; it is in the table
+ * @want: what to map, one page
+ *
+ * Context: Any but NMI, MMU on. The caller keeps @tbl in place.
+ * Return: 1; 0 where it was clear and stays so, and no cache had to be
+ *	invalidated; -EAGAIN where it is to be done by iommu_tce_map() or
+ *	iommu_tce_unmap().
+ */
+int iommu_tce_put_atomic(struct iommu_table *tbl, struct mm_struct *mm,
+			 unsigned long entry, const struct iommu_tce_want *want)
+{
+	return put_atomic(tbl, mm, entry, want, false);
+}
+EXPORT_SYMBOL_GPL(iommu_tce_put_atomic);
+
+/* The same with the MMU off. */
+int iommu_tce_put_atomic_rm(struct iommu_table *tbl, struct mm_struct *mm,
+			    unsigned long entry,
+			    const struct iommu_tce_want *want)
+{
+	return put_atomic(tbl, mm, entry, want, true);
+}

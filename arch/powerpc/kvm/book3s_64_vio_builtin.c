@@ -199,11 +199,13 @@ static __always_inline int clear_hw(struct kvm_vcpu *vcpu,
 	return 0;
 }
 
-static __always_inline int put_hw(struct kvm_vcpu *vcpu,
-				  struct kvmppc_tce_table *t,
-				  struct kvmppc_tce_hw *hw, unsigned long i,
-				  const struct iommu_tce_want *want,
-				  const bool real)
+/* A page of the guest's that is more than one of the hardware. */
+static __always_inline int put_hw_large(struct kvm_vcpu *vcpu,
+					struct kvmppc_tce_table *t,
+					struct kvmppc_tce_hw *hw,
+					unsigned long i,
+					const struct iommu_tce_want *want,
+					const bool real)
 {
 	struct iommu_tce_change change;
 	int ret;
@@ -217,6 +219,27 @@ static __always_inline int put_hw(struct kvm_vcpu *vcpu,
 	ret = iommu_tce_change_map(&change, want->ua, 1UL << hw->order,
 				   want->write);
 	return finish(vcpu, &change, ret, real);
+}
+
+static __always_inline int put_hw(struct kvm_vcpu *vcpu,
+				  struct kvmppc_tce_table *t,
+				  struct kvmppc_tce_hw *hw, unsigned long i,
+				  const struct iommu_tce_want *want,
+				  const bool real)
+{
+	int ret;
+
+	if (unlikely(hw->order))
+		return put_hw_large(vcpu, t, hw, i, want, real);
+
+	ret = real ? iommu_tce_put_atomic_rm(hw->tbl, t->kvm->mm, t->offset + i,
+					     want) :
+		     iommu_tce_put_atomic(hw->tbl, t->kvm->mm, t->offset + i,
+					  want);
+	if (ret < 0)
+		return ret;
+	vcpu->stat.tce_kills += ret;
+	return 0;
 }
 
 /* Says to a change what a list asks for. */

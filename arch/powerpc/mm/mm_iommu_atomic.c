@@ -151,6 +151,40 @@ int mm_iommu_section_hold(struct mm_iommu_section *section, unsigned long ua,
 }
 
 /**
+ * mm_iommu_section_hold_one() - translate an IOMMU page, and count it as mapped
+ * @section: the section
+ * @ua: user address, a multiple of the IOMMU page
+ * @shift: log2 of the size of the IOMMU page
+ * @write: whether a device may write there
+ * @held: where to store what is held
+ *
+ * Context: Inside of the section.
+ * Return: 0; -EAGAIN as mm_iommu_section_hold().
+ */
+int mm_iommu_section_hold_one(struct mm_iommu_section *section,
+			      unsigned long ua, unsigned int shift, bool write,
+			      struct mm_iommu_held *held)
+{
+	struct mm_iommu_region *region;
+	unsigned long size = 1UL << shift;
+	u64 at;
+
+	region = mm_iommu_index_find(section->reg, section->slot, ua);
+	if (!region || size - 1 > mm_iommu_last(region) - ua ||
+	    mm_iommu_trans_run(&region->trans, ua, size, &at) < size ||
+	    !IS_ALIGNED(at & MM_IOMMU_ADDR, size) ||
+	    (write && at & MM_IOMMU_READONLY) || !region_tryget(region, 1))
+		return -EAGAIN;
+
+	if (write && !(at & MM_IOMMU_DIRTY))
+		mm_iommu_trans_mark_dirty(&region->trans, ua, size);
+	held->mem = region;
+	held->cookie = ua | region->tag;
+	held->hpa = at & MM_IOMMU_ADDR;
+	return 0;
+}
+
+/**
  * mm_iommu_section_find() - find the region of a page that is mapped
  * @section: the section
  * @cookie: what stands for the page

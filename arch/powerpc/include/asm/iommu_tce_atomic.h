@@ -8,6 +8,7 @@
 
 #include <linux/types.h>
 
+#include <asm/iommu_tce.h>
 #include <asm/mm_iommu.h>
 
 struct iommu_table;
@@ -59,6 +60,12 @@ struct iommu_tce_change {
 	__be64 tce;
 	u64 cookie;
 };
+
+int iommu_tce_put_atomic(struct iommu_table *tbl, struct mm_struct *mm,
+			 unsigned long entry, const struct iommu_tce_want *want);
+int iommu_tce_put_atomic_rm(struct iommu_table *tbl, struct mm_struct *mm,
+			    unsigned long entry,
+			    const struct iommu_tce_want *want);
 
 int iommu_tce_change_map(struct iommu_tce_change *change, unsigned long ua,
 			 unsigned long npages, bool write);

@@ -116,6 +116,9 @@ void mm_iommu_exit(struct mm_iommu_section *section);
 int mm_iommu_section_hold(struct mm_iommu_section *section, unsigned long ua,
 			  unsigned long npages, unsigned int shift, u64 bits,
 			  bool write, u64 *cookie, __be64 *out);
+int mm_iommu_section_hold_one(struct mm_iommu_section *section,
+			      unsigned long ua, unsigned int shift, bool write,
+			      struct mm_iommu_held *held);
 struct mm_iommu_region *
 mm_iommu_section_find(struct mm_iommu_section *section, u64 cookie,
 		      unsigned long *start, unsigned long *size);
