@@ -328,7 +328,7 @@ void iommu_tce_change_abort_rm(struct iommu_tce_change *change)
  * iommu_tce_change_map() - the next entries are going to be mapped
  * @change: the change
  * @ua: user address, a multiple of the IOMMU page
- * @npages: entries, not more than are left
+ * @npages: entries, more than 0 and not more than are left
  * @write: whether the device may write, and not only read
  *
  * Context: Between iommu_tce_change_begin() and the end of the change.
@@ -339,8 +339,7 @@ int iommu_tce_change_map(struct iommu_tce_change *change, unsigned long ua,
 			 unsigned long npages, bool write)
 {
 	unsigned int shift = change->tbl->it_page_shift;
-	u64 *to = change->cookies + change->done, cookie;
-	unsigned long i;
+	u64 *to = change->cookies + change->done, *end = to + npages, cookie;
 	int ret;
 
 	ret = mm_iommu_section_hold(&change->section, ua, npages, shift,
@@ -351,9 +350,11 @@ int iommu_tce_change_map(struct iommu_tce_change *change, unsigned long ua,
 
 	if (write)
 		cookie |= TCE_VIEW_WRITE;
-	for (i = 0; i < npages; i++, cookie += BIT_ULL(shift))
-		to[i] = cookie;
 	change->done += npages;
+	do {
+		*to++ = cookie;
+		cookie += BIT_ULL(shift);
+	} while (to < end);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(iommu_tce_change_map);

@@ -207,12 +207,12 @@ static inline int kvmppc_tce_want_run(struct kvmppc_tce_mem *mem,
 	int ret;
 
 	ret = kvmppc_tce_want(mem, t, tce, want);
-	if (ret)
+	if (ret || max == 1)
 		return ret;
 	if (want->clear) {
 		while (n < max && !(be64_to_cpu(list[n]) & TCE_PERM))
 			n++;
-	} else {
+	} else if (be64_to_cpu(list[1]) == tce + step) {
 		max = min(max, (mem->ua + mem->size - want->ua) >>
 			       t->page_shift);
 		while (n < max && be64_to_cpu(list[n]) == (tce += step))

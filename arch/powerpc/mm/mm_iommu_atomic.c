@@ -104,6 +104,7 @@ static bool all_blocks(const struct mm_iommu_trans *trans, unsigned long ua,
 	return true;
 }
 
+/* In the order of the section: mm_iommu_exit() is a release. */
 static bool region_tryget(struct mm_iommu_region *region, long n)
 {
 	long old = atomic_long_read(&region->mapped);
@@ -111,8 +112,44 @@ static bool region_tryget(struct mm_iommu_region *region, long n)
 	do {
 		if (!old)
 			return false;
-	} while (!atomic_long_try_cmpxchg(&region->mapped, &old, old + n));
+	} while (!atomic_long_try_cmpxchg_relaxed(&region->mapped, &old,
+						  old + n));
 	return true;
+}
+
+/**
+ * mm_iommu_section_hold_one() - translate an IOMMU page, and count it as mapped
+ * @section: the section
+ * @ua: user address, a multiple of the IOMMU page
+ * @shift: log2 of the size of the IOMMU page
+ * @write: whether a device may write there
+ * @held: where to store what is held
+ *
+ * Context: Inside of the section.
+ * Return: 0; -EAGAIN where it cannot be mapped, or that is not to be found out
+ *	here.
+ */
+int mm_iommu_section_hold_one(struct mm_iommu_section *section,
+			      unsigned long ua, unsigned int shift, bool write,
+			      struct mm_iommu_held *held)
+{
+	struct mm_iommu_region *region;
+	unsigned long size = 1UL << shift;
+	u64 at;
+
+	region = mm_iommu_index_find(section->reg, section->slot, ua);
+	if (!region || size - 1 > mm_iommu_last(region) - ua ||
+	    mm_iommu_trans_run(&region->trans, ua, size, &at) < size ||
+	    !IS_ALIGNED(at & MM_IOMMU_ADDR, size) ||
+	    (write && at & MM_IOMMU_READONLY) || !region_tryget(region, 1))
+		return -EAGAIN;
+
+	if (write && !(at & MM_IOMMU_DIRTY))
+		mm_iommu_trans_mark_dirty(&region->trans, ua, size);
+	held->mem = region;
+	held->cookie = ua | region->tag;
+	held->hpa = at & MM_IOMMU_ADDR;
+	return 0;
 }
 
 /**
@@ -136,6 +173,16 @@ int mm_iommu_section_hold(struct mm_iommu_section *section, unsigned long ua,
 			  bool write, u64 *cookie, __be64 *out)
 {
 	struct mm_iommu_region *region;
+	struct mm_iommu_held held;
+
+	/* lists without order have nothing but single pages */
+	if (npages == 1) {
+		if (mm_iommu_section_hold_one(section, ua, shift, write, &held))
+			return -EAGAIN;
+		*cookie = held.cookie;
+		*out = cpu_to_be64(held.hpa | bits);
+		return 0;
+	}
 
 	region = mm_iommu_index_find(section->reg, section->slot, ua);
 	if (!region || (npages << shift) - 1 > mm_iommu_last(region) - ua ||
@@ -147,40 +194,6 @@ int mm_iommu_section_hold(struct mm_iommu_section *section, unsigned long ua,
 	*cookie = ua | region->tag;
 	mm_iommu_trans_fill(&region->trans, ua, npages, shift, bits,
 			    write ? MM_IOMMU_DIRTY : 0, out);
-	return 0;
-}
-
-/**
- * mm_iommu_section_hold_one() - translate an IOMMU page, and count it as mapped
- * @section: the section
- * @ua: user address, a multiple of the IOMMU page
- * @shift: log2 of the size of the IOMMU page
- * @write: whether a device may write there
- * @held: where to store what is held
- *
- * Context: Inside of the section.
- * Return: 0; -EAGAIN as mm_iommu_section_hold().
- */
-int mm_iommu_section_hold_one(struct mm_iommu_section *section,
-			      unsigned long ua, unsigned int shift, bool write,
-			      struct mm_iommu_held *held)
-{
-	struct mm_iommu_region *region;
-	unsigned long size = 1UL << shift;
-	u64 at;
-
-	region = mm_iommu_index_find(section->reg, section->slot, ua);
-	if (!region || size - 1 > mm_iommu_last(region) - ua ||
-	    mm_iommu_trans_run(&region->trans, ua, size, &at) < size ||
-	    !IS_ALIGNED(at & MM_IOMMU_ADDR, size) ||
-	    (write && at & MM_IOMMU_READONLY) || !region_tryget(region, 1))
-		return -EAGAIN;
-
-	if (write && !(at & MM_IOMMU_DIRTY))
-		mm_iommu_trans_mark_dirty(&region->trans, ua, size);
-	held->mem = region;
-	held->cookie = ua | region->tag;
-	held->hpa = at & MM_IOMMU_ADDR;
 	return 0;
 }
 
