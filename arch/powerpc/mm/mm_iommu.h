@@ -145,14 +145,9 @@ struct mm_iommu {
 };
 
 struct mm_iommu *mm_iommu_index_alloc(void);
-struct mm_iommu_slot *mm_iommu_read_lock(struct mm_iommu *reg,
-					 unsigned long *flags);
-struct mm_iommu_slot *mm_iommu_read_trylock(struct mm_iommu *reg);
-void __mm_iommu_read_unlock(struct mm_iommu_slot *slot);
-void mm_iommu_read_unlock(struct mm_iommu_slot *slot, unsigned long flags);
-struct mm_iommu_region *mm_iommu_index_find(struct mm_iommu *reg,
-					    struct mm_iommu_slot *slot,
-					    unsigned long ua);
+struct mm_iommu_region *__mm_iommu_index_find(struct mm_iommu *reg,
+					      struct mm_iommu_slot *slot,
+					      unsigned long ua);
 struct mm_iommu_region *mm_iommu_index_overlap(struct mm_iommu *reg,
 					       unsigned long ua,
 					       unsigned long last);
@@ -180,6 +175,104 @@ static inline bool mm_iommu_overlaps(const struct mm_iommu_region *region,
 				     unsigned long ua, unsigned long last)
 {
 	return region->trans.ua <= last && ua <= mm_iommu_last(region);
+}
+
+/* What follows is on the way of every TCE. */
+
+/* A reader needs about a hundred instructions, a writer a few thousand. */
+#define MM_IOMMU_TRIES		64
+
+/**
+ * mm_iommu_read_lock() - enter a read-side section of the registry
+ * @reg: the registry
+ * @flags: where to keep the interrupt state
+ *
+ * Until mm_iommu_read_unlock() no region enters or leaves the index. Keep the
+ * section short: interrupts are off.
+ *
+ * Context: Any but NMI.
+ * Return: the slot, for mm_iommu_index_find() and mm_iommu_read_unlock().
+ */
+static inline struct mm_iommu_slot *
+mm_iommu_read_lock(struct mm_iommu *reg, unsigned long *flags)
+{
+	struct mm_iommu_slot *slot;
+
+	local_irq_save(*flags);
+	slot = &reg->slots[raw_smp_processor_id() & reg->slot_mask];
+	arch_spin_lock(&slot->lock);
+	return slot;
+}
+
+/**
+ * mm_iommu_read_trylock() - enter a read-side section where one must not wait
+ * @reg: the registry
+ *
+ * For real mode, where a CPU that spins cannot be asked to let another run.
+ *
+ * Context: Interrupts off, MMU on or off.
+ * Return: the slot, or NULL while a writer is at work: give up the call, and
+ *	have it done where one may wait.
+ */
+static inline struct mm_iommu_slot *
+mm_iommu_read_trylock(struct mm_iommu *reg)
+{
+	struct mm_iommu_slot *slot;
+	unsigned int i;
+
+	slot = &reg->slots[raw_smp_processor_id() & reg->slot_mask];
+	for (i = 0; i < MM_IOMMU_TRIES; i++)
+		if (arch_spin_trylock(&slot->lock))
+			return slot;
+	return NULL;
+}
+
+/**
+ * __mm_iommu_read_unlock() - leave what mm_iommu_read_trylock() entered
+ * @slot: what it returned
+ *
+ * Context: Interrupts off, MMU on or off.
+ */
+static inline void __mm_iommu_read_unlock(struct mm_iommu_slot *slot)
+{
+	arch_spin_unlock(&slot->lock);
+}
+
+/**
+ * mm_iommu_read_unlock() - leave a read-side section
+ * @slot: what mm_iommu_read_lock() returned
+ * @flags: the interrupt state that it stored
+ *
+ * Context: Any but NMI, interrupts off.
+ */
+static inline void mm_iommu_read_unlock(struct mm_iommu_slot *slot,
+					unsigned long flags)
+{
+	__mm_iommu_read_unlock(slot);
+	local_irq_restore(flags);
+}
+
+/**
+ * mm_iommu_index_find() - find the region that holds a user address
+ * @reg: the registry
+ * @slot: the slot that the caller holds
+ * @ua: user address
+ *
+ * Reads only the linear map: good with the MMU on and off.
+ *
+ * Context: Inside mm_iommu_read_lock().
+ * Return: the region or NULL; it must not be used outside of the section
+ *	unless a reference was taken inside.
+ */
+static inline struct mm_iommu_region *
+mm_iommu_index_find(struct mm_iommu *reg, struct mm_iommu_slot *slot,
+		    unsigned long ua)
+{
+	struct mm_iommu_region *region = slot->hint;
+
+	if (region && mm_iommu_has(region, ua))
+		return region;
+	return __mm_iommu_index_find(reg, slot, ua);
 }
 
 #endif /* _POWERPC_MM_MM_IOMMU_H */

@@ -35,9 +35,6 @@
 /* More slots cost every writer time; readers share one before that hurts. */
 #define MM_IOMMU_MAX_SLOTS	64U
 
-/* A reader needs about a hundred instructions, a writer a few thousand. */
-#define MM_IOMMU_TRIES		64
-
 /**
  * mm_iommu_index_alloc() - allocate a registry with an empty index
  *
@@ -63,74 +60,6 @@ struct mm_iommu *mm_iommu_index_alloc(void)
 		reg->slots[i].lock =
 			(arch_spinlock_t)__ARCH_SPIN_LOCK_UNLOCKED;
 	return reg;
-}
-
-/**
- * mm_iommu_read_lock() - enter a read-side section of the registry
- * @reg: the registry
- * @flags: where to keep the interrupt state
- *
- * Until mm_iommu_read_unlock() no region enters or leaves the index. Keep the
- * section short: interrupts are off.
- *
- * Context: Any but NMI.
- * Return: the slot, for mm_iommu_index_find() and mm_iommu_read_unlock().
- */
-struct mm_iommu_slot *mm_iommu_read_lock(struct mm_iommu *reg,
-					 unsigned long *flags)
-{
-	struct mm_iommu_slot *slot;
-
-	local_irq_save(*flags);
-	slot = &reg->slots[raw_smp_processor_id() & reg->slot_mask];
-	arch_spin_lock(&slot->lock);
-	return slot;
-}
-
-/**
- * mm_iommu_read_trylock() - enter a read-side section where one must not wait
- * @reg: the registry
- *
- * For real mode, where a CPU that spins cannot be asked to let another run.
- *
- * Context: Interrupts off, MMU on or off.
- * Return: the slot, or NULL while a writer is at work: give up the call, and
- *	have it done where one may wait.
- */
-struct mm_iommu_slot *mm_iommu_read_trylock(struct mm_iommu *reg)
-{
-	struct mm_iommu_slot *slot;
-	unsigned int i;
-
-	slot = &reg->slots[raw_smp_processor_id() & reg->slot_mask];
-	for (i = 0; i < MM_IOMMU_TRIES; i++)
-		if (arch_spin_trylock(&slot->lock))
-			return slot;
-	return NULL;
-}
-
-/**
- * __mm_iommu_read_unlock() - leave what mm_iommu_read_trylock() entered
- * @slot: what it returned
- *
- * Context: Interrupts off, MMU on or off.
- */
-void __mm_iommu_read_unlock(struct mm_iommu_slot *slot)
-{
-	arch_spin_unlock(&slot->lock);
-}
-
-/**
- * mm_iommu_read_unlock() - leave a read-side section
- * @slot: what mm_iommu_read_lock() returned
- * @flags: the interrupt state that it stored
- *
- * Context: Any but NMI, interrupts off.
- */
-void mm_iommu_read_unlock(struct mm_iommu_slot *slot, unsigned long flags)
-{
-	__mm_iommu_read_unlock(slot);
-	local_irq_restore(flags);
 }
 
 static void mm_iommu_write_lock(struct mm_iommu *reg, unsigned long *flags)
@@ -177,7 +106,7 @@ static struct mm_iommu_region *index_below(const struct mm_iommu *reg,
 }
 
 /**
- * mm_iommu_index_find() - find the region that holds a user address
+ * __mm_iommu_index_find() - mm_iommu_index_find() where the hint is not the one
  * @reg: the registry
  * @slot: the slot that the caller holds
  * @ua: user address
@@ -185,19 +114,14 @@ static struct mm_iommu_region *index_below(const struct mm_iommu *reg,
  * Reads only the linear map: good with the MMU on and off.
  *
  * Context: Inside mm_iommu_read_lock().
- * Return: the region or NULL; it must not be used outside of the section
- *	unless a reference was taken inside.
+ * Return: the region or NULL.
  */
-struct mm_iommu_region *mm_iommu_index_find(struct mm_iommu *reg,
-					    struct mm_iommu_slot *slot,
-					    unsigned long ua)
+struct mm_iommu_region *__mm_iommu_index_find(struct mm_iommu *reg,
+					      struct mm_iommu_slot *slot,
+					      unsigned long ua)
 {
-	struct mm_iommu_region *region = slot->hint;
+	struct mm_iommu_region *region = index_below(reg, ua);
 
-	if (region && mm_iommu_has(region, ua))
-		return region;
-
-	region = index_below(reg, ua);
 	if (!region || !mm_iommu_has(region, ua))
 		return NULL;
 
