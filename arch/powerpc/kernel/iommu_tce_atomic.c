@@ -592,36 +592,35 @@ static void drop_one(struct mm_iommu_section *section, u64 cookie)
 }
 
 /* Maps or clears the entry at @place. Returns 1, or 0 where it was clear. */
-static int put_one(struct iommu_table *tbl, struct mm_iommu_section *section,
-		   unsigned long entry, const struct iommu_tce_want *want,
-		   struct tce_view_block *blk, u64 *place)
+static __always_inline int put_one(struct iommu_table *tbl,
+				   struct mm_iommu_section *section,
+				   unsigned long entry, unsigned long ua,
+				   u64 perm, struct tce_view_block *blk,
+				   u64 *place)
 {
-	struct mm_iommu_held held = { };
-	u64 old = *place;
+	bool write = perm & TCE_PCI_WRITE;
+	u64 old = *place, cookie = 0;
+	struct mm_iommu_held held;
 	__be64 tce = 0;
 
-	if (!want->clear) {
-		if (mm_iommu_section_hold_one(section, want->ua,
-					      tbl->it_page_shift, want->write,
-					      &held))
+	if (perm) {
+		if (mm_iommu_section_hold_one(section, ua, tbl->it_page_shift,
+					      write, &held))
 			return -EAGAIN;
-		tce = cpu_to_be64(held.hpa | change_perm(want->write));
-		if (want->write)
-			held.cookie |= TCE_VIEW_WRITE;
+		tce = cpu_to_be64(held.hpa | change_perm(write));
+		cookie = held.cookie | (write ? TCE_VIEW_WRITE : 0);
 	} else if (!old) {
 		return 0;
 	}
 
 	if (tbl->it_ops->set_tces(tbl, entry, 1, &tce)) {
-		if (held.mem)
+		if (perm)
 			mm_iommu_section_drop(held.mem, 1);
 		return -EAGAIN;
 	}
-	*place = held.cookie;
-	if (!old)
-		tce_view_used(tbl->it_view, blk, 1);
-	else if (want->clear)
-		tce_view_used(tbl->it_view, blk, -1);
+	*place = cookie;
+	if (!old || !perm)
+		tce_view_used(tbl->it_view, blk, perm ? 1 : -1);
 	if (old)
 		drop_one(section, old);
 	return 1;
@@ -650,7 +649,7 @@ static __always_inline void one_unlock(struct iommu_tce_view *view,
 
 static __always_inline int
 put_atomic(struct iommu_table *tbl, struct mm_struct *mm, unsigned long entry,
-	   const struct iommu_tce_want *want, const bool real)
+	   unsigned long ua, u64 perm, const bool real)
 {
 	unsigned long i = entry - tbl->it_offset, flags = 0;
 	unsigned long block = i / TCE_VIEW_ENTRIES;
@@ -678,7 +677,7 @@ put_atomic(struct iommu_table *tbl, struct mm_struct *mm, unsigned long entry,
 		goto out_restore;
 	}
 
-	ret = put_one(tbl, &section, entry, want, blk,
+	ret = put_one(tbl, &section, entry, ua, perm, blk,
 		      &blk->entry[i % TCE_VIEW_ENTRIES]);
 	/* with the MMU off the lock keeps the groups, see change_kill() */
 	if (!real)
@@ -699,7 +698,8 @@ out_restore:
  * @tbl: a table with a view, of which @mm is the owner
  * @mm: whose registered memory is mapped there
  * @entry: the entry, counted from bus address 0; it is in the table
- * @want: what to map, one page
+ * @ua: user address, a multiple of the IOMMU page
+ * @perm: TCE_PCI_READ and TCE_PCI_WRITE; none of them clears the entry
  *
  * Context: Any but NMI, MMU on. The caller keeps @tbl in place.
  * Return: 1; 0 where it was clear and stays so, and no cache had to be
@@ -707,16 +707,15 @@ out_restore:
  *	iommu_tce_unmap().
  */
 int iommu_tce_put_atomic(struct iommu_table *tbl, struct mm_struct *mm,
-			 unsigned long entry, const struct iommu_tce_want *want)
+			 unsigned long entry, unsigned long ua, u64 perm)
 {
-	return put_atomic(tbl, mm, entry, want, false);
+	return put_atomic(tbl, mm, entry, ua, perm, false);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_put_atomic);
 
 /* The same with the MMU off. */
 int iommu_tce_put_atomic_rm(struct iommu_table *tbl, struct mm_struct *mm,
-			    unsigned long entry,
-			    const struct iommu_tce_want *want)
+			    unsigned long entry, unsigned long ua, u64 perm)
 {
-	return put_atomic(tbl, mm, entry, want, true);
+	return put_atomic(tbl, mm, entry, ua, perm, true);
 }

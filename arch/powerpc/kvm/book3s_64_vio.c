@@ -591,19 +591,11 @@ static int put(struct kvmppc_tce_table *t, unsigned long i,
  * the middle.
  */
 
-static long put_tce(struct kvm *kvm, unsigned long liobn, unsigned long ioba,
-		    unsigned long tce)
+static noinline long put_tce_slowly(struct kvmppc_tce_table *t, unsigned long i,
+				    u64 tce)
 {
-	struct kvmppc_tce_table *t = kvmppc_tce_find(kvm, liobn);
-	struct kvmppc_tce_mem mem = { .kvm = kvm };
+	struct kvmppc_tce_mem mem = { .kvm = t->kvm };
 	struct iommu_tce_want want;
-	long i;
-
-	if (!t)
-		return H_TOO_HARD;
-	i = kvmppc_tce_index(t, ioba, 1);
-	if (i < 0)
-		return H_PARAMETER;
 
 	if (kvmppc_tce_want(&mem, t, tce, &want) || view_prepare(t, i, 1) ||
 	    put(t, i, &want, 1))
@@ -613,8 +605,25 @@ static long put_tce(struct kvm *kvm, unsigned long liobn, unsigned long ioba,
 	return H_SUCCESS;
 }
 
-static long put_list(struct kvmppc_tce_table *t, unsigned long first,
-		     const __be64 *list, unsigned long npages)
+static long put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+		    unsigned long ioba, unsigned long tce)
+{
+	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
+	long i;
+
+	if (!t)
+		return H_TOO_HARD;
+	i = kvmppc_tce_index(t, ioba, 1);
+	if (i < 0)
+		return H_PARAMETER;
+	if (!kvmppc_tce_put(vcpu, t, i, tce))
+		return H_SUCCESS;
+	return put_tce_slowly(t, i, tce);
+}
+
+static noinline long put_list_slowly(struct kvmppc_tce_table *t,
+				     unsigned long first, const __be64 *list,
+				     unsigned long npages)
 {
 	struct iommu_tce_want *wants;
 	long ret = H_TOO_HARD;
@@ -652,7 +661,7 @@ static long put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
 	struct kvmppc_tce_scratch *scratch;
-	long i, ret;
+	long i;
 
 	if (!t)
 		return H_TOO_HARD;
@@ -672,10 +681,9 @@ static long put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 			   npages * sizeof(*scratch->list)))
 		return H_TOO_HARD;
 
-	ret = kvmppc_tce_put_list(vcpu, t, i, npages);
-	if (ret == H_TOO_HARD)
-		ret = put_list(t, i, scratch->list, npages);
-	return ret;
+	if (!kvmppc_tce_put_list(vcpu, t, i, npages))
+		return H_SUCCESS;
+	return put_list_slowly(t, i, scratch->list, npages);
 }
 
 static void view_fill(struct kvmppc_tce_table *t, unsigned long first,
@@ -690,21 +698,12 @@ static void view_fill(struct kvmppc_tce_table *t, unsigned long first,
 	}
 }
 
-static long stuff_tce(struct kvm *kvm, unsigned long liobn, unsigned long ioba,
-		      unsigned long tce, unsigned long npages)
+static noinline long stuff_slowly(struct kvmppc_tce_table *t, unsigned long i,
+				  unsigned long npages, u64 tce)
 {
-	struct kvmppc_tce_table *t = kvmppc_tce_find(kvm, liobn);
 	struct iommu_tce_want want = { .npages = npages, .clear = true };
 	struct kvmppc_tce_hw *hw;
-	long i;
 
-	if (!t)
-		return H_TOO_HARD;
-	i = kvmppc_tce_index(t, ioba, npages);
-	if (i < 0 || tce & TCE_PERM)
-		return H_PARAMETER;
-	if (!npages)
-		return H_SUCCESS;
 	if (tce && view_prepare(t, i, npages))
 		return H_TOO_HARD;
 
@@ -714,6 +713,23 @@ static long stuff_tce(struct kvm *kvm, unsigned long liobn, unsigned long ioba,
 
 	view_fill(t, i, npages, tce);
 	return H_SUCCESS;
+}
+
+static long stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+		      unsigned long ioba, unsigned long tce,
+		      unsigned long npages)
+{
+	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
+	long i;
+
+	if (!t)
+		return H_TOO_HARD;
+	i = kvmppc_tce_index(t, ioba, npages);
+	if (i < 0 || tce & TCE_PERM)
+		return H_PARAMETER;
+	if (!npages || !kvmppc_tce_stuff(vcpu, t, i, npages, tce))
+		return H_SUCCESS;
+	return stuff_slowly(t, i, npages, tce);
 }
 
 /* Counts a call, for the statistics of the VM. */
@@ -745,9 +761,7 @@ long kvmppc_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	int idx = srcu_read_lock(&vcpu->kvm->srcu);
 	long ret;
 
-	ret = kvmppc_tce_put(vcpu, liobn, ioba, tce);
-	if (ret == H_TOO_HARD)
-		ret = put_tce(vcpu->kvm, liobn, ioba, tce);
+	ret = put_tce(vcpu, liobn, ioba, tce);
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
 	trace_kvm_tce_hcall(H_PUT_TCE, liobn, ioba, tce, 1, ret);
 	return served(vcpu, ret, 1);
@@ -801,9 +815,7 @@ long kvmppc_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	int idx = srcu_read_lock(&vcpu->kvm->srcu);
 	long ret;
 
-	ret = kvmppc_tce_stuff(vcpu, liobn, ioba, tce_value, npages);
-	if (ret == H_TOO_HARD)
-		ret = stuff_tce(vcpu->kvm, liobn, ioba, tce_value, npages);
+	ret = stuff_tce(vcpu, liobn, ioba, tce_value, npages);
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
 	trace_kvm_tce_hcall(H_STUFF_TCE, liobn, ioba, tce_value, npages, ret);
 	return served(vcpu, ret, npages);

@@ -113,13 +113,12 @@ struct kvmppc_tce_mem {
 };
 
 bool kvmppc_tce_find_slot(struct kvmppc_tce_mem *mem, unsigned long gpa);
-long kvmppc_tce_put(struct kvm_vcpu *vcpu, unsigned long liobn,
-		    unsigned long ioba, unsigned long tce);
-long kvmppc_tce_put_list(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
-			 unsigned long first, unsigned long npages);
-long kvmppc_tce_stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
-		      unsigned long ioba, unsigned long tce,
-		      unsigned long npages);
+int kvmppc_tce_put(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
+		   unsigned long i, u64 tce);
+int kvmppc_tce_put_list(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
+			unsigned long first, unsigned long npages);
+int kvmppc_tce_stuff(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
+		     unsigned long first, unsigned long npages, u64 tce);
 long kvmppc_tce_get(struct kvm_vcpu *vcpu, unsigned long liobn,
 		    unsigned long ioba);
 void kvmppc_tce_view_write(struct kvmppc_tce_table *t, unsigned long first,
@@ -167,30 +166,35 @@ static inline u64 *kvmppc_tce_view_page(struct kvmppc_tce_table *t,
 }
 
 /*
- * What a TCE asks for. A page must be in one memory slot that a device may
- * write.
+ * The user address of a page of the guest's, which must be in one memory slot
+ * that a device may write; -1 if it is not. -1 is the address of no page.
  */
-static inline int kvmppc_tce_want(struct kvmppc_tce_mem *mem,
-				  const struct kvmppc_tce_table *t, u64 tce,
-				  struct iommu_tce_want *want)
+static __always_inline unsigned long
+kvmppc_tce_ua(struct kvmppc_tce_mem *mem, const struct kvmppc_tce_table *t,
+	      unsigned long gpa)
 {
-	unsigned long gpa = tce & ~(u64)TCE_PERM, size = BIT(t->page_shift);
+	unsigned long size = BIT(t->page_shift);
 
+	if (gpa & (size - 1))
+		return -1;
+	if (gpa - mem->gpa >= mem->size && !kvmppc_tce_find_slot(mem, gpa))
+		return -1;
+	gpa -= mem->gpa;
+	return size > mem->size - gpa ? -1 : mem->ua + gpa;
+}
+
+/* What a TCE asks for. */
+static __always_inline int kvmppc_tce_want(struct kvmppc_tce_mem *mem,
+					   const struct kvmppc_tce_table *t,
+					   u64 tce, struct iommu_tce_want *want)
+{
 	want->npages = 1;
 	want->clear = !(tce & TCE_PERM);
 	want->write = tce & TCE_PCI_WRITE;
 	want->ua = 0;
-	if (want->clear)
-		return 0;
-	if (gpa & (size - 1))
-		return -EINVAL;
-	if (gpa - mem->gpa >= mem->size && !kvmppc_tce_find_slot(mem, gpa))
-		return -ENOENT;
-	gpa -= mem->gpa;
-	if (size > mem->size - gpa)
-		return -ENOENT;
-	want->ua = mem->ua + gpa;
-	return 0;
+	if (!want->clear)
+		want->ua = kvmppc_tce_ua(mem, t, tce & ~(u64)TCE_PERM);
+	return want->ua == -1 ? -ENOENT : 0;
 }
 
 /*

@@ -7,7 +7,7 @@
  * the rest itself. With the MMU off, where a POWER8 host takes the hypercalls of
  * a guest with a hash table, hcall_real_table calls what is at the end of this
  * file, and H_TOO_HARD from there has the hypercall done again with the MMU on.
- * So H_TOO_HARD means here: nothing has changed, and nothing is known.
+ * So H_TOO_HARD, or -EAGAIN, means here: nothing has changed, nothing is known.
  *
  * Who holds what: a call runs under kvm->srcu. With the MMU off that is held by
  * the thread that runs the core, for every VM on it, from before the first guest
@@ -203,39 +203,54 @@ static __always_inline int clear_hw(struct kvm_vcpu *vcpu,
 static __always_inline int put_hw_large(struct kvm_vcpu *vcpu,
 					struct kvmppc_tce_table *t,
 					struct kvmppc_tce_hw *hw,
-					unsigned long i,
-					const struct iommu_tce_want *want,
-					const bool real)
+					unsigned long i, unsigned long ua,
+					u64 perm, const bool real)
 {
 	struct iommu_tce_change change;
 	int ret;
 
-	if (want->clear)
+	if (!perm)
 		return clear_hw(vcpu, t, hw, i, 1, real);
 
 	ret = begin(vcpu, t, hw, i, 1, &change, real);
 	if (ret)
 		return ret;
-	ret = iommu_tce_change_map(&change, want->ua, 1UL << hw->order,
-				   want->write);
+	ret = iommu_tce_change_map(&change, ua, 1UL << hw->order,
+				   perm & TCE_PCI_WRITE);
 	return finish(vcpu, &change, ret, real);
+}
+
+static noinline int put_hw_large_vm(struct kvm_vcpu *vcpu,
+				    struct kvmppc_tce_table *t,
+				    struct kvmppc_tce_hw *hw, unsigned long i,
+				    unsigned long ua, u64 perm)
+{
+	return put_hw_large(vcpu, t, hw, i, ua, perm, false);
+}
+
+static noinline int put_hw_large_rm(struct kvm_vcpu *vcpu,
+				    struct kvmppc_tce_table *t,
+				    struct kvmppc_tce_hw *hw, unsigned long i,
+				    unsigned long ua, u64 perm)
+{
+	return put_hw_large(vcpu, t, hw, i, ua, perm, true);
 }
 
 static __always_inline int put_hw(struct kvm_vcpu *vcpu,
 				  struct kvmppc_tce_table *t,
 				  struct kvmppc_tce_hw *hw, unsigned long i,
-				  const struct iommu_tce_want *want,
-				  const bool real)
+				  unsigned long ua, u64 perm, const bool real)
 {
+	struct mm_struct *mm = t->kvm->mm;
+	unsigned long entry = t->offset + i;
 	int ret;
 
 	if (unlikely(hw->order))
-		return put_hw_large(vcpu, t, hw, i, want, real);
+		return real ? put_hw_large_rm(vcpu, t, hw, i, ua, perm) :
+			      put_hw_large_vm(vcpu, t, hw, i, ua, perm);
 
-	ret = real ? iommu_tce_put_atomic_rm(hw->tbl, t->kvm->mm, t->offset + i,
-					     want) :
-		     iommu_tce_put_atomic(hw->tbl, t->kvm->mm, t->offset + i,
-					  want);
+	ret = real ? iommu_tce_put_atomic_rm(hw->tbl, mm, entry, ua, perm) :
+		     iommu_tce_put_atomic(hw->tbl, mm, entry, ua, perm);
 	if (ret < 0)
 		return ret;
 	vcpu->stat.tce_kills += ret;
@@ -291,67 +306,66 @@ static __always_inline int put_list_hw(struct kvm_vcpu *vcpu,
 
 /* The hypercalls */
 
-static __always_inline long tce_put(struct kvm_vcpu *vcpu, unsigned long liobn,
-		    unsigned long ioba, unsigned long tce, const bool real)
+static __always_inline int tce_put(struct kvm_vcpu *vcpu,
+				   struct kvmppc_tce_table *t, unsigned long i,
+				   u64 tce, const bool real)
 {
-	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
+	u64 *page = kvmppc_tce_view_page(t, i / TCES_PER_PAGE);
 	struct kvmppc_tce_mem mem = { .kvm = vcpu->kvm };
-	struct iommu_tce_want want;
+	unsigned long ua = 0;
 	struct kvmppc_tce_hw *hw;
-	u64 *page;
-	long i;
 
-	if (!t)
-		return H_TOO_HARD;
-	i = kvmppc_tce_index(t, ioba, 1);
-	if (i < 0)
-		return H_PARAMETER;
+	/* where no page is all is 0 */
+	if (unlikely(!page && tce))
+		return -EAGAIN;
+	if (tce & TCE_PERM) {
+		ua = kvmppc_tce_ua(&mem, t, tce & ~(u64)TCE_PERM);
+		if (ua == -1)
+			return -EAGAIN;
+	}
+	if (only_hw(t, &hw) ||
+	    (hw && put_hw(vcpu, t, hw, i, ua, tce & TCE_PERM, real)))
+		return -EAGAIN;
 
-	page = kvmppc_tce_view_page(t, i / TCES_PER_PAGE);
-	if (!page || kvmppc_tce_want(&mem, t, tce, &want) ||
-	    only_hw(t, &hw) || (hw && put_hw(vcpu, t, hw, i, &want, real)))
-		return H_TOO_HARD;
-
-	WRITE_ONCE(page[i % TCES_PER_PAGE], tce);
-	return H_SUCCESS;
+	if (page)
+		WRITE_ONCE(page[i % TCES_PER_PAGE], tce);
+	return 0;
 }
 
 /**
- * kvmppc_tce_put() - H_PUT_TCE, if it can be done at once
+ * kvmppc_tce_put() - write a TCE, if it can be done at once
  * @vcpu: whose call it is
- * @liobn: the table
- * @ioba: bus address
+ * @t: a table of the guest
+ * @i: number of the entry
  * @tce: the TCE
  *
- * Context: Under kvm->srcu, MMU on or off.
- * Return: as kvmppc_h_put_tce(); H_TOO_HARD with nothing changed.
+ * Context: Under kvm->srcu, MMU on.
+ * Return: 0; -EAGAIN with nothing changed.
  */
-long kvmppc_tce_put(struct kvm_vcpu *vcpu, unsigned long liobn,
-		    unsigned long ioba, unsigned long tce)
+int kvmppc_tce_put(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
+		   unsigned long i, u64 tce)
 {
-	return tce_put(vcpu, liobn, ioba, tce, false);
+	return tce_put(vcpu, t, i, tce, false);
 }
 EXPORT_SYMBOL_GPL(kvmppc_tce_put);
 
-static __always_inline long tce_put_list(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
-			 unsigned long first, unsigned long npages, const bool real)
+static __always_inline int tce_put_list(struct kvm_vcpu *vcpu,
+					struct kvmppc_tce_table *t,
+					unsigned long first,
+					unsigned long npages, const bool real)
 {
 	const __be64 *list = vcpu->arch.tce_scratch->list;
 	struct kvmppc_tce_hw *hw;
-	int ret;
 
-	if (only_hw(t, &hw) || !view_is_present(t, first, npages))
-		return H_TOO_HARD;
-
-	if (hw)
-		ret = put_list_hw(vcpu, t, hw, first, npages, real);
-	else
-		ret = change_list(t, list, npages, NULL, NULL);
-	if (ret)
-		return H_TOO_HARD;
+	if (npages == 1)
+		return tce_put(vcpu, t, first, be64_to_cpu(*list), real);
+	if (only_hw(t, &hw) || !view_is_present(t, first, npages) ||
+	    (hw ? put_list_hw(vcpu, t, hw, first, npages, real) :
+		  change_list(t, list, npages, NULL, NULL)))
+		return -EAGAIN;
 
 	kvmppc_tce_view_write(t, first, npages, list);
-	return H_SUCCESS;
+	return 0;
 }
 
 /**
@@ -361,57 +375,49 @@ static __always_inline long tce_put_list(struct kvm_vcpu *vcpu, struct kvmppc_tc
  * @first: number of the first entry
  * @npages: number of entries, 1 to TCE_LIST_MAX, inside of the table
  *
- * Context: Under kvm->srcu, MMU on or off.
- * Return: H_SUCCESS; H_TOO_HARD with nothing changed.
+ * Context: Under kvm->srcu, MMU on.
+ * Return: 0; -EAGAIN with nothing changed.
  */
-long kvmppc_tce_put_list(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
-			 unsigned long first, unsigned long npages)
+int kvmppc_tce_put_list(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
+			unsigned long first, unsigned long npages)
 {
 	return tce_put_list(vcpu, t, first, npages, false);
 }
 EXPORT_SYMBOL_GPL(kvmppc_tce_put_list);
 
-static __always_inline long tce_stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
-		      unsigned long ioba, unsigned long tce,
-		      unsigned long npages, const bool real)
+static __always_inline int tce_stuff(struct kvm_vcpu *vcpu,
+				     struct kvmppc_tce_table *t,
+				     unsigned long first, unsigned long npages,
+				     u64 tce, const bool real)
 {
-	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
 	struct kvmppc_tce_hw *hw;
-	long i;
 
-	if (!t)
-		return H_TOO_HARD;
-	i = kvmppc_tce_index(t, ioba, npages);
-	if (i < 0 || tce & TCE_PERM)
-		return H_PARAMETER;
-	if (!npages)
-		return H_SUCCESS;
-
+	if (npages == 1)
+		return tce_put(vcpu, t, first, tce, real);
 	if (npages > IOMMU_TCE_ATOMIC_MAX || only_hw(t, &hw) ||
-	    (tce && !view_is_present(t, i, npages)) ||
-	    (hw && clear_hw(vcpu, t, hw, i, npages, real)))
-		return H_TOO_HARD;
+	    (tce && !view_is_present(t, first, npages)) ||
+	    (hw && clear_hw(vcpu, t, hw, first, npages, real)))
+		return -EAGAIN;
 
-	kvmppc_tce_view_fill(t, i, npages, tce);
-	return H_SUCCESS;
+	kvmppc_tce_view_fill(t, first, npages, tce);
+	return 0;
 }
 
 /**
- * kvmppc_tce_stuff() - H_STUFF_TCE, if it can be done at once
+ * kvmppc_tce_stuff() - clear entries, if it can be done at once
  * @vcpu: whose call it is
- * @liobn: the table
- * @ioba: bus address of the first entry
- * @tce: what the entries are from now on; no permissions
- * @npages: number of entries
+ * @t: a table of the guest
+ * @first: number of the first entry
+ * @npages: number of entries, more than 0, inside of the table
+ * @tce: what the guest's view says of them from now on; no permissions
  *
- * Context: Under kvm->srcu, MMU on or off.
- * Return: as kvmppc_h_stuff_tce(); H_TOO_HARD with nothing changed.
+ * Context: Under kvm->srcu, MMU on.
+ * Return: 0; -EAGAIN with nothing changed.
  */
-long kvmppc_tce_stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
-		      unsigned long ioba, unsigned long tce,
-		      unsigned long npages)
+int kvmppc_tce_stuff(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
+		     unsigned long first, unsigned long npages, u64 tce)
 {
-	return tce_stuff(vcpu, liobn, ioba, tce, npages, false);
+	return tce_stuff(vcpu, t, first, npages, tce, false);
 }
 EXPORT_SYMBOL_GPL(kvmppc_tce_stuff);
 
@@ -528,6 +534,20 @@ static long served(struct kvm_vcpu *vcpu, long ret, unsigned long npages)
 	return ret;
 }
 
+static long put(struct kvm_vcpu *vcpu, unsigned long liobn, unsigned long ioba,
+		u64 tce)
+{
+	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
+	long i;
+
+	if (!t)
+		return H_TOO_HARD;
+	i = kvmppc_tce_index(t, ioba, 1);
+	if (i < 0)
+		return H_PARAMETER;
+	return tce_put(vcpu, t, i, tce, true) ? H_TOO_HARD : H_SUCCESS;
+}
+
 /**
  * kvmppc_rm_h_put_tce() - H_PUT_TCE (LoPAPR 14.5.4.1) with the MMU off
  * @vcpu: whose call it is
@@ -543,7 +563,7 @@ long kvmppc_rm_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 {
 	if (!real_mode)
 		return H_TOO_HARD;
-	return served(vcpu, tce_put(vcpu, liobn, ioba, tce, true), 1);
+	return served(vcpu, put(vcpu, liobn, ioba, tce), 1);
 }
 
 static long put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
@@ -559,9 +579,10 @@ static long put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 	i = kvmppc_tce_index(t, ioba, npages);
 	if (i < 0)
 		return H_PARAMETER;
-	if (!read_list(vcpu, gpa, npages))
+	if (!read_list(vcpu, gpa, npages) ||
+	    tce_put_list(vcpu, t, i, npages, true))
 		return H_TOO_HARD;
-	return tce_put_list(vcpu, t, i, npages, true);
+	return H_SUCCESS;
 }
 
 /**
@@ -586,6 +607,22 @@ long kvmppc_rm_h_put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 		      npages);
 }
 
+static long stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
+		  unsigned long ioba, u64 tce, unsigned long npages)
+{
+	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
+	long i;
+
+	if (!t)
+		return H_TOO_HARD;
+	i = kvmppc_tce_index(t, ioba, npages);
+	if (i < 0 || tce & TCE_PERM)
+		return H_PARAMETER;
+	if (npages && tce_stuff(vcpu, t, i, npages, tce, true))
+		return H_TOO_HARD;
+	return H_SUCCESS;
+}
+
 /**
  * kvmppc_rm_h_stuff_tce() - H_STUFF_TCE (LoPAPR 14.5.4.3) with the MMU off
  * @vcpu: whose call it is
@@ -603,8 +640,8 @@ long kvmppc_rm_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 {
 	if (!real_mode)
 		return H_TOO_HARD;
-	return served(vcpu, tce_stuff(vcpu, liobn, ioba, tce_value, npages,
-				      true), npages);
+	return served(vcpu, stuff(vcpu, liobn, ioba, tce_value, npages),
+		      npages);
 }
 
 /**

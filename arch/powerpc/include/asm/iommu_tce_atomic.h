@@ -8,7 +8,6 @@
 
 #include <linux/types.h>
 
-#include <asm/iommu_tce.h>
 #include <asm/mm_iommu.h>
 
 struct iommu_table;
@@ -62,10 +61,9 @@ struct iommu_tce_change {
 };
 
 int iommu_tce_put_atomic(struct iommu_table *tbl, struct mm_struct *mm,
-			 unsigned long entry, const struct iommu_tce_want *want);
+			 unsigned long entry, unsigned long ua, u64 perm);
 int iommu_tce_put_atomic_rm(struct iommu_table *tbl, struct mm_struct *mm,
-			    unsigned long entry,
-			    const struct iommu_tce_want *want);
+			    unsigned long entry, unsigned long ua, u64 perm);
 
 int iommu_tce_change_map(struct iommu_tce_change *change, unsigned long ua,
 			 unsigned long npages, bool write);
