@@ -158,10 +158,11 @@ kvmppc_tce_hw_entry(const struct kvmppc_tce_table *t,
 	return (t->offset + i) << hw->order;
 }
 
-/* A page of the view, or NULL. Pairs with the release of who has made it. */
+/* A page of the view, or NULL. */
 static inline u64 *kvmppc_tce_view_page(struct kvmppc_tce_table *t,
 					unsigned long i)
 {
+	/* pairs with the release of who has made it */
 	return smp_load_acquire(&t->pages[i]);
 }
 
