@@ -69,7 +69,7 @@ warnings() {
 	# shellcheck disable=SC2046
 	kmake "$src" "$dir" C=2 W=1 $(cat "$dir/objects") >"$dir/said" 2>&1 || true
 	# A path from the root of the kernel tree, whatever folder make was in.
-	sed -n "s,^\($src/\|[./]*/\($(basename "$src")\)/\),,; /: \(warning\|error\|note\):/p" \
+	sed -n "s,^\($src/\|[./]*/\($(basename "$src")\)/\),,; s,$src/,,g; /: \(warning\|error\|note\):/p" \
 		"$dir/said" | grep -Ff "$files" >"$dir/lines" || true
 	grep '^make.*No rule' "$dir/said" >>"$dir/lines" || true
 	sed 's/:[0-9][0-9:]*: /: /' "$dir/lines" | sort >"$dir/warned"
