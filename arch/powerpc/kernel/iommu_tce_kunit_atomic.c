@@ -749,6 +749,34 @@ static void a_change_is_made_and_unmade(struct kunit *test)
 	fake_end(test, f);
 }
 
+static bool is_dirty(const struct mm_iommu_region *region, unsigned long page)
+{
+	u64 at;
+
+	mm_iommu_trans_entry(&region->trans, ua_of(region, page), &at);
+	return at & MM_IOMMU_DIRTY;
+}
+
+/* Who unpins a page tells the kernel that a device may have written to it. */
+static void what_may_be_written_is_marked(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *a = fake_register(test, f, 3 * PER_UNIT);
+	struct mm_iommu_region *b = fake_register(test, f, 3 * PER_UNIT);
+
+	prepare(test, f, 0, BLOCK);
+	KUNIT_ASSERT_EQ(test, 0, map(test, f, 9, ua_of(a, 0), 3 * PER_UNIT,
+				     false));
+	KUNIT_EXPECT_FALSE(test, is_dirty(a, PER_UNIT));
+	KUNIT_ASSERT_EQ(test, 0, map(test, f, 99, ua_of(a, PER_UNIT), 1, true));
+	KUNIT_EXPECT_TRUE(test, is_dirty(a, PER_UNIT));
+	KUNIT_ASSERT_EQ(test, 0, map(test, f, 9, ua_of(b, 2 * PER_UNIT - 1), 2,
+				     true));
+	KUNIT_EXPECT_TRUE(test, is_dirty(b, PER_UNIT));
+	KUNIT_EXPECT_TRUE(test, is_dirty(b, 2 * PER_UNIT));
+	fake_end(test, f);
+}
+
 /* What a hypercall for one TCE has on its stack is enough. */
 static void one_entry_needs_no_scratch_memory(struct kunit *test)
 {
@@ -1762,6 +1790,7 @@ static void changes_beside_those_of_the_core(struct kunit *test)
 
 static struct kunit_case iommu_tce_atomic_cases[] = {
 	KUNIT_CASE_PARAM(a_change_is_made_and_unmade, mode_gen_params),
+	KUNIT_CASE_PARAM(what_may_be_written_is_marked, mode_gen_params),
 	KUNIT_CASE_PARAM(one_entry_needs_no_scratch_memory, mode_gen_params),
 	KUNIT_CASE_PARAM(a_change_replaces_what_was_there, mode_gen_params),
 	KUNIT_CASE_PARAM(a_list_may_clear_some, mode_gen_params),

@@ -164,14 +164,16 @@ done | awk -v list="$LIST" '
 			else if (name in defined)
 				visit(name, via " -> " name)
 			else if (!is_data(name) && !(name in allowed))
-				fail("realmode_check: " via ": " name " is not allowed with the MMU off")
+				fail("realmode_check: " via ": " name \
+				     " is not allowed with the MMU off")
 		}
 	}
 	END {
 		for (f in roots) {
 			split(f, w, ":")
 			if (!(w[1] in listed))
-				fail("realmode_check: " list ": " w[1] " has a root, but is not an object to look into")
+				fail("realmode_check: " list ": " w[1] \
+				     " has a root, but no object line")
 			else if (f in defined)
 				visit(f, w[2])
 			else if (w[2] in defined && owner[w[2]] == w[1])

@@ -206,7 +206,7 @@ static void model_hold(struct model *m, struct rng *rng)
 	bool write = rng_below(rng, 2), want;
 	struct mm_iommu_section s;
 	__be64 out[MOST + 1];
-	u64 cookie = 0;
+	u64 cookie = 0, at;
 	int ret;
 
 	/* whoever it is that has the address */
@@ -227,9 +227,13 @@ static void model_hold(struct model *m, struct rng *rng)
 		return;
 	}
 	check(cookie == (ua | m->region[i]->tag));
-	for (n = 0; n < npages; n++)
+	for (n = 0; n < npages; n++) {
 		check(be64_to_cpu(out[n]) ==
 		      (model_hpa(m, i, ua + (n << shift)) | 3));
+		mm_iommu_trans_entry(&m->region[i]->trans, ua + (n << shift),
+				     &at);
+		check(!write || at & MM_IOMMU_DIRTY);
+	}
 	m->held[m->nr_held++] = (struct held){ i, npages, shift, cookie };
 	m->mapped[i] += npages;
 	m->holds++;
