@@ -145,7 +145,7 @@ static unsigned int slots_held(struct fake *f)
 	unsigned int i, n = 0;
 
 	for (i = 0; reg && i <= reg->slot_mask; i++)
-		n += arch_spin_is_locked(&reg->slots[i].lock);
+		n += !!arch_spin_is_locked(&reg->slots[i].lock);
 	return n;
 }
 
@@ -1085,10 +1085,10 @@ static void an_aborted_change_counts_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mapped(b), 0);
 	expect_picture(test, f, before);
 
-	/* before all entries are known, and at once */
+	/* before all entries are known, and with nothing held */
 	j->nr = 1;
 	KUNIT_EXPECT_EQ(test, job_do(test, j), 0);
-	j->wants[0].npages = 0;
+	j->wants[0].clear = true;
 	KUNIT_EXPECT_EQ(test, job_do(test, j), 0);
 	KUNIT_EXPECT_EQ(test, mapped(a), 200);
 	expect_picture(test, f, before);
