@@ -162,6 +162,7 @@ plan >"$DIR/plan"
 build_all
 if is_full; then
 	run_own golden "$HARNESS/golden.sh"
+	run_own realmode "$HARNESS/realmode.sh"
 	run_own round-trip "$HARNESS/series.sh"
 	run_own host "$HARNESS/host.sh"
 	run_own demo env TESTS=vfio:spapr_demo "$HARNESS/run.sh" -demo \

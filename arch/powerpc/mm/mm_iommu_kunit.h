@@ -83,6 +83,15 @@ unsigned long mm_iommu_kunit_hpa(const struct mm_iommu_kunit_layout *l,
 void mm_iommu_kunit_trans(struct kunit *test, struct mm_iommu_trans *trans,
 			  const struct mm_iommu_kunit_layout *l);
 
+/* Calls @fn with @data in one of the two modes of the MMU. */
+typedef unsigned long (*mm_iommu_kunit_call)(unsigned long (*fn)(void *data),
+					     void *data);
+
+void mm_iommu_kunit_need_real_mode(struct kunit *test);
+unsigned long mm_iommu_kunit_virtual_mode(unsigned long (*fn)(void *data),
+					  void *data);
+unsigned long mm_iommu_kunit_real_mode(unsigned long (*fn)(void *data),
+				       void *data);
 unsigned long mm_iommu_kunit_mmu_off(unsigned long entry, void *arg);
 
 #endif /* _POWERPC_MM_MM_IOMMU_KUNIT_H */

@@ -19,8 +19,11 @@
 
 #include "mm_iommu_kunit.h"
 
-/* Whether @test goes on with the MMU off; it ends here, skipped, if not. */
-static void need_real_mode(struct kunit *test)
+/**
+ * mm_iommu_kunit_need_real_mode() - go on only where the MMU can be off
+ * @test: the test; it ends here, skipped, if not
+ */
+void mm_iommu_kunit_need_real_mode(struct kunit *test)
 {
 	if (!cpu_has_feature(CPU_FTR_HVMODE))
 		kunit_skip(test, "needs bare metal: a guest has little memory in real mode");
@@ -28,11 +31,15 @@ static void need_real_mode(struct kunit *test)
 		kunit_skip(test, "needs the hash MMU, where KASAN is off: it has no real mode");
 }
 
-/* Calls @fn with @data, in one of the two modes. */
-typedef unsigned long (*call_fn)(unsigned long (*fn)(void *data), void *data);
-
-static unsigned long call_virtual_mode(unsigned long (*fn)(void *data),
-				       void *data)
+/**
+ * mm_iommu_kunit_virtual_mode() - call a function with interrupts off
+ * @fn: the function
+ * @data: its argument
+ *
+ * Return: what it returned.
+ */
+unsigned long mm_iommu_kunit_virtual_mode(unsigned long (*fn)(void *data),
+					  void *data)
 {
 	unsigned long flags, ret;
 
@@ -42,8 +49,15 @@ static unsigned long call_virtual_mode(unsigned long (*fn)(void *data),
 	return ret;
 }
 
-/* @data is in the linear map, as stacks are. */
-static unsigned long call_real_mode(unsigned long (*fn)(void *data), void *data)
+/**
+ * mm_iommu_kunit_real_mode() - call a function with interrupts and MMU off
+ * @fn: the function
+ * @data: its argument, in the linear map, as stacks are
+ *
+ * Return: what it returned.
+ */
+unsigned long mm_iommu_kunit_real_mode(unsigned long (*fn)(void *data),
+				       void *data)
 {
 	unsigned long flags, ret;
 
@@ -64,8 +78,8 @@ static void the_mmu_goes_off(struct kunit *test)
 {
 	unsigned long msr, before = mfmsr();
 
-	need_real_mode(test);
-	msr = call_real_mode(get_msr, NULL);
+	mm_iommu_kunit_need_real_mode(test);
+	msr = mm_iommu_kunit_real_mode(get_msr, NULL);
 	KUNIT_EXPECT_EQ(test, msr & (MSR_IR | MSR_DR | MSR_EE), 0);
 	KUNIT_EXPECT_EQ(test, msr & (MSR_HV | MSR_LE | MSR_SF),
 			before & (MSR_HV | MSR_LE | MSR_SF));
@@ -178,9 +192,9 @@ static void compare_lookup(struct kunit *test, struct lookup *q)
 	struct lookup off = *q;
 
 	/* a mark is set with the MMU off and read with the MMU on */
-	call_real_mode(look_up, &off);
+	mm_iommu_kunit_real_mode(look_up, &off);
 	q->mark = false;
-	call_virtual_mode(look_up, q);
+	mm_iommu_kunit_virtual_mode(look_up, q);
 	KUNIT_EXPECT_TRUE(test, q->tried);
 	KUNIT_EXPECT_TRUE(test, off.tried);
 	KUNIT_EXPECT_EQ(test, q->found, off.found);
@@ -210,7 +224,7 @@ static void lookup_is_the_same_with_the_mmu_off(struct kunit *test)
 	struct rnd_state rnd;
 	struct lookup q;
 
-	need_real_mode(test);
+	mm_iommu_kunit_need_real_mode(test);
 	reg = make_registry(test, l);
 	prandom_seed_state(&rnd, 1);
 	for (i = 0; i < 500; i++) {
@@ -236,7 +250,7 @@ static void lookup_of_nothing_is_the_same_with_the_mmu_off(struct kunit *test)
 	struct lookup q;
 	long i;
 
-	need_real_mode(test);
+	mm_iommu_kunit_need_real_mode(test);
 	reg = make_registry(test, l);
 	for (i = -NEIGHBOURS - 1; i <= NEIGHBOURS + 1; i++) {
 		q = (struct lookup){ .reg = reg };
@@ -257,19 +271,19 @@ static void real_mode_does_not_wait_for_a_writer(struct kunit *test)
 	unsigned int i;
 	struct lookup q;
 
-	need_real_mode(test);
+	mm_iommu_kunit_need_real_mode(test);
 	reg = make_registry(test, l);
 	q = (struct lookup){ .reg = reg, .ua = KUNIT_UA + l->offset };
 	local_irq_save(flags);
 	for (i = 0; i <= reg->slot_mask; i++)
 		arch_spin_lock(&reg->slots[i].lock);
-	call_real_mode(look_up, &q);
+	mm_iommu_kunit_real_mode(look_up, &q);
 	for (i = 0; i <= reg->slot_mask; i++)
 		arch_spin_unlock(&reg->slots[i].lock);
 	local_irq_restore(flags);
 	KUNIT_EXPECT_FALSE(test, q.tried);
 
-	call_real_mode(look_up, &q);
+	mm_iommu_kunit_real_mode(look_up, &q);
 	KUNIT_EXPECT_TRUE(test, q.tried);
 	KUNIT_EXPECT_TRUE(test, q.found);
 }
@@ -341,7 +355,8 @@ static unsigned long look_at(void *data)
 	return true;
 }
 
-static void expect_found(struct kunit *test, struct page *page, call_fn call)
+static void expect_found(struct kunit *test, struct page *page,
+			 mm_iommu_kunit_call call)
 {
 	struct look q = { .pfn = page_to_pfn(page) };
 	unsigned long found;
@@ -365,8 +380,9 @@ static void struct_pages_are_found(struct kunit *test)
 	need_answer(test);
 	for (i = 0; i < PAGES; i++)
 		expect_found(test, test_alloc_pages(test, 0),
-			     call_virtual_mode);
-	expect_found(test, test_alloc_pages(test, 2) + 3, call_virtual_mode);
+			     mm_iommu_kunit_virtual_mode);
+	expect_found(test, test_alloc_pages(test, 2) + 3,
+		     mm_iommu_kunit_virtual_mode);
 }
 
 static void struct_pages_are_found_with_the_mmu_off(struct kunit *test)
@@ -374,10 +390,12 @@ static void struct_pages_are_found_with_the_mmu_off(struct kunit *test)
 	unsigned int i;
 
 	need_answer(test);
-	need_real_mode(test);
+	mm_iommu_kunit_need_real_mode(test);
 	for (i = 0; i < PAGES; i++)
-		expect_found(test, test_alloc_pages(test, 0), call_real_mode);
-	expect_found(test, test_alloc_pages(test, 2) + 3, call_real_mode);
+		expect_found(test, test_alloc_pages(test, 0),
+			     mm_iommu_kunit_real_mode);
+	expect_found(test, test_alloc_pages(test, 2) + 3,
+		     mm_iommu_kunit_real_mode);
 }
 
 static void struct_page_in_two_blocks_is_not_found(struct kunit *test)
@@ -430,7 +448,7 @@ static unsigned long drop_page(void *page)
 
 /* Drops references on a page by @alias, which is another address of it. */
 static void expect_drops(struct kunit *test, struct page *page,
-			 struct page *alias, call_fn call)
+			 struct page *alias, mm_iommu_kunit_call call)
 {
 	KUNIT_ASSERT_EQ(test, page_ref_count(page), 1);
 	KUNIT_EXPECT_FALSE(test, call(drop_page, alias));
@@ -446,7 +464,7 @@ static void expect_drops(struct kunit *test, struct page *page,
 }
 
 static void expect_tail_stays(struct kunit *test, struct page *head,
-			      struct page *alias, call_fn call)
+			      struct page *alias, mm_iommu_kunit_call call)
 {
 	page_ref_add(head, 5);
 	KUNIT_EXPECT_FALSE(test, call(drop_page, alias));
@@ -460,9 +478,9 @@ static void last_reference_is_not_dropped(struct kunit *test)
 	struct page *page = test_alloc_pages(test, 0);
 	struct page *head = test_alloc_pages(test, 2);
 
-	expect_drops(test, page, page, call_virtual_mode);
-	expect_drops(test, head, head, call_virtual_mode);
-	expect_tail_stays(test, head, head + 1, call_virtual_mode);
+	expect_drops(test, page, page, mm_iommu_kunit_virtual_mode);
+	expect_drops(test, head, head, mm_iommu_kunit_virtual_mode);
+	expect_tail_stays(test, head, head + 1, mm_iommu_kunit_virtual_mode);
 }
 
 static struct page *alias_of(struct kunit *test, struct page *page)
@@ -481,11 +499,11 @@ static void last_reference_is_not_dropped_with_the_mmu_off(struct kunit *test)
 	struct page *head = test_alloc_pages(test, 2);
 
 	need_answer(test);
-	need_real_mode(test);
-	expect_drops(test, page, alias_of(test, page), call_real_mode);
-	expect_drops(test, head, alias_of(test, head), call_real_mode);
+	mm_iommu_kunit_need_real_mode(test);
+	expect_drops(test, page, alias_of(test, page), mm_iommu_kunit_real_mode);
+	expect_drops(test, head, alias_of(test, head), mm_iommu_kunit_real_mode);
 	expect_tail_stays(test, head, alias_of(test, head + 1),
-			  call_real_mode);
+			  mm_iommu_kunit_real_mode);
 }
 
 static struct kunit_case mm_iommu_realmode_cases[] = {

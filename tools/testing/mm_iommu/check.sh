@@ -6,10 +6,10 @@ fail=0
 start=$(date +%s)
 
 for build in "$@"; do
-	for program in test_trans test_index test_view fuzz_trans; do
+	for program in test_trans test_index test_section test_view fuzz_trans; do
 		args=
 		case $build/$program in
-		*-tsan/fuzz_trans) continue ;;	# has no threads
+		*-tsan/fuzz_trans | *-tsan/test_section) continue ;;	# no threads
 		*/fuzz_trans) args=$CORPUS ;;
 		esac
 		echo "# $build/$program"

@@ -31,4 +31,7 @@
 #include "shim/custom.h"
 #include "shim/dup.h"
 
+#define CONFIG_SPAPR_TCE_IOMMU	1
+#include "../../../arch/powerpc/include/asm/mm_iommu.h"
+
 #endif /* _POWERPC_MM_IOMMU_INTERNAL_H */

@@ -452,6 +452,7 @@ static void test_alloc_fails(struct rng *rng)
 
 /* Where the region of a slot is this time; readers learn it from the region. */
 struct shared {
+	struct mm_struct mm;
 	struct mm_iommu *reg;
 	struct mm_iommu_region *regions[ARENA_SLOTS];	/* of the writers */
 	unsigned long busy;	/* actors that have not yet done enough */
@@ -467,6 +468,7 @@ struct actor {
 	struct rng rng;
 	unsigned long hits;	/* lookups that found, insertions */
 	unsigned long refs;	/* references taken, erasures refused */
+	unsigned long holds;	/* pages held in sections */
 };
 
 /* Whether to go on: until all have done enough. */
@@ -489,6 +491,7 @@ static struct mm_iommu_region *thread_region(struct rng *rng, unsigned int i)
 				       PAGE_SHIFT);
 	struct mm_iommu_region *region = region_alloc(ua, npages);
 
+	region->tag = 1 + rng_below(rng, MM_IOMMU_TAGS);
 	mm_iommu_trans_init(&region->trans, ua, npages);
 	check(!mm_iommu_trans_add(&region->trans, ua, ua / 2 + PAGE_SIZE / 2 *
 				  (ua >> PAGE_SHIFT & 1),
@@ -571,6 +574,81 @@ static void check_orphans(struct mm_iommu *reg)
 	check(n == reg->nr_orphans);
 }
 
+/* Whether it got in: not while somebody changes what is there, or may free it. */
+static bool section_enter(struct actor *a, struct mm_iommu_section *s,
+			  unsigned long *flags)
+{
+	int ret;
+
+	local_irq_save(*flags);
+	if (rng_below(&a->rng, 2))
+		ret = mm_iommu_enter(&a->shared->mm, s);
+	else
+		ret = mm_iommu_enter_rm(&a->shared->mm, s);
+	if (!ret)
+		return true;
+	check(ret == -EAGAIN || ret == -EBUSY);
+	local_irq_restore(*flags);
+	return false;
+}
+
+/* Pages that were held are found again, whoever has come and gone. */
+static void section_drop(struct actor *a, struct mm_iommu_region *region,
+			 u64 cookie, unsigned long npages)
+{
+	unsigned long start, size, flags;
+	struct mm_iommu_section s;
+
+	check_region(region, ALIGN_DOWN(cookie, SZ_4K));
+	check(region->tag == cookie % SZ_2K);
+	if (!section_enter(a, &s, &flags)) {
+		while (npages--)
+			put_mapped(region);
+		return;
+	}
+	/* it is not an orphan: those keep all out */
+	check(mm_iommu_section_find(&s, cookie, &start, &size) == region);
+	check(start == region->trans.ua);
+	check(start + size - 1 == mm_iommu_last(region));
+	mm_iommu_section_drop(region, npages);
+	mm_iommu_exit(&s);
+	local_irq_restore(flags);
+}
+
+static void section_step(struct actor *a, unsigned long ua)
+{
+	unsigned long n = 1 + rng_below(&a->rng, SLOT_PAGES), start, size;
+	struct mm_iommu_region *region;
+	struct mm_iommu_section s;
+	__be64 out[SLOT_PAGES];
+	unsigned long flags, i;
+	u64 cookie, at;
+
+	ua &= ~(PAGE_SIZE - 1);
+	if (!section_enter(a, &s, &flags))
+		return;
+	if (mm_iommu_section_hold(&s, ua, n, PAGE_SHIFT, 0,
+				  rng_below(&a->rng, 2), &cookie, out)) {
+		mm_iommu_exit(&s);
+		local_irq_restore(flags);
+		return;
+	}
+	region = mm_iommu_section_find(&s, cookie, &start, &size);
+	check(region && ua - start < size);
+	check_region(region, ua);
+	mm_iommu_trans_entry(&region->trans, ua, &at);
+	for (i = 0; i < n; i++)
+		check(be64_to_cpu(out[i]) ==
+		      (at & MM_IOMMU_ADDR) + (i << PAGE_SHIFT));
+	mm_iommu_exit(&s);
+	local_irq_restore(flags);
+
+	a->holds += n;
+	if (!(a->holds % 8))
+		sched_yield();
+	section_drop(a, region, cookie, n);
+}
+
 static void *reader_run(void *arg)
 {
 	struct actor *a = arg;
@@ -584,6 +662,10 @@ static void *reader_run(void *arg)
 	while (actor_step(a)) {
 		ua = ARENA_UA + rng_below(&a->rng, (ARENA_SLOTS * SLOT_PAGES) <<
 					  PAGE_SHIFT);
+		if (!rng_below(&a->rng, 3)) {
+			section_step(a, ua);
+			continue;
+		}
 		held = false;
 		slot = reader_lock(a, &flags);
 		region = mm_iommu_index_find(reg, slot, ua);
@@ -702,19 +784,23 @@ static void run_threads(struct rng *rng, unsigned int cpus)
 	struct actor a[6];
 	const unsigned int writers = 2;
 	struct shared shared = { .busy = ARRAY_SIZE(a) };
-	unsigned long sum[4] = {};
+	unsigned long sum[4] = {}, holds = 0;
 	unsigned int i;
 
 	shared.reg = registry_alloc(cpus);
+	shared.mm.context.mm_iommu = shared.reg;
 	for (i = 0; i < ARRAY_SIZE(a); i++)
 		actor_start(&a[i], &shared, i, writers, rng);
 	for (i = 0; i < ARRAY_SIZE(a); i++) {
 		check(!pthread_join(a[i].thread, NULL));
 		sum[i < writers ? 0 : 2] += a[i].hits;
 		sum[i < writers ? 1 : 3] += a[i].refs;
+		holds += a[i].holds;
 	}
 	ksft_print_msg("%u CPUs: %lu insertions, %lu refusals, %lu lookups, %lu references\n",
 		       cpus, sum[0], sum[1], sum[2], sum[3]);
+	ksft_print_msg("%lu pages held in sections\n", holds);
+	check(holds);
 
 	for (i = 0; i < writers; i++)
 		if (a[i].orphan)

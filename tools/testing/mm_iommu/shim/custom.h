@@ -125,7 +125,11 @@ static inline void arch_spin_lock(arch_spinlock_t *lock)
 static inline int arch_spin_trylock(arch_spinlock_t *lock)
 {
 	shim_assert(shim_irqs_off);
-	return !__atomic_exchange_n(&lock->locked, 1, __ATOMIC_ACQUIRE);
+	if (!__atomic_exchange_n(&lock->locked, 1, __ATOMIC_ACQUIRE))
+		return true;
+	/* whoever tries again may have the CPU of the holder */
+	sched_yield();
+	return false;
 }
 
 static inline void arch_spin_unlock(arch_spinlock_t *lock)

@@ -29,6 +29,9 @@
 #undef max
 #define max(x, y)		shim_select(x, >, y)
 
+#define IS_ALIGNED(x, a)	(!((x) & ((typeof(x))(a) - 1)))
+#define ALIGN_DOWN(x, a)	((x) & ~((typeof(x))(a) - 1))
+
 static inline long atomic_long_read(const atomic_long_t *v)
 {
 	return __atomic_load_n(&v->counter, __ATOMIC_RELAXED);
@@ -50,6 +53,8 @@ static inline void atomic_long_add(long i, atomic_long_t *v)
 {
 	__atomic_add_fetch(&v->counter, i, __ATOMIC_RELAXED);
 }
+
+#define atomic_long_sub(i, v)	atomic_long_add(-(long)(i), v)
 
 static inline int atomic_read(const atomic_t *v)
 {

@@ -8,7 +8,13 @@
 
 #include <linux/export.h>
 
-struct mm_struct;
+struct mm_iommu;
+
+struct mm_struct {
+	struct {
+		struct mm_iommu *mm_iommu;
+	} context;
+};
 
 struct shim_refcount {
 	unsigned int refs;

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0
+#include "../kernel.h"
+
+/* Who gets it will call it. */
+static noinline int called_later(int a)
+{
+	_printk("%d\n", a);
+	return a + 1;
+}
+
+int entry(int (**fn)(int))
+{
+	*fn = called_later;
+	return 0;
+}

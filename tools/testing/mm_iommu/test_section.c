@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tests of sections of the registry: what mm_iommu_atomic.c holds, finds and
+ * drops, against a list of what is held. Threads in sections are among those of
+ * test_index.c.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model.h"
+#include "kselftest.h"
+
+#define REGIONS		8
+#define HELD		64
+#define MOST		512	/* pages of a hold */
+
+struct held {
+	unsigned int region;
+	unsigned long npages;
+	unsigned int shift;
+	u64 cookie;
+};
+
+struct model {
+	struct mm_struct mm;
+	struct mm_iommu *reg;
+	struct mm_iommu_region *region[REGIONS];
+	struct layout layout[REGIONS];
+	bool readonly[REGIONS];
+	bool closed[REGIONS];
+	long mapped[REGIONS];
+	struct held held[HELD];
+	unsigned int nr_held;
+	unsigned long holds;
+	unsigned long refusals;
+};
+
+static struct mm_iommu *registry_alloc(struct mm_struct *mm)
+{
+	struct mm_iommu *reg = mm_iommu_index_alloc();
+
+	check(reg);
+	mutex_init(&reg->lock);
+	INIT_LIST_HEAD(&reg->pending);
+	INIT_LIST_HEAD(&reg->orphans);
+	mm->context.mm_iommu = reg;
+	return reg;
+}
+
+static void insert(struct mm_iommu *reg, struct mm_iommu_region *region)
+{
+	mutex_lock(&reg->lock);
+	mm_iommu_index_insert(reg, region);
+	mutex_unlock(&reg->lock);
+}
+
+static void erase(struct mm_iommu *reg, struct mm_iommu_region *region)
+{
+	mutex_lock(&reg->lock);
+	mm_iommu_index_erase(reg, region);
+	mutex_unlock(&reg->lock);
+	mm_iommu_trans_free(&region->trans);
+	kfree(region);
+}
+
+/* Either way in, where nobody has a lock. */
+static void enter(struct mm_struct *mm, struct mm_iommu_section *s,
+		  unsigned long *flags, bool real)
+{
+	local_irq_save(*flags);
+	check(!(real ? mm_iommu_enter_rm(mm, s) : mm_iommu_enter(mm, s)));
+}
+
+static void leave(struct mm_iommu_section *s, unsigned long flags)
+{
+	mm_iommu_exit(s);
+	local_irq_restore(flags);
+}
+
+/* -- against a list ------------------------------------------------------ */
+
+static void model_region(struct model *m, struct rng *rng, unsigned int i,
+			 unsigned long ua, unsigned long bytes)
+{
+	struct mm_iommu_region *region = kzalloc(sizeof(*region), GFP_KERNEL);
+	struct layout *l = &m->layout[i];
+	unsigned long end;
+	unsigned int k;
+
+	check(region);
+	layout_random(l, rng, ua, bytes);
+	/* every other one may all be written to */
+	for (k = 0; k < l->nr; k++) {
+		if (i % 2)
+			l->runs[k].hpa &= ~MODEL_READONLY;
+		m->readonly[i] |= !!(l->runs[k].hpa & MODEL_READONLY);
+	}
+	check(!trans_enter(&region->trans, l, SZ_1G, &end));
+	mm_iommu_trans_finish(&region->trans);
+	check(region->trans.readonly == m->readonly[i]);
+	region->tag = 1 + rng_below(rng, MM_IOMMU_TAGS);
+	m->closed[i] = i == REGIONS - 1;
+	atomic_long_set(&region->mapped, !m->closed[i]);
+	m->region[i] = region;
+	insert(m->reg, region);
+}
+
+static void model_init(struct model *m, struct rng *rng)
+{
+	unsigned long ua = rng_below(rng, BIT(20)) << 34, bytes;
+	unsigned int i;
+
+	memset(m, 0, sizeof(*m));
+	m->reg = registry_alloc(&m->mm);
+	for (i = 0; i < REGIONS; i++) {
+		bytes = (1 + rng_below(rng, i % 3 ? SZ_64M / PAGE_SIZE : 40)) <<
+			PAGE_SHIFT;
+		model_region(m, rng, i, ua, bytes);
+		/* some are neighbours */
+		ua += bytes + (rng_below(rng, 2) ? 0 : PAGE_SIZE);
+	}
+}
+
+static void model_drop(struct model *m, struct rng *rng, unsigned int i)
+{
+	struct held held = m->held[i];
+	struct mm_iommu_region *region = m->region[held.region];
+	unsigned long start, size, flags;
+	struct mm_iommu_section s;
+	u64 cookie;
+
+	/* each of its pages finds it */
+	cookie = held.cookie + (rng_below(rng, held.npages) << held.shift);
+	enter(&m->mm, &s, &flags, rng_below(rng, 2));
+	check(mm_iommu_section_find(&s, cookie, &start, &size) == region);
+	check(start == region->trans.ua);
+	check(size == region->trans.npages << PAGE_SHIFT);
+	mm_iommu_section_drop(region, held.npages);
+	leave(&s, flags);
+	m->mapped[held.region] -= held.npages;
+	m->held[i] = m->held[--m->nr_held];
+}
+
+static void model_exit(struct model *m, struct rng *rng)
+{
+	unsigned int i;
+
+	while (m->nr_held)
+		model_drop(m, rng, m->nr_held - 1);
+	for (i = 0; i < REGIONS; i++) {
+		check(!m->mapped[i]);
+		check(atomic_long_read(&m->region[i]->mapped) == !m->closed[i]);
+		erase(m->reg, m->region[i]);
+		layout_free(&m->layout[i]);
+	}
+	kfree(m->reg);
+}
+
+static unsigned long model_hpa(const struct model *m, unsigned int i,
+			       unsigned long ua)
+{
+	return layout_hpa(&m->layout[i], ua) & MM_IOMMU_ADDR;
+}
+
+/* Whether an IOMMU page is one block of memory, aligned to its size. */
+static bool is_block(const struct model *m, unsigned int i, unsigned long ua,
+		     unsigned int shift)
+{
+	unsigned long hpa = model_hpa(m, i, ua), k;
+
+	if (shift <= PAGE_SHIFT)
+		return true;
+	for (k = 0; k < BIT(shift); k += PAGE_SIZE)
+		if (model_hpa(m, i, ua + k) != hpa + k)
+			return false;
+	return !(hpa & (BIT(shift) - 1));
+}
+
+static bool model_has(const struct model *m, unsigned int i, unsigned long ua,
+		      unsigned long npages, unsigned int shift, bool write)
+{
+	const struct layout *l = &m->layout[i];
+	unsigned long n;
+
+	if (ua < l->ua || ua >= l->end || npages << shift > l->end - ua ||
+	    (write && m->readonly[i]) || m->closed[i])
+		return false;
+	for (n = 0; n < npages; n++)
+		if (!is_block(m, i, ua + (n << shift), shift))
+			return false;
+	return true;
+}
+
+static void model_hold(struct model *m, struct rng *rng)
+{
+	static const unsigned char shifts[] = { 12, PAGE_SHIFT, 16, 21 };
+	unsigned int i = rng_below(rng, REGIONS);
+	unsigned int shift = shifts[rng_below(rng, ARRAY_SIZE(shifts))];
+	unsigned long npages = 1 + rng_below(rng, rng_below(rng, 2) ? 4 : MOST);
+	unsigned long bytes = m->layout[i].end - m->layout[i].ua, n, flags;
+	/* some before it, which is also behind another one */
+	unsigned long ua = (m->layout[i].ua - BIT(shift) +
+			    rng_below(rng, bytes + BIT(shift))) &
+			   ~(BIT(shift) - 1);
+	bool write = rng_below(rng, 2), want;
+	struct mm_iommu_section s;
+	__be64 out[MOST + 1];
+	u64 cookie = 0, at;
+	int ret;
+
+	/* whoever it is that has the address */
+	for (i = 0; i < REGIONS - 1; i++)
+		if (ua < m->layout[i].end)
+			break;
+	want = model_has(m, i, ua, npages, shift, write);
+	memset(out, 0xff, sizeof(out));
+	enter(&m->mm, &s, &flags, rng_below(rng, 2));
+	ret = mm_iommu_section_hold(&s, ua, npages, shift, 3, write, &cookie,
+				    out);
+	leave(&s, flags);
+	check(ret == (want ? 0 : -EAGAIN));
+	check(!~out[npages]);
+	if (!want) {
+		check(!~out[0]);
+		m->refusals++;
+		return;
+	}
+	check(cookie == (ua | m->region[i]->tag));
+	for (n = 0; n < npages; n++) {
+		check(be64_to_cpu(out[n]) ==
+		      (model_hpa(m, i, ua + (n << shift)) | 3));
+		mm_iommu_trans_entry(&m->region[i]->trans, ua + (n << shift),
+				     &at);
+		check(!write || at & MM_IOMMU_DIRTY);
+	}
+	m->held[m->nr_held++] = (struct held){ i, npages, shift, cookie };
+	m->mapped[i] += npages;
+	m->holds++;
+}
+
+static void model_step(struct model *m, struct rng *rng)
+{
+	unsigned int i;
+
+	if (m->nr_held == HELD || (m->nr_held && !rng_below(rng, 3)))
+		model_drop(m, rng, rng_below(rng, m->nr_held));
+	else
+		model_hold(m, rng);
+	for (i = 0; i < REGIONS; i++)
+		check(atomic_long_read(&m->region[i]->mapped) ==
+		      m->mapped[i] + !m->closed[i]);
+}
+
+static void test_model(struct rng *rng)
+{
+	unsigned long n, holds = 0, refusals = 0;
+	struct model m;
+	unsigned int i;
+
+	for (i = 0; i < 20; i++) {
+		model_init(&m, rng);
+		for (n = steps() / 200; n; n--)
+			model_step(&m, rng);
+		holds += m.holds;
+		refusals += m.refusals;
+		model_exit(&m, rng);
+	}
+	ksft_print_msg("%lu holds, %lu refusals\n", holds, refusals);
+	check(holds && refusals);
+}
+
+/* -- one by one ---------------------------------------------------------- */
+
+static void test_enter(struct rng *rng)
+{
+	struct mm_struct mm = { };
+	struct mm_iommu_section s;
+	unsigned long flags, start, size;
+	struct list_head orphan;
+	struct mm_iommu *reg;
+
+	local_irq_save(flags);
+	check(mm_iommu_enter(&mm, &s) == -EAGAIN);
+	check(mm_iommu_enter_rm(&mm, &s) == -EAGAIN);
+	local_irq_restore(flags);
+
+	reg = registry_alloc(&mm);
+	list_add(&orphan, &reg->orphans);
+	local_irq_save(flags);
+	check(mm_iommu_enter(&mm, &s) == -EAGAIN);
+	check(mm_iommu_enter_rm(&mm, &s) == -EAGAIN);
+	list_del(&orphan);
+
+	/* and nothing is left locked; nothing is there */
+	check(!mm_iommu_enter_rm(&mm, &s));
+	check(!mm_iommu_section_find(&s, BIT(40) | 5, &start, &size));
+	/* who is in a section keeps others of its slot out */
+	check(mm_iommu_enter_rm(&mm, &s) == -EBUSY);
+	mm_iommu_exit(&s);
+	check(!mm_iommu_enter(&mm, &s));
+	mm_iommu_exit(&s);
+	local_irq_restore(flags);
+	kfree(reg);
+}
+
+static const struct test tests[] = {
+	{ "random holds and drops agree with a list", test_model },
+	{ "what keeps one out of a section", test_enter },
+};
+
+int main(void)
+{
+	return test_main(tests, ARRAY_SIZE(tests));
+}
