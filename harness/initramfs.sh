@@ -35,7 +35,7 @@ build_kvm() {
 	local p
 	rm -rf "$EXTRA"
 	mkdir -p "$EXTRA/kvm"
-	for p in passthrough agent; do
+	for p in passthrough demo agent; do
 		compile "$EXTRA/kvm/$p" -Wno-unused-parameter "$KVM/$p.c" \
 			"$KVM/vm.c" "$KVM/dma.c" "$VFIO/libspapr.c" "$VFIO/edu.c"
 	done
