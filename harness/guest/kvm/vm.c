@@ -131,11 +131,11 @@ static char **command(struct vm *vm, const char *append, int qmp, int report,
 {
 	static const char * const fixed[] = {
 		"/usr/bin/qemu-system-ppc64", "-accel", "kvm", "-cpu", "host",
-		"-smp", "1", "-m", "512M", "-M", MACHINE, "-nodefaults",
+		"-smp", "1", "-m", "512M", "-nodefaults",
 		"-vga", "none", "-display", "none",
 		"-kernel", "/guest/vmlinux",
 		"-initrd", "/guest/initramfs.cpio.gz",
-		"-chardev", "file,id=console,append=on,path=" CONSOLE,
+		"-chardev", "file,id=console,path=" CONSOLE,
 		"-serial", "chardev:console",
 		"-mon", "chardev=qmp,mode=control",
 		"-device", "virtio-serial-pci",
@@ -145,8 +145,12 @@ static char **command(struct vm *vm, const char *append, int qmp, int report,
 
 	for (i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 		add(args, &nr, "%s", fixed[i]);
+	add(args, &nr, "-M");
+	/* more properties may come from the description of the host */
+	add(args, &nr, MACHINE "%s", getenv("harness_kvm") ? : "");
 	add(args, &nr, "-append");
-	add(args, &nr, APPEND " harness_groups=%u %s", vm->nr_devices, append);
+	add(args, &nr, APPEND " harness_modules=%s harness_groups=%u %s",
+	    getenv("harness_modules") ? : "", vm->nr_devices, append);
 	add(args, &nr, "-chardev");
 	add(args, &nr, "socket,id=qmp,fd=%d", qmp);
 	add_port(args, &nr, "report", report);

@@ -77,7 +77,7 @@ long vm_memory(struct vm *vm, const char *name);
 void vm_print_containers(struct vm *vm, const char *prefix);
 long vm_mapped(struct vm *vm);
 
-/* Lines of all guests' consoles that fail a run; prints them. */
+/* Lines of the last guest's console that fail a run; prints them. */
 unsigned int vm_print_splats(const char *prefix);
 void vm_print_console(const char *prefix, unsigned int lines);
 
