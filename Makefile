@@ -18,7 +18,7 @@ help:
 	@sed 1d $(H)/help.txt
 
 # One script of the same name per target.
-TARGETS := setup tree series each kernel stock modular initramfs selftests run \
+TARGETS := setup tree series each kernel stock modular initramfs selftests run demo \
 	   test test-stock bench shell gdb style rerun clean distclean
 .PHONY: $(TARGETS)
 $(TARGETS):

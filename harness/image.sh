@@ -8,13 +8,14 @@
 FLAVOUR=$1
 IMAGE=$OUT/kvm-$FLAVOUR.img
 ROOTFS=$OUT/kvm.root
+CPIO=$("$HARNESS/initramfs.sh" "$FLAVOUR")
 
 make_image() {
 	rm -rf "$ROOTFS"
 	cp -a "$OUT/userland/qemu" "$ROOTFS"
 	mkdir -p "$ROOTFS"/{proc,sys,dev,tmp,guest}
 	"${CROSS}strip" -o "$ROOTFS/guest/vmlinux" "$OUT/kernel-$FLAVOUR/vmlinux"
-	cp "$OUT/initramfs.cpio.gz" "$ROOTFS/guest/"
+	cp "$CPIO" "$ROOTFS/guest/initramfs.cpio.gz"
 	rm -f "$IMAGE"
 	/sbin/mke2fs -q -t ext4 -d "$ROOTFS" "$IMAGE.new" 1G
 	mv "$IMAGE.new" "$IMAGE"
@@ -23,7 +24,7 @@ make_image() {
 
 "$HARNESS/userland.sh" qemu qemu-system-ppc >/dev/null
 take_lock
-KEY=$(cat "$OUT/kernel-$FLAVOUR/vmlinux" "$OUT/initramfs.cpio.gz" "$0" \
+KEY=$(cat "$OUT/kernel-$FLAVOUR/vmlinux" "$CPIO" "$0" \
 	"$OUT/userland/qemu.stamp" | hash_of)
 if ! is_done "$IMAGE.stamp" "$KEY" || [ ! -f "$IMAGE" ]; then
 	need_space 2 "the disk of the KVM host"

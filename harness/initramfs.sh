@@ -15,11 +15,31 @@ esac
 NAME=initramfs${MODROOT:+-$FLAVOUR}
 CPIO=$OUT/$NAME.cpio.gz
 
+# compile NAME SOURCE...: a static program of the guest.
+compile() {
+	local name=$1
+	shift
+	"${CROSS}gcc" -O2 -g0 -Wall -Wextra -Wno-format-truncation -static \
+		-pthread -isystem "$OUT/headers/usr/include" -I"$VFIO" \
+		-o "$name" "$@"
+}
+
 build_tools() {
 	gcc -O2 -w -o "$GEN" "$BASE/usr/gen_init_cpio.c"
-	"${CROSS}gcc" -O2 -g0 -Wall -Wextra \
-		-Wno-format-truncation -static -o "$OUT/bin/init" \
-		"$HARNESS/init/init.c"
+	compile "$OUT/bin/init" "$HARNESS/init/init.c"
+	build_kvm
+}
+
+# What passes devices through works with them as the kselftests do.
+build_kvm() {
+	local p
+	rm -rf "$EXTRA"
+	mkdir -p "$EXTRA/kvm"
+	for p in passthrough demo agent; do
+		compile "$EXTRA/kvm/$p" -Wno-unused-parameter "$KVM/$p.c" \
+			"$KVM/vm.c" "$KVM/dma.c" "$VFIO/libspapr.c" "$VFIO/edu.c"
+	done
+	cp "$KVM/settings" "$HARNESS/console/deny" "$EXTRA/kvm/"
 }
 
 # add_tree FROM TO: all of a folder, in the words of gen_init_cpio.
@@ -61,13 +81,16 @@ pack() {
 	mv "$CPIO.new" "$CPIO"
 }
 
-EXTRA=$HARNESS/guest
+VFIO=$TREE/tools/testing/selftests/vfio
+KVM=$HARNESS/guest/kvm
+EXTRA=$OUT/bin/guest
 take_lock
 mkdir -p "$OUT/bin"
-KEY=$({ cat "$HARNESS/init/init.c" "$0" "$BUSYBOX"
-	find "$INSTALL" ${MODROOT:+"$MODROOT"} "$EXTRA" -type f \
+KEY=$({ cat "$HARNESS/init/init.c" "$0" "$BUSYBOX" "$HARNESS/console/deny" \
+		"$VFIO"/{libspapr,edu}.[ch]
+	find "$INSTALL" ${MODROOT:+"$MODROOT"} "$KVM" -type f \
 		-printf '%p\n' | sort | xargs cat
-	find "$INSTALL" ${MODROOT:+"$MODROOT"} "$EXTRA" | sort; } | hash_of)
+	find "$INSTALL" ${MODROOT:+"$MODROOT"} "$KVM" | sort; } | hash_of)
 if ! is_done "$OUT/$NAME.stamp" "$KEY" || [ ! -f "$CPIO" ]; then
 	rm -f "$OUT/$NAME.stamp"
 	step "build PID 1" "$LOGS/init.log" build_tools

@@ -43,7 +43,18 @@ check_variables() {
 	esac
 }
 
+# The host of guests that M= means: powernv9 is short for powernv9-kvm.
+kvm_host() {
+	local m=${MACHINES:-powernv9}
+	[ -f "$HARNESS/machines/$m-kvm" ] && m=$m-kvm
+	grep -qs '^disk:' "$HARNESS/machines/$m" ||
+		die "M=$MACHINES cannot be a host of guests; there are:" \
+			"$(all_machines | tr ' ' '\n' | sed -n 's/-kvm$//p' | paste -sd' ')"
+	echo "$m"
+}
+
 check_variables
+[ "$1" != run ] || HOST=$(kvm_host)
 case $1 in
 setup) setup; say "all packages are there" ;;
 tree) tree; echo "$TREE" ;;
@@ -55,6 +66,10 @@ modular) tree; kernel "$(flavour series)-modular" ;;
 selftests) tree; "$HARNESS/selftests.sh" ;;
 initramfs) tree; guest "${KERNELS:-$(flavour series)}" ;;
 run)
+	tree; f=${KERNELS:-$(flavour series)}; guest "$f" >/dev/null
+	"$HARNESS/image.sh" "$f" >/dev/null
+	TESTS=${TESTS:-kvm:demo} exec "$HARNESS/run.sh" -demo "$HOST" "$f" ;;
+demo)
 	tree; f=${KERNELS:-$(flavour series)}; guest "$f" >/dev/null
 	TESTS=${TESTS:-vfio:spapr_demo} exec "$HARNESS/run.sh" -demo \
 		"$(machines powernv9)" "$f" ;;

@@ -167,6 +167,7 @@ if is_full; then
 	run_own host "$HARNESS/host.sh"
 	run_own demo env TESTS=vfio:spapr_demo "$HARNESS/run.sh" -demo \
 		powernv9 series
+	run_own run env TESTS=kvm:demo "$HARNESS/run.sh" -demo powernv9-kvm series
 fi
 run_all
 summary

@@ -29,7 +29,7 @@
 #define EDU_BUFFER_SIZE		4096
 
 /* A transfer takes a tenth of a second; an emulator may be slow. */
-#define EDU_LIMIT_SECONDS	30
+#define EDU_LIMIT_MS		30000
 
 /*
  * One access each, in the order of the program and after what was written to
@@ -135,13 +135,32 @@ void edu_close(struct edu *edu)
 	edu->fd = -1;
 }
 
+/*
+ * The milliseconds since @last. The clocks of an emulator's processors may differ,
+ * and then time jumps: a step that cannot be is none.
+ */
+static long step_ms(struct timespec *last)
+{
+	struct timespec now;
+	long ms;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	ms = (now.tv_sec - last->tv_sec) * 1000 +
+	     (now.tv_nsec - last->tv_nsec) / 1000000;
+	if (!ms)
+		return 0;
+	*last = now;
+	return ms > 0 && ms < EDU_LIMIT_MS / 2 ? ms : 0;
+}
+
 /* Done is what the device says, not the time that has passed. */
 int edu_wait(struct edu *edu)
 {
-	struct timespec start, now;
+	struct timespec last;
+	long waited = 0;
 	__u64 command;
 
-	clock_gettime(CLOCK_MONOTONIC, &start);
+	clock_gettime(CLOCK_MONOTONIC, &last);
 	do {
 		command = edu_read64(edu, EDU_DMA_COMMAND);
 		if (command == ~0ULL)
@@ -149,8 +168,8 @@ int edu_wait(struct edu *edu)
 		if (!(command & EDU_DMA_START))
 			return 0;
 		sched_yield();
-		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while (now.tv_sec - start.tv_sec < EDU_LIMIT_SECONDS);
+		waited += step_ms(&last);
+	} while (waited < EDU_LIMIT_MS);
 	return -ETIMEDOUT;
 }
 

@@ -271,8 +271,10 @@ TEST_F(emulated, a_number_without_a_table_is_free_again)
 
 TEST_F(emulated, what_is_not_enabled_is_for_user_space)
 {
+	struct hcall get = {
+		.nr = H_GET_TCE, .arg = { LIOBN, IOBA(0) }, .count = 1,
+	};
 	struct vm *vm = &self->g.vm;
-	unsigned long tce;
 
 	set_list(&self->g, 0, TCE(0));
 	ASSERT_EQ(0, __vm_enable_hcall(vm, H_PUT_TCE_INDIRECT, false));
@@ -283,7 +285,7 @@ TEST_F(emulated, what_is_not_enabled_is_for_user_space)
 	EXPECT_EQ(H_TO_USER, PUT(IOBA(0), TCE(0)));
 	EXPECT_GOT(0, IOBA(0));
 	ASSERT_EQ(0, __vm_enable_hcall(vm, H_GET_TCE, false));
-	EXPECT_EQ(H_TO_USER, GET(IOBA(0), &tce));
+	EXPECT_EQ(H_TO_USER, vm_hcall(self->cpu, &get));
 }
 
 TEST_F(emulated, two_tables_do_not_mix)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <sys/ioctl.h>
@@ -16,6 +17,7 @@
 #include "memkind.h"
 
 #define KVM_VM_HV	1UL
+#define KVM_VM_PR	2UL
 #define HASH_ORDER	20
 
 #define MSR_SF		_BITUL(63)
@@ -56,6 +58,20 @@ static bool has_cap(int fd, unsigned long cap)
 	return do_ioctl(fd, KVM_CHECK_EXTENSION, (void *)cap) > 0;
 }
 
+/* VFIO_TEST_KVM=PR asks for the KVM that runs all of a guest in user mode. */
+static bool is_pr(void)
+{
+	const char *type = getenv("VFIO_TEST_KVM");
+
+	return type && !strcmp(type, "PR");
+}
+
+static int create_vm(int kvm)
+{
+	return do_ioctl(kvm, KVM_CREATE_VM,
+			(void *)(is_pr() ? KVM_VM_PR : KVM_VM_HV));
+}
+
 const char *vm_missing(void)
 {
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), fd;
@@ -63,7 +79,7 @@ const char *vm_missing(void)
 
 	if (kvm < 0)
 		return "needs /dev/kvm: a bare-metal host, or nested KVM-HV";
-	fd = do_ioctl(kvm, KVM_CREATE_VM, (void *)KVM_VM_HV);
+	fd = create_vm(kvm);
 	if (fd < 0)
 		why = "needs KVM-HV, KVM_CREATE_VM has no such type here";
 	else if (!has_cap(fd, KVM_CAP_SPAPR_TCE_64) ||
@@ -85,6 +101,9 @@ static int setup_mmu(struct vm *vm)
 	};
 	__u32 order = HASH_ORDER;
 
+	/* user space's own */
+	if (is_pr())
+		return 0;
 	if (has_cap(vm->fd, KVM_CAP_PPC_MMU_RADIX))
 		return do_ioctl(vm->fd, KVM_PPC_CONFIGURE_V3_MMU, &radix);
 	return do_ioctl(vm->fd, KVM_PPC_ALLOCATE_HTAB, &order);
@@ -234,7 +253,7 @@ int __vm_open(struct vm *vm, void *mem, size_t size, unsigned int nr_cpus)
 	vm->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	if (vm->kvm < 0)
 		return -errno;
-	vm->fd = do_ioctl(vm->kvm, KVM_CREATE_VM, (void *)KVM_VM_HV);
+	vm->fd = create_vm(vm->kvm);
 	ret = vm->fd < 0 ? vm->fd : fill_vm(vm, mem, size, nr_cpus);
 	if (ret)
 		vm_close(vm);
@@ -292,6 +311,61 @@ int __vm_enable_hcall(struct vm *vm, unsigned long nr, bool on)
 	return do_ioctl(vm->fd, KVM_ENABLE_CAP, &cap);
 }
 
+/*
+ * KVM-PR leaves H_GET_TCE to user space, which has the guest's view mapped: these
+ * are the tables by their descriptors, of which some may be closed by now.
+ */
+#define MAX_TABLES	64
+
+static struct {
+	const struct vm *vm;
+	struct kvm_create_spapr_tce_64 is;
+} tables[MAX_TABLES];
+
+static bool is_table(unsigned int fd)
+{
+	char path[32], link[64];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%u", fd);
+	len = readlink(path, link, sizeof(link) - 1);
+	link[len < 0 ? 0 : len] = '\0';
+	return strstr(link, "kvm-spapr-tce");
+}
+
+static long read_view(unsigned int fd, unsigned long ioba, unsigned long *tce)
+{
+	const struct kvm_create_spapr_tce_64 *t = &tables[fd].is;
+	unsigned long i = (ioba >> t->page_shift) - t->offset;
+	size_t per_page = sysconf(_SC_PAGESIZE) / sizeof(*tce);
+	unsigned long *view;
+
+	if (ioba & (_BITUL(t->page_shift) - 1) || i >= t->size)
+		return H_PARAMETER;
+	view = mmap(NULL, per_page * sizeof(*tce), PROT_READ, MAP_SHARED, fd,
+		    i / per_page * per_page * sizeof(*tce));
+	if (view == MAP_FAILED)
+		return H_TO_USER;
+	*tce = view[i % per_page];
+	munmap(view, per_page * sizeof(*tce));
+	return H_SUCCESS;
+}
+
+static long get_in_user_space(const struct cpu *cpu, unsigned long liobn,
+			      unsigned long ioba, unsigned long *tce)
+{
+	const struct vm *vm;
+	unsigned int fd;
+
+	for (fd = 0; fd < MAX_TABLES; fd++) {
+		vm = tables[fd].vm;
+		if (vm && cpu >= vm->cpu && cpu < vm->cpu + VM_MAX_CPUS &&
+		    tables[fd].is.liobn == liobn && is_table(fd))
+			return read_view(fd, ioba, tce);
+	}
+	return H_TO_USER;
+}
+
 int __vm_table(struct vm *vm, __u64 liobn, __u32 page_shift, __u64 offset,
 	       __u64 size)
 {
@@ -301,8 +375,13 @@ int __vm_table(struct vm *vm, __u64 liobn, __u32 page_shift, __u64 offset,
 		.offset = offset,
 		.size = size,
 	};
+	int fd = do_ioctl(vm->fd, KVM_CREATE_SPAPR_TCE_64, &create);
 
-	return do_ioctl(vm->fd, KVM_CREATE_SPAPR_TCE_64, &create);
+	if (fd >= 0 && fd < MAX_TABLES) {
+		tables[fd].vm = vm;
+		tables[fd].is = create;
+	}
+	return fd;
 }
 
 /* ------------------------------------------------------------------ */
@@ -417,6 +496,8 @@ long h_get_tce(struct cpu *cpu, unsigned long liobn, unsigned long ioba,
 	long ret = vm_hcall(cpu, &h);
 
 	*tce = h.second;
+	if (is_pr() && ret == H_TO_USER)
+		ret = get_in_user_space(cpu, liobn, ioba, tce);
 	return ret;
 }
 

@@ -9,7 +9,8 @@
  *
  * The guest's memory is what the caller gives it. KVM must be KVM-HV: on a
  * radix host, or on a hash host, where the memory at guest address 0 is reached
- * through a hash table that KVM itself fills.
+ * through a hash table that KVM itself fills. With VFIO_TEST_KVM=PR it is KVM-PR,
+ * which leaves H_GET_TCE to user space: that is answered from the guest's view.
  */
 #ifndef SELFTESTS_VFIO_LIBKVM_TCE_H
 #define SELFTESTS_VFIO_LIBKVM_TCE_H

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * In the guest: does what the host says on the virtio port "control", a line for
+ * each command, and answers with lines that begin with "@agent".
+ *
+ *	open SIZE	open the devices, and register so many bytes for each
+ *	map		map them, page by page
+ *	copy		let each device copy, and compare
+ *	unmap
+ *	busy		go on mapping, copying and unmapping until the end
+ *	calm		no longer
+ *	isolate N	let the hypervisor have the device, in use as it is
+ *	close		close everything
+ *	remove N	the kernel is to forget the device
+ *	run PROGRAM	a test program
+ *	quit
+ */
+#include <dirent.h>
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "dma.h"
+
+#define PORTS		"/sys/class/virtio-ports"
+#define DEVICES		"/sys/bus/pci/devices"
+
+/* LoPAPR 7.3.5.4: the isolation state of a connector */
+#define ISOLATION	9001
+#define ISOLATE		0
+
+static struct {
+	struct dma dma[SPAPR_MAX_GROUPS];
+	pthread_t worker[SPAPR_MAX_GROUPS];
+	unsigned int nr;
+	unsigned int nr_workers;
+	atomic_bool busy;
+	atomic_uint rounds[SPAPR_MAX_GROUPS];
+	char bdf[SPAPR_MAX_GROUPS][SPAPR_BDF_LEN];
+	unsigned int drc[SPAPR_MAX_GROUPS];
+} agent;
+
+static void answer(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	fputs("@agent ", stdout);
+	vprintf(fmt, ap);
+	putchar('\n');
+	va_end(ap);
+}
+
+static void failed(const char *what, int ret)
+{
+	answer("failed: %s: %s", what, strerror(-ret));
+}
+
+/* ------------------------------------------------------------------ */
+/* Maps and DMA */
+
+static int each(int (*call)(struct dma *d))
+{
+	unsigned int i;
+	int ret = 0;
+
+	for (i = 0; !ret && i < agent.nr; i++)
+		ret = call(&agent.dma[i]);
+	return ret;
+}
+
+static void close_all(void)
+{
+	while (agent.nr)
+		dma_close(&agent.dma[--agent.nr]);
+}
+
+static int open_all(size_t size)
+{
+	int ret;
+
+	while (agent.nr < spapr_nr_devices()) {
+		ret = dma_open(&agent.dma[agent.nr], agent.nr, size);
+		if (ret)
+			return ret;
+		agent.nr++;
+	}
+	return agent.nr ? 0 : -ENODEV;
+}
+
+static void open_devices(const char *arg)
+{
+	int ret = open_all(strtoul(arg, NULL, 0));
+
+	if (ret)
+		failed("open", ret);
+	else
+		answer("opened %u devices", agent.nr);
+}
+
+static void map(const char *arg)
+{
+	int ret = each(dma_map);
+
+	if (ret)
+		failed("map", ret);
+	else
+		answer("mapped for %u devices", agent.nr);
+}
+
+static void copy(const char *arg)
+{
+	static char seed;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < agent.nr; i++) {
+		ret = dma_copy(&agent.dma[i], ++seed);
+		if (ret < 0) {
+			failed("copy", ret);
+			return;
+		}
+	}
+	answer("copied %d bytes by each of %u devices", ret, agent.nr);
+}
+
+static void unmap(const char *arg)
+{
+	int ret = each(dma_unmap);
+
+	if (ret)
+		failed("unmap", ret);
+	else
+		answer("unmapped");
+}
+
+/* Until the device is taken away, or calm() ends it. */
+static void *work(void *arg)
+{
+	struct dma *d = arg;
+	atomic_uint *rounds = &agent.rounds[d - agent.dma];
+	int ret = 0;
+
+	while (!ret && agent.busy) {
+		ret = dma_unmap(d);
+		if (!ret)
+			ret = dma_map(d);
+		if (!ret)
+			ret = dma_copy(d, ++*rounds) < 0;
+	}
+	return NULL;
+}
+
+static void busy(const char *arg)
+{
+	unsigned int i;
+
+	agent.busy = true;
+	for (i = 0; i < agent.nr; i++) {
+		agent.rounds[i] = 0;
+		if (pthread_create(&agent.worker[i], NULL, work, &agent.dma[i]))
+			break;
+	}
+	agent.nr_workers = i;
+	/* Each has begun its second round: there is always something under way. */
+	for (i = 0; i < agent.nr_workers; i++)
+		while (agent.rounds[i] < 2)
+			usleep(1000);
+	answer("busy: %u devices", agent.nr_workers);
+}
+
+static void calm(const char *arg)
+{
+	agent.busy = false;
+	while (agent.nr_workers)
+		pthread_join(agent.worker[--agent.nr_workers], NULL);
+	answer("calm");
+}
+
+static void close_devices(const char *arg)
+{
+	close_all();
+	answer("closed");
+}
+
+/* ------------------------------------------------------------------ */
+/* Hot unplug, which on a distribution rtas_errd and drmgr do */
+
+static int read_be32(const char *path, unsigned int *value)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), ret = 0;
+	__be32 v;
+
+	if (fd < 0)
+		return -errno;
+	if (read(fd, &v, sizeof(v)) != sizeof(v))
+		ret = -EIO;
+	else
+		*value = be32toh(v);
+	close(fd);
+	return ret;
+}
+
+static int set_indicator(unsigned int indicator, unsigned int index,
+			 unsigned int state)
+{
+	struct {
+		__be32 token, nargs, nret, args[16];
+		__be64 rets;
+	} call = {
+		.nargs = htobe32(3),
+		.nret = htobe32(1),
+		.args = { htobe32(indicator), htobe32(index), htobe32(state) },
+	};
+	unsigned int token;
+	int ret = read_be32("/proc/device-tree/rtas/set-indicator", &token);
+
+	if (ret)
+		return ret;
+	call.token = htobe32(token);
+	if (syscall(SYS_rtas, &call))
+		return -errno;
+	return call.args[3] ? -EIO : 0;
+}
+
+/* What is gone is asked for no more: so all is read at the beginning. */
+static void note_devices(void)
+{
+	char path[PATH_MAX];
+	unsigned int i;
+
+	for (i = 0; i < spapr_nr_devices(); i++) {
+		strcpy(agent.bdf[i], spapr_bdf(i));
+		snprintf(path, sizeof(path),
+			 DEVICES "/%s/of_node/ibm,my-drc-index", agent.bdf[i]);
+		if (read_be32(path, &agent.drc[i]))
+			agent.drc[i] = 0;
+	}
+}
+
+static void isolate(const char *arg)
+{
+	unsigned int n = strtoul(arg, NULL, 0) % SPAPR_MAX_GROUPS;
+	int ret = set_indicator(ISOLATION, agent.drc[n], ISOLATE);
+
+	if (ret)
+		failed("isolate", ret);
+	else
+		answer("isolated %s", agent.bdf[n]);
+}
+
+static int write_one(const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, "1", 1) == 1 ? 0 : -errno;
+	close(fd);
+	return ret;
+}
+
+static void remove_device(const char *arg)
+{
+	unsigned int n = strtoul(arg, NULL, 0) % SPAPR_MAX_GROUPS;
+	char path[PATH_MAX];
+	int ret;
+
+	snprintf(path, sizeof(path), DEVICES "/%s/remove", agent.bdf[n]);
+	ret = write_one(path);
+	if (ret)
+		failed("remove", ret);
+	else
+		answer("removed %s", agent.bdf[n]);
+}
+
+/* ------------------------------------------------------------------ */
+
+static void run(const char *arg)
+{
+	char path[PATH_MAX];
+	int status;
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "/tests/vfio/%s", arg);
+	fflush(stdout);
+	pid = fork();
+	if (!pid) {
+		execl(path, arg, NULL);
+		_exit(127);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		failed("run", -errno);
+	else if (WIFEXITED(status))
+		answer("ran %s: exit status %d", arg, WEXITSTATUS(status));
+	else
+		answer("ran %s: signal %d", arg, WTERMSIG(status));
+}
+
+static const struct {
+	const char *name;
+	void (*call)(const char *arg);
+} commands[] = {
+	{ "open", open_devices },
+	{ "map", map },
+	{ "copy", copy },
+	{ "unmap", unmap },
+	{ "busy", busy },
+	{ "calm", calm },
+	{ "isolate", isolate },
+	{ "close", close_devices },
+	{ "remove", remove_device },
+	{ "run", run },
+};
+
+static void obey(char *line)
+{
+	char *arg = strchr(line, ' ');
+	unsigned int i;
+
+	if (arg)
+		*arg++ = '\0';
+	else
+		arg = line + strlen(line);
+	for (i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		if (!strcmp(line, commands[i].name)) {
+			commands[i].call(arg);
+			return;
+		}
+	}
+	answer("failed: no such command: %s", line);
+}
+
+/* The port that has this name. */
+static FILE *open_port(const char *name)
+{
+	char path[PATH_MAX], is[64] = "";
+	DIR *dir = opendir(PORTS);
+	FILE *f, *port = NULL;
+	struct dirent *d;
+
+	while (dir && !port && (d = readdir(dir))) {
+		snprintf(path, sizeof(path), PORTS "/%s/name", d->d_name);
+		f = fopen(path, "re");
+		if (!f)
+			continue;
+		if (!fgets(is, sizeof(is), f))
+			is[0] = '\0';
+		fclose(f);
+		is[strcspn(is, "\n")] = '\0';
+		snprintf(path, sizeof(path), "/dev/%s", d->d_name);
+		if (!strcmp(is, name))
+			port = fopen(path, "re");
+	}
+	if (dir)
+		closedir(dir);
+	return port;
+}
+
+int main(void)
+{
+	FILE *control = open_port("control");
+	char line[256];
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (!control) {
+		printf("1..0 # SKIP runs in a guest that kvm:passthrough starts\n");
+		return 0;
+	}
+	note_devices();
+	answer("ready: %u devices", spapr_nr_devices());
+	while (fgets(line, sizeof(line), control)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (!strcmp(line, "quit"))
+			break;
+		obey(line);
+	}
+	calm("");
+	close_all();
+	return 0;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A guest of KVM in Debian's own QEMU, from the disk of the host.
+ *
+ * QEMU is a child of ours, and its monitor (QMP) and the guest's ports "report"
+ * and "control" are sockets that we have the other ends of. A call that fails
+ * says why in vm->why; it fails when QEMU ends, when the guest starts anew by
+ * itself and when neither of them says anything for VM_SILENCE seconds.
+ */
+#ifndef HARNESS_KVM_VM_H
+#define HARNESS_KVM_VM_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#define VM_SILENCE	300
+
+struct vm_stream {
+	int fd;
+	size_t len;
+	char text[8192];
+};
+
+struct vm {
+	unsigned int nr_devices;	/* that it gets; 0: all */
+	pid_t pid;
+	int control;
+	struct vm_stream qmp;
+	struct vm_stream report;
+	char events[4096];
+	/* gets each line that the guest reports */
+	void (*said)(const char *line);
+	/* is called now and then while we wait */
+	void (*waiting)(void);
+	char why[512];
+};
+
+/* What must be there: NULL, or what is missing. */
+const char *vm_missing(void);
+
+/* Mounts the disk; all guests see the same one. */
+bool vm_mount(char *why, size_t size);
+void vm_umount(void);
+
+/* Starts QEMU with the devices; @append goes to the guest's kernel. */
+bool vm_start(struct vm *vm, const char *append);
+
+/* Waits for a line that begins so, and copies the rest of it. */
+bool vm_hear(struct vm *vm, const char *begin, char *rest, size_t size);
+
+/* A command for the agent in the guest, and its answer. */
+bool vm_tell(struct vm *vm, const char *command, const char *answer,
+	     char *rest, size_t size);
+
+/* A command of QMP with arguments as JSON ("" for none), and its end. */
+bool vm_monitor(struct vm *vm, const char *command, const char *arguments);
+
+/* Waits for an event that has this word in it. */
+bool vm_event(struct vm *vm, const char *event, const char *word);
+
+/* Waits until QEMU ends, or ends it; the status as waitpid() tells it. */
+bool vm_wait(struct vm *vm, int *status);
+void vm_kill(struct vm *vm);
+
+/* KVM's statistics of this guest; -1 where there is none of this name. */
+long vm_stat(struct vm *vm, const char *name);
+void vm_print_stats(struct vm *vm, const char *prefix);
+
+/* A line "name: NUMBER kB" of what /proc knows of QEMU, in bytes. */
+long vm_memory(struct vm *vm, const char *name);
+
+/*
+ * What the containers of QEMU tell in fdinfo, and the TCEs that are mapped in all
+ * their windows; -1 where they do not tell.
+ */
+void vm_print_containers(struct vm *vm, const char *prefix);
+long vm_mapped(struct vm *vm);
+
+/* Lines of the last guest's console that fail a run; prints them. */
+unsigned int vm_print_splats(const char *prefix);
+void vm_print_console(const char *prefix, unsigned int lines);
+
+/* What QEMU is started with, without what is the same for every guest. */
+void vm_print_command(struct vm *vm, const char *prefix);
+
+#endif
