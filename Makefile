@@ -8,7 +8,7 @@ export MACHINES := $(M)
 export TESTS := $(T)
 export KERNELS := $(K)
 export VERBOSE := $(V)
-export LINUX PAGES DEBUG DANGEROUS SIGNOFF WIP PROFILE
+export LINUX PAGES DEBUG DANGEROUS SIGNOFF WIP PROFILE RUNS ACCEPT
 
 H := $(CURDIR)/harness
 
@@ -19,7 +19,8 @@ help:
 
 # One script of the same name per target.
 TARGETS := setup tree series each kernel stock modular initramfs selftests run demo \
-	   test test-stock bench shell gdb style rerun clean distclean
+	   test test-stock bench bench-check figures shell gdb style rerun clean \
+	   distclean
 .PHONY: $(TARGETS)
 $(TARGETS):
 	@$(H)/make.sh $@

@@ -1,24 +1,52 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# bench.sh: what the calls cost in instructions of the guest, on the base kernel
-# and on the series, in one run: tables on stdout, and $OUT/bench/bench.csv.
+# bench.sh [check]: what the calls cost in instructions of the guest, on the base
+# kernel and on the series, in one run: tables on stdout, and $OUT/bench/bench.csv.
+# Each kernel runs RUNS times on each machine, and the tables say where two runs
+# differ.
 #
 # T= narrows to operations, M= to machines; K= names other kernels than those two.
 # PROFILE=1 also counts instructions by function of the kernel.
+#
+# check measures what takes little time on the series alone, and compares it with
+# the figures that are committed for this compiler. ACCEPT=1 commits to new ones.
 . "$(dirname "$0")/lib.sh"
 
-DIR=$OUT/bench
+MODE=${1:-bench}
+DIR=$OUT/$([ "$MODE" = check ] && echo bench-check || echo bench)
 CSV=$DIR/bench.csv
+FIGURES=$HARNESS/figures
 # The clock of bare metal counts instructions from this version on.
 QEMU_POWERNV=8.1
 # What one machine may touch of its memory, in KiB.
 MEMORY=$((6 * 1024 * 1024))
 
-KERNELS=${KERNELS:-"$(flavour stock) $(flavour series)"}
+# Operations that take no time without a slow kernel to compare with.
+CHECKED="null register-pages register-thp register-second regions-1 regions-256
+	map-pages map-thp range-4K window bytes-pages bytes-thp bytes-regions
+	hcall-null hcall-*-none hcall-*-1 hcall-*-32 hcall-put-16M"
+# A loss that fails a check, in per cent.
+LIMIT=2
 
-# The programs that print rows, one case of each.
+NARROW=$TESTS
+if [ "$MODE" = check ]; then
+	PARTIAL=$MACHINES
+	KERNELS=series RUNS=1 TESTS=${TESTS:-$CHECKED}
+	MACHINES=${MACHINES:-pseries powernv9 powernv8}
+else
+	PARTIAL=$TESTS$KERNELS$PAGES$DEBUG
+fi
+KERNELS=${KERNELS:-"$(flavour stock) $(flavour series)"}
+RUNS=${RUNS:-2}
+
+# Where there is another machine for all the rest: huge pages are its affair.
+HASH_ONLY="null register map bytes exit window"
+
+# programs MACHINE: those that print rows, and what of them.
 programs() {
-	echo "vfio:spapr_bench${TESTS:+/$(echo "$TESTS" | tr -s ' ' +)}"
+	local ops=$TESTS
+	[ "$1" != powernv9-hash ] || ops=${ops:-$HASH_ONLY}
+	echo "vfio:spapr_bench${ops:+/$(printf %s "$ops" | tr -s '[:space:]' +)}"
 }
 
 about() { sed -n 's/^about: *//p' "$HARNESS/machines/$1"; }
@@ -46,21 +74,38 @@ use_qemu() {
 }
 
 # What counts from outside, where this QEMU can load it. Its interface changed.
-plugin_for() {
-	local so=$OUT/bin/count.so new=
-	if at_least "$(qemu_version "$QEMU")" 9.0; then
-		so=$OUT/bin/count-new.so new=1
-	fi
-	"$QEMU" --help | grep -q '^-plugin ' || return 0
-	gcc -O2 -shared -fPIC ${new:+-DNEW} -o "$so" "$HARNESS/count/plugin.c"
-	echo "$so${PROFILE:+,profile=on}"
+plugin() {
+	local new=
+	! at_least "$(qemu_version "$QEMU")" 9.0 || new=-new
+	echo "$OUT/bin/count$new.so"
 }
 
-# plugin_args KERNEL: with where the kernel calls the firmware.
+build_plugin() {
+	local so
+	"$QEMU" --help | grep -q '^-plugin ' || return 0
+	so=$(plugin)
+	gcc -O2 -shared -fPIC "-D$(case $so in *-new*) echo NEW ;; *) echo OLD ;; esac)" \
+		-o "$so" "$HARNESS/count/plugin.c"
+}
+
+# What of the kernel writes to the registers of a PHB: "FROM TO" of functions.
+may_store() {
+	sort "$1" | awk '$2 ~ /^[tTwW]$/ {
+		if (from) print from, $1
+		from = $3 ~ /pnv|phb/ ? $1 : ""
+	}'
+}
+
+# plugin_args KERNEL: with where the kernel calls the firmware and switches.
 plugin_args() {
-	[ -z "$PLUGIN" ] || awk -v plugin="$PLUGIN" '$3 == "__opal_call" { opal = $1 }
-		END { print plugin (opal == "" ? "" : ",opal=" opal) }' \
-		"$OUT/kernel-$1/System.map"
+	local stores=$DIR/stores-$1
+	"$QEMU" --help | grep -q '^-plugin ' || return 0
+	may_store "$OUT/kernel-$1/System.map" >"$stores.$BASHPID"
+	mv "$stores.$BASHPID" "$stores"
+	awk -v args="$(plugin)${PROFILE:+,profile=on},stores=$stores" '
+		$3 == "__opal_call" { args = args ",opal=" $1 }
+		$3 == "__switch_to" { args = args ",switch=" $1 }
+		END { print args }' "$OUT/kernel-$1/System.map"
 }
 
 no_qemu() {
@@ -68,22 +113,28 @@ no_qemu() {
 		"here nor in Debian's backports; why is said above"
 }
 
+# run_one MACHINE KERNEL RUN
 run_one() {
 	local option=
 	case $2 in stock*) option=-stock ;; esac
-	TESTS=$(programs) OVERRIDE=$HARNESS/bench.data QEMU_SYSTEM=$QEMU \
-		PLUGIN=$(plugin_args "$2") PROGRAM_TIMEOUT=3000 \
+	use_qemu "$1"
+	TESTS=$(programs "$1") OVERRIDE=$HARNESS/bench.data QEMU_SYSTEM=$QEMU \
+		PLUGIN=$(plugin_args "$2") PROGRAM_TIMEOUT=3000 RUN_TIMEOUT=7200 \
 		exec "$HARNESS/run.sh" $option "$1" "$2" \
-		>"$DIR/$1-$2.out" 2>"$DIR/$1-$2.err"
+		>"$DIR/$1-$2-$3.out" 2>"$DIR/$1-$2-$3.err"
 }
 
 PIDS=
-# shellcheck disable=SC2317
-stop() {
+end_all() {
 	trap - INT TERM HUP
 	# shellcheck disable=SC2086
 	kill -TERM $PIDS 2>/dev/null || true
 	wait
+}
+
+# shellcheck disable=SC2317
+stop() {
+	end_all
 	say ""
 	say "stopped; what was measured is in $DIR"
 	exit 130
@@ -92,7 +143,7 @@ stop() {
 # Where a run keeps what it has so far; nowhere if it did not begin.
 where() {
 	local dir
-	dir=$(head -n 1 "$DIR/$1-$2.out" 2>/dev/null) || true
+	dir=$(head -n 1 "$DIR/$1-$2-$3.out" 2>/dev/null) || true
 	echo "${dir:-$DIR/nowhere}"
 }
 
@@ -102,31 +153,45 @@ how_far() {
 	     on && /^1\.\./ { plan = substr($1, 4) }
 	     on && /^(not )?ok / { n++ }
 	     END { printf "%d/%s", n, plan == "" ? "?" : plan }' \
-		"$(where "$1" "$2")/report.log" 2>/dev/null || echo "0/?"
+		"$(where "$1" "$2" "$3")/report.log" 2>/dev/null || echo "0/?"
 }
 
+# The runs that go on at this time.
 tell_progress() {
-	local k line=
-	for k in $KERNELS; do line="$line  $k $(how_far "$1" "$k")"; done
+	local job line=
+	for job in $(running); do
+		# shellcheck disable=SC2086
+		line="$line  ${job//,/ } $(how_far ${job//,/ })"
+	done
 	if [ -t 2 ]; then
-		printf '\r  %-16s %-50s %s ' "$1" "$line" "$(elapsed "$2")" >&2
-	elif [ "$2" -gt 0 ] && [ $(($2 % 60)) -eq 0 ]; then
-		say "  $1: $line operations, $(elapsed "$2")"
+		printf '\r %-68.68s %s ' "$line" "$(elapsed "$1")" >&2
+	elif [ "$1" -gt 0 ] && [ $(($1 % 60)) -eq 0 ]; then
+		say " $line, $(elapsed "$1")"
 	fi
 }
 
-# Wait until no more than $3 of the runs on machine $1 are left.
+ALL_JOBS=
+# Jobs are words MACHINE,KERNEL,RUN; what goes on has an output and no end.
+running() {
+	local job file
+	for job in $ALL_JOBS; do
+		file=$DIR/${job//,/-}
+		[ ! -f "$file.out" ] || [ -f "$file.end" ] || echo "$job"
+	done
+}
+
+# Wait until no more than $1 runs are left.
 wait_for() {
-	local start=$2 last=-1 t
-	while [ "$(jobs -rp | wc -l)" -gt "$3" ]; do
-		t=$((SECONDS - start))
-		[ $t -eq $last ] || tell_progress "$1" $t
+	local last=-1 t
+	while [ "$(jobs -rp | wc -l)" -gt "$1" ]; do
+		t=$((SECONDS - START))
+		[ $t -eq $last ] || tell_progress $t
 		last=$t
 		sleep 0.2
 	done
 }
 
-# Two kernels at a time where there are processors and memory: it makes no
+# Two machines at a time where there are processors and memory: it makes no
 # difference to a count of instructions.
 slots() {
 	local free
@@ -138,31 +203,83 @@ slots() {
 	fi
 }
 
-# All kernels on one machine. False when one of the runs was not good.
-run_machine() {
-	local m=$1 k start=$SECONDS bad=0 slots
+# run_job JOB: one that ends leaves a mark.
+run_job() {
+	local file=$DIR/${1//,/-} pid
+	# shellcheck disable=SC2086
+	(run_one ${1//,/ }) &
+	pid=$!
+	trap 'kill -TERM $pid 2>/dev/null; wait; exit 130' INT TERM HUP
+	wait $pid || true
+	: >"$file.end"
+}
+
+# All runs on all machines. A machine is told of when the last of its runs is over.
+run_all() {
+	local job m k r slots
 	slots=$(slots)
-	PIDS=
-	for k in $KERNELS; do
-		wait_for "$m" "$start" $((slots - 1))
-		rm -f "$DIR/$m-$k.out"
-		run_one "$m" "$k" &
+	for m in $LIST; do
+		for r in $(seq "$RUNS"); do
+			for k in $KERNELS; do
+				ALL_JOBS="$ALL_JOBS $m,$k,$r"
+			done
+		done
+	done
+	for m in $LIST; do
+		for r in out err end tsv csv whole; do
+			rm -f "$DIR/$m".$r "$DIR/$m"-s*.$r
+		done
+	done
+	for job in $ALL_JOBS; do
+		wait_for $((slots - 1))
+		finish_machines
+		run_job "$job" &
 		PIDS="$PIDS $!"
 	done
-	wait_for "$m" "$start" 0
-	[ ! -t 2 ] || printf '\r%78s\r' '' >&2
-	say "$(printf '  %-44s %6s' "$m: measured" "$(elapsed $((SECONDS - start)))")"
-	for k in $KERNELS; do
-		judge "$m" "$k" || bad=1
+	wait_for 0
+	finish_machines
+}
+
+# The runs of a machine that have ended.
+ended() { find "$DIR" -maxdepth 1 -name "$1-*.end" | grep -c "/$1-s" || true; }
+
+DONE=
+finish_machines() {
+	local m all
+	all=$((RUNS * $(echo "$KERNELS" | wc -w)))
+	for m in $LIST; do
+		case " $DONE " in *" $m "*) continue ;; esac
+		[ "$(ended "$m")" -eq $all ] || return 0
+		DONE="$DONE $m"
+		[ ! -t 2 ] || printf '\r%78s\r' '' >&2
+		finish "$m" || bad=1
 	done
+}
+
+# finish MACHINE: false when one of the runs was not good. `make figures` takes what
+# is marked as the whole of a machine.
+finish() {
+	local m=$1 k r bad=0
+	for k in $KERNELS; do
+		for r in $(seq "$RUNS"); do judge "$m" "$k" "$r" || bad=1; done
+	done
+	merge "$m"
+	[ "$MODE" = check ] || table "$m"
+	to_csv "$DIR/$m.tsv" >"$DIR/$m.csv"
+	[ -n "$PARTIAL" ] || [ $bad -ne 0 ] || [ "$RUNS" -lt 2 ] ||
+		tools >"$DIR/$m.whole"
+	[ -z "$PROFILE" ] || write_profiles "$m"
+	skipped "$m" >>"$DIR/left-out"
+	measured=$((measured + $(wc -l <"$DIR/$m.tsv")))
 	return $bad
 }
 
 judge() {
 	local dir
-	dir=$(where "$1" "$2")
+	dir=$(where "$1" "$2" "$3")
 	if [ ! -f "$dir/verdict" ]; then
-		cat "$DIR/$1-$2.err" >&2
+		end_all
+		cat "$DIR/$1-$2-$3.err" >&2
 		die "$1 $2: the machine did not start"
 	fi
 	[ "$(head -n 1 "$dir/verdict")" != good ] || return 0
@@ -179,29 +296,36 @@ rows() {
 		tr -d '\r' | awk -f "$HARNESS/count/rows.awk" -v counts="$1/counts"
 }
 
+# What could not be measured: the reason, and which operations.
 skipped() {
 	local k
 	for k in $KERNELS; do
-		sed -n "s/^ok [0-9]* # SKIP //p" "$(where "$1" "$k")/report.log"
-	done | sort -u | sed "s/^/$1: /"
+		sed -n "s/^ok [0-9]* # SKIP //p" "$(where "$1" "$k" 1)/report.log"
+	done | sort -u | awk -v m="$1" '{
+		op = $1; sub(/^[^ ]* /, ""); sub(/:$/, "", op)
+		ops[$0] = ops[$0] " " op
+	}
+	END { for (why in ops) print m ":" ops[why] ": " why }' | sort
 }
 
-# The rows of all kernels on one machine, side by side.
+# The rows of all kernels and runs on one machine, side by side.
 merge() {
-	local m=$1 k
+	local m=$1 k r
 	for k in $KERNELS; do
-		rows "$(where "$m" "$k")" | sed "s/^row/$k/"
+		for r in $(seq "$RUNS"); do
+			rows "$(where "$m" "$k" "$r")" | sed "s/^row/$k	$r/"
+		done
 	done | awk -f "$HARNESS/count/merge.awk" -v machine="$m" \
-		-v kernels="$KERNELS" >"$DIR/$m.tsv"
+		-v kernels="$KERNELS" -v runs="$RUNS" >"$DIR/$m.tsv"
 }
 
 to_csv() {
 	awk -F'\t' '
 	function quoted(s) { gsub(/"/, "\"\"", s); return "\"" s "\"" }
 	{ printf "%s,%s,%s,%s,%s,%s", $1, quoted($2), quoted($3), $4, $5, $6
-	  for (i = 7; i <= NF; i++) printf ",%s", $i
-	  if (NF == 8) printf ",%s", ($7 != "" && $8 > 0 ? sprintf("%.3f", $7 / $8) : "")
-	  print "" }' "$1"
+	  for (i = 7; i < NF; i++) printf ",%s", $i
+	  if (NF == 9) printf ",%s", ($7 != "" && $8 > 0 ? sprintf("%.3f", $7 / $8) : "")
+	  print "," $NF }' "$1"
 }
 
 header() {
@@ -209,29 +333,39 @@ header() {
 	# shellcheck disable=SC2086
 	printf ',%s' $KERNELS
 	[ "$(echo "$KERNELS" | wc -w)" -ne 2 ] || printf ',ratio'
-	echo
+	echo ",differs"
 }
 
 table() {
 	echo
 	echo "$1: $(about "$1")"
-	awk -f "$HARNESS/count/table.awk" -v kernels="$KERNELS" "$DIR/$1.tsv"
+	awk -f "$HARNESS/count/table.awk" -v kernels="$KERNELS" -v runs="$RUNS" \
+		"$DIR/$1.tsv"
+}
+
+# What was measured with: a line that is kept with the figures.
+tools() {
+	local v=
+	! use_qemu powernv9 2>/dev/null || v=", $(qemu_version "$QEMU") for bare metal"
+	echo "$BASE_NAME; ${CROSS}gcc $("${CROSS}gcc" -dumpfullversion);" \
+		"QEMU $(qemu_version qemu-system-ppc64)$v"
 }
 
 versions() {
 	echo "Instructions of the guest; the ratio is stock / series, more is better."
-	echo "$BASE_NAME; ${CROSS}gcc $("${CROSS}gcc" -dumpfullversion);" \
-		"mitigations=off."
+	echo "$(tools); mitigations=off."
 	echo "Instructions are not time: caches, waits for a device and what a hypervisor"
-	echo "does cost none. Hypercalls, OPAL calls and stores to device registers"
-	echo "are counted beside them."
+	echo "does cost none. Hypercalls, OPAL calls, TCE kills and context switches are"
+	echo "counted beside them; stores to device registers are in the CSV."
+	[ "$RUNS" -lt 2 ] || echo "Measured $RUNS times; +- says by how much they differ."
 }
 
 write_profiles() {
 	local k dir
-	[ -n "$PLUGIN" ] || { say "no profile: this QEMU loads no plugins"; return; }
 	for k in $KERNELS; do
-		dir=$(where "$1" "$k")
+		dir=$(where "$1" "$k" 1)
+		[ -f "$dir/counts" ] ||
+			{ say "no profile: this QEMU loads no plugins"; return; }
 		"$HARNESS/count/profile.sh" "$dir/counts" "$dir/report.log" \
 			"$OUT/kernel-$k/System.map" >"$DIR/profile-$1-$k.txt"
 		say "  profile by function: $DIR/profile-$1-$k.txt"
@@ -245,31 +379,115 @@ left_out() {
 	sed 's/^/  /' "$DIR/left-out"
 }
 
+# Machines without a QEMU that can count there are left out.
+find_machines() {
+	local m
+	for m in $(machines "pseries powernv9 powernv9-hash powernv8"); do
+		if use_qemu "$m"; then
+			build_plugin
+			LIST="$LIST $m"
+		else
+			no_qemu "$m" >>"$DIR/left-out"
+		fi
+	done
+}
+
+# Curves need both kernels.
+draw() {
+	[ "$(echo "$KERNELS" | wc -w)" -eq 2 ] || return 0
+	"$HARNESS/plots.sh" "$DIR/plots" svg "$CSV"
+	"$HARNESS/plots.sh" "$DIR/plots" png "$CSV"
+	say "curves: $DIR/plots"
+}
+
+# The figures that a check compares: one file for each compiler.
+committed() {
+	echo "$FIGURES/check-gcc-$("${CROSS}gcc" -dumpfullversion).csv"
+}
+
+# What is not the same each time is not checked.
+checked_rows() {
+	sed 1d "$CSV" | grep -vE \
+		'^[^"]*"[^"]*(deferred|longest wait)|,device stores,|,context switches,'
+}
+
+# What was measured takes the place of what was committed; of a part of the
+# machines or operations the rest stays.
+accept() {
+	mkdir -p "$FIGURES"
+	checked_rows >"$DIR/checked.csv"
+	touch "$(committed)"
+	{
+		echo "# $(tools)"
+		[ -z "$NARROW$PARTIAL" ] || awk -F'"' 'NR == FNR { new[$1 $2 $4]; next }
+			!/^#/ && !(($1 $2 $4) in new)' "$DIR/checked.csv" "$(committed)"
+		cat "$DIR/checked.csv"
+	} >"$DIR/accepted"
+	mv "$DIR/accepted" "$(committed)"
+	say "written: $(committed)"
+}
+
+how_to_accept() {
+	cat <<-EOF
+
+	A change of the kernel costs more than $LIMIT % here. If that is meant,
+	    make bench-check ACCEPT=1
+	writes what was measured to $(committed | sed "s,^$ROOT/,,"),
+	to be committed with the change. PROFILE=1 make bench M=... T=... says where
+	the instructions are.
+	EOF
+	grep -qF "# $(tools)" "$(committed)" ||
+		printf '%s\n' "Note: committed with $(sed -n '1s/^# //p' "$(committed)")" \
+		       "      measured with  $(tools)"
+}
+
+# The measured rows against those that are committed.
+compare() {
+	local rc=0
+	sed -n 's/^\(powernv[^:]*\): \(needs QEMU.*\)/SKIP\tbench-check\t\1\t\2/p' \
+		"$DIR/left-out"
+	checked_rows >"$DIR/checked.csv"
+	awk -f "$HARNESS/count/check.awk" -v limit=$LIMIT -v machines="$LIST" \
+		-v narrow="$NARROW" "$(committed)" "$DIR/checked.csv" || rc=$?
+	[ $rc -eq 0 ] || how_to_accept
+	return $rc
+}
+
+no_figures() {
+	printf 'SKIP\tbench-check\tfigures\t%s\n' \
+		"none are committed for ${CROSS}gcc $("${CROSS}gcc" -dumpfullversion): make bench-check ACCEPT=1 writes them"
+	exit 0
+}
+
+if [ "$MODE" = check ] && [ -z "$ACCEPT" ] && [ ! -f "$(committed)" ]; then
+	no_figures
+fi
 BASE_NAME=$("$HARNESS/base.sh" 2>&1 >/dev/null | sed -n 's/^base: //p')
-mkdir -p "$DIR"
-LIST=$(machines "pseries powernv9 powernv9-hash powernv8")
-build_all
+START=$SECONDS
+LIST=
+mkdir -p "$DIR" "$OUT/bin"
+# The runs inherit the lock, so it is held as long as one of them lives.
+exec 8>"$DIR/lock"
+flock -n 8 || die "another make measures in $DIR"
 : >"$DIR/left-out"
-header >"$CSV.new"
-versions
+build_all
+find_machines
+[ "$MODE" = check ] || versions
 bad=0 measured=0
 trap stop INT TERM HUP
-for m in $LIST; do
-	if ! use_qemu "$m"; then
-		no_qemu "$m" >>"$DIR/left-out"
-		continue
-	fi
-	PLUGIN=$(plugin_for)
-	run_machine "$m" || bad=1
-	merge "$m"
-	table "$m"
-	to_csv "$DIR/$m.tsv" >>"$CSV.new"
-	[ -z "$PROFILE" ] || write_profiles "$m"
-	skipped "$m" >>"$DIR/left-out"
-	measured=$((measured + $(wc -l <"$DIR/$m.tsv")))
-done
-left_out
-mv "$CSV.new" "$CSV"
-say "as CSV: $CSV"
+run_all
+{
+	header
+	for m in $LIST; do cat "$DIR/$m.csv"; done
+} >"$CSV"
 [ $measured -gt 0 ] || die "nothing was measured"
+if [ "$MODE" = check ]; then
+	[ $bad -eq 0 ] || exit 1
+	[ -z "$ACCEPT" ] || { accept; exit; }
+	compare
+	exit
+fi
+left_out
+draw
+say "measured in $(elapsed $((SECONDS - START))); as CSV: $CSV"
 [ $bad -eq 0 ]

@@ -25,7 +25,7 @@ remove() {
 clean() {
 	rm -rf "$OUT"/kernel-{stock,series,style}*
 	remove selftests headers headers.stamp bin series series.stamp style \
-		each each.done bench kvm.root initramfs.stamp initramfs.cpio.gz mm_iommu
+		each each.done bench bench-check kvm.root initramfs.stamp initramfs.cpio.gz mm_iommu
 	rm -f "$OUT"/initramfs-series-* "$OUT"/kvm-*.img*
 }
 
@@ -77,7 +77,9 @@ shell | gdb)
 	tree; f=${KERNELS:-$(flavour series)}; guest "$f" >/dev/null
 	exec "$HARNESS/run.sh" -"$1" "$(machines powernv9)" "$f" ;;
 test) tree; exec "$HARNESS/test.sh" ;;
-bench) tree; exec "$HARNESS/bench.sh" ;;
+bench) setup gnuplot-nox; tree; exec "$HARNESS/bench.sh" ;;
+bench-check) tree; exec "$HARNESS/bench.sh" check ;;
+figures) setup gnuplot-nox; exec "$HARNESS/figures.sh" ;;
 test-stock) tree; exec "$HARNESS/test.sh" stock ;;
 rerun) exec "$HARNESS/rerun.sh" ;;
 style) tree; exec "$HARNESS/style.sh" ;;

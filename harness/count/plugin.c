@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A plugin of QEMU (TCG) that counts, while something is measured, what costs the
- * guest no instructions: hypercalls, calls of the firmware and stores to
- * registers of devices; and if asked how often each block of code is executed.
+ * guest no instructions: hypercalls, calls of the firmware, TCE kills and stores
+ * to registers of devices; also context switches; and if asked how often each
+ * block of code is executed.
  *
  * Something is measured, as spapr_bench says, from an instruction "twi 0,0,0x7b1"
  * to "twi 0,0,0x7b2". For each such interval, by its number from 1, this is
  * written:
  *
- *	interval N HYPERCALLS OPAL-CALLS DEVICE-STORES
+ *	interval N HYPERCALLS OPAL-CALLS TCE-KILLS DEVICE-STORES SWITCHES
  *	ADDRESS INSTRUCTIONS EXECUTIONS
  *
- * Arguments: out=FILE, opal=ADDRESS of the kernel's __opal_call, profile=on.
+ * Arguments: out=FILE, profile=on, addresses in the kernel: opal=__opal_call,
+ * switch=__switch_to, and stores=FILE with lines "FROM TO": only the stores of the
+ * kernel between these addresses are looked at, because that takes time; those
+ * of the firmware always are.
  * One processor only. The interface is declared here because Debian has no
  * package with QEMU's header; NEW is that of QEMU 9 and later.
  */
@@ -76,6 +80,13 @@ EXPORT int qemu_plugin_version = 1;
 #define MARK_END	0x0c0007b2U
 #define SC_1		0x44000022U	/* a hypercall */
 #define MEM_W		2
+/* The register of a PHB3 or PHB4 that drops TCEs, from the start of all of them */
+#define PHB_TCE_KILL	0x210
+#define PHB_MASK	0xffff
+/* Where firmware runs */
+#define FIRMWARE	0x30000000UL
+#define FIRMWARE_END	0x40000000UL
+#define RANGES		4096U
 
 /* One block of code, as often as QEMU has translated it. */
 struct block {
@@ -84,7 +95,7 @@ struct block {
 	uint64_t before;
 };
 
-enum event { HYPERCALL, OPAL_CALL, DEVICE_STORE, EVENTS };
+enum event { HYPERCALL, OPAL_CALL, TCE_KILL, DEVICE_STORE, SWITCH, EVENTS };
 
 static struct block *blocks[BLOCKS];
 static unsigned long nr_blocks;
@@ -92,7 +103,9 @@ static uint64_t events[EVENTS], before[EVENTS];
 static unsigned long interval;
 static bool started;
 static FILE *out;
-static uint64_t opal;
+static uint64_t opal, switch_to;
+static struct { uint64_t from, to; } ranges[RANGES];
+static unsigned int nr_ranges;
 static bool profile;
 
 #ifdef NEW
@@ -198,8 +211,11 @@ static void store(unsigned int vcpu, uint32_t info, uint64_t vaddr,
 	(void)vcpu;
 	(void)info;
 	(void)unused;
-	if (vaddr >> 48 == 0xc00a || (!(vaddr >> 60) && vaddr >> 48))
-		events[DEVICE_STORE]++;
+	if (vaddr >> 48 != 0xc00a && (vaddr >> 60 || !(vaddr >> 48)))
+		return;
+	events[DEVICE_STORE]++;
+	if ((vaddr & PHB_MASK) == PHB_TCE_KILL)
+		events[TCE_KILL]++;
 }
 
 static void on_insn(struct qemu_plugin_insn *insn, exec_cb cb, uintptr_t arg)
@@ -207,10 +223,23 @@ static void on_insn(struct qemu_plugin_insn *insn, exec_cb cb, uintptr_t arg)
 	qemu_plugin_register_vcpu_insn_exec_cb(insn, cb, 0, (void *)arg);
 }
 
-/* The guest is little-endian; its firmware is not, and has none of these. */
-static void look_at(struct qemu_plugin_insn *insn)
+static bool may_store(uint64_t vaddr)
 {
-	qemu_plugin_register_vcpu_mem_cb(insn, store, 0, MEM_W, NULL);
+	unsigned int i;
+
+	if (vaddr >= FIRMWARE && vaddr < FIRMWARE_END)
+		return true;
+	for (i = 0; i < nr_ranges; i++)
+		if (vaddr >= ranges[i].from && vaddr < ranges[i].to)
+			return true;
+	return false;
+}
+
+/* The guest is little-endian; its firmware is not, and has none of these. */
+static void look_at(struct qemu_plugin_insn *insn, bool stores)
+{
+	if (stores)
+		qemu_plugin_register_vcpu_mem_cb(insn, store, 0, MEM_W, NULL);
 	switch (opcode(insn)) {
 	case SC_1:
 		on_insn(insn, count, HYPERCALL);
@@ -236,19 +265,28 @@ static void look_at_block(struct qemu_plugin_tb *tb, uint64_t vaddr, size_t n)
 	count_block(tb, nr_blocks++);
 }
 
-static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
+/* Calls within the kernel leave out two instructions that set r2. */
+static void count_calls(struct qemu_plugin_tb *tb, uint64_t function,
+			enum event event)
 {
-	size_t n = qemu_plugin_tb_n_insns(tb), i;
 	uint64_t vaddr = qemu_plugin_tb_vaddr(tb);
 
+	if (function && (vaddr == function || vaddr == function + 8))
+		on_insn(qemu_plugin_tb_get_insn(tb, 0), count, event);
+}
+
+static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
+{
+	bool stores = may_store(qemu_plugin_tb_vaddr(tb));
+	size_t n = qemu_plugin_tb_n_insns(tb), i;
+
 	(void)id;
-	/* calls within the kernel leave out two instructions that set r2 */
-	if (opal && (vaddr == opal || vaddr == opal + 8))
-		on_insn(qemu_plugin_tb_get_insn(tb, 0), count, OPAL_CALL);
+	count_calls(tb, opal, OPAL_CALL);
+	count_calls(tb, switch_to, SWITCH);
 	if (profile)
-		look_at_block(tb, vaddr, n);
+		look_at_block(tb, qemu_plugin_tb_vaddr(tb), n);
 	for (i = 0; i < n; i++)
-		look_at(qemu_plugin_tb_get_insn(tb, i));
+		look_at(qemu_plugin_tb_get_insn(tb, i), stores);
 }
 
 static void close_out(qemu_plugin_id_t id, void *unused)
@@ -258,12 +296,30 @@ static void close_out(qemu_plugin_id_t id, void *unused)
 	fclose(out);
 }
 
+static bool read_ranges(const char *path)
+{
+	FILE *f = fopen(path, "r");
+
+	if (!f)
+		return false;
+	while (nr_ranges < RANGES &&
+	       fscanf(f, "%lx %lx", &ranges[nr_ranges].from,
+		      &ranges[nr_ranges].to) == 2)
+		nr_ranges++;
+	fclose(f);
+	return true;
+}
+
 static bool argument(const char *arg)
 {
+	if (!strncmp(arg, "stores=", 7))
+		return read_ranges(arg + 7);
 	if (!strncmp(arg, "out=", 4))
 		out = fopen(arg + 4, "w");
 	else if (!strncmp(arg, "opal=", 5))
 		opal = strtoull(arg + 5, NULL, 16);
+	else if (!strncmp(arg, "switch=", 7))
+		switch_to = strtoull(arg + 7, NULL, 16);
 	else if (!strcmp(arg, "profile=on"))
 		profile = true;
 	else

@@ -4,7 +4,8 @@
 # counted in that interval (its output: the file `counts`), for one call.
 BEGIN {
 	FS = OFS = "\t"
-	n = split("hypercalls,OPAL calls,device stores", unit, ",")
+	n = split("hypercalls,OPAL calls,TCE kills,device stores," \
+		  "context switches", unit, ",")
 	while ((getline line <counts) > 0)
 		if (split(line, word, " ") == n + 2 && word[1] == "interval")
 			for (i = 1; i <= n; i++)

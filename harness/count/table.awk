@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 # Lines of merge.awk as a table for people, with the ratio if there are two kernels.
+# What costs no instructions stands at the end of the line that it belongs to.
 
 # 1234567 is 1,234,567.
 function grouped(x,  s, r) {
@@ -15,13 +16,20 @@ function grouped(x,  s, r) {
 	return s r
 }
 
-function is_event() { return $4 ~ /calls$|stores$/ }
+# A count of one is 1, an average may be 0.3.
+function counted(x,  s) {
+	s = grouped(x)
+	sub(/\.0$/, "", s)
+	return s
+}
+
+function is_event() { return $4 ~ /calls$|kills$|stores$|switches$/ }
 
 # What one page, or one TCE, has of it.
 function each(  i, s) {
-	if ($5 < 2 || is_event())
+	if ($5 < 2)
 		return ""
-	for (i = 7; i <= NF; i++)
+	for (i = 7; i < NF; i++)
 		s = s (i == 7 ? "   " : " / ") \
 		    ($i == "" ? "-" : sprintf("%.1f", $i / $5))
 	return s " a " $6
@@ -35,14 +43,34 @@ function ratio() {
 	return sprintf("%9.2f", $7 / $8)
 }
 
+function event(  i, s) {
+	for (i = 7; i < NF; i++)
+		s = s (i == 7 ? "" : " / ") counted($i)
+	return s " " $4
+}
+
+function flush() {
+	if (line != "")
+		print line
+	line = ""
+}
+
 BEGIN {
 	FS = "\t"
 	n = split(kernels, name, " ")
-	printf "%56s", ""
+	printf "%60s", ""
 	for (i = 1; i <= n; i++)
 		printf "%13s", name[i]
 	print (n == 2 ? "    ratio" : "")
 }
+
+is_event() {
+	if ($4 != "device stores")
+		line = line (line ~ /;/ ? ", " : "   ; ") event()
+	next
+}
+
+{ flush() }
 
 $2 != last {
 	print "  " $2 ($4 == "instructions" ? "" : ", " $4)
@@ -50,8 +78,10 @@ $2 != last {
 }
 
 {
-	printf "    %-52s", (is_event() ? "  " $4 : $3)
-	for (i = 7; i <= NF; i++)
-		printf "%13s", grouped($i)
-	print ratio() each()
+	line = sprintf("    %-56s", $3)
+	for (i = 7; i < NF; i++)
+		line = line sprintf("%13s", grouped($i))
+	line = line ratio() ($NF > 0 ? " +-" grouped($NF) : "") each()
 }
+
+END { flush() }

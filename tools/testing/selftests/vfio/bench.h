@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "../kselftest.h"
+#include "kvm_tce_guest.h"
 
 #define KIB		1024UL
 #define MIB		(1024 * KIB)
@@ -60,12 +61,12 @@ extern unsigned long bench_interval;
  */
 static inline void mark_start(void)
 {
-	asm volatile("twi 0, 0, 0x7b1" : : : "memory");
+	asm volatile("twi 0, 0, %0" : : "i" (MARK_START) : "memory");
 }
 
 static inline void mark_end(void)
 {
-	asm volatile("twi 0, 0, 0x7b2" : : : "memory");
+	asm volatile("twi 0, 0, %0" : : "i" (MARK_END) : "memory");
 }
 
 static inline uint64_t start(void)
@@ -115,12 +116,11 @@ struct kind {
 
 #define MAX_KINDS	8
 
-#define MAX_KINDS	8
-
 extern struct kind kinds[MAX_KINDS];
 extern unsigned int nr_kinds;
 
 void find_kinds(void);
+void drain_free_lists(void);
 char *plain(unsigned long size, int advice);
 void touch(char *p, unsigned long size, unsigned long step);
 char *take(const struct kind *k, unsigned long size);
@@ -129,10 +129,13 @@ void give_back(const struct kind *k, char *p, unsigned long size);
 /* ------------------------------------------------------------------ */
 /* Hypercalls of a guest */
 
-enum bench_hcall { HCALL_NULL, HCALL_PUT, HCALL_INDIRECT, HCALL_STUFF };
-
-bool bench_hcall(enum bench_hcall which, unsigned int page_shift,
-		 unsigned int repeat);
+/* For each a guest of its own; @regions: how many are registered, 0: no device. */
+void bench_hcall_setup(unsigned int page_shift, unsigned int repeat);
+bool bench_hcall_null(unsigned long unused);
+bool bench_hcall_put(unsigned long regions);
+bool bench_hcall_put_16m(unsigned long regions);
+bool bench_hcall_indirect(unsigned long regions);
+bool bench_hcall_stuff(unsigned long regions);
 
 /* ------------------------------------------------------------------ */
 /* Memory of the kernel */

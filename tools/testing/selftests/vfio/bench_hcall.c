@@ -3,24 +3,42 @@
  * What the TCE hypercalls cost that KVM serves, as the guest sees it: from the
  * hypercall to its answer, the way into the host and back with it. The guest
  * itself looks at the timebase, before and after some of them.
+ *
+ * The first region that is registered is the memory that the guest was started
+ * with: its program, its lists and what it maps. All others are smaller and
+ * come later, so the first one is the oldest of them. They are below it in this
+ * process, as mmap() gives out addresses, and above it in the guest.
  */
 #include <endian.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "bench.h"
 #include "libkvm_tce.h"
 
 #define LIST		0x20000UL
 #define LIST_LEN	512UL
-#define MEM_AT		(2 * MIB)	/* what is mapped, in the guest */
+#define SHIFT_16M	24U
+/* What is mapped, in the guest: as much as a list leads to, or 16 MiB. */
+#define BUFFER		(16 * MIB)
+#define FIRST_SIZE	(48 * MIB)
+#define LATER_SLOT	1
 #define WINDOW		GIB
-#define CALLS		64UL
-#define MANY		256UL
+/* Spread any number of regions over a list; it divides no power of two. */
+#define STRIDE		2654435761UL
 
 static struct guest g;
-static unsigned int shift;	/* of the IOMMU pages */
+static char *later;		/* memory of all regions but the first */
+static unsigned long later_len;
+static unsigned int shift;	/* of the IOMMU pages of the device */
 static unsigned int repeats;
+
+void bench_hcall_setup(unsigned int page_shift, unsigned int repeat)
+{
+	shift = page_shift;
+	repeats = repeat;
+}
 
 /* ------------------------------------------------------------------ */
 /* The guest */
@@ -32,56 +50,83 @@ static unsigned long region_size(void)
 	return page > iommu ? page : iommu;
 }
 
-/* Each second page, so that no two regions are neighbours. */
+/* A page of region @i in the guest; of the small ones no two are neighbours. */
 static unsigned long region(unsigned long i)
 {
-	return MEM_AT + 2 * i * region_size();
+	return i ? FIRST_SIZE + 2 * (i - 1) * region_size() : BUFFER;
+}
+
+/* The memory of the small ones, @n in all. */
+static unsigned long later_size(unsigned long n)
+{
+	unsigned long size = n > 1 ? 2 * (n - 1) * region_size() : 0;
+
+	return (size + GUEST_ALIGN - 1) & -GUEST_ALIGN;
+}
+
+static char *later_region(unsigned long i)
+{
+	return later + region(i) - FIRST_SIZE;
 }
 
 static void register_regions(unsigned long n)
 {
 	unsigned long i;
 
-	MUST(__spapr_unregister(g.s.fd, g.mem, g.size));
-	for (i = 0; i < n; i++)
-		MUST(__spapr_register(g.s.fd, g.mem + region(i),
-				      region_size()));
+	if (n)
+		MUST(__spapr_register(g.s.fd, g.mem, FIRST_SIZE));
+	for (i = 1; i < n; i++)
+		MUST(__spapr_register(g.s.fd, later_region(i), region_size()));
 }
 
-/* The list leads to all regions in turn. */
-static void write_list(unsigned long n)
+/* Gives the first one, behind all others. */
+static char *take_memory(unsigned long regions)
 {
-	__u64 *tce = (__u64 *)(g.mem + LIST);
 	unsigned long i;
 
-	for (i = 0; i < LIST_LEN; i++)
-		tce[i] = htobe64(region(i % n) | TCE_RW);
+	drain_free_lists();
+	later_len = later_size(regions);
+	later = plain(later_len + FIRST_SIZE, MADV_NOHUGEPAGE);
+	if (!later)
+		return NULL;
+	touch(later + later_len, FIRST_SIZE, spapr_page_size());
+	for (i = 1; i < regions; i++)
+		touch(later_region(i), region_size(), spapr_page_size());
+	return later + later_len;
 }
 
-/* 0 regions: no device */
-static bool open_guest(unsigned long regions)
+static void close_guest(void)
+{
+	guest_close(&g);
+	if (later_len)
+		munmap(later, later_len);
+}
+
+/* @guest_shift: of the pages that the guest knows; 0 regions: no device */
+static bool open_guest(unsigned long regions, unsigned int guest_shift)
 {
 	struct guest_config config = {
-		.size = region(MANY), .nr_cpus = 1, .window = WINDOW,
-		.shift = shift, .hw_shift = regions ? shift : 0,
+		.size = FIRST_SIZE, .nr_cpus = 1, .window = WINDOW,
+		.shift = guest_shift, .hw_shift = regions ? shift : 0,
 	};
 	const char *missing = vm_missing();
 	int ret;
 
 	if (missing)
 		return cannot("%s", missing);
+	config.mem = take_memory(regions);
+	if (!config.mem)
+		return cannot("no memory");
 	ret = __guest_open(&g, &config);
-	if (ret)
+	if (!ret && later_len)
+		ret = __vm_slot(&g.vm, LATER_SLOT, FIRST_SIZE, later,
+				later_len);
+	if (ret) {
+		close_guest();
 		return cannot("a guest with a device: %s", strerror(-ret));
-	if (regions)
-		register_regions(regions);
-	write_list(regions ? : 1);
+	}
+	register_regions(regions);
 	return true;
-}
-
-static void close_guest(void)
-{
-	guest_close(&g);
 }
 
 static const char *behind(unsigned long regions)
@@ -92,25 +137,77 @@ static const char *behind(unsigned long regions)
 }
 
 /* ------------------------------------------------------------------ */
+/* Where a list leads to */
+
+enum list { ADJACENT, ONE_PAGE, SCATTERED_LIST };
+
+static unsigned long target(enum list kind, unsigned long i,
+			    unsigned long regions)
+{
+	switch (kind) {
+	case ADJACENT:
+		return BUFFER + (i << shift);
+	case SCATTERED_LIST:
+		return region(i * STRIDE % regions);
+	default:
+		return BUFFER;
+	}
+}
+
+static void write_list(enum list kind, unsigned long regions)
+{
+	__u64 *tce = (__u64 *)(g.mem + LIST);
+	unsigned long i;
+
+	for (i = 0; i < LIST_LEN; i++)
+		tce[i] = htobe64(target(kind, i, regions) | TCE_RW);
+}
+
+/* "512 scattered, 4096 regions" */
+static const char *many(enum list kind, unsigned long n, unsigned long regions)
+{
+	static const char * const kinds[] = {
+		[ADJACENT] = "adjacent", [ONE_PAGE] = "times one page",
+		[SCATTERED_LIST] = "scattered",
+	};
+
+	if (n == 1)
+		return text("1, %s", behind(regions));
+	return text("%lu %s, %s", n, kinds[kind], behind(regions));
+}
+
+/* ------------------------------------------------------------------ */
 /* Measuring */
+
+/* The guest's program makes an interval of each call. */
+static void call(struct hcall *h, long answer)
+{
+	MUST(vm_hcall(&g.vm.cpu[0], h) == answer ? 0 : -EIO);
+	bench_interval++;
+}
 
 static void hcall(struct figure *best, struct hcall *h, long answer)
 {
-	uint64_t t;
-
 	settle();
-	t = start();
-	MUST(vm_hcall(&g.vm.cpu[0], h) == answer ? 0 : -EIO);
-	since(t);
+	call(h, answer);
 	least(best, h->ticks);
 }
 
-/* CALLS of them, each for the next page. */
-static struct hcall put(unsigned long tce)
+/* Few enough of them to be over before the timer ticks. */
+static unsigned long calls(unsigned long regions)
+{
+	if (regions >= 32768)
+		return 4;
+	return regions >= 4096 ? 16 : 64;
+}
+
+/* As many as the number says, each for the next page of the window. */
+static struct hcall put(unsigned long tce, unsigned int page_shift,
+			unsigned long n)
 {
 	return (struct hcall){
 		.nr = H_PUT_TCE, .arg = { GUEST_LIOBN, g.window, tce },
-		.step = 1UL << shift, .count = CALLS,
+		.step = 1UL << page_shift, .count = n,
 	};
 }
 
@@ -132,24 +229,23 @@ static struct hcall stuff(unsigned long n)
 
 static void measure_null(void)
 {
-	struct hcall h = {
-		.nr = H_PROD, .arg = { -1UL }, .count = CALLS,
-	};
+	unsigned long n = calls(1);
+	struct hcall h = { .nr = H_PROD, .arg = { -1UL }, .count = n };
 	struct figure best = {};
 	unsigned int r;
 
 	for (r = 0; r < repeats; r++)
 		hcall(&best, &h, H_PARAMETER);
-	row_average("null hypercall", "H_PROD of no processor", &best, CALLS,
-		    CALLS);
+	row_average("null hypercall", "H_PROD of no processor", &best, n, n);
 }
 
-static void measure_put(unsigned long regions)
+/* The page that is mapped is one of the oldest region. */
+static void measure_put(unsigned int page_shift, unsigned long n,
+			const char *where)
 {
+	struct hcall set = put(BUFFER | TCE_RW, page_shift, n);
+	struct hcall unset = put(0, page_shift, n);
 	struct figure map = {}, over = {}, clear = {};
-	/* the oldest region, in turn with itself */
-	struct hcall set = put(region(0) | TCE_RW), unset = put(0);
-	const char *where = behind(regions);
 	unsigned int r;
 
 	for (r = 0; r < repeats; r++) {
@@ -157,95 +253,115 @@ static void measure_put(unsigned long regions)
 		hcall(&over, &set, H_SUCCESS);
 		hcall(&clear, &unset, H_SUCCESS);
 	}
-	row_average("H_PUT_TCE", text("map, %s", where), &map, CALLS, CALLS);
-	row_average("H_PUT_TCE", text("replace, %s", where), &over, CALLS,
-		    CALLS);
-	row_average("H_PUT_TCE", text("clear, %s", where), &clear, CALLS,
-		    CALLS);
+	row_average("H_PUT_TCE", text("map, %s", where), &map, n, n);
+	row_average("H_PUT_TCE", text("replace, %s", where), &over, n, n);
+	row_average("H_PUT_TCE", text("clear, %s", where), &clear, n, n);
 }
 
-static void measure_list(unsigned long regions, unsigned long n)
+static void measure_list(enum list kind, unsigned long n, unsigned long regions)
 {
 	struct hcall set = indirect(n), unset = stuff(n);
+	const char *what = many(kind, n, regions);
 	struct figure map = {}, over = {};
-	const char *where = behind(regions);
 	unsigned int r;
 
+	write_list(kind, regions);
 	for (r = 0; r < repeats; r++) {
 		hcall(&map, &set, H_SUCCESS);
 		hcall(&over, &set, H_SUCCESS);
-		MUST(vm_hcall(&g.vm.cpu[0], &unset) ? -EIO : 0);
+		call(&unset, H_SUCCESS);
 	}
-	row_insns("H_PUT_TCE_INDIRECT", text("map %lu, %s", n, where), &map, n,
+	row_insns("H_PUT_TCE_INDIRECT", text("map %s", what), &map, n, "TCE");
+	row_insns("H_PUT_TCE_INDIRECT", text("replace %s", what), &over, n,
 		  "TCE");
-	row_insns("H_PUT_TCE_INDIRECT", text("replace %lu, %s", n, where),
-		  &over, n, "TCE");
 }
 
-static void measure_indirect(unsigned long regions)
-{
-	measure_list(regions, 1);
-	measure_list(regions, LIST_LEN);
-}
-
-static void measure_fill(unsigned long regions, unsigned long n)
+static void measure_fill(enum list kind, unsigned long n, unsigned long regions)
 {
 	struct hcall set = indirect(n), unset = stuff(n);
 	struct figure mapped = {}, empty = {};
-	const char *where = behind(regions);
 	unsigned int r;
 
+	write_list(kind, regions);
 	for (r = 0; r < repeats; r++) {
-		MUST(vm_hcall(&g.vm.cpu[0], &set) ? -EIO : 0);
+		call(&set, H_SUCCESS);
 		hcall(&mapped, &unset, H_SUCCESS);
 		hcall(&empty, &unset, H_SUCCESS);
 	}
-	row_insns("H_STUFF_TCE", text("clear %lu, %s", n, where), &mapped, n,
-		  "TCE");
-	row_insns("H_STUFF_TCE", text("clear %lu empty, %s", n, where), &empty,
-		  n, "TCE");
+	row_insns("H_STUFF_TCE", text("clear %s", many(kind, n, regions)),
+		  &mapped, n, "TCE");
+	if (kind == ADJACENT)
+		row_insns("H_STUFF_TCE", text("clear %lu empty, %s", n,
+					      behind(regions)), &empty, n,
+			  "TCE");
 }
 
-static void measure_stuff(unsigned long regions)
+typedef void (*measure_fn)(enum list kind, unsigned long n,
+			   unsigned long regions);
+
+/* One entry, some, and full lists of every kind that makes a difference. */
+static void with_each_list(measure_fn measure, unsigned long regions)
 {
-	measure_fill(regions, 1);
-	measure_fill(regions, LIST_LEN);
-}
-
-typedef void (*measure_fn)(unsigned long regions);
-
-/* With one region, with many, and with no device at all */
-static bool with_each_guest(measure_fn measure)
-{
-	static const unsigned long regions[] = { 1, MANY, 0 };
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(regions); i++) {
-		if (!open_guest(regions[i]))
-			return false;
-		measure(regions[i]);
-		close_guest();
+	measure(ADJACENT, 1, regions);
+	measure(ADJACENT, LIST_LEN, regions);
+	if (!regions)
+		return;
+	if (regions == 1) {
+		measure(ADJACENT, 8, regions);
+		measure(ADJACENT, 64, regions);
 	}
+	measure(ONE_PAGE, LIST_LEN, regions);
+	if (regions > 1)
+		measure(SCATTERED_LIST, LIST_LEN, regions);
+}
+
+/* ------------------------------------------------------------------ */
+/* What is called from outside */
+
+bool bench_hcall_null(unsigned long unused)
+{
+	if (!open_guest(0, shift))
+		return false;
+	measure_null();
+	close_guest();
 	return true;
 }
 
-bool bench_hcall(enum bench_hcall which, unsigned int page_shift,
-		 unsigned int repeat)
+bool bench_hcall_put(unsigned long regions)
 {
-	shift = page_shift;
-	repeats = repeat;
-	switch (which) {
-	case HCALL_PUT:
-		return with_each_guest(measure_put);
-	case HCALL_INDIRECT:
-		return with_each_guest(measure_indirect);
-	case HCALL_STUFF:
-		return with_each_guest(measure_stuff);
-	default:
-		if (!open_guest(0))
-			return false;
-		measure_null();
-		close_guest();
-		return true;
-	}
+	if (!open_guest(regions, shift))
+		return false;
+	measure_put(shift, calls(regions), behind(regions));
+	close_guest();
+	return true;
+}
+
+/* A page of the guest that is many pages of the device */
+bool bench_hcall_put_16m(unsigned long regions)
+{
+	if (!open_guest(regions, SHIFT_16M))
+		return false;
+	measure_put(SHIFT_16M, calls(4096),
+		    text("16 MiB page on entries of %s, %s",
+			 size_text(1UL << shift), behind(regions)));
+	close_guest();
+	return true;
+}
+
+bool bench_hcall_indirect(unsigned long regions)
+{
+	if (!open_guest(regions, shift))
+		return false;
+	with_each_list(measure_list, regions);
+	close_guest();
+	return true;
+}
+
+bool bench_hcall_stuff(unsigned long regions)
+{
+	if (!open_guest(regions, shift))
+		return false;
+	with_each_list(measure_fill, regions);
+	close_guest();
+	return true;
 }

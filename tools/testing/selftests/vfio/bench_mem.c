@@ -116,7 +116,7 @@ void touch(char *p, unsigned long size, unsigned long step)
  * they were freed. Let go of them, so that memory touched in order is adjacent
  * whatever was measured before.
  */
-static void drain_free_lists(void)
+void drain_free_lists(void)
 {
 	static const char high[] = "/proc/sys/vm/percpu_pagelist_high_fraction";
 	unsigned int i;

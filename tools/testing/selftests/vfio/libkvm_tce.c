@@ -504,13 +504,13 @@ long h_get_tce(struct cpu *cpu, unsigned long liobn, unsigned long ioba,
 /* ------------------------------------------------------------------ */
 /* A guest with a device */
 
-static int open_memory(struct guest *g, size_t size, unsigned int nr_cpus)
+static int open_memory(struct guest *g, const struct guest_config *c)
 {
-	g->size = size;
-	g->mem = mem_reserve(size, GUEST_ALIGN);
-	if (!g->mem || !mem_map(MEM_ANON, g->mem, size))
+	g->size = c->size;
+	g->mem = c->mem ? : mem_reserve(c->size, GUEST_ALIGN);
+	if (!g->mem || (!c->mem && !mem_map(MEM_ANON, g->mem, c->size)))
 		return -ENOMEM;
-	return __vm_open(&g->vm, g->mem, size, nr_cpus);
+	return __vm_open(&g->vm, g->mem, c->size, c->nr_cpus);
 }
 
 /* As QEMU does it: the default window goes, and another one comes. */
@@ -532,7 +532,7 @@ static int open_device(struct guest *g, const struct guest_config *c)
 {
 	int ret = __spapr_open_with(&g->s, VFIO_SPAPR_TCE_v2_IOMMU, 0);
 
-	if (!ret)
+	if (!ret && !c->mem)
 		ret = __spapr_register(g->s.fd, g->mem, g->size);
 	if (!ret)
 		ret = open_window(g, c);
@@ -551,7 +551,7 @@ int __guest_open(struct guest *g, const struct guest_config *c)
 	int ret;
 
 	guest_init(g);
-	ret = open_memory(g, c->size, c->nr_cpus);
+	ret = open_memory(g, c);
 	if (!ret && c->hw_shift)
 		ret = open_device(g, c);
 	if (!ret)

@@ -129,6 +129,7 @@ struct guest_config {
 	unsigned int shift;	/* of the guest's IOMMU pages */
 	unsigned int hw_shift;	/* of the device's; 0: no device */
 	__u64 window;		/* bytes */
+	char *mem;		/* if there is some already: it is not registered */
 };
 
 void guest_init(struct guest *g);

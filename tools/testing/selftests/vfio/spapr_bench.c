@@ -188,7 +188,7 @@ static bool op_unpopulated(unsigned long unused)
 {
 	unsigned long pages = opt.size / spapr_page_size();
 	const char *amount = size_text(opt.size);
-	struct figure reg = {}, touched = {};
+	struct figure reg = {}, touched = {}, above = {};
 	unsigned int r;
 	uint64_t t;
 	char *p;
@@ -210,6 +210,12 @@ static bool op_unpopulated(unsigned long unused)
 		  "page");
 	row_insns("touch the memory", text("%s, for comparison", amount),
 		  &touched, pages, "page");
+	/* without what it takes to make a page and to clear it */
+	above.ticks = reg.ticks - touched.ticks;
+	if (reg.ticks > touched.ticks)
+		row_insns("REGISTER",
+			  text("%s, not populated, above touching it", amount),
+			  &above, pages, "page");
 	spapr_close(&s);
 	return true;
 }
@@ -389,23 +395,23 @@ static void measure_map_page(char *p)
 	row_average("UNMAP", "a page", &unmap, n, 1);
 }
 
-static uint64_t time_map(char *p)
+static uint64_t time_map(char *p, unsigned long len)
 {
 	uint64_t t;
 
 	settle();
 	t = start();
-	MUST(__spapr_map(s.fd, window, p, opt.size, SPAPR_RW));
+	MUST(__spapr_map(s.fd, window, p, len, SPAPR_RW));
 	return since(t);
 }
 
-static uint64_t time_unmap(void)
+static uint64_t time_unmap(unsigned long len)
 {
 	uint64_t t;
 
 	settle();
 	t = start();
-	MUST(__spapr_unmap(s.fd, window, opt.size));
+	MUST(__spapr_unmap(s.fd, window, len));
 	return since(t);
 }
 
@@ -416,10 +422,10 @@ static void measure_map(const struct kind *k, char *p)
 	unsigned int r;
 
 	for (r = 0; r < opt.repeat; r++) {
-		least(&map, time_map(p));
-		least(&over, time_map(p));
-		least(&unmap, time_unmap());
-		least(&none, time_unmap());
+		least(&map, time_map(p, opt.size));
+		least(&over, time_map(p, opt.size));
+		least(&unmap, time_unmap(opt.size));
+		least(&none, time_unmap(opt.size));
 	}
 	row_insns("MAP", amount(k), &map, n, "TCE");
 	row_insns("MAP over existing", amount(k), &over, n, "TCE");
@@ -448,6 +454,66 @@ static bool op_map(unsigned long kind)
 	close_window();
 	give_back(k, p, opt.size);
 	return true;
+}
+
+/* ------------------------------------------------------------------ */
+/* Mapping ranges of all lengths, with IOMMU pages of a given size */
+
+static void measure_range(char *p, unsigned long len)
+{
+	const char *params = text("%s, IOMMU pages of %s", size_text(len),
+				  size_text(1UL << opt.page_shift));
+	struct figure map = {}, over = {}, unmap = {};
+	unsigned int r;
+
+	for (r = 0; r < opt.repeat; r++) {
+		least(&map, time_map(p, len));
+		least(&over, time_map(p, len));
+		least(&unmap, time_unmap(len));
+	}
+	row_insns("MAP of a range", params, &map, tces(len), "TCE");
+	row_insns("MAP of a range over existing", params, &over, tces(len),
+		  "TCE");
+	row_insns("UNMAP of a range", params, &unmap, tces(len), "TCE");
+}
+
+static void measure_ranges(char *p)
+{
+	unsigned long len;
+
+	measure_range(p, 1UL << opt.page_shift);
+	for (len = 256 * KIB; len <= opt.size; len *= 4)
+		measure_range(p, len);
+}
+
+static bool range_with_pages(void)
+{
+	char *p = take(&kinds[0], opt.size);
+
+	if (!p)
+		return false;
+	if (!open_window(4 * GIB)) {
+		munmap(p, opt.size);
+		return false;
+	}
+	MUST(__spapr_register(s.fd, p, opt.size));
+	map_unmap(p);
+	measure_ranges(p);
+	MUST(__spapr_unregister(s.fd, p, opt.size));
+	close_window();
+	munmap(p, opt.size);
+	return true;
+}
+
+static bool op_range(unsigned long page_shift)
+{
+	unsigned int was = opt.page_shift;
+	bool good;
+
+	opt.page_shift = page_shift;
+	good = range_with_pages();
+	opt.page_shift = was;
+	return good;
 }
 
 /* ------------------------------------------------------------------ */
@@ -659,6 +725,7 @@ static bool op_exit(unsigned long what)
 static struct {
 	atomic_bool stop;
 	atomic_ulong late;	/* the most, in ns */
+	char *page;		/* of the thread that takes mmap_lock */
 } watch;
 
 static uint64_t now_ns(void)
@@ -669,9 +736,18 @@ static uint64_t now_ns(void)
 	return t.tv_sec * SEC + t.tv_nsec;
 }
 
+/* Needs mmap_lock for writing. */
+static void take_mmap_lock(void)
+{
+	static int prot = PROT_READ;
+
+	prot ^= PROT_WRITE;
+	must(mprotect(watch.page, spapr_page_size(), prot), "mprotect");
+}
+
 /*
- * A thread of real-time priority that wants to run each 20 us, and notes how
- * much too late it was.
+ * A thread of real-time priority that wants to run each 20 us, or to run and to
+ * have mmap_lock, and notes how much too late it was.
  */
 static void *watch_thread(void *unused)
 {
@@ -683,6 +759,8 @@ static void *watch_thread(void *unused)
 		t.tv_sec = due / SEC;
 		t.tv_nsec = due % SEC;
 		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL);
+		if (watch.page)
+			take_mmap_lock();
 		late = now_ns() - due;
 		if (late > watch.late)
 			watch.late = late;
@@ -707,7 +785,8 @@ static void start_watch(pthread_t *thread)
 static void row_late(const char *params)
 {
 	pause_ms(1);
-	row("longest wait of a FIFO thread", params, watch.late, "ns");
+	row(watch.page ? "longest wait of a FIFO thread for mmap_lock" :
+	    "longest wait of a FIFO thread", params, watch.late, "ns");
 	watch.late = 0;
 }
 
@@ -731,10 +810,23 @@ static void watch_all(const struct kind *k, char *p)
 	row_late(text("beside UNREGISTER of %s", what));
 }
 
+/* @page: whose protection changes with each look, or NULL */
+static void watch_with(char *page, const struct kind *k, char *p)
+{
+	pthread_t thread;
+
+	watch.page = page;
+	start_watch(&thread);
+	watch_all(k, p);
+	watch.stop = true;
+	pthread_join(thread, NULL);
+	if (page)
+		munmap(page, spapr_page_size());
+}
+
 static bool op_latency(unsigned long kind)
 {
 	const struct kind *k = &kinds[kind];
-	pthread_t thread;
 	char *p = take(k, opt.size);
 
 	if (!p)
@@ -743,21 +835,11 @@ static bool op_latency(unsigned long kind)
 		give_back(k, p, opt.size);
 		return false;
 	}
-	start_watch(&thread);
-	watch_all(k, p);
-	watch.stop = true;
-	pthread_join(thread, NULL);
+	watch_with(NULL, k, p);
+	watch_with(plain(spapr_page_size(), MADV_NOHUGEPAGE), k, p);
 	close_window();
 	give_back(k, p, opt.size);
 	return true;
-}
-
-/* ------------------------------------------------------------------ */
-/* Hypercalls of a guest */
-
-static bool op_hcall(unsigned long which)
-{
-	return bench_hcall(which, opt.page_shift, opt.repeat);
 }
 
 /* ------------------------------------------------------------------ */
@@ -767,7 +849,7 @@ static struct op {
 	const char *name;
 	bool (*run)(unsigned long arg);
 	unsigned long arg;
-} ops[64];
+} ops[96];
 static unsigned int nr_ops;
 
 static void add_op(const char *name, bool (*run)(unsigned long),
@@ -800,19 +882,41 @@ static void add_kind_ops(const char *name, bool (*run)(unsigned long))
 		add_op(text("%s-%s", name, short_name(&kinds[i])), run, i);
 }
 
-static void list_ops(void)
+static void add_number_ops(const char *name, bool (*run)(unsigned long),
+			   unsigned int count)
 {
 	static const unsigned long n[] = { 1, 32, 256, 4096, 32768 };
 	unsigned int i;
 
+	for (i = 0; i < count; i++)
+		add_op(text("%s-%lu", name, n[i]), run, n[i]);
+}
+
+static void add_hcall_ops(void)
+{
+	bench_hcall_setup(opt.page_shift, opt.repeat);
+	add_op("hcall-null", bench_hcall_null, 0);
+	add_op("hcall-put-none", bench_hcall_put, 0);
+	add_number_ops("hcall-put", bench_hcall_put, 5);
+	add_op("hcall-put-16M", bench_hcall_put_16m, 1);
+	add_op("hcall-indirect-none", bench_hcall_indirect, 0);
+	add_number_ops("hcall-indirect", bench_hcall_indirect, 4);
+	add_op("hcall-stuff-none", bench_hcall_stuff, 0);
+	add_number_ops("hcall-stuff", bench_hcall_stuff, 4);
+}
+
+static void list_ops(void)
+{
 	find_kinds();
 	add_op("null", op_null, 0);
 	add_kind_ops("register", op_register);
 	add_op("register-unpopulated", op_unpopulated, 0);
 	add_op("register-second", op_second, 0);
-	for (i = 0; i < ARRAY_SIZE(n); i++)
-		add_op(text("regions-%lu", n[i]), op_regions, n[i]);
+	add_number_ops("regions", op_regions, 5);
 	add_kind_ops("map", op_map);
+	if (opt.page_shift != 12)
+		add_op("range-4K", op_range, 12);
+	add_op("range", op_range, opt.page_shift);
 	add_op("window", op_window, 0);
 	add_kind_ops("bytes", op_bytes);
 	add_op("bytes-regions", op_bytes_regions, 0);
@@ -820,10 +924,7 @@ static void list_ops(void)
 	add_op("exit-registered", op_exit, REGISTERED);
 	add_op("exit-mapped", op_exit, MAPPED);
 	add_op("exit-sparse", op_exit, MAPPED_SPARSE);
-	add_op("hcall-null", op_hcall, HCALL_NULL);
-	add_op("hcall-put", op_hcall, HCALL_PUT);
-	add_op("hcall-indirect", op_hcall, HCALL_INDIRECT);
-	add_op("hcall-stuff", op_hcall, HCALL_STUFF);
+	add_hcall_ops();
 	add_kind_ops("latency", op_latency);
 }
 

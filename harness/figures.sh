@@ -1,0 +1,84 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# figures.sh [-check]: take the figures of the machines that the last `make bench`
+# measured as a whole into the repository (harness/figures/MACHINE.csv, plots in
+# docs/figures) and write the tables of README.md anew between their marks. Of other
+# machines what the repository has stays. -check: are the tables what it would
+# write?
+. "$(dirname "$0")/lib.sh"
+
+FROM=$OUT/bench
+FIGURES=$HARNESS/figures
+README=$ROOT/README.md
+PLOTS=$ROOT/docs/figures
+BEGIN_MARK='<!-- figures: written by make figures -->'
+END_MARK='<!-- end of figures -->'
+
+# All machines, and which of them stand for themselves in the tables
+MACHINES="pseries powernv9 powernv9-hash powernv8"
+COLUMNS="pseries powernv9 powernv8"
+
+take_figures() {
+	local m new=
+	mkdir -p "$FIGURES" "$PLOTS"
+	for m in $MACHINES; do
+		[ -f "$FROM/$m.whole" ] || continue
+		# what is stored in which register is told by the kills
+		{
+			echo "# $(cat "$FROM/$m.whole")"
+			grep -v ',device stores,' "$FROM/$m.csv"
+		} >"$FIGURES/$m.csv"
+		new="$new $m"
+	done
+	[ -n "$new" ] ||
+		say "no machine was measured as a whole in $FROM: the committed figures stay"
+	"$HARNESS/plots.sh" "$PLOTS" svg "$FIGURES"/p*.csv
+}
+
+# Machines that there are figures of.
+committed() {
+	local m
+	for m in $MACHINES; do [ ! -f "$FIGURES/$m.csv" ] || echo "$m"; done
+}
+
+# What was measured with what; mostly it is the same for all machines.
+about() {
+	local m
+	for m in $(committed); do sed -n "1s/^# //p" "$FIGURES/$m.csv"; done |
+		sort -u | paste -sd'|' | sed 's/|/; and /g'
+}
+
+section() {
+	local files=() m
+	for m in $(committed); do files+=("$FIGURES/$m.csv"); done
+	echo "$BEGIN_MARK"
+	echo "Measured with $(about)."
+	echo "Each is stock / series, **ratio**; \"(hash)\" is of the same machine with the hash MMU."
+	awk -f "$HARNESS/count/readme.awk" -v machines="$COLUMNS" \
+		"$HARNESS/count/readme.rows" "${files[@]}"
+	echo "$END_MARK"
+}
+
+# README.md with the new section in the place of the old one.
+readme() {
+	section >"$WORK/section"
+	awk -v begin="$BEGIN_MARK" -v end="$END_MARK" -v section="$WORK/section" '
+	$0 == begin { while ((getline line <section) > 0) print line; skip = 1 }
+	!skip
+	$0 == end { skip = 0 }' "$README"
+}
+
+WORK=$(mktemp -d)
+trap 'rm -rf "$WORK"' EXIT
+for mark in "$BEGIN_MARK" "$END_MARK"; do
+	grep -qxF -e "$mark" "$README" || die "README.md has no line $mark"
+done
+if [ "${1:-}" = -check ]; then
+	readme | diff "$README" - >&2 ||
+		die "the tables of README.md are not what make figures writes"
+	exit
+fi
+take_figures
+readme >"$WORK/readme"
+cmp -s "$WORK/readme" "$README" || cat "$WORK/readme" >"$README"
+say "README.md has the figures of $(about)"
