@@ -668,14 +668,18 @@ put_atomic(struct iommu_table *tbl, struct mm_struct *mm, unsigned long entry,
 
 	slot = tce_view_slot(view, block, 0);
 	blk = slot ? *slot : NULL;
-	if (!blk || READ_ONCE(view->closed) ||
-	    (real && !tbl->it_ops->realmode(tbl)) ||
-	    (real && blk->used == 1 && tce_view_is_full(view)) ||
-	    (real ? mm_iommu_enter_rm(mm, &section) :
-		    mm_iommu_enter(mm, &section))) {
-		one_unlock(view, block, blk, real);
-		goto out_restore;
+	if (READ_ONCE(view->closed) ||
+	    (real && !tbl->it_ops->realmode(tbl)))
+		goto out_unlock;
+	if (unlikely(!blk)) {
+		/* nothing is mapped there, and nothing can be */
+		ret = perm ? -EAGAIN : 0;
+		goto out_unlock;
 	}
+	if ((real && blk->used == 1 && tce_view_is_full(view)) ||
+	    (real ? mm_iommu_enter_rm(mm, &section) :
+		    mm_iommu_enter(mm, &section)))
+		goto out_unlock;
 
 	ret = put_one(tbl, &section, entry, ua, perm, blk,
 		      &blk->entry[i % TCE_VIEW_ENTRIES]);
@@ -687,7 +691,12 @@ put_atomic(struct iommu_table *tbl, struct mm_struct *mm, unsigned long entry,
 	if (real)
 		one_unlock(view, block, blk, real);
 	mm_iommu_exit(&section);
-out_restore:
+	if (!real)
+		local_irq_restore(flags);
+	return ret;
+
+out_unlock:
+	one_unlock(view, block, blk, real);
 	if (!real)
 		local_irq_restore(flags);
 	return ret;
