@@ -29,9 +29,9 @@ function cell(m, op, params, unit,  v, note) {
 	v = find(m, op, params, unit)
 	if (v == "" && (v = find(m "-hash", op, params, unit)) != "")
 		note = " (hash)"
-	if (v == "")
-		return ""
 	split(v, pair, " ")
+	if (!(pair[1] + pair[2]))
+		return ""
 	return number(pair[1]) " / " number(pair[2]) \
 	       (unit == "ns" ? "" : ", **" ratio(pair[1], pair[2]) "**") note
 }
