@@ -56,8 +56,8 @@ draw() {
 	set format y '10^{%T}'
 	${5:+set xtics $5}
 	set grid lc rgb '#dddddd'
-	set key left top Left reverse samplen 3 font ',9'
-	set title '$2'
+	set key left top Left reverse samplen 3 font ',9' noenhanced
+	set title '$2' noenhanced
 	set xlabel '$3'
 	set ylabel '$4'
 	plot $plot
