@@ -1001,6 +1001,31 @@ static void empty_blocks_are_kept_or_freed(struct kunit *test)
 	fake_end(test, f);
 }
 
+/* A guest clears by H_PUT_TCE as well. */
+static void blocks_emptied_by_a_list_are_kept_or_freed(struct kunit *test)
+{
+	struct iommu_tce_want nothing = { .npages = 1, .clear = true };
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *region = fake_register(test, f, 1);
+	unsigned long b;
+	int ret;
+
+	for (b = 0; b < 20; b++) {
+		prepare(test, f, b * BLOCK, 1);
+		KUNIT_ASSERT_EQ(test, 0, map(test, f, b * BLOCK,
+					     ua_of(region, 0), 1, true));
+	}
+	for (b = 0; b < 20; b++) {
+		ret = change(test, f, b * BLOCK, &nothing, 1);
+		KUNIT_EXPECT_TRUE(test, !ret || (f->mode->real &&
+						 ret == -EAGAIN));
+	}
+	check_blocks(test, f);
+	KUNIT_EXPECT_LE(test, atomic_read(&f->tbl.it_view->spare),
+			TCE_VIEW_SPARE + 1);
+	fake_end(test, f);
+}
+
 /* ---- what is left to the core ------------------------------------------ */
 
 /* A change that is refused: nothing was called, nothing has changed. */
@@ -1827,6 +1852,8 @@ static struct kunit_case iommu_tce_atomic_cases[] = {
 	KUNIT_CASE_PARAM(clear_of_nothing_kills_nothing, mode_gen_params),
 	KUNIT_CASE_PARAM(clear_where_a_block_is_missing, mode_gen_params),
 	KUNIT_CASE_PARAM(empty_blocks_are_kept_or_freed, mode_gen_params),
+	KUNIT_CASE_PARAM(blocks_emptied_by_a_list_are_kept_or_freed,
+			 mode_gen_params),
 	KUNIT_CASE_PARAM(memory_that_is_not_all_registered, mode_gen_params),
 	KUNIT_CASE_PARAM(nothing_was_ever_registered, mode_gen_params),
 	KUNIT_CASE_PARAM(an_aborted_change_counts_back, mode_gen_params),
