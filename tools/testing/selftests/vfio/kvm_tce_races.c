@@ -127,10 +127,43 @@ static void stuff_some(struct racer *r)
 				1 + some(r, LIST_LEN)));
 }
 
+/* One behind the other without leaving the guest: what can be, in real mode. */
+static void hcall_many(struct racer *r)
+{
+	static const unsigned long calls[] = { H_PUT_TCE, H_STUFF_TCE };
+	struct hcall h = {
+		.nr = calls[some(r, ARRAY_SIZE(calls))],
+		.arg = { LIOBN, some_ioba(r) },
+		.step = IP,
+		.count = 1 + some(r, LIST_LEN),
+	};
+
+	if (h.nr == H_PUT_TCE)
+		h.arg[2] = some_tce(r);
+	else
+		h.arg[3] = 1 + some(r, LIST_LEN);
+	judge_hcall(r, "many hypercalls", vm_hcall(own_cpu(r), &h));
+}
+
+/* Mapped for so short a time that it can be unregistered most of the time. */
+static void map_and_clear(struct racer *r)
+{
+	unsigned long ioba = some_ioba(r);
+	unsigned long page = some(r, REGIONS * REGION_SIZE / IP);
+
+	judge_hcall(r, "H_PUT_TCE",
+		    h_put_tce(own_cpu(r), LIOBN, ioba,
+			      (PLAYGROUND + page * IP) | TCE_RW));
+	judge_hcall(r, "H_PUT_TCE, to clear",
+		    h_put_tce(own_cpu(r), LIOBN, ioba, 0));
+}
+
 /* Whatever the guest does */
 static void hcall_some(struct racer *r)
 {
-	static const move_fn moves[] = { put_some, list_some, stuff_some };
+	static const move_fn moves[] = {
+		put_some, list_some, stuff_some, hcall_many,
+	};
 
 	moves[some(r, ARRAY_SIZE(moves))](r);
 }
@@ -248,6 +281,40 @@ static void slot_goes_and_comes(struct racer *r)
 		   0);
 }
 
+/* The same memory at other addresses of the guest, and back. */
+static void slot_moves(struct racer *r)
+{
+	struct guest *g = &r->arena->g;
+	__u64 size = REGIONS * REGION_SIZE;
+	char *mem = g->mem + PLAYGROUND;
+
+	judge_call(r, "move a slot", __vm_slot(&g->vm, 1, OTHER, mem, size), 0);
+	sched_yield();
+	judge_call(r, "move it back",
+		   __vm_slot(&g->vm, 1, PLAYGROUND, mem, size), 0);
+}
+
+/* What is below the hypercalls; only one racer may move each of these. */
+static void memory_changes(struct racer *r)
+{
+	static const move_fn moves[] = {
+		region_goes_and_comes, slot_goes_and_comes, slot_moves,
+		lists_go,
+	};
+
+	moves[some(r, ARRAY_SIZE(moves))](r);
+}
+
+static void table_changes(struct racer *r)
+{
+	static const move_fn moves[] = {
+		group_goes_and_comes, window_goes_and_comes,
+		table_goes_and_comes,
+	};
+
+	moves[some(r, ARRAY_SIZE(moves))](r);
+}
+
 /* ------------------------------------------------------------------ */
 /* Racing */
 
@@ -335,9 +402,11 @@ static int start_racers(struct arena *a, struct racer *racers,
 	return ret;
 }
 
-static void race(struct __test_metadata *_metadata, struct arena *a,
+/* Gives the number of hypercalls that real mode has served. */
+static long race(struct __test_metadata *_metadata, struct arena *a,
 		 struct racer *racers, const move_fn *moves)
 {
+	long real = vm_count("tce_realmode");
 	unsigned long served = 0, left = 0;
 	pthread_barrier_t begin;
 	unsigned int i;
@@ -352,7 +421,12 @@ static void race(struct __test_metadata *_metadata, struct arena *a,
 			       racers[i].got);
 		}
 	}
-	TH_LOG("%lu hypercalls served, %lu left to user space", served, left);
+	real = vm_count("tce_realmode") - real;
+	TH_LOG("%lu answers served, %lu left to user space, %ld hypercalls in real mode",
+	       served, left, real);
+	if (!vm_real_mode())
+		EXPECT_EQ(0, real);
+	return real;
 }
 
 /* Nobody holds on to anything: what is unmapped can be unregistered. */
@@ -381,8 +455,12 @@ TEST_F_TIMEOUT(races, processors_against_each_other, SECONDS)
 		hcall_some, hcall_some, scribble,
 		scribble,
 	};
+	long real = race(_metadata, &self->arena, self->racers, moves);
 
-	RACE(moves);
+	/* nothing here leaves real mode for long; or there is none */
+	if (vm_has_real_mode() && vm_real_mode())
+		EXPECT_LT(0, real);
+	EXPECT_ALL_GOES();
 }
 
 TEST_F_TIMEOUT(races, hypercalls_against_map_and_unmap, SECONDS)
@@ -405,11 +483,31 @@ TEST_F_TIMEOUT(races, hypercalls_while_memory_comes_and_goes, SECONDS)
 	RACE(moves);
 }
 
+TEST_F_TIMEOUT(races, mappings_are_shorter_than_registrations, SECONDS)
+{
+	const move_fn moves[RACERS] = {
+		map_and_clear, map_and_clear, scribble,
+		region_goes_and_comes,
+	};
+
+	RACE(moves);
+}
+
 TEST_F_TIMEOUT(races, hypercalls_while_slots_come_and_go, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		hcall_some, hcall_some, map_or_unmap,
 		slot_goes_and_comes,
+	};
+
+	RACE(moves);
+}
+
+TEST_F_TIMEOUT(races, hypercalls_while_slots_move, SECONDS)
+{
+	const move_fn moves[RACERS] = {
+		hcall_some, hcall_many, map_or_unmap,
+		slot_moves,
 	};
 
 	RACE(moves);
@@ -454,6 +552,16 @@ TEST_F_TIMEOUT(races, defect_34_the_window_comes_and_goes, SECONDS)
 	const move_fn moves[RACERS] = {
 		hcall_some, hcall_some, region_goes_and_comes,
 		window_goes_and_comes,
+	};
+
+	RACE(moves);
+}
+
+TEST_F_TIMEOUT(races, hypercalls_while_everything_changes, SECONDS)
+{
+	const move_fn moves[RACERS] = {
+		hcall_some, hcall_some, memory_changes,
+		table_changes,
 	};
 
 	RACE(moves);

@@ -2,14 +2,18 @@
 /*
  * A virtual machine that does nothing but hypercalls. See libkvm_tce.h.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/auxv.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <linux/const.h>
 
 #include "kvm_tce_guest.h"
@@ -91,6 +95,107 @@ const char *vm_missing(void)
 	close(kvm);
 	return why;
 }
+
+long vm_count(const char *name)
+{
+	char path[64];
+	long count = -1;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/kernel/debug/kvm/%s", name);
+	file = fopen(path, "re");
+	if (!file)
+		return -1;
+	if (fscanf(file, "%ld", &count) != 1)
+		count = -1;
+	fclose(file);
+	return count;
+}
+
+/* ------------------------------------------------------------------ */
+/* Real mode */
+
+#define REAL_MODE	"/sys/kernel/debug/powerpc/kvm_tce_real_mode"
+
+bool vm_has_real_mode(void)
+{
+	const char *platform = (const char *)getauxval(AT_PLATFORM);
+
+	return !is_pr() && platform && !strcmp(platform, "power8");
+}
+
+int vm_real_mode(void)
+{
+	int fd = open(REAL_MODE, O_RDONLY | O_CLOEXEC), ret;
+	char on;
+
+	if (fd < 0)
+		return -errno;
+	ret = read(fd, &on, 1) == 1 ? on == 'Y' : -EIO;
+	close(fd);
+	return ret;
+}
+
+static int set_real_mode(const char *value)
+{
+	int fd = open(REAL_MODE, O_WRONLY | O_CLOEXEC), ret;
+
+	if (fd < 0)
+		return -errno;
+	ret = write(fd, value, 1) == 1 ? 0 : -errno;
+	close(fd);
+	return ret;
+}
+
+/*
+ * A process of a session of its own, which nobody thinks of when he kills this
+ * one. It waits for the end of all who have the other end of the pipe.
+ */
+static void keep_switch(int pipe)
+{
+	sigset_t all;
+	char byte;
+
+	setsid();
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+	dup2(pipe, 0);
+	close_range(1, ~0U, 0);
+	while (read(0, &byte, 1) < 0 && errno == EINTR)
+		;
+	_exit(set_real_mode("Y") ? 1 : 0);
+}
+
+int vm_real_mode_off(struct vm_switch *sw)
+{
+	int was = vm_real_mode(), fds[2];
+
+	*sw = (struct vm_switch){ .fd = -1 };
+	if (was <= 0)
+		return was;
+	if (pipe2(fds, O_CLOEXEC))
+		return -errno;
+	sw->fd = fds[1];
+	sw->pid = fork();
+	if (!sw->pid)
+		keep_switch(fds[0]);
+	close(fds[0]);
+	if (sw->pid > 0)
+		return set_real_mode("N");
+	close(sw->fd);
+	return -EAGAIN;
+}
+
+void vm_real_mode_restore(struct vm_switch *sw)
+{
+	if (sw->pid <= 0)
+		return;
+	close(sw->fd);
+	waitpid(sw->pid, NULL, 0);
+	*sw = (struct vm_switch){ .fd = -1 };
+}
+
+/* ------------------------------------------------------------------ */
 
 /* A radix host runs radix guests; real mode never looks at their tables. */
 static int setup_mmu(struct vm *vm)

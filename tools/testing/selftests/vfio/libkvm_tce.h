@@ -74,6 +74,33 @@ struct hcall {
 /* What is missing to run such a machine here, or NULL. */
 const char *vm_missing(void);
 
+/* What KVM counts for all virtual machines; -1 where it does not. */
+long vm_count(const char *name);
+
+/*
+ * Whether the host takes hypercalls of such a machine with the MMU off, where
+ * KVM may serve them: a POWER8 with KVM-HV. A kernel that has
+ * CONFIG_KVM_BOOK3S_64_TCE_SWITCH can be told not to do that: vm_real_mode()
+ * gives 0 then, 1 otherwise, and -ENOENT where there is no such switch.
+ */
+#define VM_NEEDS_REAL_MODE \
+	"needs a host that serves hypercalls in real mode: a POWER8 with KVM-HV"
+bool vm_has_real_mode(void);
+int vm_real_mode(void);
+
+/* Who turns real mode on again. */
+struct vm_switch {
+	int fd;
+	int pid;
+};
+
+/*
+ * From vm_real_mode_off() to vm_real_mode_restore(), or to the end of this
+ * process, however it ends, real mode is off. What was off before stays so.
+ */
+int vm_real_mode_off(struct vm_switch *sw);
+void vm_real_mode_restore(struct vm_switch *sw);
+
 /*
  * Functions that return int give 0 or more, or the negative errno. vm_close()
  * closes what is open, and can be called after a part was closed by hand.
