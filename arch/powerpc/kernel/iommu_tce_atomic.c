@@ -297,7 +297,7 @@ int iommu_tce_change_begin(struct iommu_tce_change *change,
 }
 EXPORT_SYMBOL_GPL(iommu_tce_change_begin);
 
-/* The same with the MMU off. */
+/* The same with the MMU off; also -EBUSY where somebody holds the registry. */
 int iommu_tce_change_begin_rm(struct iommu_tce_change *change,
 			      struct iommu_table *tbl, struct mm_struct *mm,
 			      unsigned long entry, unsigned long npages,
@@ -439,6 +439,19 @@ static __always_inline void change_kill(struct iommu_tce_change *c,
 		change_unlock(c, c->nr_blocks, real);
 }
 
+/* Whether blocks would become empty, which are freed with the MMU on only. */
+static bool clear_leaves_blocks(const struct iommu_tce_change *c)
+{
+	unsigned int i;
+
+	if (!tce_view_is_full(c->tbl->it_view))
+		return false;
+	for (i = 0; i < c->nr_blocks; i++)
+		if (c->blocks[i] && c->blocks[i]->used <= c->npages)
+			return true;
+	return false;
+}
+
 static __always_inline int change_commit(struct iommu_tce_change *c,
 					 const bool real)
 {
@@ -446,7 +459,8 @@ static __always_inline int change_commit(struct iommu_tce_change *c,
 	struct dropped d = { .section = &c->section };
 	struct iommu_table *tbl = c->tbl;
 
-	if (tbl->it_ops->set_tces(tbl, c->entry, c->npages, c->tces)) {
+	if ((real && c->clears && clear_leaves_blocks(c)) ||
+	    tbl->it_ops->set_tces(tbl, c->entry, c->npages, c->tces)) {
 		change_abort(c, real);
 		return -EAGAIN;
 	}
@@ -468,7 +482,7 @@ static __always_inline int change_commit(struct iommu_tce_change *c,
  *
  * Context: As iommu_tce_change_begin().
  * Return: 0; -EAGAIN, with nothing changed, where the platform has refused what
- *	it had prepared.
+ *	it had prepared, or with the MMU off a block would have to be freed.
  */
 int iommu_tce_change_commit(struct iommu_tce_change *change)
 {
@@ -480,19 +494,6 @@ EXPORT_SYMBOL_GPL(iommu_tce_change_commit);
 int iommu_tce_change_commit_rm(struct iommu_tce_change *change)
 {
 	return change_commit(change, true);
-}
-
-/* Whether blocks would become empty, which are freed with the MMU on only. */
-static bool clear_leaves_blocks(const struct iommu_tce_change *c)
-{
-	unsigned int i;
-
-	if (!tce_view_is_full(c->tbl->it_view))
-		return false;
-	for (i = 0; i < c->nr_blocks; i++)
-		if (c->blocks[i] && c->blocks[i]->used <= c->npages)
-			return true;
-	return false;
 }
 
 static int clear_all(struct iommu_tce_change *c)
@@ -567,7 +568,7 @@ int iommu_tce_clear_atomic(struct iommu_table *tbl, struct mm_struct *mm,
 }
 EXPORT_SYMBOL_GPL(iommu_tce_clear_atomic);
 
-/* The same with the MMU off. */
+/* The same with the MMU off; also -EBUSY where somebody holds the registry. */
 int iommu_tce_clear_atomic_rm(struct iommu_table *tbl, struct mm_struct *mm,
 			      unsigned long entry, unsigned long npages)
 {
