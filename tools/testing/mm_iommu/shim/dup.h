@@ -49,6 +49,13 @@ static inline bool atomic_long_try_cmpxchg(atomic_long_t *v, long *old,
 					   __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
 }
 
+static inline bool atomic_long_try_cmpxchg_relaxed(atomic_long_t *v, long *old,
+						   long new)
+{
+	return __atomic_compare_exchange_n(&v->counter, old, new, false,
+					   __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+}
+
 static inline void atomic_long_add(long i, atomic_long_t *v)
 {
 	__atomic_add_fetch(&v->counter, i, __ATOMIC_RELAXED);
