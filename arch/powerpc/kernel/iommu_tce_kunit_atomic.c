@@ -792,7 +792,7 @@ static void what_may_be_written_is_marked(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, is_dirty(a, PER_UNIT));
 	KUNIT_ASSERT_EQ(test, 0, map(test, f, 9, ua_of(b, 2 * PER_UNIT - 1), 2,
 				     true));
-	KUNIT_EXPECT_TRUE(test, is_dirty(b, PER_UNIT));
+	KUNIT_EXPECT_TRUE(test, is_dirty(b, 2 * PER_UNIT - 1));
 	KUNIT_EXPECT_TRUE(test, is_dirty(b, 2 * PER_UNIT));
 	fake_end(test, f);
 }

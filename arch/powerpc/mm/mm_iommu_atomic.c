@@ -144,7 +144,8 @@ int mm_iommu_section_hold_one(struct mm_iommu_section *section,
 	    (write && at & MM_IOMMU_READONLY) || !region_tryget(region, 1))
 		return -EAGAIN;
 
-	if (write && !(at & MM_IOMMU_DIRTY))
+	/* of several pages the mark may be that of another one */
+	if (write && (shift > PAGE_SHIFT || !(at & MM_IOMMU_DIRTY)))
 		mm_iommu_trans_mark_dirty(&region->trans, ua, size);
 	held->mem = region;
 	held->cookie = ua | region->tag;

@@ -726,7 +726,8 @@ static __always_inline long region_hold(struct mm_iommu_region *region,
 	if (!region_tryget_mapped(region, npages))
 		return -EINVAL;
 
-	if (write && !(at & MM_IOMMU_DIRTY))
+	/* of several pages the mark may be that of another one */
+	if (write && (shift > PAGE_SHIFT || !(at & MM_IOMMU_DIRTY)))
 		mm_iommu_trans_mark_dirty(&region->trans, ua, size);
 	held->mem = region;
 	held->cookie = ua | region->tag;
