@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#define VM_SILENCE	300
+#define VM_SILENCE	900
 
 struct vm_stream {
 	int fd;
