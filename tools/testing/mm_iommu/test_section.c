@@ -177,6 +177,20 @@ static bool is_block(const struct model *m, unsigned int i, unsigned long ua,
 	return !(hpa & (BIT(shift) - 1));
 }
 
+/* Of one page it is looked at, of more all of the region must be writable. */
+static bool may_write(const struct model *m, unsigned int i, unsigned long ua,
+		      unsigned long npages, unsigned int shift)
+{
+	unsigned long k;
+
+	if (npages > 1)
+		return !m->readonly[i];
+	for (k = 0; k < BIT(shift); k += SZ_4K)
+		if (layout_hpa(&m->layout[i], ua + k) & MODEL_READONLY)
+			return false;
+	return true;
+}
+
 static bool model_has(const struct model *m, unsigned int i, unsigned long ua,
 		      unsigned long npages, unsigned int shift, bool write)
 {
@@ -184,7 +198,9 @@ static bool model_has(const struct model *m, unsigned int i, unsigned long ua,
 	unsigned long n;
 
 	if (ua < l->ua || ua >= l->end || npages << shift > l->end - ua ||
-	    (write && m->readonly[i]) || m->closed[i])
+	    m->closed[i])
+		return false;
+	if (write && !may_write(m, i, ua, npages, shift))
 		return false;
 	for (n = 0; n < npages; n++)
 		if (!is_block(m, i, ua + (n << shift), shift))
@@ -230,9 +246,11 @@ static void model_hold(struct model *m, struct rng *rng)
 	for (n = 0; n < npages; n++) {
 		check(be64_to_cpu(out[n]) ==
 		      (model_hpa(m, i, ua + (n << shift)) | 3));
-		mm_iommu_trans_entry(&m->region[i]->trans, ua + (n << shift),
-				     &at);
-		check(!write || at & MM_IOMMU_DIRTY);
+	}
+	/* each page, although one of an IOMMU page may have been marked before */
+	for (n = 0; write && n < npages << shift; n += SZ_4K) {
+		mm_iommu_trans_entry(&m->region[i]->trans, ua + n, &at);
+		check(at & MM_IOMMU_DIRTY);
 	}
 	m->held[m->nr_held++] = (struct held){ i, npages, shift, cookie };
 	m->mapped[i] += npages;
