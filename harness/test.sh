@@ -120,7 +120,7 @@ slots() {
 	local free
 	free=$(awk '/^MemAvailable:/ { print int($2 / 2621440) }' /proc/meminfo)
 	[ "$free" -ge 1 ] || free=1
-	echo $((free < 4 * $(nproc) ? free : 4 * $(nproc)))
+	echo $((free < 3 * $(nproc) ? free : 3 * $(nproc)))
 }
 
 run_all() {
