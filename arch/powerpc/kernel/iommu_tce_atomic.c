@@ -32,6 +32,7 @@
 #include <linux/export.h>
 #include <linux/irqflags.h>
 #include <linux/minmax.h>
+#include <linux/string.h>
 
 #include <asm/iommu.h>
 #include <asm/iommu_tce_atomic.h>
@@ -62,7 +63,7 @@ static unsigned long change_block(const struct iommu_tce_change *c,
  * With the MMU off the lock is taken below what debugs locks, and not for long:
  * its holder may wait for this very CPU.
  */
-static bool change_trylock(raw_spinlock_t *lock)
+static bool block_trylock(raw_spinlock_t *lock)
 {
 	unsigned int i;
 
@@ -70,6 +71,27 @@ static bool change_trylock(raw_spinlock_t *lock)
 		if (arch_spin_trylock(&lock->raw_lock))
 			return true;
 	return false;
+}
+
+static __always_inline bool block_lock(raw_spinlock_t *lock, const bool real)
+{
+	if (real)
+		return block_trylock(lock);
+	raw_spin_lock(lock);
+	/* sparse cannot follow a lock that is taken or not */
+	__release(lock);
+	return true;
+}
+
+static __always_inline void block_unlock(struct iommu_tce_view *view,
+					 unsigned long block,
+					 struct tce_view_block *blk,
+					 const bool real)
+{
+	if (real)
+		arch_spin_unlock(&tce_view_block_lock(view, block)->raw_lock);
+	else
+		tce_view_unlock(view, block, blk);
 }
 
 static raw_spinlock_t *change_lock_of(const struct iommu_tce_change *c,
@@ -81,14 +103,9 @@ static raw_spinlock_t *change_lock_of(const struct iommu_tce_change *c,
 static __always_inline void change_unlock(struct iommu_tce_change *c,
 					  unsigned int nr, const bool real)
 {
-	while (nr--) {
-		if (real) {
-			arch_spin_unlock(&change_lock_of(c, nr)->raw_lock);
-			continue;
-		}
-		tce_view_unlock(c->tbl->it_view, change_block(c, nr),
-				c->blocks[nr]);
-	}
+	while (nr--)
+		block_unlock(c->tbl->it_view, change_block(c, nr),
+			     c->blocks[nr], real);
 }
 
 /* The locks of neighbours are not in order where their number wraps. */
@@ -110,7 +127,7 @@ static bool change_trylock_all(struct iommu_tce_change *c)
 	unsigned int i;
 
 	for (i = 0; i < c->nr_blocks; i++)
-		if (!change_trylock(change_lock_of(c, i))) {
+		if (!block_trylock(change_lock_of(c, i))) {
 			change_unlock(c, i, true);
 			return false;
 		}
@@ -131,8 +148,7 @@ static __always_inline bool change_lock(struct iommu_tce_change *c,
 	} else if (c->nr_blocks > 1) {
 		change_lock_both(c);
 	} else {
-		raw_spin_lock(change_lock_of(c, 0));
-		__release(change_lock_of(c, 0));
+		block_lock(change_lock_of(c, 0), real);
 	}
 	for (i = 0; i < c->nr_blocks; i++) {
 		slot = tce_view_slot(view, change_block(c, i), 0);
@@ -388,6 +404,13 @@ static void change_view(struct iommu_tce_change *c, struct tce_view_block *blk,
 	u64 *view = blk->entry + at, *end = view + n, old;
 	long more = n;
 
+	/* what guests do first: map all of their memory */
+	if (!blk->used && !c->clears) {
+		memcpy(view, cookies, n * sizeof(*view));
+		tce_view_used(c->tbl->it_view, blk, n);
+		return;
+	}
+
 	for (; view < end; view++) {
 		old = *view;
 		*view = *cookies++;
@@ -557,7 +580,7 @@ static __always_inline int clear_atomic(struct iommu_table *tbl,
  * @entry: first entry, counted from bus address 0; the range is in the table
  * @npages: entries, 1 to IOMMU_TCE_ATOMIC_MAX
  *
- * Context: Any but NMI, MMU on or off. The caller keeps @tbl in place.
+ * Context: Any but NMI, MMU on. The caller keeps @tbl in place.
  * Return: 1; 0 where nothing was mapped anywhere near, so that no cache had to
  *	be invalidated; -EAGAIN where it is to be done by iommu_tce_unmap().
  */
@@ -627,27 +650,6 @@ static __always_inline int put_one(struct iommu_table *tbl,
 	return 1;
 }
 
-static __always_inline bool one_lock(raw_spinlock_t *lock, const bool real)
-{
-	if (real)
-		return change_trylock(lock);
-	raw_spin_lock(lock);
-	/* sparse cannot follow a lock that is taken or not */
-	__release(lock);
-	return true;
-}
-
-static __always_inline void one_unlock(struct iommu_tce_view *view,
-				       unsigned long block,
-				       struct tce_view_block *blk,
-				       const bool real)
-{
-	if (real)
-		arch_spin_unlock(&tce_view_block_lock(view, block)->raw_lock);
-	else
-		tce_view_unlock(view, block, blk);
-}
-
 static __always_inline int
 put_atomic(struct iommu_table *tbl, struct mm_struct *mm, unsigned long entry,
 	   unsigned long ua, u64 perm, const bool real)
@@ -664,7 +666,7 @@ put_atomic(struct iommu_table *tbl, struct mm_struct *mm, unsigned long entry,
 		return -EAGAIN;
 	if (!real)
 		local_irq_save(flags);
-	if (!one_lock(tce_view_block_lock(view, block), real))
+	if (!block_lock(tce_view_block_lock(view, block), real))
 		return -EAGAIN;
 
 	slot = tce_view_slot(view, block, 0);
@@ -686,18 +688,18 @@ put_atomic(struct iommu_table *tbl, struct mm_struct *mm, unsigned long entry,
 		      &blk->entry[i % TCE_VIEW_ENTRIES]);
 	/* with the MMU off the lock keeps the groups, see change_kill() */
 	if (!real)
-		one_unlock(view, block, blk, real);
+		block_unlock(view, block, blk, real);
 	if (ret > 0 && tbl->it_ops->tce_kill)
 		tbl->it_ops->tce_kill(tbl, entry, 1);
 	if (real)
-		one_unlock(view, block, blk, real);
+		block_unlock(view, block, blk, real);
 	mm_iommu_exit(&section);
 	if (!real)
 		local_irq_restore(flags);
 	return ret;
 
 out_unlock:
-	one_unlock(view, block, blk, real);
+	block_unlock(view, block, blk, real);
 	if (!real)
 		local_irq_restore(flags);
 	return ret;

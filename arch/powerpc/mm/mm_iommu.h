@@ -275,4 +275,27 @@ mm_iommu_index_find(struct mm_iommu *reg, struct mm_iommu_slot *slot,
 	return __mm_iommu_index_find(reg, slot, ua);
 }
 
+/**
+ * mm_iommu_region_tryget() - count pages of a region as mapped
+ * @region: what mm_iommu_index_find() returned
+ * @n: IOMMU pages
+ *
+ * Not ordered: the lock that found the region is.
+ *
+ * Context: Inside mm_iommu_read_lock().
+ * Return: false where the region is closed.
+ */
+static inline bool mm_iommu_region_tryget(struct mm_iommu_region *region,
+					  long n)
+{
+	long old = atomic_long_read(&region->mapped);
+
+	do {
+		if (!old)
+			return false;
+	} while (!atomic_long_try_cmpxchg_relaxed(&region->mapped, &old,
+						  old + n));
+	return true;
+}
+
 #endif /* _POWERPC_MM_MM_IOMMU_H */

@@ -104,19 +104,6 @@ static bool all_blocks(const struct mm_iommu_trans *trans, unsigned long ua,
 	return true;
 }
 
-/* In the order of the section: mm_iommu_exit() is a release. */
-static bool region_tryget(struct mm_iommu_region *region, long n)
-{
-	long old = atomic_long_read(&region->mapped);
-
-	do {
-		if (!old)
-			return false;
-	} while (!atomic_long_try_cmpxchg_relaxed(&region->mapped, &old,
-						  old + n));
-	return true;
-}
-
 /**
  * mm_iommu_section_hold_one() - translate an IOMMU page, and count it as mapped
  * @section: the section
@@ -141,7 +128,7 @@ int mm_iommu_section_hold_one(struct mm_iommu_section *section,
 	if (!region || size - 1 > mm_iommu_last(region) - ua ||
 	    mm_iommu_trans_run(&region->trans, ua, size, &at) < size ||
 	    !IS_ALIGNED(at & MM_IOMMU_ADDR, size) ||
-	    (write && at & MM_IOMMU_READONLY) || !region_tryget(region, 1))
+	    (write && at & MM_IOMMU_READONLY) || !mm_iommu_region_tryget(region, 1))
 		return -EAGAIN;
 
 	/* of several pages the mark may be that of another one */
@@ -189,7 +176,7 @@ int mm_iommu_section_hold(struct mm_iommu_section *section, unsigned long ua,
 	if (!region || (npages << shift) - 1 > mm_iommu_last(region) - ua ||
 	    (write && region->trans.readonly) ||
 	    !all_blocks(&region->trans, ua, npages, shift) ||
-	    !region_tryget(region, npages))
+	    !mm_iommu_region_tryget(region, npages))
 		return -EAGAIN;
 
 	*cookie = ua | region->tag;

@@ -579,6 +579,15 @@ const u64 *mm_iommu_trans_pages(const struct mm_iommu_trans *trans,
 	return trans_pages(trans, ua, nr);
 }
 
+/* All that changes in an entry: concurrent writers store the same. */
+static void mark_entry(u64 *entry, u64 dirty)
+{
+	u64 old = READ_ONCE(*entry);
+
+	if (dirty & ~old)
+		WRITE_ONCE(*entry, old | dirty);
+}
+
 /* Entries of single pages, of which a device may write to all or to none. */
 static void fill_pages(u64 *entry, unsigned long n, u64 bits, u64 dirty,
 		       __be64 *out)
@@ -592,6 +601,16 @@ static void fill_pages(u64 *entry, unsigned long n, u64 bits, u64 dirty,
 			WRITE_ONCE(entry[i], at | dirty);
 		out[i] = cpu_to_be64((at & MM_IOMMU_ADDR) | bits);
 	}
+}
+
+/* IOMMU pages that are neighbours. */
+static void fill_block(u64 tce, unsigned long n, unsigned int shift,
+		       __be64 *out)
+{
+	unsigned long i;
+
+	for (i = 0; i < n; i++, tce += BIT_ULL(shift))
+		out[i] = cpu_to_be64(tce);
 }
 
 /**
@@ -611,8 +630,8 @@ void mm_iommu_trans_fill(struct mm_iommu_trans *trans, unsigned long ua,
 			 u64 dirty, __be64 *out)
 {
 	struct trans_span span;
-	unsigned long n, i;
-	u64 *entry, at;
+	unsigned long n, offset;
+	u64 *entry;
 
 	for (; npages; npages -= n, ua += n << shift, out += n) {
 		entry = trans_lookup(trans, ua, &span);
@@ -621,15 +640,20 @@ void mm_iommu_trans_fill(struct mm_iommu_trans *trans, unsigned long ua,
 			fill_pages(entry, n, bits, dirty, out);
 			continue;
 		}
-		at = *entry & MM_IOMMU_ADDR;
-		at += ua & (BIT(span.shift) - 1);
-		n = (BIT(span.shift) - (ua & (BIT(span.shift) - 1))) >> shift;
-		/* it may also be a block of several entries */
-		n = clamp(n, 1UL, npages);
-		if (dirty)
-			mm_iommu_trans_mark_dirty(trans, ua, n << shift);
-		for (i = 0; i < n; i++)
-			out[i] = cpu_to_be64((at + (i << shift)) | bits);
+		offset = ua & (BIT(span.shift) - 1);
+		n = (BIT(span.shift) - offset) >> shift;
+		if (likely(n)) {
+			n = min(n, npages);
+			mark_entry(entry, dirty);
+		} else {
+			/* a block of several entries */
+			n = 1;
+			if (dirty)
+				mm_iommu_trans_mark_dirty(trans, ua,
+							  BIT(shift));
+		}
+		fill_block(((*entry & MM_IOMMU_ADDR) + offset) | bits, n, shift,
+			   out);
 	}
 }
 
@@ -649,15 +673,12 @@ void mm_iommu_trans_mark_dirty(struct mm_iommu_trans *trans, unsigned long ua,
 {
 	unsigned long end = ua + size, next;
 	struct trans_span span;
-	u64 *entry, old;
+	u64 *entry;
 
 	while (ua < end) {
 		entry = trans_lookup(trans, ua, &span);
 		for (next = min(end, span.end); ua < next; entry++) {
-			/* all that changes: concurrent writers store the same */
-			old = READ_ONCE(*entry);
-			if (!(old & MM_IOMMU_DIRTY))
-				WRITE_ONCE(*entry, old | MM_IOMMU_DIRTY);
+			mark_entry(entry, MM_IOMMU_DIRTY);
 			ua = round_up(ua + 1, BIT(span.shift));
 			/* the next granule may have a leaf */
 			if (span.entries == trans->granules)

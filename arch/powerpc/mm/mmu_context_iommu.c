@@ -666,18 +666,6 @@ void mm_iommu_get_info(struct mm_iommu_region *region,
 }
 EXPORT_SYMBOL_GPL(mm_iommu_get_info);
 
-/* Fails on a region that is closed. */
-static bool region_tryget_mapped(struct mm_iommu_region *region, long n)
-{
-	long old = atomic_long_read(&region->mapped);
-
-	do {
-		if (!old)
-			return false;
-	} while (!atomic_long_try_cmpxchg(&region->mapped, &old, old + n));
-	return true;
-}
-
 /* Whether IOMMU pages of a range can be mapped so. */
 static int region_check(struct mm_iommu_region *region, unsigned long ua,
 			unsigned long npages, unsigned int shift, bool write)
@@ -723,7 +711,7 @@ static __always_inline long region_hold(struct mm_iommu_region *region,
 		return -EFAULT;
 
 	npages = min(npages, left >> shift);
-	if (!region_tryget_mapped(region, npages))
+	if (!mm_iommu_region_tryget(region, npages))
 		return -EINVAL;
 
 	/* of several pages the mark may be that of another one */
