@@ -120,7 +120,7 @@ extern struct kind kinds[MAX_KINDS];
 extern unsigned int nr_kinds;
 
 void find_kinds(void);
-void drain_free_lists(void);
+void take_remainders(void);
 char *plain(unsigned long size, int advice);
 void touch(char *p, unsigned long size, unsigned long step);
 char *take(const struct kind *k, unsigned long size);

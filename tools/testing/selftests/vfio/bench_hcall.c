@@ -84,7 +84,7 @@ static char *take_memory(unsigned long regions)
 {
 	unsigned long i;
 
-	drain_free_lists();
+	take_remainders();
 	later_len = later_size(regions);
 	later = plain(later_len + FIRST_SIZE, MADV_NOHUGEPAGE);
 	if (!later)

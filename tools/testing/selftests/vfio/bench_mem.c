@@ -13,9 +13,14 @@
 
 #include "bench.h"
 #include "libspapr.h"
+#include "memkind.h"
 
 /* Far from all else: a POWER8 has one size of pages in each part of its addresses. */
 #define HUGE_ADDRESS	((void *)0x7e0000000000UL)
+
+/* What the page allocator keeps in one piece at most, and enough of smaller ones. */
+#define LARGEST_BLOCK	(16 * MIB)
+#define REMAINDERS	(512 * MIB)
 
 struct kind kinds[MAX_KINDS];
 unsigned int nr_kinds;
@@ -116,7 +121,7 @@ void touch(char *p, unsigned long size, unsigned long step)
  * they were freed. Let go of them, so that memory touched in order is adjacent
  * whatever was measured before.
  */
-void drain_free_lists(void)
+static void drain_free_lists(void)
 {
 	static const char high[] = "/proc/sys/vm/percpu_pagelist_high_fraction";
 	unsigned int i;
@@ -132,6 +137,31 @@ void drain_free_lists(void)
 		close(fd);
 	}
 	write_number(high, 0);
+}
+
+/*
+ * The remainders of large blocks are handed out first. Take them, a page at a
+ * time, until the next page begins a large block: then memory touched in order
+ * is not only adjacent but also aligned, whatever size the kernel has. They
+ * stay with the program until the next call.
+ */
+void take_remainders(void)
+{
+	static char *p;
+	unsigned long page = spapr_page_size(), i, pfn, next = 0, run = 0;
+
+	if (p)
+		munmap(p, REMAINDERS);
+	p = plain(REMAINDERS, MADV_NOHUGEPAGE);
+	drain_free_lists();
+	for (i = 0; p && i < REMAINDERS; i += page) {
+		touch(p + i, page, page);
+		pfn = mem_pfn(p + i);
+		run = pfn == next ? run + page : page;
+		next = pfn + 1;
+		if (run >= LARGEST_BLOCK && !(next * page % LARGEST_BLOCK))
+			return;
+	}
 }
 
 /*
@@ -230,13 +260,15 @@ char *take(const struct kind *k, unsigned long size)
 		return NULL;
 	}
 	cannot("no memory");
-	drain_free_lists();
 	switch (k->type) {
 	case HUGETLB:
+		drain_free_lists();
 		return hugetlb(k, size);
 	case THP:
+		drain_free_lists();
 		return thp(k, size);
 	default:
+		take_remainders();
 		p = plain(size, MADV_NOHUGEPAGE);
 		if (p && k->type == SCATTERED)
 			touch_scattered(p, size, k->page);
