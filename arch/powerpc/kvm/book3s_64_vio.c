@@ -732,17 +732,77 @@ static long stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	return stuff_slowly(t, i, npages, tce);
 }
 
-/* Counts a call, for the statistics of the VM. */
-static long served(struct kvm_vcpu *vcpu, long ret, unsigned long npages)
+static long write_tces(struct kvm_vcpu *vcpu, unsigned long req,
+		       unsigned long liobn, unsigned long ioba,
+		       unsigned long value, unsigned long npages)
 {
+	int idx = srcu_read_lock(&vcpu->kvm->srcu);
+	long ret;
+
+	if (req == H_PUT_TCE)
+		ret = put_tce(vcpu, liobn, ioba, value);
+	else if (req == H_PUT_TCE_INDIRECT)
+		ret = put_tce_indirect(vcpu, liobn, ioba, value, npages);
+	else
+		ret = stuff_tce(vcpu, liobn, ioba, value, npages);
+	srcu_read_unlock(&vcpu->kvm->srcu, idx);
+	return ret;
+}
+
+/* Counts a call, for the statistics of the VM, and tells of it. */
+static void served(struct kvm_vcpu *vcpu, unsigned long req,
+		   unsigned long liobn, unsigned long ioba, unsigned long value,
+		   unsigned long npages, long ret)
+{
+	trace_kvm_tce_hcall(req, liobn, ioba, value, npages, ret);
 	if (ret == H_TOO_HARD)
 		vcpu->stat.tce_user++;
 	else
 		vcpu->stat.tce_hcalls++;
 	if (ret == H_SUCCESS)
 		vcpu->stat.tce_entries += npages;
+}
+
+static long hcall(struct kvm_vcpu *vcpu, unsigned long req,
+		  unsigned long liobn, unsigned long ioba, unsigned long value,
+		  unsigned long npages)
+{
+	long ret = write_tces(vcpu, req, liobn, ioba, value, npages);
+
+	served(vcpu, req, liobn, ioba, value, npages, ret);
 	return ret;
 }
+
+/**
+ * kvmppc_tce_hcall() - serve the TCE hypercall that a guest has made
+ * @vcpu: whose call it is: H_PUT_TCE, H_PUT_TCE_INDIRECT or H_STUFF_TCE
+ *
+ * For those who look at hypercalls before they tell of an exit.
+ *
+ * Context: Process context, may sleep.
+ * Return: true with the answer in the guest's register 3; false with nothing
+ *	changed: it is to be done by kvmppc_h_put_tce() and so on.
+ */
+bool kvmppc_tce_hcall(struct kvm_vcpu *vcpu)
+{
+	unsigned long req = kvmppc_get_gpr(vcpu, 3);
+	unsigned long liobn = kvmppc_get_gpr(vcpu, 4);
+	unsigned long ioba = kvmppc_get_gpr(vcpu, 5);
+	unsigned long value = kvmppc_get_gpr(vcpu, 6);
+	unsigned long npages = 1;
+	long ret;
+
+	if (req != H_PUT_TCE)
+		npages = kvmppc_get_gpr(vcpu, 7);
+	ret = write_tces(vcpu, req, liobn, ioba, value, npages);
+	if (ret == H_TOO_HARD)
+		return false;
+
+	served(vcpu, req, liobn, ioba, value, npages, ret);
+	kvmppc_set_gpr(vcpu, 3, ret);
+	return true;
+}
+EXPORT_SYMBOL_GPL(kvmppc_tce_hcall);
 
 /**
  * kvmppc_h_put_tce() - H_PUT_TCE (LoPAPR 14.5.4.1)
@@ -758,13 +818,7 @@ static long served(struct kvm_vcpu *vcpu, long ret, unsigned long npages)
 long kvmppc_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 		      unsigned long ioba, unsigned long tce)
 {
-	int idx = srcu_read_lock(&vcpu->kvm->srcu);
-	long ret;
-
-	ret = put_tce(vcpu, liobn, ioba, tce);
-	srcu_read_unlock(&vcpu->kvm->srcu, idx);
-	trace_kvm_tce_hcall(H_PUT_TCE, liobn, ioba, tce, 1, ret);
-	return served(vcpu, ret, 1);
+	return hcall(vcpu, H_PUT_TCE, liobn, ioba, tce, 1);
 }
 EXPORT_SYMBOL_GPL(kvmppc_h_put_tce);
 
@@ -784,14 +838,7 @@ long kvmppc_h_put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 			       unsigned long ioba, unsigned long tce_list,
 			       unsigned long npages)
 {
-	int idx = srcu_read_lock(&vcpu->kvm->srcu);
-	long ret;
-
-	ret = put_tce_indirect(vcpu, liobn, ioba, tce_list, npages);
-	srcu_read_unlock(&vcpu->kvm->srcu, idx);
-	trace_kvm_tce_hcall(H_PUT_TCE_INDIRECT, liobn, ioba, tce_list, npages,
-			    ret);
-	return served(vcpu, ret, npages);
+	return hcall(vcpu, H_PUT_TCE_INDIRECT, liobn, ioba, tce_list, npages);
 }
 EXPORT_SYMBOL_GPL(kvmppc_h_put_tce_indirect);
 
@@ -812,13 +859,7 @@ long kvmppc_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 			unsigned long ioba, unsigned long tce_value,
 			unsigned long npages)
 {
-	int idx = srcu_read_lock(&vcpu->kvm->srcu);
-	long ret;
-
-	ret = stuff_tce(vcpu, liobn, ioba, tce_value, npages);
-	srcu_read_unlock(&vcpu->kvm->srcu, idx);
-	trace_kvm_tce_hcall(H_STUFF_TCE, liobn, ioba, tce_value, npages, ret);
-	return served(vcpu, ret, npages);
+	return hcall(vcpu, H_STUFF_TCE, liobn, ioba, tce_value, npages);
 }
 EXPORT_SYMBOL_GPL(kvmppc_h_stuff_tce);
 
