@@ -751,17 +751,18 @@ static long tce_ioctl_get_info(struct tce_container *container,
 /* Maps */
 
 /* Finds the window of a whole range of IOMMU pages. */
-static struct tce_window *tce_window_of_range(struct tce_container *container,
-					      u64 iova, u64 size)
+static __always_inline struct tce_window *
+tce_window_of_range(struct tce_container *container, u64 iova, u64 size)
 {
 	struct tce_window *win = tce_find_window(container, iova);
 	u64 mask;
 
-	if (!win)
+	if (unlikely(!win))
 		return ERR_PTR(-ENXIO);
 
 	mask = BIT_ULL(win->shift) - 1;
-	if ((iova | size) & mask || size > win->size - (iova - win->start))
+	if (unlikely((iova | size) & mask ||
+		     size > win->size - (iova - win->start)))
 		return ERR_PTR(-EINVAL);
 	return win;
 }

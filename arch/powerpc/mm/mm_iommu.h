@@ -16,6 +16,16 @@
 #define MM_IOMMU_READONLY	BIT_ULL(55)
 #define MM_IOMMU_DIRTY		BIT_ULL(63)
 
+/*
+ * An entry of its table: the above, and between them these; 0 means that there
+ * is nothing. The mark of memory that may only be read counts as a part of the
+ * address: it breaks a block as a jump of the address does, and goes where the
+ * address goes.
+ */
+#define MM_IOMMU_BLOCK		(MM_IOMMU_ADDR | MM_IOMMU_READONLY)
+#define MM_IOMMU_SHIFT		GENMASK_ULL(61, 56)
+#define MM_IOMMU_LEAF		BIT_ULL(62)
+
 /**
  * struct mm_iommu_trans - translation of one region
  * @ua: first user address, a multiple of PAGE_SIZE
@@ -276,6 +286,61 @@ mm_iommu_index_find(struct mm_iommu *reg, struct mm_iommu_slot *slot,
 }
 
 /**
+ * __mm_iommu_trans_entry() - mm_iommu_trans_entry() that may go too far
+ * @trans: the translation
+ * @ua: user address inside the region
+ * @at: as for mm_iommu_trans_entry()
+ *
+ * Context: Any, MMU on or off.
+ * Return: bytes, not more of the region than mm_iommu_trans_entry() says.
+ */
+static __always_inline unsigned long
+__mm_iommu_trans_entry(const struct mm_iommu_trans *trans, unsigned long ua,
+		       u64 *at)
+{
+	unsigned int shift = trans->shift;
+	unsigned long index = ua >> shift, first = trans->ua >> shift, start;
+	u64 entry = READ_ONCE(trans->granules[index - first]), *leaf;
+
+	if (entry & MM_IOMMU_LEAF) {
+		start = index == first ? trans->ua : index << shift;
+		leaf = __va(entry & MM_IOMMU_ADDR);
+		shift = FIELD_GET(MM_IOMMU_SHIFT, entry);
+		entry = READ_ONCE(leaf[(ua >> shift) - (start >> shift)]);
+	}
+	ua &= BIT(shift) - 1;
+	*at = (entry & (MM_IOMMU_BLOCK | MM_IOMMU_DIRTY)) + ua;
+	return BIT(shift) - ua;
+}
+
+/**
+ * mm_iommu_region_block() - translate an IOMMU page
+ * @region: a region, of which @ua is
+ * @ua: user address, a multiple of the IOMMU page
+ * @shift: log2 of the size of the IOMMU page
+ * @at: where to store the host physical address, with the marks
+ *	MM_IOMMU_READONLY and MM_IOMMU_DIRTY where some of the page has them
+ *
+ * Context: Any, MMU on or off.
+ * Return: whether the IOMMU page is one block inside of the region.
+ */
+static __always_inline bool
+mm_iommu_region_block(struct mm_iommu_region *region, unsigned long ua,
+		      unsigned int shift, u64 *at)
+{
+	unsigned long size = 1UL << shift;
+
+	/* what is not larger than a page of the MMU is in one entry */
+	if (likely(shift <= PAGE_SHIFT)) {
+		__mm_iommu_trans_entry(&region->trans, ua, at);
+		return true;
+	}
+	return size - 1 <= mm_iommu_last(region) - ua &&
+	       mm_iommu_trans_run(&region->trans, ua, size, at) >= size &&
+	       IS_ALIGNED(*at & MM_IOMMU_ADDR, size);
+}
+
+/**
  * mm_iommu_region_tryget() - count pages of a region as mapped
  * @region: what mm_iommu_index_find() returned
  * @n: IOMMU pages
@@ -296,6 +361,41 @@ static inline bool mm_iommu_region_tryget(struct mm_iommu_region *region,
 	} while (!atomic_long_try_cmpxchg_relaxed(&region->mapped, &old,
 						  old + n));
 	return true;
+}
+
+/**
+ * mm_iommu_region_hold_one() - translate an IOMMU page, and count it as mapped
+ * @region: what mm_iommu_index_find() returned for @ua
+ * @ua: user address, a multiple of the IOMMU page
+ * @shift: log2 of the size of the IOMMU page
+ * @write: whether a device may write there
+ * @held: where to store what is held
+ *
+ * Context: Inside mm_iommu_read_lock(), MMU on or off.
+ * Return: 0; -EINVAL where it is not one block, or the region is closed; -EFAULT
+ *	where @write is asked for and it may only be read.
+ */
+static __always_inline int
+mm_iommu_region_hold_one(struct mm_iommu_region *region, unsigned long ua,
+			 unsigned int shift, bool write,
+			 struct mm_iommu_held *held)
+{
+	u64 at;
+
+	if (!mm_iommu_region_block(region, ua, shift, &at))
+		return -EINVAL;
+	if (write && at & MM_IOMMU_READONLY)
+		return -EFAULT;
+	if (!mm_iommu_region_tryget(region, 1))
+		return -EINVAL;
+
+	/* of several pages the mark may be that of another one */
+	if (write && (shift > PAGE_SHIFT || !(at & MM_IOMMU_DIRTY)))
+		mm_iommu_trans_mark_dirty(&region->trans, ua, 1UL << shift);
+	held->mem = region;
+	held->cookie = ua | region->tag;
+	held->hpa = at & MM_IOMMU_ADDR;
+	return 0;
 }
 
 #endif /* _POWERPC_MM_MM_IOMMU_H */

@@ -121,22 +121,10 @@ int mm_iommu_section_hold_one(struct mm_iommu_section *section,
 			      struct mm_iommu_held *held)
 {
 	struct mm_iommu_region *region;
-	unsigned long size = 1UL << shift;
-	u64 at;
 
 	region = mm_iommu_index_find(section->reg, section->slot, ua);
-	if (!region || size - 1 > mm_iommu_last(region) - ua ||
-	    mm_iommu_trans_run(&region->trans, ua, size, &at) < size ||
-	    !IS_ALIGNED(at & MM_IOMMU_ADDR, size) ||
-	    (write && at & MM_IOMMU_READONLY) || !mm_iommu_region_tryget(region, 1))
+	if (!region || mm_iommu_region_hold_one(region, ua, shift, write, held))
 		return -EAGAIN;
-
-	/* of several pages the mark may be that of another one */
-	if (write && (shift > PAGE_SHIFT || !(at & MM_IOMMU_DIRTY)))
-		mm_iommu_trans_mark_dirty(&region->trans, ua, size);
-	held->mem = region;
-	held->cookie = ua | region->tag;
-	held->hpa = at & MM_IOMMU_ADDR;
 	return 0;
 }
 

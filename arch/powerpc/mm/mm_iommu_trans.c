@@ -45,19 +45,9 @@ static const u8 trans_shifts[] = { PAGE_SHIFT, 21, 24, 30, 34 };
 #define TRANS_MAX_GRANULES	SZ_32K
 #define TRANS_MAX_LEAF		SZ_8K
 
-/*
- * An entry: the marks and the address of mm_iommu.h, and between them these; 0
- * means that nothing is there. The mark of memory that may only be read counts
- * as a part of the address: it breaks a block as a jump of the address does,
- * and goes where the address goes.
- */
-#define TRANS_BLOCK		(MM_IOMMU_ADDR | MM_IOMMU_READONLY)
-#define TRANS_SHIFT		GENMASK_ULL(61, 56)
-#define TRANS_LEAF		BIT_ULL(62)
-
 static u64 trans_make(u64 at, unsigned int shift)
 {
-	return at | FIELD_PREP(TRANS_SHIFT, shift);
+	return at | FIELD_PREP(MM_IOMMU_SHIFT, shift);
 }
 
 static unsigned long trans_end(const struct mm_iommu_trans *trans)
@@ -107,7 +97,7 @@ static struct trans_span span_leaf(const struct trans_span *top,
 
 	return (struct trans_span){
 		.entries = __va(entry & MM_IOMMU_ADDR),
-		.shift = FIELD_GET(TRANS_SHIFT, entry),
+		.shift = FIELD_GET(MM_IOMMU_SHIFT, entry),
 		.start = max(granule, top->start),
 		.end = min(granule + (1UL << top->shift), top->end),
 	};
@@ -122,7 +112,7 @@ static u64 *trans_lookup(const struct mm_iommu_trans *trans, unsigned long ua,
 	*span = trans_top(trans);
 	entry = span_entry(span, ua);
 	granule = READ_ONCE(*entry);
-	if (granule & TRANS_LEAF) {
+	if (granule & MM_IOMMU_LEAF) {
 		*span = span_leaf(span, ua, granule);
 		entry = span_entry(span, ua);
 	}
@@ -202,7 +192,7 @@ void mm_iommu_trans_free(struct mm_iommu_trans *trans)
 
 	n = trans_pieces(trans->ua, trans_end(trans), trans->shift);
 	for (i = 0; i < n; i++) {
-		if (trans->granules[i] & TRANS_LEAF)
+		if (trans->granules[i] & MM_IOMMU_LEAF)
 			kfree(__va(trans->granules[i] & MM_IOMMU_ADDR));
 		if (!(i % 1024))
 			cond_resched();
@@ -229,7 +219,7 @@ size_t mm_iommu_trans_bytes(const struct mm_iommu_trans *trans)
 	bytes = ksize(trans->granules);
 	n = trans_pieces(trans->ua, trans_end(trans), trans->shift);
 	for (i = 0; i < n; i++) {
-		if (trans->granules[i] & TRANS_LEAF)
+		if (trans->granules[i] & MM_IOMMU_LEAF)
 			bytes += ksize(__va(trans->granules[i] &
 					    MM_IOMMU_ADDR));
 		if (!(i % 1024))
@@ -256,9 +246,9 @@ unsigned long mm_iommu_trans_piece(const struct mm_iommu_trans *trans)
 	shift = trans->shift;
 	n = trans_pieces(trans->ua, trans_end(trans), trans->shift);
 	for (i = 0; i < n && shift > PAGE_SHIFT; i++) {
-		if (trans->granules[i] & TRANS_LEAF)
+		if (trans->granules[i] & MM_IOMMU_LEAF)
 			shift = min_t(unsigned int, shift,
-				      FIELD_GET(TRANS_SHIFT,
+				      FIELD_GET(MM_IOMMU_SHIFT,
 						trans->granules[i]));
 		if (!(i % 1024))
 			cond_resched();
@@ -276,7 +266,7 @@ static bool span_fits(const struct trans_span *span, unsigned long ua,
 	unsigned long offset = ua & (BIT(span->shift) - 1);
 	u64 entry = *span_entry(span, ua);
 
-	if (entry && (entry & TRANS_BLOCK) == at - offset)
+	if (entry && (entry & MM_IOMMU_BLOCK) == at - offset)
 		return true;
 	return !entry && offset == (at & (BIT(span->shift) - 1));
 }
@@ -326,7 +316,7 @@ static int trans_break(const struct trans_span *top, unsigned long ua,
 	if (!leaf->entries)
 		return -ENOMEM;
 
-	if (!(old & TRANS_LEAF)) {
+	if (!(old & MM_IOMMU_LEAF)) {
 		from.entries = &old;
 		from.shift = top->shift;
 	}
@@ -334,12 +324,12 @@ static int trans_break(const struct trans_span *top, unsigned long ua,
 		entry = *span_entry(&from, addr);
 		len = min(BIT(from.shift) - (addr & (BIT(from.shift) - 1)),
 			  ua - addr);
-		span_fill(leaf, addr, (entry & TRANS_BLOCK) +
+		span_fill(leaf, addr, (entry & MM_IOMMU_BLOCK) +
 			  (addr & (BIT(from.shift) - 1)), len);
 	}
-	if (old & TRANS_LEAF)
+	if (old & MM_IOMMU_LEAF)
 		kfree(from.entries);
-	*granule = trans_make(__pa(leaf->entries), shift) | TRANS_LEAF;
+	*granule = trans_make(__pa(leaf->entries), shift) | MM_IOMMU_LEAF;
 	return 0;
 }
 
@@ -351,7 +341,7 @@ static int trans_add_granule(struct mm_iommu_trans *trans, unsigned long ua,
 	u64 granule = *span_entry(&top, ua);
 	int ret;
 
-	if (granule & TRANS_LEAF)
+	if (granule & MM_IOMMU_LEAF)
 		span = span_leaf(&top, ua, granule);
 
 	/* single pages always fit */
@@ -375,7 +365,7 @@ static u64 *trans_pages(const struct mm_iommu_trans *trans, unsigned long ua,
 	struct trans_span span = trans_top(trans);
 	u64 granule = *span_entry(&span, ua);
 
-	if (granule & TRANS_LEAF)
+	if (granule & MM_IOMMU_LEAF)
 		span = span_leaf(&span, ua, granule);
 	if (span.shift != PAGE_SHIFT)
 		return NULL;
@@ -482,28 +472,6 @@ long mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, unsigned long ua,
 	return n;
 }
 
-/*
- * What the entry behind @ua says, and how far it goes, which may be beyond the
- * end of the region. On the way of every TCE, so without a struct trans_span.
- */
-static __always_inline unsigned long
-trans_entry(const struct mm_iommu_trans *trans, unsigned long ua, u64 *at)
-{
-	unsigned int shift = trans->shift;
-	unsigned long index = ua >> shift, first = trans->ua >> shift, start;
-	u64 entry = READ_ONCE(trans->granules[index - first]), *leaf;
-
-	if (entry & TRANS_LEAF) {
-		start = index == first ? trans->ua : index << shift;
-		leaf = __va(entry & MM_IOMMU_ADDR);
-		shift = FIELD_GET(TRANS_SHIFT, entry);
-		entry = READ_ONCE(leaf[(ua >> shift) - (start >> shift)]);
-	}
-	ua &= BIT(shift) - 1;
-	*at = (entry & (TRANS_BLOCK | MM_IOMMU_DIRTY)) + ua;
-	return BIT(shift) - ua;
-}
-
 /**
  * mm_iommu_trans_entry() - what one entry of the table says about an address
  * @trans: the translation
@@ -517,7 +485,7 @@ trans_entry(const struct mm_iommu_trans *trans, unsigned long ua, u64 *at)
 unsigned long mm_iommu_trans_entry(const struct mm_iommu_trans *trans,
 				   unsigned long ua, u64 *at)
 {
-	unsigned long bytes = trans_entry(trans, ua, at);
+	unsigned long bytes = __mm_iommu_trans_entry(trans, ua, at);
 
 	return min(bytes, trans_end(trans) - ua);
 }
@@ -531,7 +499,7 @@ static noinline unsigned long trans_run_on(const struct mm_iommu_trans *trans,
 	u64 next;
 
 	while (len < size) {
-		bytes = trans_entry(trans, ua + len, &next);
+		bytes = __mm_iommu_trans_entry(trans, ua + len, &next);
 		if ((next ^ (*at + len)) & MM_IOMMU_ADDR)
 			break;
 		*at |= next & ~MM_IOMMU_ADDR;
@@ -556,7 +524,7 @@ static noinline unsigned long trans_run_on(const struct mm_iommu_trans *trans,
 unsigned long mm_iommu_trans_run(const struct mm_iommu_trans *trans,
 				 unsigned long ua, unsigned long size, u64 *at)
 {
-	unsigned long len = trans_entry(trans, ua, at);
+	unsigned long len = __mm_iommu_trans_entry(trans, ua, at);
 
 	/* most runs: no stack, no call */
 	return len < size ? trans_run_on(trans, ua, size, len, at) : size;
@@ -837,7 +805,7 @@ static unsigned long trans_count(const struct mm_iommu_trans *trans,
 {
 	unsigned int shift = trans_shifts[TRANS_MIN_GRANULE];
 	struct trans_span span;
-	u64 at = *trans_lookup(trans, ua, &span) & TRANS_BLOCK;
+	u64 at = *trans_lookup(trans, ua, &span) & MM_IOMMU_BLOCK;
 	unsigned long end;
 
 	at += ua & (BIT(span.shift) - 1);
@@ -894,12 +862,12 @@ static bool trans_is_best(const struct mm_iommu_trans *trans)
 					  trans->shift);
 	u64 *entry = trans->granules;
 
-	if (n == 1 && !(*entry & TRANS_LEAF))
+	if (n == 1 && !(*entry & MM_IOMMU_LEAF))
 		return true;
 	if (trans->shift != trans_shifts[TRANS_MIN_GRANULE])
 		return false;
 	for (i = 0; i < n; i++)
-		if (entry[i] & TRANS_LEAF ||
+		if (entry[i] & MM_IOMMU_LEAF ||
 		    (i && entry[i] == entry[i - 1] + BIT(trans->shift)))
 			return false;
 	return true;

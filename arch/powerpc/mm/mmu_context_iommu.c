@@ -695,32 +695,39 @@ static int region_check(struct mm_iommu_region *region, unsigned long ua,
  * Counts pages of a region, of which only the first one was checked. The others
  * may follow when no lock is held any more: a counted region stays.
  */
-static __always_inline long region_hold(struct mm_iommu_region *region,
-					unsigned long ua, unsigned long npages,
-					unsigned int shift, bool write,
-					struct mm_iommu_held *held)
+static long region_hold(struct mm_iommu_region *region, unsigned long ua,
+			unsigned long npages, unsigned int shift, bool write,
+			struct mm_iommu_held *held)
 {
-	unsigned long left = mm_iommu_last(region) - ua + 1, size = 1UL << shift;
-	u64 at;
+	unsigned long left = mm_iommu_last(region) - ua + 1;
+	int ret;
 
-	if (left < size ||
-	    mm_iommu_trans_run(&region->trans, ua, size, &at) < size ||
-	    !IS_ALIGNED(at & MM_IOMMU_ADDR, size))
-		return -EINVAL;
-	if (write && at & MM_IOMMU_READONLY)
-		return -EFAULT;
+	ret = mm_iommu_region_hold_one(region, ua, shift, write, held);
+	if (ret)
+		return ret;
 
 	npages = min(npages, left >> shift);
-	if (!mm_iommu_region_tryget(region, npages))
-		return -EINVAL;
-
-	/* of several pages the mark may be that of another one */
-	if (write && (shift > PAGE_SHIFT || !(at & MM_IOMMU_DIRTY)))
-		mm_iommu_trans_mark_dirty(&region->trans, ua, size);
-	held->mem = region;
-	held->cookie = ua | region->tag;
-	held->hpa = at & MM_IOMMU_ADDR;
+	/* open, because one is mapped */
+	atomic_long_add(npages - 1, &region->mapped);
 	return npages;
+}
+
+/* The same for one page, as most calls have it. */
+static noinline long hold_one(struct mm_iommu *reg, unsigned long ua,
+			      unsigned int shift, bool write,
+			      struct mm_iommu_held *held)
+{
+	struct mm_iommu_region *region;
+	struct mm_iommu_slot *slot;
+	unsigned long flags;
+	long ret = -EINVAL;
+
+	slot = mm_iommu_read_lock(reg, &flags);
+	region = mm_iommu_index_find(reg, slot, ua);
+	if (region)
+		ret = mm_iommu_region_hold_one(region, ua, shift, write, held);
+	mm_iommu_read_unlock(slot, flags);
+	return ret ? : 1;
 }
 
 /**
@@ -755,6 +762,8 @@ long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 
 	if (!reg)
 		return -EINVAL;
+	if (npages == 1)
+		return hold_one(reg, ua, shift, write, held);
 
 	slot = mm_iommu_read_lock(reg, &flags);
 	region = mm_iommu_index_find(reg, slot, ua);
