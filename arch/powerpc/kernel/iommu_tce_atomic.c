@@ -340,6 +340,30 @@ void iommu_tce_change_abort_rm(struct iommu_tce_change *change)
 	change_abort(change, true);
 }
 
+static noinline int change_map_run(struct iommu_tce_change *c,
+				   unsigned long ua, unsigned long npages,
+				   bool write)
+{
+	unsigned int shift = c->tbl->it_page_shift;
+	u64 *to = c->cookies + c->done, *end = to + npages, cookie;
+	int ret;
+
+	ret = mm_iommu_section_hold(&c->section, ua, npages, shift,
+				    change_perm(write), write, &cookie,
+				    c->tces + c->done);
+	if (ret)
+		return ret;
+
+	if (write)
+		cookie |= TCE_VIEW_WRITE;
+	c->done += npages;
+	do {
+		*to++ = cookie;
+		cookie += BIT_ULL(shift);
+	} while (to < end);
+	return 0;
+}
+
 /**
  * iommu_tce_change_map() - the next entries are going to be mapped
  * @change: the change
@@ -354,23 +378,20 @@ void iommu_tce_change_abort_rm(struct iommu_tce_change *change)
 int iommu_tce_change_map(struct iommu_tce_change *change, unsigned long ua,
 			 unsigned long npages, bool write)
 {
-	unsigned int shift = change->tbl->it_page_shift;
-	u64 *to = change->cookies + change->done, *end = to + npages, cookie;
-	int ret;
+	unsigned long i = change->done;
+	struct mm_iommu_held held;
 
-	ret = mm_iommu_section_hold(&change->section, ua, npages, shift,
-				    change_perm(write), write, &cookie,
-				    change->tces + change->done);
-	if (ret)
-		return ret;
+	if (npages > 1)
+		return change_map_run(change, ua, npages, write);
 
-	if (write)
-		cookie |= TCE_VIEW_WRITE;
-	change->done += npages;
-	do {
-		*to++ = cookie;
-		cookie += BIT_ULL(shift);
-	} while (to < end);
+	/* lists without order have nothing but single pages */
+	if (mm_iommu_section_hold_one(&change->section, ua,
+				      change->tbl->it_page_shift, write, &held))
+		return -EAGAIN;
+
+	change->tces[i] = cpu_to_be64(held.hpa | change_perm(write));
+	change->cookies[i] = held.cookie | (write ? TCE_VIEW_WRITE : 0);
+	change->done = i + 1;
 	return 0;
 }
 EXPORT_SYMBOL_GPL(iommu_tce_change_map);

@@ -149,16 +149,6 @@ int mm_iommu_section_hold(struct mm_iommu_section *section, unsigned long ua,
 			  bool write, u64 *cookie, __be64 *out)
 {
 	struct mm_iommu_region *region;
-	struct mm_iommu_held held;
-
-	/* lists without order have nothing but single pages */
-	if (npages == 1) {
-		if (mm_iommu_section_hold_one(section, ua, shift, write, &held))
-			return -EAGAIN;
-		*cookie = held.cookie;
-		*out = cpu_to_be64(held.hpa | bits);
-		return 0;
-	}
 
 	region = mm_iommu_index_find(section->reg, section->slot, ua);
 	if (!region || (npages << shift) - 1 > mm_iommu_last(region) - ua ||
