@@ -15,7 +15,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "libspapr.h"
@@ -271,14 +270,6 @@ static long console_size(void)
 	return stat(ROOT CONSOLE, &st) ? 0 : st.st_size;
 }
 
-static long now(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec;
-}
-
 /*
  * One more piece of @s, while the other stream is only kept: what is not asked
  * for now may be asked for later.
@@ -286,16 +277,16 @@ static long now(void)
 static bool wait_more(struct vm *vm, struct vm_stream *s, const char *what)
 {
 	struct pollfd p = { .fd = s->fd, .events = POLLIN };
-	long last = now(), was = console_size(), is;
+	long silent = 0, was = console_size(), is;
 
+	/* counted, because the clock of a POWER8 host may run ahead of the guest */
 	while (!poll(&p, 1, 1000)) {
 		if (vm->waiting)
 			vm->waiting();
 		is = console_size();
-		if (is != was)
-			last = now();
+		silent = is == was ? silent + 1 : 0;
 		was = is;
-		if (now() - last > VM_SILENCE)
+		if (silent > VM_SILENCE)
 			return fail(vm, "%s: nothing was said for %d seconds",
 				    what, VM_SILENCE);
 	}
