@@ -358,12 +358,15 @@ static struct tce_window *tce_find_window(struct tce_container *container,
 	return NULL;
 }
 
+/*
+ * All of the table: it may have more entries than were asked for, and a guest of
+ * KVM may use them.
+ */
 static int tce_clear_window(struct tce_container *container,
 			    struct tce_window *win)
 {
 	return iommu_tce_unmap(win->tbl, tce_backing(container), container->mm,
-			       win->start >> win->shift,
-			       win->size >> win->shift);
+			       win->tbl->it_offset, win->tbl->it_size);
 }
 
 /* Takes a table away from one group, if it is there. */

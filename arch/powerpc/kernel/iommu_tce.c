@@ -48,8 +48,13 @@ static u64 tce_perm(bool write)
 static void tce_kill(struct iommu_table *tbl, unsigned long entry,
 		     unsigned long npages)
 {
-	if (npages && tbl->it_ops->tce_kill)
-		tbl->it_ops->tce_kill(tbl, entry, npages);
+	if (!npages || !tbl->it_ops->tce_kill)
+		return;
+
+	/* it walks the groups of the table, which may just be leaving */
+	rcu_read_lock();
+	tbl->it_ops->tce_kill(tbl, entry, npages);
+	rcu_read_unlock();
 }
 
 /* Never, unless references are dropped that nobody holds. */
@@ -628,7 +633,8 @@ static void map_exchange(struct tce_map *map, struct tce_view_block *blk,
  * Puts back what was in a block before, where nobody has changed it meanwhile.
  * What is to be dropped then stands in map->before: what we had written, or
  * what was there before where somebody else has our reference now. Whatever
- * the platform refuses is left without a TCE.
+ * the platform refuses is left without a TCE. Whoever has closed the table
+ * clears what we have written, and the platform may know it no more.
  */
 static void map_restore(struct tce_map *map, struct tce_view_block *blk,
 			struct tce_cursor at, unsigned long i, unsigned long n)
@@ -640,6 +646,9 @@ static void map_restore(struct tce_map *map, struct tce_view_block *blk,
 	unsigned long k, m, empty = 0;
 	u64 cookie, step;
 	long more = 0;
+
+	if (READ_ONCE(map->tbl->it_view->closed))
+		return;
 
 	for (k = 0; k < n; k += m) {
 		cookie = map_cookie(map, &at, &step);

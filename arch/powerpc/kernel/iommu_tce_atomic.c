@@ -300,8 +300,9 @@ change_begin(struct iommu_tce_change *c, struct iommu_table *tbl,
  * iommu_tce_change_map() and iommu_tce_change_clear(), and then commits it, or
  * aborts it at any point.
  *
- * Context: Any but NMI, MMU on. Interrupts are off from now on to the end
- *	of the change. The caller keeps @tbl in place.
+ * Context: Process context, or with preemption off; not in an interrupt. MMU
+ *	on. Interrupts are off from now on to the end of the change. The caller
+ *	keeps @tbl in place.
  * Return: 0; -EAGAIN where it is to be done by iommu_tce_map().
  */
 int iommu_tce_change_begin(struct iommu_tce_change *change,
@@ -427,7 +428,8 @@ static void change_view(struct iommu_tce_change *c, struct tce_view_block *blk,
 
 	/* what guests do first: map all of their memory */
 	if (!blk->used && !c->clears) {
-		memcpy(view, cookies, n * sizeof(*view));
+		unsafe_memcpy(view, cookies, n * sizeof(*view),
+			      /* inside of the block; a WARN is not for real mode */);
 		tce_view_used(c->tbl->it_view, blk, n);
 		return;
 	}
@@ -467,8 +469,8 @@ static void clear_view(struct iommu_tce_change *c, struct tce_view_block *blk,
 /*
  * The hardware forgets what it knows of the entries. With the MMU on this may be
  * a call of the firmware, so the blocks are given back first: what keeps the
- * memory in place is the section. With the MMU off the locks keep the groups of
- * the table.
+ * memory in place is the section, and the groups of the table are freed by RCU,
+ * which waits because interrupts are off. With the MMU off the locks keep them.
  */
 static __always_inline void change_kill(struct iommu_tce_change *c,
 					const bool real)
@@ -601,7 +603,7 @@ static __always_inline int clear_atomic(struct iommu_table *tbl,
  * @entry: first entry, counted from bus address 0; the range is in the table
  * @npages: entries, 1 to IOMMU_TCE_ATOMIC_MAX
  *
- * Context: Any but NMI, MMU on. The caller keeps @tbl in place.
+ * Context: Not in an interrupt, MMU on. The caller keeps @tbl in place.
  * Return: 1; 0 where nothing was mapped anywhere near, so that no cache had to
  *	be invalidated; -EAGAIN where it is to be done by iommu_tce_unmap().
  */
@@ -734,7 +736,7 @@ out_unlock:
  * @ua: user address, a multiple of the IOMMU page
  * @perm: TCE_PCI_READ and TCE_PCI_WRITE; none of them clears the entry
  *
- * Context: Any but NMI, MMU on. The caller keeps @tbl in place.
+ * Context: Not in an interrupt, MMU on. The caller keeps @tbl in place.
  * Return: 1; 0 where it was clear and stays so, and no cache had to be
  *	invalidated; -EAGAIN where it is to be done by iommu_tce_map() or
  *	iommu_tce_unmap().

@@ -1329,6 +1329,38 @@ static void undo_leaves_what_others_did_meanwhile(struct kunit *test)
 		      2 * BLOCK - 30, true);
 }
 
+static void close_and_clear(struct fake *f)
+{
+	f->translating = NULL;
+	iommu_tce_close(&f->tbl, true);
+	KUNIT_EXPECT_EQ(f->test, fake_unmap(f, 0, f->tbl.it_size), 0);
+	fake_log_reset(f);
+}
+
+static void close_later(struct fake *f)
+{
+	/* the first block is translated, then the second */
+	f->translating = close_and_clear;
+}
+
+/* A window goes while KVM maps in it: then the platform may know it no more. */
+static void undo_leaves_a_closed_table(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+	struct fake_mem *old = fake_mem(test, f, 2 * BLOCK);
+	struct fake_mem *new = fake_mem(test, f, 2 * BLOCK);
+
+	KUNIT_ASSERT_EQ(test, fake_map(f, 0, old->ua, 2 * BLOCK), 0);
+	f->translating = close_later;
+	KUNIT_EXPECT_EQ(test, fake_map(f, 0, new->ua, 2 * BLOCK), -ENXIO);
+	KUNIT_EXPECT_EQ(test, f->calls[SET].nr, 0);
+	KUNIT_EXPECT_EQ(test, f->calls[CLEAR].nr, 0);
+	KUNIT_EXPECT_EQ(test, new->refs, 0);
+	KUNIT_EXPECT_EQ(test, old->refs, 0);
+	KUNIT_EXPECT_EQ(test, iommu_tce_view_mapped(&f->tbl), 0);
+	iommu_tce_close(&f->tbl, false);
+}
+
 #define THREADS		2
 #define THREAD_ROUNDS	400
 
@@ -1681,6 +1713,7 @@ static struct kunit_case iommu_tce_cases[] = {
 	KUNIT_CASE(every_allocation_fails_in_turn),
 	KUNIT_CASE(unmap_needs_no_memory),
 	KUNIT_CASE(undo_leaves_what_others_did_meanwhile),
+	KUNIT_CASE(undo_leaves_a_closed_table),
 	KUNIT_CASE(threads_on_one_range),
 	KUNIT_CASE(threads_that_are_refused),
 	KUNIT_CASE(orphans_are_told_from_new_memory),

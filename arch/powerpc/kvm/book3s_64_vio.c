@@ -591,12 +591,35 @@ static int put(struct kvmppc_tce_table *t, unsigned long i,
  * the middle.
  */
 
-static noinline long put_tce_slowly(struct kvmppc_tce_table *t, unsigned long i,
+/* What the VCPU works with, made when it is needed for the first time. */
+static struct kvmppc_tce_scratch *get_scratch(struct kvm_vcpu *vcpu)
+{
+	if (!vcpu->arch.tce_scratch)
+		vcpu->arch.tce_scratch =
+			kmalloc(sizeof(*vcpu->arch.tce_scratch),
+				GFP_KERNEL_ACCOUNT);
+	return vcpu->arch.tce_scratch;
+}
+
+/* Whether an entry of the guest's table is several of the hardware's. */
+static bool is_many(struct kvmppc_tce_table *t)
+{
+	struct kvmppc_tce_hw *hw;
+
+	hw = list_first_or_null_rcu(&t->hws, struct kvmppc_tce_hw, list);
+	return hw && hw->order;
+}
+
+static noinline long put_tce_slowly(struct kvm_vcpu *vcpu,
+				    struct kvmppc_tce_table *t, unsigned long i,
 				    u64 tce)
 {
 	struct kvmppc_tce_mem mem = { .kvm = t->kvm };
 	struct iommu_tce_want want;
 
+	/* so that the next one is served at once */
+	if (is_many(t))
+		get_scratch(vcpu);
 	if (kvmppc_tce_want(&mem, t, tce, &want) || view_prepare(t, i, 1) ||
 	    put(t, i, &want, 1))
 		return H_TOO_HARD;
@@ -618,7 +641,7 @@ static long put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 		return H_PARAMETER;
 	if (!kvmppc_tce_put(vcpu, t, i, tce))
 		return H_SUCCESS;
-	return put_tce_slowly(t, i, tce);
+	return put_tce_slowly(vcpu, t, i, tce);
 }
 
 static noinline long put_list_slowly(struct kvmppc_tce_table *t,
@@ -643,16 +666,6 @@ static noinline long put_list_slowly(struct kvmppc_tce_table *t,
 out_free:
 	kfree(wants);
 	return ret;
-}
-
-/* What the VCPU works with, made when it is needed for the first time. */
-static struct kvmppc_tce_scratch *get_scratch(struct kvm_vcpu *vcpu)
-{
-	if (!vcpu->arch.tce_scratch)
-		vcpu->arch.tce_scratch =
-			kmalloc(sizeof(*vcpu->arch.tce_scratch),
-				GFP_KERNEL_ACCOUNT);
-	return vcpu->arch.tce_scratch;
 }
 
 static long put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
@@ -878,9 +891,12 @@ long kvmppc_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 {
 	int idx = srcu_read_lock(&vcpu->kvm->srcu);
 	long ret;
+	u64 tce;
 
-	ret = kvmppc_tce_get(vcpu, liobn, ioba);
+	ret = kvmppc_tce_get(vcpu, liobn, ioba, &tce);
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
+	if (ret == H_SUCCESS)
+		kvmppc_set_gpr(vcpu, 4, tce);
 	trace_kvm_tce_hcall(H_GET_TCE, liobn, ioba, 0, 1, ret);
 	return ret;
 }

@@ -120,7 +120,7 @@ int kvmppc_tce_put_list(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
 int kvmppc_tce_stuff(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
 		     unsigned long first, unsigned long npages, u64 tce);
 long kvmppc_tce_get(struct kvm_vcpu *vcpu, unsigned long liobn,
-		    unsigned long ioba);
+		    unsigned long ioba, u64 *tce);
 void kvmppc_tce_view_write(struct kvmppc_tce_table *t, unsigned long first,
 			   unsigned long npages, const __be64 *list);
 void kvmppc_tce_view_fill(struct kvmppc_tce_table *t, unsigned long first,

@@ -423,20 +423,22 @@ EXPORT_SYMBOL_GPL(kvmppc_tce_stuff);
 
 /**
  * kvmppc_tce_get() - H_GET_TCE
- * @vcpu: whose call it is; the TCE goes to its register 4
+ * @vcpu: whose call it is
  * @liobn: the table
  * @ioba: bus address
+ * @tce: where to store the TCE; 0 where there is none
  *
  * Context: Under kvm->srcu, MMU on or off.
  * Return: as kvmppc_h_get_tce().
  */
 long kvmppc_tce_get(struct kvm_vcpu *vcpu, unsigned long liobn,
-		    unsigned long ioba)
+		    unsigned long ioba, u64 *tce)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
-	u64 *page, tce = 0;
+	u64 *page;
 	long i;
 
+	*tce = 0;
 	if (!t)
 		return H_TOO_HARD;
 	i = kvmppc_tce_index(t, ioba, 1);
@@ -445,8 +447,7 @@ long kvmppc_tce_get(struct kvm_vcpu *vcpu, unsigned long liobn,
 
 	page = kvmppc_tce_view_page(t, i / TCES_PER_PAGE);
 	if (page)
-		tce = READ_ONCE(page[i % TCES_PER_PAGE]);
-	vcpu->arch.regs.gpr[4] = tce;
+		*tce = READ_ONCE(page[i % TCES_PER_PAGE]);
 	return H_SUCCESS;
 }
 EXPORT_SYMBOL_GPL(kvmppc_tce_get);
@@ -516,8 +517,9 @@ static bool read_list(struct kvm_vcpu *vcpu, unsigned long gpa,
 		return false;
 	from = find_page(vcpu->kvm, mem.ua + (gpa - mem.gpa));
 	if (from)
-		memcpy(vcpu->arch.tce_scratch->list, from,
-		       npages * sizeof(__be64));
+		unsafe_memcpy(vcpu->arch.tce_scratch->list, from,
+			      npages * sizeof(__be64),
+			      /* up to TCE_LIST_MAX; a WARN is not for real mode */);
 	arch_spin_unlock(&vcpu->kvm->mmu_lock.rlock.raw_lock);
 	return from;
 }
@@ -656,9 +658,15 @@ long kvmppc_rm_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 long kvmppc_rm_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 			 unsigned long ioba)
 {
+	long ret;
+	u64 tce;
+
 	if (!real_mode)
 		return H_TOO_HARD;
-	return kvmppc_tce_get(vcpu, liobn, ioba);
+	ret = kvmppc_tce_get(vcpu, liobn, ioba, &tce);
+	if (ret == H_SUCCESS)
+		vcpu->arch.regs.gpr[4] = tce;
+	return ret;
 }
 
 #endif /* CONFIG_KVM_BOOK3S_HV_POSSIBLE */

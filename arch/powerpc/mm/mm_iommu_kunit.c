@@ -909,6 +909,41 @@ static void orphans_keep_their_tags(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 }
 
+/* As many as there are tags give way to one range, for which none is left. */
+static void a_range_over_all_tags_is_refused(struct kunit *test)
+{
+	unsigned long max = MM_IOMMU_TAGS, ua = KUNIT_UA, i;
+	struct mm_iommu_kunit *t = test->priv;
+	struct mm_iommu_region *all, **region;
+	struct mm_iommu_held *held;
+
+	held = kunit_kcalloc(test, max, sizeof(*held), GFP_KERNEL);
+	region = kunit_kcalloc(test, max, sizeof(*region), GFP_KERNEL);
+	KUNIT_ASSERT_TRUE(test, held && region);
+	mm_iommu_kunit_stub_pins(test);
+	t->instead = mm_iommu_kunit_map(test, 1);
+
+	for (i = 0; i < max; i++) {
+		region[i] = test_register(test, ua + i * PAGE_SIZE, PAGE_SIZE);
+		KUNIT_ASSERT_EQ(test, test_map(test, ua + i * PAGE_SIZE, false,
+					       &held[i]), 1);
+		KUNIT_ASSERT_EQ(test, mm_iommu_unregister(region[i]), -EBUSY);
+	}
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			mm_iommu_kunit_register(test, ua, max * PAGE_SIZE,
+						&all));
+
+	/* nothing has changed: one less, and it goes */
+	for (i = 0; i < max; i++)
+		KUNIT_ASSERT_TRUE(test, test_is_found(test, ua + i * PAGE_SIZE));
+	test_unmap(test, &held[0]);
+	KUNIT_ASSERT_EQ(test, mm_iommu_unregister(region[0]), 0);
+	all = test_register(test, ua, max * PAGE_SIZE);
+	for (i = 1; i < max; i++)
+		test_unmap(test, &held[i]);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(all), 0);
+}
+
 static void release_while_mapped_makes_an_orphan(struct kunit *test)
 {
 	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
@@ -1339,6 +1374,7 @@ static struct kunit_case mm_iommu_cases[] = {
 	KUNIT_CASE(iommu_page_is_no_larger_than_a_block),
 	KUNIT_CASE(refused_region_gives_way_to_new_memory),
 	KUNIT_CASE(orphans_keep_their_tags),
+	KUNIT_CASE(a_range_over_all_tags_is_refused),
 	KUNIT_CASE(release_while_mapped_makes_an_orphan),
 	KUNIT_CASE(release_of_one_of_two_leaves_the_other),
 	KUNIT_CASE_PARAM(transient_pin_errors_are_retried,

@@ -137,16 +137,21 @@ static struct mm_iommu_region *region_alloc(struct mm_iommu *reg,
 }
 
 /*
- * The end of a closed region that no lookup finds. locked_vm is given back
- * after the pages, so that the limit is never passed.
+ * Gives back what region_pin() took. locked_vm comes after the pages, so that
+ * the limit is never passed.
  */
-static void region_unpin(struct mm_iommu_region *region)
+static void region_give_back(struct mm_iommu_region *region)
 {
-	struct mm_struct *mm = region->registry->mm;
 	unsigned long npages = region->trans.npages;
 
 	mm_iommu_unpin(&region->trans, npages);
-	account_locked_vm(mm, npages, false);
+	account_locked_vm(region->registry->mm, npages, false);
+}
+
+/* The end of a closed region that no lookup finds. */
+static void region_unpin(struct mm_iommu_region *region)
+{
+	region_give_back(region);
 	region_put(region);
 }
 
@@ -226,40 +231,57 @@ static int registry_check(struct mm_iommu *reg, unsigned long ua,
 	return region->state == MM_IOMMU_PENDING ? -EAGAIN : 0;
 }
 
-static bool tag_in_use(const struct mm_iommu *reg, unsigned int tag)
-{
-	const struct mm_iommu_region *region;
-
-	list_for_each_entry(region, &reg->orphans, list)
-		if (region->tag == tag)
-			return true;
-	return false;
-}
-
 /*
- * A number that tells a region from all orphans, which may have been at the
- * same addresses; registry_check() sees to it that there is one.
+ * A number that tells a region from all that was at the same addresses and may
+ * still be mapped; 0 where none is left.
  */
-static unsigned int registry_tag(struct mm_iommu *reg)
+static unsigned int registry_tag(struct mm_iommu_region *region)
 {
-	do {
-		reg->tag = reg->tag % MM_IOMMU_TAGS + 1;
-	} while (tag_in_use(reg, reg->tag));
-	return reg->tag;
+	unsigned long ua = region->trans.ua, last = mm_iommu_last(region);
+	DECLARE_BITMAP(used, MM_IOMMU_TAGS + 1) = { BIT(0) };
+	struct mm_iommu *reg = region->registry;
+	struct mm_iommu_region *old;
+	unsigned int tag;
+
+	list_for_each_entry(old, &reg->orphans, list)
+		if (mm_iommu_overlaps(old, ua, last))
+			__set_bit(old->tag, used);
+	/* these are going to be orphans */
+	while ((old = mm_iommu_index_overlap(reg, ua, last))) {
+		__set_bit(old->tag, used);
+		if (old->trans.ua <= ua)
+			break;
+		last = old->trans.ua - 1;
+	}
+
+	/* not one that was given up a moment ago: errors are seen sooner so */
+	tag = find_next_zero_bit(used, MM_IOMMU_TAGS + 1, reg->tag + 1);
+	if (tag > MM_IOMMU_TAGS)
+		tag = find_first_zero_bit(used, MM_IOMMU_TAGS + 1);
+	if (tag > MM_IOMMU_TAGS)
+		return 0;
+	reg->tag = tag;
+	return tag;
 }
 
 /*
  * Makes a pinned region visible in place of the refused ones that it overlaps.
  * Nothing else can be there: registry_check() was done when it became pending,
- * and everybody else has checked against it since.
+ * and everybody else has checked against it since. Fails, and changes nothing,
+ * where too many of them would wait for their last unmap.
  */
-static void registry_publish(struct mm_iommu_region *region)
+static int registry_publish(struct mm_iommu_region *region)
 {
 	struct mm_iommu *reg = region->registry;
 	struct mm_iommu_region *old, *next;
 	LIST_HEAD(unmapped);
 
 	mutex_lock(&reg->lock);
+	region->tag = registry_tag(region);
+	if (!region->tag) {
+		mutex_unlock(&reg->lock);
+		return -EBUSY;
+	}
 	while ((old = mm_iommu_index_overlap(reg, region->trans.ua,
 					     mm_iommu_last(region)))) {
 		if (region_orphan(old))
@@ -267,13 +289,15 @@ static void registry_publish(struct mm_iommu_region *region)
 	}
 	list_del(&region->list);
 	region->state = MM_IOMMU_LIVE;
-	region->tag = registry_tag(reg);
+	/* for the index */
+	refcount_inc(&region->refs);
 	mm_iommu_index_insert(reg, region);
 	mutex_unlock(&reg->lock);
 
 	complete_all(&region->pinned);
 	list_for_each_entry_safe(old, next, &unmapped, list)
 		region_unpin(old);
+	return 0;
 }
 
 static void registry_withdraw(struct mm_iommu_region *region)
@@ -439,16 +463,22 @@ static noinline int register_new(struct mm_iommu *reg, unsigned long ua,
 	}
 
 	ret = region_pin(region, refusal);
-	if (ret) {
-		registry_withdraw(region);
-		return ret;
-	}
+	if (ret)
+		goto err_withdraw;
 
-	/* one reference for the index, one for the caller */
-	refcount_inc(&region->refs);
-	registry_publish(region);
+	ret = registry_publish(region);
+	if (ret) {
+		refusal->cause = MM_IOMMU_OTHER;
+		goto err_give_back;
+	}
 	*regionp = region;
 	return 0;
+
+err_give_back:
+	region_give_back(region);
+err_withdraw:
+	registry_withdraw(region);
+	return ret;
 }
 
 /**
@@ -471,8 +501,9 @@ static noinline int register_new(struct mm_iommu *reg, unsigned long ua,
  * Return: 0; -EINVAL where @ua or @size is not a multiple of PAGE_SIZE, @size
  *	is 0, the range wraps, or overlaps another region; -ENOMEM over
  *	RLIMIT_MEMLOCK or without memory; -EFAULT where memory can not be
- *	pinned; -EINTR when killed; other negative errors of pinning. Nothing
- *	is left behind on failure.
+ *	pinned; -EINTR when killed; -EBUSY where too much of what was registered
+ *	before still waits for its last unmap; other negative errors of pinning.
+ *	Nothing is left behind on failure.
  */
 int mm_iommu_register(struct mm_struct *mm, unsigned long ua,
 		      unsigned long size, struct mm_iommu_region **regionp,

@@ -713,6 +713,36 @@ TEST_F(hardware, defect_37_the_window_is_removed)
 	EXPECT_NOT_MAPPED();
 }
 
+/* Where the platform made more entries than were asked for, a guest may use them. */
+TEST_F(hardware, a_window_goes_with_all_of_its_table)
+{
+	unsigned int shift = __builtin_ctzl(self->page), hw_shift;
+	unsigned long entries = spapr_page_size() / 8;
+	struct guest *g = &self->g;
+	__u64 at;
+	int table;
+
+	hw_shift = variant->hw_shift ? : spapr_page_shift();
+	if (shift != hw_shift)
+		SKIP(return, "needs entries as those of the device: see the other variants");
+	spapr_remove(g->s.fd, g->window);
+	spapr_create(g->s.fd, hw_shift, 16ULL << hw_shift, 1, &at);
+	table = __vm_table(&g->vm, LIOBN + 1, shift, at >> shift, entries);
+	ASSERT_LE(0, table);
+	if (__vm_attach(&g->vm, g->s.group[0], table)) {
+		close(table);
+		SKIP(return, "needs a platform that makes a page of entries");
+	}
+
+	EXPECT_EQ(H_SUCCESS, h_put_tce(self->cpu, LIOBN + 1, at, TCE(0)));
+	EXPECT_EQ(H_SUCCESS, h_put_tce(self->cpu, LIOBN + 1,
+				       at + ((entries - 1) << shift), TCE(1)));
+	EXPECT_MAPPED();
+	spapr_remove(g->s.fd, at);
+	EXPECT_NOT_MAPPED();
+	close(table);
+}
+
 /* stock: regions are kept for ever, and so are their pages. */
 TEST_F(hardware, defect_38_the_group_leaves_its_container)
 {
