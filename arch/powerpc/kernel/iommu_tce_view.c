@@ -124,7 +124,7 @@ EXPORT_SYMBOL_GPL(iommu_tce_is_owner);
  * what the caller has done before. That includes changes with the MMU off, which
  * RCU does not wait for.
  *
- * Context: Any but NMI.
+ * Context: Not in an interrupt.
  */
 void iommu_tce_view_sync(struct iommu_table *tbl)
 {

@@ -118,7 +118,7 @@ tce_view_lock(struct iommu_tce_view *view, unsigned long block)
  * @block: number of the block
  * @blk: what tce_view_lock() returned
  *
- * Context: Process context.
+ * Context: As for tce_view_lock(); interrupts may be off.
  */
 static inline void tce_view_unlock(struct iommu_tce_view *view,
 				   unsigned long block,

@@ -793,8 +793,8 @@ static long hcall(struct kvm_vcpu *vcpu, unsigned long req,
  * For those who look at hypercalls before they tell of an exit.
  *
  * Context: Process context, may sleep.
- * Return: true with the answer in the guest's register 3; false with nothing
- *	changed: it is to be done by kvmppc_h_put_tce() and so on.
+ * Return: true with the answer in the guest's register 3; false where it is to
+ *	be done by kvmppc_h_put_tce() and so on, which count it and tell of it.
  */
 bool kvmppc_tce_hcall(struct kvm_vcpu *vcpu)
 {
@@ -826,7 +826,7 @@ EXPORT_SYMBOL_GPL(kvmppc_tce_hcall);
  *
  * Context: Process context, may sleep.
  * Return: H_SUCCESS; H_PARAMETER for an address outside of the table;
- *	H_TOO_HARD where user space is to do it, with nothing changed.
+ *	H_TOO_HARD where user space is to do it, whatever of it was done.
  */
 long kvmppc_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 		      unsigned long ioba, unsigned long tce)
