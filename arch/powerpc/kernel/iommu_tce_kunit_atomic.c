@@ -409,6 +409,7 @@ static void fake_end(struct kunit *test, struct fake *f)
  * @nr: parts of it
  * @abort: after all parts are known
  * @few: without scratch memory
+ * @one: by iommu_tce_put_atomic()
  * @change: the change
  * @scratch: what it works with
  */
@@ -420,7 +421,7 @@ struct job {
 	unsigned int nr;
 	bool abort;
 	bool few;
-	bool one;			/* by iommu_tce_put_atomic() */
+	bool one;
 	struct iommu_tce_change change;
 	struct iommu_tce_scratch scratch;
 };
