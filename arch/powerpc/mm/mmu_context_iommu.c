@@ -235,7 +235,7 @@ static int registry_check(struct mm_iommu *reg, unsigned long ua,
  * A number that tells a region from all that was at the same addresses and may
  * still be mapped; 0 where none is left.
  */
-static unsigned int registry_tag(struct mm_iommu_region *region)
+static noinline unsigned int registry_free_tag(struct mm_iommu_region *region)
 {
 	unsigned long ua = region->trans.ua, last = mm_iommu_last(region);
 	DECLARE_BITMAP(used, MM_IOMMU_TAGS + 1) = { BIT(0) };
@@ -258,10 +258,7 @@ static unsigned int registry_tag(struct mm_iommu_region *region)
 	tag = find_next_zero_bit(used, MM_IOMMU_TAGS + 1, reg->tag + 1);
 	if (tag > MM_IOMMU_TAGS)
 		tag = find_first_zero_bit(used, MM_IOMMU_TAGS + 1);
-	if (tag > MM_IOMMU_TAGS)
-		return 0;
-	reg->tag = tag;
-	return tag;
+	return tag > MM_IOMMU_TAGS ? 0 : tag;
 }
 
 /*
@@ -272,22 +269,27 @@ static unsigned int registry_tag(struct mm_iommu_region *region)
  */
 static int registry_publish(struct mm_iommu_region *region)
 {
+	unsigned long ua = region->trans.ua, last = mm_iommu_last(region);
 	struct mm_iommu *reg = region->registry;
 	struct mm_iommu_region *old, *next;
+	unsigned int tag;
 	LIST_HEAD(unmapped);
 
 	mutex_lock(&reg->lock);
-	region->tag = registry_tag(region);
-	if (!region->tag) {
+	old = mm_iommu_index_overlap(reg, ua, last);
+	tag = reg->tag % MM_IOMMU_TAGS + 1;
+	if (unlikely(old || !list_empty(&reg->orphans)))
+		tag = registry_free_tag(region);
+	if (!tag) {
 		mutex_unlock(&reg->lock);
 		return -EBUSY;
 	}
-	while ((old = mm_iommu_index_overlap(reg, region->trans.ua,
-					     mm_iommu_last(region)))) {
+	for (; old; old = mm_iommu_index_overlap(reg, ua, last))
 		if (region_orphan(old))
 			list_add(&old->list, &unmapped);
-	}
 	list_del(&region->list);
+	reg->tag = tag;
+	region->tag = tag;
 	region->state = MM_IOMMU_LIVE;
 	/* for the index */
 	refcount_inc(&region->refs);

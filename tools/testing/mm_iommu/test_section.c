@@ -208,6 +208,25 @@ static bool model_has(const struct model *m, unsigned int i, unsigned long ua,
 	return true;
 }
 
+/* As those do it who change TCEs. */
+static int hold(struct mm_iommu_section *s, unsigned long ua,
+		unsigned long npages, unsigned int shift, bool write,
+		u64 *cookie, __be64 *out)
+{
+	struct mm_iommu_held held;
+	int ret;
+
+	if (npages > 1)
+		return mm_iommu_section_hold(s, ua, npages, shift, 3, write,
+					     cookie, out);
+	ret = mm_iommu_section_hold_one(s, ua, shift, write, &held);
+	if (!ret) {
+		*cookie = held.cookie;
+		*out = cpu_to_be64(held.hpa | 3);
+	}
+	return ret;
+}
+
 static void model_hold(struct model *m, struct rng *rng)
 {
 	static const unsigned char shifts[] = { 12, PAGE_SHIFT, 16, 21 };
@@ -232,8 +251,7 @@ static void model_hold(struct model *m, struct rng *rng)
 	want = model_has(m, i, ua, npages, shift, write);
 	memset(out, 0xff, sizeof(out));
 	enter(&m->mm, &s, &flags, rng_below(rng, 2));
-	ret = mm_iommu_section_hold(&s, ua, npages, shift, 3, write, &cookie,
-				    out);
+	ret = hold(&s, ua, npages, shift, write, &cookie, out);
 	leave(&s, flags);
 	check(ret == (want ? 0 : -EAGAIN));
 	check(!~out[npages]);
