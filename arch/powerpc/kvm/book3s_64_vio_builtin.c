@@ -46,9 +46,12 @@
 bool kvmppc_tce_find_slot(struct kvmppc_tce_mem *mem, unsigned long gpa)
 {
 	struct kvm_memory_slot *slot;
+	struct kvm_memslots *slots;
 
 	mem->size = 0;
-	slot = __gfn_to_memslot(kvm_memslots_raw(mem->kvm), gpa >> PAGE_SHIFT);
+	/* not by kvm_memslots(): lockdep is not for real mode */
+	slots = rcu_dereference_raw_check(mem->kvm->memslots[0]);
+	slot = __gfn_to_memslot(slots, gpa >> PAGE_SHIFT);
 	if (!slot || slot->flags & (KVM_MEMSLOT_INVALID | KVM_MEM_READONLY))
 		return false;
 
