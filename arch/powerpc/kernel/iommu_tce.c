@@ -633,8 +633,7 @@ static void map_exchange(struct tce_map *map, struct tce_view_block *blk,
  * Puts back what was in a block before, where nobody has changed it meanwhile.
  * What is to be dropped then stands in map->before: what we had written, or
  * what was there before where somebody else has our reference now. Whatever
- * the platform refuses is left without a TCE. Whoever has closed the table
- * clears what we have written, and the platform may know it no more.
+ * the platform refuses is left without a TCE.
  */
 static void map_restore(struct tce_map *map, struct tce_view_block *blk,
 			struct tce_cursor at, unsigned long i, unsigned long n)
@@ -646,9 +645,6 @@ static void map_restore(struct tce_map *map, struct tce_view_block *blk,
 	unsigned long k, m, empty = 0;
 	u64 cookie, step;
 	long more = 0;
-
-	if (READ_ONCE(map->tbl->it_view->closed))
-		return;
 
 	for (k = 0; k < n; k += m) {
 		cookie = map_cookie(map, &at, &step);
@@ -683,7 +679,8 @@ static void map_undo(struct tce_map *map, unsigned long end)
 		n = map_block(map, i);
 		block = map_index(map, i) / TCE_BLOCK;
 		blk = tce_view_lock(view, block);
-		if (blk)
+		/* whoever closes a table clears it; the platform may know it no more */
+		if (blk && !READ_ONCE(view->closed))
 			map_restore(map, blk, at, i, n);
 		tce_view_unlock(view, block, blk);
 		cursor_move(map, &at, n);

@@ -105,6 +105,7 @@ struct fake_entry {
  * @at_most: pages that one hold takes, if not 0
  * @wrong: what must not happen and did
  * @translating: called once, before memory is translated
+ * @closing: the table is just being closed when TCEs are written
  */
 struct fake {
 	struct iommu_table tbl;
@@ -122,6 +123,7 @@ struct fake {
 	unsigned long at_most;
 	const char *wrong;
 	void (*translating)(struct fake *f);
+	bool closing;
 };
 
 static struct fake *fake_of(struct iommu_table *tbl)
@@ -243,6 +245,9 @@ static int fake_set(struct iommu_table *tbl, unsigned long index,
 	fake_wrong(f, npages > 1 && !virt_addr_valid(tces),
 		   "a list that is not in the linear map");
 	n = fake_range(f, SET, index, npages, &ret);
+	/* whoever closes it now waits for the lock of the block */
+	if (f->closing)
+		WRITE_ONCE(tbl->it_view->closed, true);
 	for (i = 0; i < n; i++)
 		fake_write(f, index + i, be64_to_cpu(tces[i]));
 	raw_spin_unlock_irqrestore(&f->lock, flags);
@@ -1361,6 +1366,24 @@ static void undo_leaves_a_closed_table(struct kunit *test)
 	iommu_tce_close(&f->tbl, false);
 }
 
+/* What was there is still there, and must be held, until the table is cleared. */
+static void a_refusal_in_a_closing_table_is_undone(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+	struct fake_mem *old = fake_mem(test, f, 10);
+	struct fake_mem *new = fake_mem(test, f, 10);
+
+	KUNIT_ASSERT_EQ(test, fake_map(f, 0, old->ua, 10), 0);
+	f->closing = true;
+	fake_refuse(f, SET, 1, 1, 0);
+	KUNIT_EXPECT_EQ(test, fake_map(f, 0, new->ua, 10), -EIO);
+	f->closing = false;
+	fake_check(test, f);
+	KUNIT_EXPECT_EQ(test, new->refs, 0);
+	expect_mapped(test, f, 0, old, old->ua, 10, true);
+	iommu_tce_close(&f->tbl, false);
+}
+
 #define THREADS		2
 #define THREAD_ROUNDS	400
 
@@ -1714,6 +1737,7 @@ static struct kunit_case iommu_tce_cases[] = {
 	KUNIT_CASE(unmap_needs_no_memory),
 	KUNIT_CASE(undo_leaves_what_others_did_meanwhile),
 	KUNIT_CASE(undo_leaves_a_closed_table),
+	KUNIT_CASE(a_refusal_in_a_closing_table_is_undone),
 	KUNIT_CASE(threads_on_one_range),
 	KUNIT_CASE(threads_that_are_refused),
 	KUNIT_CASE(orphans_are_told_from_new_memory),

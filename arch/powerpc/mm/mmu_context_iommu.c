@@ -254,7 +254,7 @@ static noinline unsigned int registry_free_tag(struct mm_iommu_region *region)
 		last = old->trans.ua - 1;
 	}
 
-	/* not one that was given up a moment ago: errors are seen sooner so */
+	/* in turn, so that a stale cookie is not taken for one of a new region */
 	tag = find_next_zero_bit(used, MM_IOMMU_TAGS + 1, reg->tag + 1);
 	if (tag > MM_IOMMU_TAGS)
 		tag = find_first_zero_bit(used, MM_IOMMU_TAGS + 1);
