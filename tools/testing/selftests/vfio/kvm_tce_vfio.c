@@ -729,10 +729,11 @@ TEST_F(hardware, a_window_goes_with_all_of_its_table)
 	spapr_create(g->s.fd, hw_shift, 16ULL << hw_shift, 1, &at);
 	table = __vm_table(&g->vm, LIOBN + 1, shift, at >> shift, entries);
 	ASSERT_LE(0, table);
-	if (__vm_attach(&g->vm, g->s.group[0], table)) {
+	if (access("/proc/device-tree/ibm,opal", F_OK)) {
 		close(table);
-		SKIP(return, "needs a platform that makes a page of entries");
+		SKIP(return, "needs bare metal, which makes a page of entries at least");
 	}
+	ASSERT_EQ(0, __vm_attach(&g->vm, g->s.group[0], table));
 
 	EXPECT_EQ(H_SUCCESS, h_put_tce(self->cpu, LIOBN + 1, at, TCE(0)));
 	EXPECT_EQ(H_SUCCESS, h_put_tce(self->cpu, LIOBN + 1,
