@@ -97,7 +97,7 @@ static void model_region(struct model *m, struct rng *rng, unsigned int i,
 		m->readonly[i] |= !!(l->runs[k].hpa & MODEL_READONLY);
 	}
 	check(!trans_enter(&region->trans, l, SZ_1G, &end));
-	mm_iommu_trans_finish(&region->trans);
+	check(!mm_iommu_trans_finish(&region->trans));
 	check(region->trans.readonly == m->readonly[i]);
 	region->tag = 1 + rng_below(rng, MM_IOMMU_TAGS);
 	m->closed[i] = i == REGIONS - 1;
