@@ -233,9 +233,11 @@ mm_iommu_read_trylock(struct mm_iommu *reg)
 	unsigned int i;
 
 	slot = &reg->slots[raw_smp_processor_id() & reg->slot_mask];
-	for (i = 0; i < MM_IOMMU_TRIES; i++)
+	for (i = 0; i < MM_IOMMU_TRIES; i++) {
 		if (arch_spin_trylock(&slot->lock))
 			return slot;
+		cpu_relax();
+	}
 	return NULL;
 }
 
@@ -337,9 +339,12 @@ mm_iommu_region_block(struct mm_iommu_region *region, unsigned long ua,
 		__mm_iommu_trans_entry(&region->trans, ua, at);
 		return true;
 	}
-	return size - 1 <= mm_iommu_last(region) - ua &&
-	       mm_iommu_trans_run(&region->trans, ua, size, at) >= size &&
-	       IS_ALIGNED(*at & MM_IOMMU_ADDR, size);
+	if (size - 1 > mm_iommu_last(region) - ua)
+		return false;
+	/* only a block that is aligned is looked at to its end */
+	__mm_iommu_trans_entry(&region->trans, ua, at);
+	return IS_ALIGNED(*at & MM_IOMMU_ADDR, size) &&
+	       mm_iommu_trans_run(&region->trans, ua, size, at) >= size;
 }
 
 /**
