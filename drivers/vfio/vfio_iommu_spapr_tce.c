@@ -29,7 +29,6 @@
  */
 #include <linux/iommu.h>
 #include <linux/module.h>
-#include <linux/overflow.h>
 #include <linux/pfn.h>
 #include <linux/rbtree.h>
 #include <linux/rwsem.h>
@@ -1056,10 +1055,9 @@ static long tce_ioctl_disable(struct tce_container *container)
 
 static bool tce_memory_is_sane(const struct vfio_iommu_spapr_register_memory *m)
 {
-	u64 last;
-
-	return m->size && PAGE_ALIGNED(m->vaddr | m->size) &&
-	       !check_add_overflow(m->vaddr, m->size - 1, &last);
+	/* no memory ends at 2^64, where the sum is 0 */
+	return PAGE_ALIGNED(m->vaddr | m->size) &&
+	       m->vaddr + m->size > m->vaddr;
 }
 
 static int tce_refuse_memory(struct tce_container *container, const char *call,

@@ -36,6 +36,7 @@
 
 #include <asm/iommu.h>
 #include <asm/iommu_tce_atomic.h>
+#include <asm/processor.h>
 #include <asm/tce.h>
 
 #include "iommu_tce_view.h"
@@ -67,9 +68,11 @@ static bool block_trylock(raw_spinlock_t *lock)
 {
 	unsigned int i;
 
-	for (i = 0; i < CHANGE_TRIES; i++)
+	for (i = 0; i < CHANGE_TRIES; i++) {
 		if (arch_spin_trylock(&lock->raw_lock))
 			return true;
+		cpu_relax();
+	}
 	return false;
 }
 

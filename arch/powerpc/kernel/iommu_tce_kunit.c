@@ -714,6 +714,14 @@ static const struct tce_range {
 	{ "one page of it", 10 * BLOCK, 12345, 16, 300, 1 },
 	{ "pages of 4K", 10 * BLOCK, BIT(47), 12, 300, 1000 },
 	{ "pages of 2M", 10 * BLOCK, 0, 21, 300, 1000 },
+	{ "a window up to 2^64", 10 * BLOCK, BIT(48) - 10 * BLOCK, 16, 0,
+	  10 * BLOCK },
+	{ "the last pages of it", 10 * BLOCK, BIT(48) - 10 * BLOCK, 16,
+	  10 * BLOCK - 9, 9 },
+	{ "the last page of it", 10 * BLOCK, BIT(48) - 10 * BLOCK, 16,
+	  10 * BLOCK - 1, 1 },
+	{ "the last page of one of 4K pages", 100, BIT(52) - 100, 12, 99, 1 },
+	{ "all of it", 100, BIT(52) - 100, 12, 0, 100 },
 };
 
 KUNIT_ARRAY_PARAM_DESC(range, ranges, name);
@@ -733,6 +741,31 @@ static void expect_last(struct kunit *test, struct fake *f, enum fake_op op,
 {
 	KUNIT_EXPECT_EQ(test, f->calls[op].entry, f->tbl.it_offset + i);
 	KUNIT_EXPECT_EQ(test, f->calls[op].npages, npages);
+}
+
+/* Memory whose last byte is at 2^64 - 1: no sum of addresses may count. */
+static void memory_ends_where_addresses_end(struct kunit *test)
+{
+	const struct tce_range *r = test->param_value;
+	struct fake *f = fake_for(test, r);
+	unsigned long ua = -fake_bytes(f, r->npages), half = r->npages / 2;
+	struct fake_mem *mem = fake_mem_at(test, f, ua, r->npages);
+
+	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, ua, r->npages), 0);
+	expect_mapped(test, f, r->first, mem, ua, r->npages, true);
+	fake_check(test, f);
+	/* in place of itself, and what would be behind the end is none */
+	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, ua, r->npages), 0);
+	fake_check(test, f);
+	if (r->first + r->npages < r->size)
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				fake_map(f, r->first, ua, r->npages + 1));
+	fake_check(test, f);
+	KUNIT_ASSERT_EQ(test, fake_unmap(f, r->first, half), 0);
+	fake_check(test, f);
+	KUNIT_ASSERT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
+	KUNIT_EXPECT_EQ(test, mem->refs, 0);
+	fake_check(test, f);
 }
 
 static void map_and_unmap_change_the_range(struct kunit *test)
@@ -1708,6 +1741,7 @@ static void a_refused_region_ends_with_its_last_tce(struct kunit *test)
 }
 
 static struct kunit_case iommu_tce_cases[] = {
+	KUNIT_CASE_PARAM(memory_ends_where_addresses_end, range_gen_params),
 	KUNIT_CASE_PARAM(map_and_unmap_change_the_range, range_gen_params),
 	KUNIT_CASE_PARAM(map_over_drops_the_old_after_the_kill,
 			 range_gen_params),

@@ -30,6 +30,7 @@
  * struct mm_iommu_trans - translation of one region
  * @ua: first user address, a multiple of PAGE_SIZE
  * @npages: number of pages of PAGE_SIZE
+ * @added: so many of them, counted from the first, are in the table
  * @shift: log2 of the size of a granule
  * @readonly: a device may only read some of it
  * @granules: one entry for each granule that the range touches
@@ -42,6 +43,7 @@
 struct mm_iommu_trans {
 	unsigned long ua;
 	unsigned long npages;
+	unsigned long added;
 	unsigned int shift;
 	bool readonly;
 	u64 *granules;
@@ -53,7 +55,7 @@ int mm_iommu_trans_add(struct mm_iommu_trans *trans, unsigned long ua, u64 at,
 		       unsigned long len);
 long mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, unsigned long ua,
 			      struct page **pages, unsigned long nr, u64 marks);
-void mm_iommu_trans_finish(struct mm_iommu_trans *trans);
+int mm_iommu_trans_finish(struct mm_iommu_trans *trans);
 void mm_iommu_trans_free(struct mm_iommu_trans *trans);
 unsigned long mm_iommu_trans_entry(const struct mm_iommu_trans *trans,
 				   unsigned long ua, u64 *at);
@@ -73,7 +75,7 @@ unsigned long mm_iommu_trans_piece(const struct mm_iommu_trans *trans);
 int mm_iommu_pin_user(unsigned long ua, int n, unsigned int flags,
 		      struct page **pages);
 int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad);
-void mm_iommu_unpin(const struct mm_iommu_trans *trans, unsigned long npages);
+void mm_iommu_unpin(const struct mm_iommu_trans *trans);
 
 /* Tags are from 1 to this; they have bits 0 to 10 of a cookie. */
 #define MM_IOMMU_TAGS	2047U
@@ -231,9 +233,11 @@ mm_iommu_read_trylock(struct mm_iommu *reg)
 	unsigned int i;
 
 	slot = &reg->slots[raw_smp_processor_id() & reg->slot_mask];
-	for (i = 0; i < MM_IOMMU_TRIES; i++)
+	for (i = 0; i < MM_IOMMU_TRIES; i++) {
 		if (arch_spin_trylock(&slot->lock))
 			return slot;
+		cpu_relax();
+	}
 	return NULL;
 }
 
@@ -335,9 +339,12 @@ mm_iommu_region_block(struct mm_iommu_region *region, unsigned long ua,
 		__mm_iommu_trans_entry(&region->trans, ua, at);
 		return true;
 	}
-	return size - 1 <= mm_iommu_last(region) - ua &&
-	       mm_iommu_trans_run(&region->trans, ua, size, at) >= size &&
-	       IS_ALIGNED(*at & MM_IOMMU_ADDR, size);
+	if (size - 1 > mm_iommu_last(region) - ua)
+		return false;
+	/* only a block that is aligned is looked at to its end */
+	__mm_iommu_trans_entry(&region->trans, ua, at);
+	return IS_ALIGNED(*at & MM_IOMMU_ADDR, size) &&
+	       mm_iommu_trans_run(&region->trans, ua, size, at) >= size;
 }
 
 /**

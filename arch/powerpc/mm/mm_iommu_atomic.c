@@ -19,6 +19,15 @@
  */
 #include "mm_iommu.h"
 
+/* Entries of translations that a section walks for large IOMMU pages. */
+#define SECTION_STEPS		1024
+
+/*
+ * How often MM_IOMMU_TRIES are made: a writer waits for all readers, each with
+ * up to 512 pages, while it keeps others out.
+ */
+#define SECTION_TRIES		64
+
 /* What stands in the way of a section; -EBUSY where that is a lock. */
 static __always_inline int section_enter(struct mm_struct *mm,
 					 struct mm_iommu_section *section)
@@ -39,6 +48,7 @@ static __always_inline int section_enter(struct mm_struct *mm,
 	}
 	section->reg = reg;
 	section->slot = slot;
+	section->steps = SECTION_STEPS;
 	return 0;
 }
 
@@ -50,16 +60,20 @@ static __always_inline int section_enter(struct mm_struct *mm,
  * At most 512 pages should be looked at in it: others wait for it.
  *
  * Context: Interrupts off, MMU on.
- * Return: 0; -EAGAIN where nothing is registered, or there are orphans.
+ * Return: 0; -EAGAIN if nothing is registered, there are orphans, or the lock
+ *	is held for too long.
  */
 int mm_iommu_enter(struct mm_struct *mm, struct mm_iommu_section *section)
 {
+	unsigned int i;
 	int ret;
 
-	do {
+	for (i = 0; i < SECTION_TRIES; i++) {
 		ret = section_enter(mm, section);
-	} while (ret == -EBUSY);
-	return ret;
+		if (ret != -EBUSY)
+			return ret;
+	}
+	return -EAGAIN;
 }
 
 /**
@@ -68,7 +82,7 @@ int mm_iommu_enter(struct mm_struct *mm, struct mm_iommu_section *section)
  * @section: where to keep what mm_iommu_exit() needs
  *
  * Context: Interrupts off, MMU on or off.
- * Return: as mm_iommu_enter(); -EBUSY where somebody holds the lock for too long.
+ * Return: as mm_iommu_enter(), but -EBUSY if the lock is held.
  */
 int mm_iommu_enter_rm(struct mm_struct *mm, struct mm_iommu_section *section)
 {
@@ -86,20 +100,43 @@ void mm_iommu_exit(struct mm_iommu_section *section)
 	__mm_iommu_read_unlock(section->slot);
 }
 
+/*
+ * Whether the section can afford to look at an IOMMU page. One that is covered
+ * by one entry is free of charge; one in many pieces is for those who may sleep.
+ */
+static bool section_affords(struct mm_iommu_section *section,
+			    const struct mm_iommu_trans *trans,
+			    unsigned long ua, unsigned int shift)
+{
+	unsigned long len, steps;
+	u64 at;
+
+	if (shift <= PAGE_SHIFT)
+		return true;
+
+	len = __mm_iommu_trans_entry(trans, ua, &at);
+	steps = (1UL << shift) >> ilog2(len);
+	if (steps > section->steps)
+		return false;
+	if (steps > 1)
+		section->steps -= steps;
+	return true;
+}
+
 /* Whether each IOMMU page of a range is one block. */
-static bool all_blocks(const struct mm_iommu_trans *trans, unsigned long ua,
+static bool all_blocks(struct mm_iommu_section *section,
+		       struct mm_iommu_region *region, unsigned long ua,
 		       unsigned long npages, unsigned int shift)
 {
-	unsigned long size = 1UL << shift;
 	u64 at;
 
 	/* pages of the MMU are always one block */
 	if (shift <= PAGE_SHIFT)
 		return true;
 
-	for (; npages; npages--, ua += size)
-		if (mm_iommu_trans_run(trans, ua, size, &at) < size ||
-		    !IS_ALIGNED(at & MM_IOMMU_ADDR, size))
+	for (; npages; npages--, ua += 1UL << shift)
+		if (!section_affords(section, &region->trans, ua, shift) ||
+		    !mm_iommu_region_block(region, ua, shift, &at))
 			return false;
 	return true;
 }
@@ -123,7 +160,8 @@ int mm_iommu_section_hold_one(struct mm_iommu_section *section,
 	struct mm_iommu_region *region;
 
 	region = mm_iommu_index_find(section->reg, section->slot, ua);
-	if (!region || mm_iommu_region_hold_one(region, ua, shift, write, held))
+	if (!region || !section_affords(section, &region->trans, ua, shift) ||
+	    mm_iommu_region_hold_one(region, ua, shift, write, held))
 		return -EAGAIN;
 	return 0;
 }
@@ -153,7 +191,7 @@ int mm_iommu_section_hold(struct mm_iommu_section *section, unsigned long ua,
 	region = mm_iommu_index_find(section->reg, section->slot, ua);
 	if (!region || (npages << shift) - 1 > mm_iommu_last(region) - ua ||
 	    (write && region->trans.readonly) ||
-	    !all_blocks(&region->trans, ua, npages, shift) ||
+	    !all_blocks(section, region, ua, npages, shift) ||
 	    !mm_iommu_region_tryget(region, npages))
 		return -EAGAIN;
 

@@ -32,7 +32,7 @@
 #include <linux/smp.h>
 
 #include <asm/mm_iommu.h>
-#include <asm/pte-walk.h>
+#include <asm/processor.h>
 
 #include <kunit/static_stub.h>
 

@@ -125,15 +125,18 @@ static void kill_current(bool kill)
 	spin_unlock_irq(&sighand->siglock);
 }
 
-/* Pins the pages of one address over and over: each time a real pin. */
-static int pin_instead(unsigned long ua, int n, unsigned int flags,
-		       struct page **pages)
+/* Pins the pages of other addresses, one by one: each time a real pin. */
+static int pin_instead(const struct mm_iommu_kunit *t, unsigned long ua, int n,
+		       unsigned int flags, struct page **pages)
 {
+	unsigned long first = (ua - t->from_ua) >> PAGE_SHIFT, at;
 	int i;
 
-	for (i = 0; i < n; i++)
-		if (pin_user_pages_fast(ua, 1, flags, pages + i) != 1)
+	for (i = 0; i < n; i++) {
+		at = t->from ? t->from[first + i] : t->instead;
+		if (pin_user_pages_fast(at, 1, flags, pages + i) != 1)
 			break;
+	}
 	return i;
 }
 
@@ -151,8 +154,8 @@ static int pin_stub(unsigned long ua, int n, unsigned int flags,
 		kill_current(true);
 	if (t->at_most)
 		n = min(n, t->at_most);
-	if (t->instead)
-		return pin_instead(t->instead, n, flags, pages);
+	if (t->instead || t->from)
+		return pin_instead(t, ua, n, flags, pages);
 	return pin_user_pages_fast(ua, n, flags, pages);
 }
 
@@ -441,7 +444,7 @@ void mm_iommu_kunit_trans(struct kunit *test, struct mm_iommu_trans *trans,
 						   mm_iommu_kunit_hpa(l, ua),
 						   len));
 	}
-	mm_iommu_trans_finish(trans);
+	KUNIT_ASSERT_EQ(test, mm_iommu_trans_finish(trans), 0);
 }
 
 static void trans_has_best_granules(struct kunit *test)
@@ -519,6 +522,39 @@ static void trans_keeps_dirty_marks(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, at & MM_IOMMU_ADDR,
 				mm_iommu_kunit_hpa(l, ua));
 	}
+	mm_iommu_trans_free(&trans);
+}
+
+/* Each entry, also one of a leaf: memory at host address 0 is another thing. */
+static void trans_with_an_empty_entry_is_refused(struct kunit *test)
+{
+	const struct mm_iommu_kunit_layout *l = test->param_value;
+	struct mm_iommu_trans trans;
+	u64 *entry, old;
+
+	mm_iommu_kunit_trans(test, &trans, l);
+	entry = trans.granules;
+	old = *entry;
+	*entry = 0;
+	KUNIT_EXPECT_EQ(test, mm_iommu_trans_finish(&trans), -EFAULT);
+	*entry = old;
+	if (old & MM_IOMMU_LEAF) {
+		entry = __va(old & MM_IOMMU_ADDR);
+		old = *entry;
+		*entry = 0;
+		KUNIT_EXPECT_EQ(test, mm_iommu_trans_finish(&trans), -EFAULT);
+		*entry = old;
+	}
+	KUNIT_EXPECT_EQ(test, mm_iommu_trans_finish(&trans), 0);
+	mm_iommu_trans_free(&trans);
+}
+
+static void trans_with_nothing_is_refused(struct kunit *test)
+{
+	struct mm_iommu_trans trans;
+
+	mm_iommu_trans_init(&trans, KUNIT_UA, 1);
+	KUNIT_EXPECT_EQ(test, mm_iommu_trans_finish(&trans), -EFAULT);
 	mm_iommu_trans_free(&trans);
 }
 
@@ -635,6 +671,26 @@ static const struct bad_range bad_ranges[] = {
 	{ "an odd size", 0, PAGE_SIZE + 1 },
 	{ "an address inside a page", PAGE_SIZE / 2, PAGE_SIZE },
 	{ "a range that wraps", -PAGE_SIZE, 2 * PAGE_SIZE },
+	{ "the last page", -PAGE_SIZE, PAGE_SIZE },
+	{ "the last two pages", -2 * PAGE_SIZE, 2 * PAGE_SIZE },
+	{ "all but the first page", PAGE_SIZE, -PAGE_SIZE },
+	{ "all but the last page", 0, -PAGE_SIZE },
+	{ "up to the last page", BIT(63), BIT(63) - PAGE_SIZE },
+	{ "from 2^47 to 2^64", BIT(47), -BIT(47) },
+	{ "from 2^48 to 2^64", BIT(48), -BIT(48) },
+	{ "from 2^52 to 2^64", BIT(52), -BIT(52) },
+	{ "from 2^63 to 2^64", BIT(63), BIT(63) },
+	{ "up to 2^63", 0, BIT(63) },
+	{ "a page below 2^63", BIT(63) - PAGE_SIZE, PAGE_SIZE },
+	{ "a page at 2^63", BIT(63), PAGE_SIZE },
+	{ "a page over 2^63", BIT(63) - PAGE_SIZE, 2 * PAGE_SIZE },
+	{ "a page at 2^52", BIT(52), PAGE_SIZE },
+	{ "a page over 2^52", BIT(52) - PAGE_SIZE, 2 * PAGE_SIZE },
+	{ "a page at the task size", TASK_SIZE_USER64, PAGE_SIZE },
+	{ "a page over the task size", TASK_SIZE_USER64 - PAGE_SIZE,
+	  2 * PAGE_SIZE },
+	{ "from 0 to a page over it", 0, TASK_SIZE_USER64 + PAGE_SIZE },
+	{ "a page of the kernel", PAGE_OFFSET, PAGE_SIZE },
 };
 
 KUNIT_ARRAY_PARAM_DESC(bad_range, bad_ranges, name);
@@ -644,11 +700,90 @@ static void register_refuses_bad_ranges(struct kunit *test)
 	const struct bad_range *r = test->param_value;
 	struct test_state start = get_state(test, NULL);
 	struct mm_iommu_region *region;
+	int ret;
 
-	KUNIT_EXPECT_EQ(test, mm_iommu_kunit_register(test, r->ua, r->size,
-						      &region), -EINVAL);
+	ret = mm_iommu_kunit_register(test, r->ua, r->size, &region);
+	KUNIT_EXPECT_EQ(test, ret, -EINVAL);
 	expect_refusal(test, MM_IOMMU_UNALIGNED, 0);
+	if (!ret)
+		mm_iommu_unregister(region);
 	expect_state(test, NULL, &start);
+}
+
+/* In pages of a range whose end is the task size; up to there it is memory. */
+static const struct task_end {
+	const char *name;
+	unsigned long before;
+	unsigned long npages;
+	int ret;
+} task_ends[] = {
+	{ "the last page", 1, 1, 0 },
+	{ "the last eight pages", 8, 8, 0 },
+	{ "up to the last page", 8, 7, 0 },
+	{ "the page behind", 0, 1, -EINVAL },
+	{ "the last page and one behind", 1, 2, -EINVAL },
+	{ "the last eight pages and one behind", 8, 9, -EINVAL },
+};
+
+KUNIT_ARRAY_PARAM_DESC(task_end, task_ends, name);
+
+/* A pin of any address succeeds here: only the registry can refuse it. */
+static void check_task_end(struct kunit *test, unsigned long task_size)
+{
+	const struct task_end *e = test->param_value;
+	struct mm_iommu_kunit *t = test->priv;
+	unsigned long i, ua = task_size - e->before * PAGE_SIZE;
+	struct test_state start = get_state(test, NULL);
+	struct mm_iommu_region *region;
+	int ret;
+
+	t->mm->task_size = task_size;
+	ret = mm_iommu_kunit_register(test, ua, e->npages * PAGE_SIZE,
+				      &region);
+	KUNIT_EXPECT_EQ(test, ret, e->ret);
+	if (!ret) {
+		for (i = 0; i < e->npages; i++)
+			KUNIT_EXPECT_TRUE(test, test_is_found(test, ua +
+							      i * PAGE_SIZE));
+		KUNIT_EXPECT_FALSE(test, test_is_found(test, ua - PAGE_SIZE));
+		KUNIT_EXPECT_FALSE(test, test_is_found(test, ua + e->npages *
+						       PAGE_SIZE));
+		KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+	}
+	expect_state(test, NULL, &start);
+}
+
+static void register_ends_at_the_task_size(struct kunit *test)
+{
+	struct mm_iommu_kunit *t = test->priv;
+
+	mm_iommu_kunit_stub_pins(test);
+	t->instead = mm_iommu_kunit_map(test, 1);
+	check_task_end(test, TASK_SIZE_USER64);
+	/* a process of 32 bits; one whose end is no power of two */
+	check_task_end(test, SZ_4G - PAGE_SIZE);
+	check_task_end(test, KUNIT_UA + 5 * PAGE_SIZE);
+}
+
+/* What a pin must not do, whoever asks for it: leave a page out. */
+static void pin_of_the_last_pages_fails(struct kunit *test)
+{
+	static const unsigned long npages[] = { 1, 2, 8, 9, 300 };
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES), bad;
+	struct test_pages *p = test_get_pages(test, ua);
+	struct test_state start = get_state(test, p);
+	struct mm_iommu_kunit *t = test->priv;
+	struct mm_iommu_trans trans;
+	unsigned int i;
+
+	mm_iommu_kunit_stub_pins(test);
+	t->instead = ua;
+	for (i = 0; i < ARRAY_SIZE(npages); i++) {
+		mm_iommu_trans_init(&trans, -npages[i] * PAGE_SIZE, npages[i]);
+		KUNIT_EXPECT_LT(test, mm_iommu_pin(&trans, &bad), 0);
+		mm_iommu_trans_free(&trans);
+		expect_state(test, p, &start);
+	}
 }
 
 /* Beside or over a region of the pages 10 to 19, in pages. */
@@ -1007,6 +1142,7 @@ static void transient_pin_errors_are_retried(struct kunit *test)
 	struct mm_iommu_region *region;
 
 	mm_iommu_kunit_stub_pins(test);
+	t->at_most = 7;
 	t->fail_with = error->with;
 	t->fail_at = 2;
 	t->fail_calls = 10;
@@ -1035,10 +1171,100 @@ static void partial_pins_go_on(struct kunit *test)
 	mm_iommu_kunit_stub_pins(test);
 	t->at_most = 7;
 	region = test_register(test, ua, TEST_SIZE);
-	KUNIT_EXPECT_EQ(test, t->calls, 1 + DIV_ROUND_UP(TEST_PAGES - 1, 7));
+	KUNIT_EXPECT_EQ(test, t->calls, DIV_ROUND_UP(TEST_PAGES, 7));
 	KUNIT_EXPECT_EQ(test, count_pinned(p), TEST_PAGES);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 	expect_state(test, p, &start);
+}
+
+/*
+ * What another thread may make of a range while it is pinned. A page before a
+ * huge one comes first; a number is a page of the huge one, -1 is one of
+ * another place.
+ */
+#define REMAPPED	6
+
+static const struct remapped {
+	const char *name;
+	long page[REMAPPED];
+} remapped[] = {
+	{ "nothing", { -1, 0, 1, 2, 3, 4 } },
+	{ "other pages after the first", { -1, 0, -1, -1, -1, -1 } },
+	{ "other pages after two", { -1, 0, 1, -1, -1, -1 } },
+	{ "another page in between", { -1, 0, 1, -1, 3, 4 } },
+	{ "the same page again", { -1, 0, 0, 0, 0, 0 } },
+	{ "pages in reverse order", { 5, 4, 3, 2, 1, 0 } },
+	{ "pages with gaps", { -1, 0, 2, 4, 6, 8 } },
+	{ "huge at last", { -1, -1, -1, -1, -1, 0 } },
+};
+
+KUNIT_ARRAY_PARAM_DESC(remapped, remapped, name);
+
+/* A huge page that one entry of the page table maps, or 0. */
+static unsigned long map_huge_page(struct kunit *test)
+{
+	unsigned long ua, size = HPAGE_PMD_SIZE;
+	struct mm_iommu_kunit *t = test->priv;
+	struct page *page;
+	bool huge;
+
+	if (!has_transparent_hugepage())
+		return 0;
+	ua = ALIGN(mm_iommu_kunit_map(test, 2 * size >> PAGE_SHIFT), size);
+	if (do_madvise(t->mm, ua, size, MADV_HUGEPAGE) ||
+	    get_user_pages_fast(ua, 1, FOLL_WRITE, &page) != 1)
+		return 0;
+	huge = folio_size(page_folio(page)) >= size;
+	put_page(page);
+	return huge ? ua : 0;
+}
+
+static void only_pages_that_were_pinned_are_entered(struct kunit *test)
+{
+	const struct remapped *r = test->param_value;
+	unsigned long other = mm_iommu_kunit_map(test, TEST_PAGES);
+	unsigned long huge = map_huge_page(test), ua, i;
+	unsigned long from[REMAPPED], refs;
+	struct mm_iommu_kunit *t = test->priv;
+	struct mm_iommu_region *region;
+	struct page *page[REMAPPED], *first;
+	struct folio *folio;
+	u64 at;
+
+	if (!huge)
+		kunit_skip(test, "needs transparent huge pages");
+
+	for (i = 0; i < REMAPPED; i++) {
+		from[i] = r->page[i] < 0 ? other + 2 * i * PAGE_SIZE :
+					   huge + r->page[i] * PAGE_SIZE;
+		KUNIT_ASSERT_EQ(test, 1, get_user_pages_fast(from[i], 1,
+							     FOLL_WRITE,
+							     &page[i]));
+	}
+	KUNIT_ASSERT_EQ(test, 1, get_user_pages_fast(huge, 1, FOLL_WRITE,
+						     &first));
+	refs = folio_ref_count(page_folio(first));
+
+	/* the region is where the huge page is: no page table helps it */
+	mm_iommu_kunit_stub_pins(test);
+	t->from = from;
+	ua = huge - PAGE_SIZE;
+	t->from_ua = ua;
+	region = test_register(test, ua, REMAPPED * PAGE_SIZE);
+	for (i = 0; i < REMAPPED; i++) {
+		mm_iommu_trans_entry(&region->trans, ua + i * PAGE_SIZE, &at);
+		KUNIT_EXPECT_EQ(test, at, page_to_phys(page[i]));
+		folio = page_folio(page[i]);
+		KUNIT_EXPECT_TRUE(test, folio_maybe_dma_pinned(folio));
+	}
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+	KUNIT_EXPECT_EQ(test, folio_ref_count(page_folio(first)), refs);
+	put_page(first);
+	for (i = 0; i < REMAPPED; i++) {
+		folio = page_folio(page[i]);
+		KUNIT_EXPECT_FALSE(test, folio_maybe_dma_pinned(folio));
+		put_page(page[i]);
+	}
 }
 
 static void a_hole_is_efault(struct kunit *test)
@@ -1076,8 +1302,8 @@ static void a_killed_process_gives_up(struct kunit *test)
 	kill_current(false);
 	KUNIT_EXPECT_EQ(test, ret, -EINTR);
 	KUNIT_EXPECT_EQ(test, t->calls, 3);
-	/* one page, then seven */
-	expect_refusal(test, MM_IOMMU_KILLED, ua + 8 * PAGE_SIZE);
+	/* twice seven */
+	expect_refusal(test, MM_IOMMU_KILLED, ua + 14 * PAGE_SIZE);
 	expect_state(test, p, &start);
 }
 
@@ -1122,7 +1348,7 @@ static void every_pin_fails_in_turn(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, count_pinned(p), 0);
 		KUNIT_ASSERT_LE(test, n, TEST_PAGES);
 	}
-	KUNIT_EXPECT_EQ(test, n, 2 + DIV_ROUND_UP(TEST_PAGES - 1, 3));
+	KUNIT_EXPECT_EQ(test, n, 1 + DIV_ROUND_UP(TEST_PAGES, 3));
 	kunit_info(test, "%u pins failed in turn\n", n - 1);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 	expect_state(test, p, &start);
@@ -1361,11 +1587,16 @@ static struct kunit_case mm_iommu_cases[] = {
 	KUNIT_CASE_PARAM(trans_run_is_as_long_as_memory_is_contiguous,
 			 layout_gen_params),
 	KUNIT_CASE_PARAM(trans_keeps_dirty_marks, layout_gen_params),
+	KUNIT_CASE_PARAM(trans_with_an_empty_entry_is_refused,
+			 layout_gen_params),
+	KUNIT_CASE(trans_with_nothing_is_refused),
 	KUNIT_CASE(register_pins_and_counts_once),
 	KUNIT_CASE(register_translates_to_the_pages_it_pinned),
 	KUNIT_CASE(memory_for_reading_is_not_written),
 	KUNIT_CASE(one_page_takes_512_bytes_at_most),
 	KUNIT_CASE_PARAM(register_refuses_bad_ranges, bad_range_gen_params),
+	KUNIT_CASE_PARAM(register_ends_at_the_task_size, task_end_gen_params),
+	KUNIT_CASE(pin_of_the_last_pages_fails),
 	KUNIT_CASE_PARAM(register_refuses_overlap, overlap_gen_params),
 	KUNIT_CASE(register_keeps_the_limit),
 	KUNIT_CASE(unregister_while_mapped_changes_nothing),
@@ -1380,6 +1611,8 @@ static struct kunit_case mm_iommu_cases[] = {
 	KUNIT_CASE_PARAM(transient_pin_errors_are_retried,
 			 transient_gen_params),
 	KUNIT_CASE(partial_pins_go_on),
+	KUNIT_CASE_PARAM(only_pages_that_were_pinned_are_entered,
+			 remapped_gen_params),
 	KUNIT_CASE(a_hole_is_efault),
 	KUNIT_CASE(a_killed_process_gives_up),
 	KUNIT_CASE_PARAM(every_pin_fails_in_turn, permanent_gen_params),

@@ -18,6 +18,8 @@
  * @mm: an mm of its own, which its thread uses
  * @instead: pins take the page at this address, if there is one, and not the
  *	one that is asked for
+ * @from: the same for each page of the region at @from_ua: the address of the
+ *	page that is taken in its place
  * @calls: calls of mm_iommu_pin_user() so far
  * @fail_at: the first of them that fails, counted from 1; 0 for none
  * @fail_calls: how many fail from there on
@@ -29,6 +31,8 @@
 struct mm_iommu_kunit {
 	struct mm_struct *mm;
 	unsigned long instead;
+	const unsigned long *from;
+	unsigned long from_ua;
 	unsigned int calls;
 	unsigned int fail_at;
 	unsigned int fail_calls;

@@ -3,13 +3,11 @@
  * Pinning of the memory of a region, and its reverse.
  *
  * Pages are pinned in batches by pin_user_pages_fast(), which takes mmap_lock
- * only where a page is not mapped, and not for longer than one batch.
- *
- * A large folio is pinned once for all pages of it that the region translates
- * to one contiguous run: a pin holds a folio as a whole. So where one entry of
- * the page table maps a huge page, only its first page is asked for; elsewhere
- * the pins of the others are given back at once. The translation then tells
- * what is to be unpinned: the runs in it, cut where folios end.
+ * only if a page is not mapped, and not for longer than one batch. Each page
+ * that it returns is entered in the translation, in this order, and nothing
+ * else is: what is mapped there may change at any time. So every page in the
+ * translation has one pin of its own, and those of a run that is in one folio
+ * are released by one operation.
  *
  * Memory that is not mapped for writing is pinned for reading, and marked so in
  * the translation.
@@ -23,143 +21,24 @@
 #define MM_IOMMU_PIN_RETRIES	10
 
 /*
- * @ua: pinned up to here
- * @end: of the region
- * @readonly_end: up to here memory may only be read
- * @next: host address that would go on with the run that ends at @ua
- * @batch: pages to ask for next
+ * @readonly: pages of the region up to where memory may only be read
+ * @pages: room for a batch
  */
 struct pin_state {
 	struct mm_iommu_trans *trans;
-	unsigned long ua;
-	unsigned long end;
-	unsigned long readonly_end;
-	unsigned long next;
-	unsigned long batch;
+	unsigned long readonly;
 	struct page **pages;
 };
 
-static unsigned long folio_rest(struct folio *folio, struct page *page)
+/* The first address that is not pinned yet. */
+static unsigned long pin_ua(const struct pin_state *pin)
 {
-	return (folio_nr_pages(folio) - folio_page_idx(folio, page)) <<
-	       PAGE_SHIFT;
+	return pin->trans->ua + (pin->trans->added << PAGE_SHIFT);
 }
 
 static bool pin_readonly(const struct pin_state *pin)
 {
-	return pin->ua < pin->readonly_end;
-}
-
-static u64 pin_marks(const struct pin_state *pin)
-{
-	return pin_readonly(pin) ? MM_IOMMU_READONLY : 0;
-}
-
-/*
- * Bytes from @ua on that one entry of the page table maps to @page, which is
- * pinned, and what follows it; 0 where it is not mapped so, or not any more.
- */
-static unsigned long huge_mapping(unsigned long ua, struct page *page,
-				  bool write)
-{
-	unsigned long flags, offset, len = 0;
-	unsigned int shift = 0;
-	pte_t *ptep, pte;
-
-	/* the page table is not freed, and no THP split, under our feet */
-	local_irq_save(flags);
-	ptep = find_linux_pte(current->mm->pgd, ua, NULL, &shift);
-	if (ptep && shift > PAGE_SHIFT) {
-		pte = READ_ONCE(*ptep);
-		offset = ua & (BIT(shift) - 1);
-		if (pte_access_permitted(pte, write) &&
-		    pte_pfn(pte) + PFN_DOWN(offset) == page_to_pfn(page))
-			len = BIT(shift) - offset;
-	}
-	local_irq_restore(flags);
-	return len;
-}
-
-/* Order-0 pages at the front of a batch. */
-static unsigned long small_pages(struct page **pages, unsigned long nr)
-{
-	unsigned long i = 0;
-
-	while (i < nr && !folio_test_large(page_folio(pages[i])))
-		i++;
-	return i;
-}
-
-/* Enters order-0 pages; returns how many, at least 1. */
-static long pin_enter_small(struct pin_state *pin, struct page **pages,
-			    unsigned long nr)
-{
-	u64 marks = pin_marks(pin);
-	long n;
-
-	n = mm_iommu_trans_add_pages(pin->trans, pin->ua, pages, nr, marks);
-	if (n < 0)
-		return n;
-
-	pin->batch = MM_IOMMU_PIN_BATCH;
-	pin->next = page_to_phys(pages[n - 1]) + PAGE_SIZE;
-	pin->ua += n << PAGE_SHIFT;
-	return n;
-}
-
-/* Pages of a batch, from the first on, that follow each other in one folio. */
-static unsigned long folio_pages(struct folio *folio, struct page **pages,
-				 unsigned long nr)
-{
-	unsigned long i = 1;
-
-	nr = min(nr, folio_rest(folio, pages[0]) >> PAGE_SHIFT);
-	while (i < nr && pages[i] == nth_page(pages[0], i))
-		i++;
-	return i;
-}
-
-/* Enters pages of a large folio; returns how many of the batch, at least 1. */
-static long pin_enter_large(struct pin_state *pin, struct page **pages,
-			    unsigned long nr)
-{
-	struct page *page = pages[0];
-	struct folio *folio = page_folio(page);
-	unsigned long n = folio_pages(folio, pages, nr);
-	unsigned long hpa = page_to_phys(page);
-	unsigned long huge, len, extra = n - 1;
-	int ret;
-
-	huge = huge_mapping(pin->ua, page, !pin_readonly(pin));
-	len = min3(huge, folio_rest(folio, page), pin->end - pin->ua);
-	len = max(len, n << PAGE_SHIFT);
-
-	ret = mm_iommu_trans_add(pin->trans, pin->ua, hpa | pin_marks(pin),
-				 len);
-	if (ret)
-		return ret;
-
-	/* what goes on with a run is pinned already */
-	if (hpa == pin->next && folio_page_idx(folio, page))
-		extra = n;
-	if (extra)
-		unpin_user_page_range_dirty_lock(page, extra, false);
-
-	/* the next one may be huge again */
-	pin->batch = huge ? 1 : MM_IOMMU_PIN_BATCH;
-	pin->next = hpa + len;
-	pin->ua += len;
-	return n;
-}
-
-static long pin_enter(struct pin_state *pin, struct page **pages,
-		      unsigned long nr)
-{
-	unsigned long small = small_pages(pages, nr);
-
-	if (small)
-		return pin_enter_small(pin, pages, small);
-	return pin_enter_large(pin, pages, nr);
+	return pin->trans->added < pin->readonly;
 }
 
 /*
@@ -168,15 +47,17 @@ static long pin_enter(struct pin_state *pin, struct page **pages,
  */
 static int pin_find_readonly(struct pin_state *pin)
 {
+	const struct mm_iommu_trans *trans = pin->trans;
 	struct mm_struct *mm = current->mm;
 	struct vm_area_struct *vma;
 
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
 
-	vma = vma_lookup(mm, pin->ua);
+	vma = vma_lookup(mm, pin_ua(pin));
 	if (vma && (vma->vm_flags & (VM_READ | VM_WRITE)) == VM_READ)
-		pin->readonly_end = min(vma->vm_end, pin->end);
+		pin->readonly = min((vma->vm_end - trans->ua) >> PAGE_SHIFT,
+				    trans->npages);
 	mmap_read_unlock(mm);
 	return pin_readonly(pin) ? 0 : -EFAULT;
 }
@@ -205,15 +86,16 @@ int mm_iommu_pin_user(unsigned long ua, int n, unsigned int flags,
  */
 static long pin_pages(struct pin_state *pin)
 {
-	unsigned long end = pin_readonly(pin) ? pin->readonly_end : pin->end;
-	unsigned long n = min(pin->batch, (end - pin->ua) >> PAGE_SHIFT);
+	const struct mm_iommu_trans *trans = pin->trans;
+	unsigned long end = pin_readonly(pin) ? pin->readonly : trans->npages;
+	unsigned long n = min(MM_IOMMU_PIN_BATCH, end - trans->added);
 	unsigned int retries = MM_IOMMU_PIN_RETRIES, flags = FOLL_LONGTERM;
 	long got;
 
 	if (!pin_readonly(pin))
 		flags |= FOLL_WRITE;
 	for (;;) {
-		got = mm_iommu_pin_user(pin->ua, n, flags, pin->pages);
+		got = mm_iommu_pin_user(pin_ua(pin), n, flags, pin->pages);
 		if (fatal_signal_pending(current)) {
 			if (got > 0)
 				unpin_user_pages(pin->pages, got);
@@ -229,13 +111,15 @@ static long pin_pages(struct pin_state *pin)
 
 static int pin_batch(struct pin_state *pin)
 {
+	u64 marks = pin_readonly(pin) ? MM_IOMMU_READONLY : 0;
 	long got = pin_pages(pin), i, n;
 
 	if (got == -EFAULT && !pin_readonly(pin))
 		return pin_find_readonly(pin);
 
 	for (i = 0; i < got; i += n) {
-		n = pin_enter(pin, pin->pages + i, got - i);
+		n = mm_iommu_trans_add_pages(pin->trans, pin_ua(pin),
+					     pin->pages + i, got - i, marks);
 		if (n < 0) {
 			unpin_user_pages(pin->pages + i, got - i);
 			return n;
@@ -253,19 +137,14 @@ static int pin_batch(struct pin_state *pin)
  * On failure nothing stays pinned.
  *
  * Context: Process context of the owner of the memory, may sleep.
- * Return: 0; -EFAULT where a page is not mapped or may not be pinned; -ENOMEM;
+ * Return: 0; -EINVAL if the range ends above 2^63; -EFAULT if a page is not
+ *	mapped or may not be pinned, or an entry of @trans is empty; -ENOMEM;
  *	-EINTR when the process is being killed; other errors of
  *	pin_user_pages_fast(), always negative.
  */
 int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad)
 {
-	struct pin_state pin = {
-		.trans = trans,
-		.ua = trans->ua,
-		.end = trans->ua + (trans->npages << PAGE_SHIFT),
-		.next = ULONG_MAX,
-		.batch = 1,
-	};
+	struct pin_state pin = { .trans = trans };
 	struct page *few[8];
 	int ret = 0;
 
@@ -277,7 +156,7 @@ int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad)
 	if (!pin.pages)
 		return -ENOMEM;
 
-	while (!ret && pin.ua < pin.end) {
+	while (!ret && trans->added < trans->npages) {
 		ret = pin_batch(&pin);
 		cond_resched();
 	}
@@ -285,11 +164,13 @@ int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad)
 	if (pin.pages != few)
 		kfree(pin.pages);
 	if (ret) {
-		*bad = pin.ua;
-		mm_iommu_unpin(trans, (pin.ua - trans->ua) >> PAGE_SHIFT);
-	} else {
-		mm_iommu_trans_finish(trans);
+		*bad = pin_ua(&pin);
+		mm_iommu_unpin(trans);
+		return ret;
 	}
+	/* a bug: which pages are to be unpinned is not known */
+	ret = mm_iommu_trans_finish(trans);
+	WARN_ON_ONCE(ret);
 	return ret;
 }
 
@@ -311,8 +192,14 @@ static bool page_is_large(struct page *page)
 	return folio_test_large(page_folio(page));
 }
 
+static unsigned long folio_rest(struct folio *folio, struct page *page)
+{
+	return (folio_nr_pages(folio) - folio_page_idx(folio, page)) <<
+	       PAGE_SHIFT;
+}
+
 /*
- * Unpins what a large folio has at @ua, where @len bytes are known to be one
+ * Unpins what a large folio has at @ua, of which @len bytes are known to be one
  * run; returns its bytes.
  */
 static unsigned long unpin_large(const struct mm_iommu_trans *trans,
@@ -324,8 +211,10 @@ static unsigned long unpin_large(const struct mm_iommu_trans *trans,
 	size = min(size, folio_rest(page_folio(page), page));
 	if (len < size)
 		len = mm_iommu_trans_run(trans, ua, size, &at);
-	unpin_page(page, at);
-	return min(len, size);
+	len = min(len, size);
+	unpin_user_page_range_dirty_lock(page, len >> PAGE_SHIFT,
+					 at & MM_IOMMU_DIRTY);
+	return len;
 }
 
 /* Unpins order-0 pages up to the first large folio; returns how many. */
@@ -378,18 +267,18 @@ static unsigned long unpin_some(const struct mm_iommu_trans *trans,
 
 /**
  * mm_iommu_unpin() - unpin the pages of a region
- * @trans: its translation, which nobody uses any more
- * @npages: how many of its pages are pinned, counted from its start
+ * @trans: its translation, which nobody uses any more; maybe not complete
  *
  * Context: Process context, may sleep; any process.
  */
-void mm_iommu_unpin(const struct mm_iommu_trans *trans, unsigned long npages)
+void mm_iommu_unpin(const struct mm_iommu_trans *trans)
 {
-	unsigned long ua = trans->ua, end = ua + (npages << PAGE_SHIFT);
+	unsigned long left = trans->added << PAGE_SHIFT, len;
+	unsigned long ua = trans->ua;
 	unsigned int steps = 0;
 
-	while (ua < end) {
-		ua += unpin_some(trans, ua, end - ua);
+	for (; left; left -= len, ua += len) {
+		len = unpin_some(trans, ua, left);
 		if (!(++steps % 4))
 			cond_resched();
 	}

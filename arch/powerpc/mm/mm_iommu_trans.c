@@ -41,6 +41,9 @@ static const u8 trans_shifts[] = { PAGE_SHIFT, 21, 24, 30, 34 };
 /* Regions of so many pages may have granules of one page. */
 #define TRANS_MAX_PAGES		512
 
+/* No region ends above this, so ends of regions and of granules do not wrap. */
+#define TRANS_MAX_END		BIT(63)
+
 /* What one allocation may need at most: physically contiguous memory. */
 #define TRANS_MAX_GRANULES	SZ_32K
 #define TRANS_MAX_LEAF		SZ_8K
@@ -149,6 +152,10 @@ static int trans_start(struct mm_iommu_trans *trans, u64 at,
 	unsigned long ua = trans->ua;
 	unsigned int i = TRANS_LARGEST_START;
 
+	if (trans->npages > TRANS_MAX_END >> PAGE_SHIFT ||
+	    ua > TRANS_MAX_END - (trans->npages << PAGE_SHIFT))
+		return -EINVAL;
+
 	while (i > 0 && (len < BIT(trans_shifts[i]) ||
 			 (ua ^ at) & (BIT(trans_shifts[i]) - 1)))
 		i--;
@@ -172,6 +179,7 @@ void mm_iommu_trans_init(struct mm_iommu_trans *trans, unsigned long ua,
 {
 	trans->ua = ua;
 	trans->npages = npages;
+	trans->added = 0;
 	trans->shift = 0;
 	trans->readonly = false;
 	trans->granules = NULL;
@@ -374,6 +382,14 @@ static u64 *trans_pages(const struct mm_iommu_trans *trans, unsigned long ua,
 	return span_entry(&span, ua);
 }
 
+/* Whether pages follow what was added, and are not more than are missing. */
+static bool trans_is_next(const struct mm_iommu_trans *trans, unsigned long ua,
+			  unsigned long nr)
+{
+	return ua == trans->ua + (trans->added << PAGE_SHIFT) &&
+	       nr <= trans->npages - trans->added;
+}
+
 /* What most runs are: a whole granule. */
 static bool trans_add_simple(struct mm_iommu_trans *trans, unsigned long ua,
 			     u64 at, unsigned long len)
@@ -395,7 +411,8 @@ static bool trans_add_simple(struct mm_iommu_trans *trans, unsigned long ua,
  * @len: bytes, more than 0
  *
  * Context: Process context, may sleep.
- * Return: 0 or -ENOMEM.
+ * Return: 0; -ENOMEM; -EINVAL if the run does not follow the one before, or
+ *	ends beyond the range of @trans, or that range ends above 2^63.
  */
 int mm_iommu_trans_add(struct mm_iommu_trans *trans, unsigned long ua, u64 at,
 		       unsigned long len)
@@ -403,6 +420,8 @@ int mm_iommu_trans_add(struct mm_iommu_trans *trans, unsigned long ua, u64 at,
 	unsigned long end = ua + len, n;
 	int ret;
 
+	if (!trans_is_next(trans, ua, len >> PAGE_SHIFT))
+		return -EINVAL;
 	if (at & MM_IOMMU_READONLY)
 		trans->readonly = true;
 	if (!trans->granules) {
@@ -419,6 +438,7 @@ int mm_iommu_trans_add(struct mm_iommu_trans *trans, unsigned long ua, u64 at,
 		if (ret)
 			return ret;
 	}
+	trans->added += len >> PAGE_SHIFT;
 	return 0;
 }
 
@@ -444,7 +464,8 @@ static unsigned long pages_run(struct page **pages, unsigned long nr)
  * each run.
  *
  * Context: Process context, may sleep.
- * Return: how many of the pages were added, 1 to @nr; -ENOMEM if none.
+ * Return: how many of the pages were added, 1 to @nr; the error of
+ *	mm_iommu_trans_add() if none.
  */
 long mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, unsigned long ua,
 			      struct page **pages, unsigned long nr, u64 marks)
@@ -453,6 +474,8 @@ long mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, unsigned long ua,
 	u64 *entry = NULL;
 	int ret;
 
+	if (!trans_is_next(trans, ua, nr))
+		return -EINVAL;
 	if (trans->granules)
 		entry = trans_pages(trans, ua, &n);
 	if (!entry) {
@@ -469,6 +492,7 @@ long mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, unsigned long ua,
 	for (i = 0; i < n; i++)
 		entry[i] = trans_make(page_to_phys(pages[i]) | marks,
 				      PAGE_SHIFT);
+	trans->added += n;
 	return n;
 }
 
@@ -892,31 +916,76 @@ static int trans_copy(struct mm_iommu_trans *to,
 	return 0;
 }
 
+/* Whether all entries of a leaf were filled: they have the shift in common. */
+static bool leaf_is_complete(const struct trans_span *leaf)
+{
+	unsigned long n = trans_pieces(leaf->start, leaf->end, leaf->shift);
+	const u64 *entry = leaf->entries, *end = entry + n;
+	u64 all = MM_IOMMU_SHIFT;
+
+	while (entry < end)
+		all &= *entry++;
+	return all;
+}
+
+/* Whether all pages were added, and every entry was filled. */
+static bool trans_is_complete(const struct mm_iommu_trans *trans)
+{
+	struct trans_span top = trans_top(trans), leaf;
+	unsigned long i, n, ua;
+	u64 entry;
+
+	if (!trans->granules || trans->added != trans->npages)
+		return false;
+
+	n = trans_pieces(top.start, top.end, top.shift);
+	for (i = 0; i < n; i++) {
+		entry = top.entries[i];
+		if (!entry)
+			return false;
+		if (entry & MM_IOMMU_LEAF) {
+			ua = ((top.start >> top.shift) + i) << top.shift;
+			leaf = span_leaf(&top, ua, entry);
+			if (!leaf_is_complete(&leaf))
+				return false;
+		}
+		if (!(i % 1024))
+			cond_resched();
+	}
+	return true;
+}
+
 /**
- * mm_iommu_trans_finish() - cut a complete translation so that it is smallest
+ * mm_iommu_trans_finish() - check a translation and make it as small as possible
  * @trans: the translation, all of its range added, not yet visible to readers
  *
- * Keeps the table as it is where there is no memory for another one.
+ * Keeps the table as it is if there is no memory for another one.
  *
  * Context: Process context, may sleep.
+ * Return: 0; -EFAULT if not all pages were added, or an entry is empty: @trans
+ *	must not become visible.
  */
-void mm_iommu_trans_finish(struct mm_iommu_trans *trans)
+int mm_iommu_trans_finish(struct mm_iommu_trans *trans)
 {
-	struct mm_iommu_trans cut = *trans;
+	struct mm_iommu_trans cut;
 	unsigned int best;
 
+	if (!trans_is_complete(trans))
+		return -EFAULT;
 	if (trans_is_best(trans))
-		return;
+		return 0;
 
+	mm_iommu_trans_init(&cut, trans->ua, trans->npages);
 	best = trans_best(trans);
 	if (best == TRANS_SHIFTS || trans_shifts[best] == trans->shift ||
 	    trans_alloc_granules(&cut, best))
-		return;
+		return 0;
 
 	if (trans_copy(&cut, trans)) {
 		mm_iommu_trans_free(&cut);
-		return;
+		return 0;
 	}
 	mm_iommu_trans_free(trans);
 	*trans = cut;
+	return 0;
 }

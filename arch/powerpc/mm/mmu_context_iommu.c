@@ -144,7 +144,7 @@ static void region_give_back(struct mm_iommu_region *region)
 {
 	unsigned long npages = region->trans.npages;
 
-	mm_iommu_unpin(&region->trans, npages);
+	mm_iommu_unpin(&region->trans);
 	account_locked_vm(region->registry->mm, npages, false);
 }
 
@@ -500,8 +500,9 @@ err_withdraw:
  * becomes an orphan.
  *
  * Context: Process context, may sleep for long.
- * Return: 0; -EINVAL where @ua or @size is not a multiple of PAGE_SIZE, @size
- *	is 0, the range wraps, or overlaps another region; -ENOMEM over
+ * Return: 0; -EINVAL if @ua or @size is not a multiple of PAGE_SIZE, @size is
+ *	0, or the range does not lie below the task size of @mm, or overlaps
+ *	another region; -ENOMEM over
  *	RLIMIT_MEMLOCK or without memory; -EFAULT where memory can not be
  *	pinned; -EINTR when killed; -EBUSY where too much of what was registered
  *	before still waits for its last unmap; other negative errors of pinning.
@@ -512,10 +513,9 @@ int mm_iommu_register(struct mm_struct *mm, unsigned long ua,
 		      struct mm_iommu_refusal *refusal)
 {
 	struct mm_iommu *reg;
-	unsigned long last;
 
-	if (!size || !PAGE_ALIGNED(ua | size) ||
-	    check_add_overflow(ua, size - 1, &last)) {
+	if (!size || !PAGE_ALIGNED(ua | size) || size > mm->task_size ||
+	    ua > mm->task_size - size) {
 		*refusal = (struct mm_iommu_refusal){
 			.cause = MM_IOMMU_UNALIGNED,
 			.ua = ua,
@@ -534,7 +534,7 @@ int mm_iommu_register(struct mm_struct *mm, unsigned long ua,
 		return -ENOMEM;
 	}
 
-	*regionp = registry_try_share(reg, ua, last);
+	*regionp = registry_try_share(reg, ua, ua + size - 1);
 	if (*regionp)
 		return 0;
 	return register_new(reg, ua, size, regionp, refusal);
@@ -704,15 +704,15 @@ static int region_check(struct mm_iommu_region *region, unsigned long ua,
 			unsigned long npages, unsigned int shift, bool write)
 {
 	const struct mm_iommu_trans *trans = &region->trans;
-	unsigned long size = 1UL << shift, end = ua + (npages << shift), len;
+	unsigned long size = 1UL << shift, left = npages << shift, len;
 	u64 at;
 
 	/* pages of the MMU are always one block */
 	if (shift <= PAGE_SHIFT && !(write && trans->readonly))
 		return 0;
 
-	for (; ua < end; ua += len) {
-		len = min(end - ua, max(size, MM_IOMMU_MAX_RUN));
+	for (; left; left -= len, ua += len) {
+		len = min(left, max(size, MM_IOMMU_MAX_RUN));
 		len = mm_iommu_trans_run(trans, ua, len, &at);
 		len = ALIGN_DOWN(len, size);
 		if (!len || !IS_ALIGNED(at & MM_IOMMU_ADDR, size))

@@ -114,7 +114,7 @@ static void fuzz_one(struct input *in)
 	n = (end - l.ua) >> PAGE_SHIFT;
 	check(ret || n == p.nr);
 	if (!ret)
-		mm_iommu_trans_finish(&trans);
+		check(!mm_iommu_trans_finish(&trans));
 	trans_check_pages(&trans, &p, n, &rng);
 	if (!ret)
 		trans_check_fill(&trans, &p, &rng);

@@ -14,6 +14,8 @@
 #define REGIONS		8
 #define HELD		64
 #define MOST		512	/* pages of a hold */
+#define BLOCK_UA	BIT(44)
+#define BLOCK_HPA	BIT(45)
 
 struct held {
 	unsigned int region;
@@ -97,7 +99,7 @@ static void model_region(struct model *m, struct rng *rng, unsigned int i,
 		m->readonly[i] |= !!(l->runs[k].hpa & MODEL_READONLY);
 	}
 	check(!trans_enter(&region->trans, l, SZ_1G, &end));
-	mm_iommu_trans_finish(&region->trans);
+	check(!mm_iommu_trans_finish(&region->trans));
 	check(region->trans.readonly == m->readonly[i]);
 	region->tag = 1 + rng_below(rng, MM_IOMMU_TAGS);
 	m->closed[i] = i == REGIONS - 1;
@@ -333,6 +335,7 @@ static void test_enter(struct rng *rng)
 	check(!mm_iommu_section_find(&s, BIT(40) | 5, &start, &size));
 	/* who is in a section keeps others of its slot out */
 	check(mm_iommu_enter_rm(&mm, &s) == -EBUSY);
+	check(mm_iommu_enter(&mm, &s) == -EAGAIN);
 	mm_iommu_exit(&s);
 	check(!mm_iommu_enter(&mm, &s));
 	mm_iommu_exit(&s);
@@ -340,9 +343,88 @@ static void test_enter(struct rng *rng)
 	kfree(reg);
 }
 
+/* One block of memory, entered page by page: its table has many entries. */
+static struct mm_iommu_region *block_region(struct mm_iommu *reg,
+					    unsigned long bytes)
+{
+	struct mm_iommu_region *region = kzalloc(sizeof(*region), GFP_KERNEL);
+	unsigned long end;
+	struct layout l;
+
+	check(region);
+	layout_init(&l, BLOCK_UA);
+	layout_add(&l, BLOCK_HPA, bytes);
+	check(!trans_enter(&region->trans, &l, PAGE_SIZE, &end));
+	layout_free(&l);
+	region->tag = 1;
+	atomic_long_set(&region->mapped, 1);
+	insert(reg, region);
+	return region;
+}
+
+/* How many IOMMU pages of 1G a section holds, one by one. */
+static unsigned long hold_each(struct mm_struct *mm, unsigned long most)
+{
+	unsigned long n, ua = BLOCK_UA, flags;
+	struct mm_iommu_section s;
+	__be64 out;
+	u64 cookie;
+
+	enter(mm, &s, &flags, false);
+	for (n = 0; n < most; n++, ua += SZ_1G)
+		if (hold(&s, ua, 1, 30, false, &cookie, &out))
+			break;
+	leave(&s, flags);
+	return n;
+}
+
+/* The same in one call. */
+static bool hold_all(struct mm_struct *mm, unsigned long n)
+{
+	struct mm_iommu_section s;
+	unsigned long flags;
+	__be64 out[MOST];
+	u64 cookie;
+	int ret;
+
+	enter(mm, &s, &flags, false);
+	ret = hold(&s, BLOCK_UA, n, 30, false, &cookie, out);
+	leave(&s, flags);
+	check(!ret || ret == -EAGAIN);
+	return !ret;
+}
+
+/* Interrupts are off: no IOMMU page may take as long as it likes. */
+static void test_bounded(struct rng *rng)
+{
+	struct mm_iommu_region *region;
+	struct mm_struct mm = { };
+	struct mm_iommu *reg;
+	unsigned long n;
+
+	reg = registry_alloc(&mm);
+	region = block_region(reg, 40UL * SZ_1G);
+	/* 2M, or 16M in pieces of which pages of 64K are entered */
+	n = 1024 >> (30 - region->trans.shift);
+	ksft_print_msg("%lu IOMMU pages of 1G in pieces of 2^%u\n", n,
+		       region->trans.shift);
+	check(n && n < 40);
+	check(hold_each(&mm, 40) == n);
+	check(hold_all(&mm, n));
+	check(!hold_all(&mm, n + 1));
+
+	/* that is what costs: in one piece each, all of them are held */
+	check(!mm_iommu_trans_finish(&region->trans));
+	check(hold_each(&mm, 40) == 40);
+	check(hold_all(&mm, 40));
+	erase(reg, region);
+	kfree(reg);
+}
+
 static const struct test tests[] = {
 	{ "random holds and drops agree with a list", test_model },
 	{ "what keeps one out of a section", test_enter },
+	{ "large IOMMU pages in small pieces are bounded", test_bounded },
 };
 
 int main(void)

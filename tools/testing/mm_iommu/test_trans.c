@@ -50,7 +50,7 @@ static unsigned long check_layout(const struct layout *l, unsigned long step,
 	check(trans.readonly == layout_readonly(l));
 	bytes = shim_slab.bytes;
 
-	mm_iommu_trans_finish(&trans);
+	check(!mm_iommu_trans_finish(&trans));
 	trans_check_pages(&trans, &p, p.nr, rng);
 	trans_check_fill(&trans, &p, rng);
 	check(trans.readonly == layout_readonly(l));
@@ -252,7 +252,7 @@ static void test_fill(struct rng *rng)
 	trans_build(&trans, &l, ULONG_MAX);
 	for (i = 0; i < 200; i++)
 		trans_check_fill(&trans, &p, rng);
-	mm_iommu_trans_finish(&trans);
+	check(!mm_iommu_trans_finish(&trans));
 	for (i = 0; i < 200; i++)
 		trans_check_fill(&trans, &p, rng);
 
@@ -320,7 +320,7 @@ static void check_large(struct layout *l, struct rng *rng)
 
 	trans_build(&trans, l, ULONG_MAX);
 	trans_check_runs(&trans, l, rng);
-	mm_iommu_trans_finish(&trans);
+	check(!mm_iommu_trans_finish(&trans));
 	trans_check_runs(&trans, l, rng);
 	ksft_print_msg("%lu GiB of %u runs: %lu bytes\n",
 		       (l->end - l->ua) >> 30, l->nr, shim_slab.bytes);
@@ -361,6 +361,53 @@ static void test_large_allocations(struct rng *rng)
 	check(shim_slab.largest <= SZ_256K);
 }
 
+/* Neither a run nor pages get in that do not fit, or come twice. */
+static void check_overrun(struct mm_iommu_trans *trans, unsigned long end)
+{
+	struct page *pages[4];
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		pages[i] = shim_page(BASE_HPA / 2 + 3 * i * PAGE_SIZE);
+	check(mm_iommu_trans_add(trans, end, BASE_HPA / 2, PAGE_SIZE) ==
+	      -EINVAL);
+	check(mm_iommu_trans_add(trans, end - PAGE_SIZE, BASE_HPA / 2,
+				 PAGE_SIZE) == -EINVAL);
+	check(mm_iommu_trans_add_pages(trans, end, pages, 4, 0) == -EINVAL);
+}
+
+static void test_overrun(struct rng *rng)
+{
+	struct mm_iommu_trans trans;
+	unsigned int shift, extra;
+	struct layout l;
+	struct pages p;
+
+	for (shift = PAGE_SHIFT; shift < 22; shift++) {
+		for (extra = 0; extra < 3; extra++) {
+			layout_blocks(&l, BASE_UA, SZ_4M + extra * PAGE_SIZE,
+				      shift);
+			pages_init(&p, &l);
+			trans_build(&trans, &l, ULONG_MAX);
+			check_overrun(&trans, l.end);
+			trans_check_pages(&trans, &p, p.nr, rng);
+			check(!mm_iommu_trans_finish(&trans));
+			check_overrun(&trans, l.end);
+			trans_check_pages(&trans, &p, p.nr, rng);
+			mm_iommu_trans_free(&trans);
+			pages_free(&p);
+			layout_free(&l);
+		}
+	}
+	/* the last run is too long: none of it is added */
+	mm_iommu_trans_init(&trans, BASE_UA, 3);
+	check(!mm_iommu_trans_add(&trans, BASE_UA, BASE_HPA, 2 * PAGE_SIZE));
+	check(mm_iommu_trans_add(&trans, BASE_UA + 2 * PAGE_SIZE, BASE_HPA,
+				 2 * PAGE_SIZE) == -EINVAL);
+	check(mm_iommu_trans_finish(&trans) == -EFAULT);
+	mm_iommu_trans_free(&trans);
+}
+
 /* User space chooses: no size may do more than fail. */
 static void test_absurd(struct rng *rng)
 {
@@ -370,7 +417,7 @@ static void test_absurd(struct rng *rng)
 	int ret;
 
 	mm_iommu_trans_init(&trans, 0, max);
-	check(mm_iommu_trans_add(&trans, 0, PAGE_SIZE, PAGE_SIZE) == -ENOMEM);
+	check(mm_iommu_trans_add(&trans, 0, PAGE_SIZE, PAGE_SIZE) == -EINVAL);
 	mm_iommu_trans_free(&trans);
 
 	for (i = 0; i <= 64 - PAGE_SHIFT; i++) {
@@ -378,9 +425,119 @@ static void test_absurd(struct rng *rng)
 
 		mm_iommu_trans_init(&trans, 0, npages);
 		ret = mm_iommu_trans_add(&trans, 0, PAGE_SIZE, PAGE_SIZE);
-		check(!ret || ret == -ENOMEM);
+		check(!ret || ret == -ENOMEM || ret == -EINVAL);
 		mm_iommu_trans_free(&trans);
 		check(!shim_slab.objects);
+	}
+}
+
+/* A range from @ua on; it is translated to its end, or not at all. */
+static void check_ends(unsigned long ua, unsigned long bytes, struct rng *rng)
+{
+	unsigned long hpa = BASE_HPA + (ua & (BIT(34) - 1));
+	unsigned long npages = bytes >> PAGE_SHIFT;
+	struct mm_iommu_trans trans;
+	struct layout l;
+	int ret;
+
+	mm_iommu_trans_init(&trans, ua, npages);
+	ret = mm_iommu_trans_add(&trans, ua, hpa, PAGE_SIZE);
+	mm_iommu_trans_free(&trans);
+	if (ret) {
+		check(ret == -EINVAL);
+		check(ua > BIT(63) - bytes);
+		check(!shim_slab.objects);
+		return;
+	}
+	check(ua <= BIT(63) - bytes);
+	layout_init(&l, ua);
+	layout_add(&l, hpa, bytes - PAGE_SIZE);
+	layout_add(&l, BASE_HPA / 2, PAGE_SIZE);
+	check_layout(&l, ULONG_MAX, rng);
+	layout_free(&l);
+}
+
+static void test_ends(struct rng *rng)
+{
+	static const unsigned char shifts[] = { 47, 48, 52, 59, 62, 63, 64 };
+	static const unsigned long pages[] = { 2, 3, 5, 16, 33, 512, 513, 700 };
+	unsigned long end, i, k, off;
+
+	for (i = 0; i < ARRAY_SIZE(shifts); i++) {
+		end = shifts[i] < 64 ? BIT(shifts[i]) : 0;
+		for (k = 0; k < ARRAY_SIZE(pages); k++) {
+			/* up to there, over it, and from there on */
+			for (off = 0; off <= pages[k]; off += pages[k] / 2)
+				check_ends(end - off * PAGE_SIZE,
+					   pages[k] * PAGE_SIZE, rng);
+		}
+	}
+	for (k = 0; k < ARRAY_SIZE(pages); k++)
+		check_ends(0, pages[k] * PAGE_SIZE, rng);
+}
+
+/* Builds @l, but for the run @skip. */
+static int finish_without(const struct layout *l, unsigned int skip)
+{
+	struct mm_iommu_trans trans;
+	unsigned int i;
+	int ret;
+
+	mm_iommu_trans_init(&trans, l->ua, (l->end - l->ua) >> PAGE_SHIFT);
+	for (i = 0; i < l->nr; i++) {
+		if (i == skip)
+			continue;
+		ret = mm_iommu_trans_add(&trans, l->runs[i].ua, l->runs[i].hpa,
+					 l->runs[i].len);
+		/* a run that leaves a gap is refused, and so is the next */
+		check(ret == (i < skip ? 0 : -EINVAL));
+	}
+	ret = mm_iommu_trans_finish(&trans);
+	mm_iommu_trans_free(&trans);
+	check(!shim_slab.objects);
+	return ret;
+}
+
+static void check_unfilled(const struct layout *l)
+{
+	unsigned int i;
+
+	for (i = 0; i < l->nr; i++)
+		check(finish_without(l, i) == -EFAULT);
+	check(!finish_without(l, l->nr));
+}
+
+static void test_unfilled(struct rng *rng)
+{
+	struct mm_iommu_trans trans;
+	struct layout l;
+	unsigned int i;
+
+	/* nothing at all */
+	mm_iommu_trans_init(&trans, BASE_UA, 3);
+	check(mm_iommu_trans_finish(&trans) == -EFAULT);
+	mm_iommu_trans_free(&trans);
+
+	/* host address 0 is not nothing */
+	layout_init(&l, BASE_UA);
+	layout_add(&l, 0, PAGE_SIZE);
+	layout_add(&l, 0, PAGE_SIZE);
+	layout_add(&l, BASE_HPA, PAGE_SIZE);
+	check_unfilled(&l);
+	layout_free(&l);
+
+	/* granules; leaves, whole ones and parts of them */
+	layout_blocks(&l, BASE_UA, 64 * SZ_2M, 21);
+	check_unfilled(&l);
+	layout_free(&l);
+	layout_blocks(&l, BASE_UA + PAGE_SIZE, SZ_64M, 24);
+	check_unfilled(&l);
+	layout_free(&l);
+	for (i = 0; i < 3; i++) {
+		layout_blocks(&l, BASE_UA + i * PAGE_SIZE,
+			      (600 + i) * PAGE_SIZE, PAGE_SHIFT);
+		check_unfilled(&l);
+		layout_free(&l);
 	}
 }
 
@@ -414,7 +571,7 @@ static void test_dirty(struct rng *rng)
 		bytes = l.end - l.ua;
 		pages_init(&p, &l);
 		trans_build(&trans, &l, ULONG_MAX);
-		mm_iommu_trans_finish(&trans);
+		check(!mm_iommu_trans_finish(&trans));
 		trans_check_dirty(&trans, &p);
 		for (k = 0; k < 8; k++) {
 			offset = rng_below(rng, bytes);
@@ -497,7 +654,7 @@ static void check_markers(const struct layout *l, struct rng *rng)
 	unsigned int i;
 
 	trans_build(&trans, l, ULONG_MAX);
-	mm_iommu_trans_finish(&trans);
+	check(!mm_iommu_trans_finish(&trans));
 	pthread_barrier_init(&start, NULL, ARRAY_SIZE(m));
 	for (i = 0; i < ARRAY_SIZE(m); i++)
 		marker_start(&m[i], &trans, l, &start, rng);
@@ -545,7 +702,7 @@ static bool fail_layout(const struct layout *l, unsigned long nth, bool on,
 	check(!ret || ret == -ENOMEM);
 	check(!ret == (shim_slab.calls < nth));
 	if (!ret)
-		mm_iommu_trans_finish(&trans);
+		check(!mm_iommu_trans_finish(&trans));
 	failed = shim_slab.calls >= nth;
 	shim_slab_fail(0, false);
 
@@ -591,6 +748,9 @@ static const struct test tests[] = {
 	{ "regions of many TiB", test_large },
 	{ "no allocation of a table is large", test_large_allocations },
 	{ "absurd sizes fail cleanly", test_absurd },
+	{ "ends of ranges are exact, or refused", test_ends },
+	{ "what was never filled is no translation", test_unfilled },
+	{ "no run gets in beyond the end", test_overrun },
 	{ "dirty marks are kept, and only where written", test_dirty },
 	{ "concurrent marks are kept", test_concurrent_marks, true },
 	{ "every allocation failed in turn", test_fail_nth },

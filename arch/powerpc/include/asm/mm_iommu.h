@@ -71,10 +71,13 @@ struct mm_iommu_held {
  *	mm/mm_iommu_atomic.c
  * @reg: the registry
  * @slot: what is held of its lock
+ * @steps: entries of translations that may still be walked for IOMMU pages
+ *	larger than a page
  */
 struct mm_iommu_section {
 	struct mm_iommu *reg;
 	struct mm_iommu_slot *slot;
+	unsigned int steps;
 };
 
 /**

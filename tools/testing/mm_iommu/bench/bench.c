@@ -186,7 +186,8 @@ noinline void bench_enter(struct mm_iommu_trans *trans, unsigned long bytes,
 
 noinline void bench_finish(struct mm_iommu_trans *trans)
 {
-	mm_iommu_trans_finish(trans);
+	if (mm_iommu_trans_finish(trans))
+		exit(1);
 }
 
 static int bench_trans(unsigned long gib, unsigned int shift)

@@ -138,6 +138,8 @@ static inline void arch_spin_unlock(arch_spinlock_t *lock)
 	shim_spin_unlock(lock);
 }
 
+#define cpu_relax()			do { } while (0)
+
 #define raw_spinlock_t			struct shim_spinlock
 
 static inline void raw_spin_lock_init(raw_spinlock_t *lock)

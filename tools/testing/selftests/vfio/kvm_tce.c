@@ -379,6 +379,83 @@ TEST_F(emulated, defect_27_a_table_does_not_wrap)
 	close(table);
 }
 
+/* The first and the last entry are there, and what surrounds them is not. */
+static void check_table_ends(struct __test_metadata *_metadata,
+			     struct _test_data_emulated *self,
+			     unsigned int shift, __u64 offset, __u64 size)
+{
+	__u64 first = offset << shift, last = (offset + size - 1) << shift;
+	__u64 end = last + (1ULL << shift), list = MIB;
+	struct cpu *cpu = self->cpu;
+
+	EXPECT_EQ(H_SUCCESS, h_put_tce(cpu, LIOBN + 1, first, 0));
+	EXPECT_EQ(H_SUCCESS, h_put_tce(cpu, LIOBN + 1, last, 0));
+	EXPECT_EQ(H_SUCCESS, h_stuff_tce(cpu, LIOBN + 1, last, 0, 1));
+	EXPECT_EQ(H_PARAMETER, h_stuff_tce(cpu, LIOBN + 1, last, 0, 2));
+	EXPECT_EQ(H_PARAMETER, h_stuff_tce(cpu, LIOBN + 1, first, 0, size + 1));
+	EXPECT_EQ(H_PARAMETER, h_stuff_tce(cpu, LIOBN + 1, last, 0, -1UL));
+	EXPECT_EQ(H_PARAMETER, h_put_tce_indirect(cpu, LIOBN + 1, last, list,
+						  2));
+	if (end)
+		EXPECT_EQ(H_PARAMETER, h_put_tce(cpu, LIOBN + 1, end, 0));
+	if (offset)
+		EXPECT_EQ(H_PARAMETER, h_put_tce(cpu, LIOBN + 1,
+						 first - (1ULL << shift), 0));
+	EXPECT_EQ(H_PARAMETER, h_put_tce(cpu, LIOBN + 1, -1UL << shift, 0));
+}
+
+#define MARKS	16
+
+/* Offsets and sizes, in pages, at and around the ends of what there is. */
+static void init_marks(__u64 *at, unsigned int shift)
+{
+	__u64 end = ~0ULL >> shift;
+	const __u64 marks[MARKS] = {
+		0, 1, 2, 3, end - 2, end - 1, end, end + 1, end + 2,
+		1ULL << (47 - shift), 1ULL << (48 - shift), 1ULL << 51,
+		1ULL << 52, 1ULL << 63, -2ULL, -1ULL,
+	};
+
+	memcpy(at, marks, sizeof(marks));
+}
+
+static void check_table(struct __test_metadata *_metadata,
+			struct _test_data_emulated *self, unsigned int shift,
+			__u64 offset, __u64 size)
+{
+	int table = __vm_table(&self->g.vm, LIOBN + 1, shift, offset, size);
+	__u64 end = ~0ULL >> shift;
+	bool good = size && offset <= end && size <= end - offset;
+	/* a table may be larger than what the kernel can allocate */
+	bool right = good ? table >= 0 || (size > 3 && table == -ENOMEM) :
+			    table == -EINVAL;
+
+	EXPECT_TRUE(right) {
+		TH_LOG("%d: 2^%u, 0x%llx, 0x%llx", table, shift,
+		       (unsigned long long)offset, (unsigned long long)size);
+	}
+	/* what should not be there is not used */
+	if (table >= 0 && good)
+		check_table_ends(_metadata, self, shift, offset, size);
+	if (table >= 0)
+		close(table);
+}
+
+TEST_F_TIMEOUT(emulated, tables_end_where_they_should, 120)
+{
+	static const unsigned char shifts[] = { 12, 16, 34 };
+	unsigned int i, k, m;
+	__u64 at[MARKS];
+
+	for (i = 0; i < ARRAY_SIZE(shifts); i++) {
+		init_marks(at, shifts[i]);
+		for (k = 0; k < MARKS; k++)
+			for (m = 0; m < MARKS; m++)
+				check_table(_metadata, self, shifts[i], at[k],
+					    at[m]);
+	}
+}
+
 TEST_F(emulated, the_older_call_makes_tables_too)
 {
 	struct kvm_create_spapr_tce create = {

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 
+#include "memkind.h"
 #include "spapr_test.h"
 
 #define V2		VFIO_SPAPR_TCE_v2_IOMMU
@@ -33,6 +34,9 @@ struct arena {
 	unsigned long rounds;	/* until each racer has made so many moves */
 	unsigned int arrived;	/* racers that have */
 	unsigned long *moves;	/* of all, for another process to see */
+	char *huge;		/* 2 * RACERS huge pages, if there are such */
+	size_t unit;		/* bytes of one */
+	char *spare;		/* addresses for another one */
 };
 
 struct racer {
@@ -45,6 +49,7 @@ struct racer {
 	unsigned long made;
 	__u64 mapped;		/* enter_own(): a bit for each entry */
 	unsigned long refused;
+	int got_errno;		/* of the last call, right or wrong */
 	const char *what;	/* that was wrong */
 	int got;
 };
@@ -73,6 +78,7 @@ static bool judge(struct racer *r, const char *what, int ret, int also)
 {
 	bool right = may_be(r, -ret, also);
 
+	r->got_errno = -ret;
 	r->refused += ret < 0;
 	if (!right && !r->what) {
 		r->what = what;
@@ -172,6 +178,54 @@ static void ask(struct racer *r)
 	__spapr_eeh(fd, VFIO_EEH_PE_GET_STATE);
 	if (__spapr_ioctl(fd, VFIO_CHECK_EXTENSION, (void *)V2) != 1)
 		judge(r, "CHECK_EXTENSION", -EIO, 0);
+}
+
+/* Small pages and huge ones, each racer at a place of its own. */
+static void register_and_map_huge(struct racer *r)
+{
+	struct arena *a = r->arena;
+	size_t page = spapr_page_size(), pages = a->unit / page;
+	size_t size = (2 + some(r, pages - 2)) * page;
+	char *mem = a->huge + (2 * r->nr + 1) * a->unit - page;
+	__u64 iova = a->iova + 64 * MIB * (r->nr + 1);
+
+	/* what is just being moved is not there */
+	if (!judge(r, "REGISTER", __spapr_register(a->s.fd, mem, size),
+		   EFAULT) || r->got_errno)
+		return;
+	judge(r, "MAP", __spapr_map(a->s.fd, iova, mem, size, SPAPR_RW), 0);
+	judge(r, "UNMAP", __spapr_unmap(a->s.fd, iova, size), 0);
+	judge(r, "UNREGISTER", __spapr_unregister(a->s.fd, mem, size), 0);
+}
+
+static void move_huge(char *from, char *to, size_t size)
+{
+	mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+}
+
+/* Other pages come to where huge ones are, in parts or as a whole. */
+static void remap_huge(struct racer *r)
+{
+	struct arena *a = r->arena;
+	char *at = a->huge + some(r, 2 * RACERS) * a->unit;
+	char *other = a->huge + some(r, 2 * RACERS) * a->unit;
+	size_t page = spapr_page_size();
+
+	switch (some(r, 3)) {
+	case 0:
+		at += some(r, a->unit / page) * page;
+		madvise(at, page, MADV_DONTNEED);
+		break;
+	case 1:
+		mem_map(MEM_THP, at, a->unit);
+		break;
+	default:
+		if (at == other)
+			break;
+		move_huge(at, a->spare, a->unit);
+		move_huge(other, at, a->unit);
+		move_huge(a->spare, other, a->unit);
+	}
 }
 
 /* Where each group has tables of its own it may be told so, with EPERM. */
@@ -391,6 +445,30 @@ TEST_F_TIMEOUT(races, map_while_memory_comes_and_goes, SECONDS)
 	race(_metadata, &self->arena, self->racers, moves);
 	EXPECT_ALL_GOES();
 	EXPECT_ACCOUNT(&self->base, self->table, 0);
+}
+
+/* A page table that changes says nothing of what was pinned before. */
+TEST_F_TIMEOUT(races, huge_pages_are_replaced_while_they_are_registered,
+	       SECONDS)
+{
+	const move_fn moves[RACERS] = {
+		register_and_map_huge, register_and_map_huge,
+		register_and_map_huge, remap_huge,
+	};
+	struct arena *a = &self->arena;
+
+	a->unit = mem_unit(MEM_THP);
+	if (!a->unit)
+		SKIP(return, "needs transparent huge pages");
+	a->huge = mem_map(MEM_THP, NULL, 2 * RACERS * a->unit);
+	a->spare = mem_reserve(a->unit, a->unit);
+	ASSERT_NE(NULL, a->huge);
+	ASSERT_NE(NULL, a->spare);
+	race(_metadata, a, self->racers, moves);
+	EXPECT_ACCOUNT(&self->base, self->table + PLAYGROUND,
+		       PLAYGROUND / spapr_page_size());
+	EXPECT_ALL_GOES();
+	munmap(a->huge, 2 * RACERS * a->unit);
 }
 
 TEST_F_TIMEOUT(races, windows_and_memory_come_and_go, SECONDS)
