@@ -24,6 +24,8 @@
 #include <linux/init.h>
 #include <linux/log2.h>
 #include <linux/math.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include <asm/iommu.h>
@@ -90,15 +92,49 @@ unsigned long iommu_tce_view_mapped(struct iommu_table *tbl)
 EXPORT_SYMBOL_GPL(iommu_tce_view_mapped);
 
 /**
+ * iommu_tce_view_charge() - leave to a table what is counted for it
+ * @tbl: a table with a view
+ * @mm: where it is counted
+ * @npages: pages that the caller has added to its locked_vm
+ *
+ * The table may have other users than the one that was charged for it. What it
+ * costs is uncharged when the last of them has put it.
+ *
+ * Context: Process context, before others see the table.
+ */
+void iommu_tce_view_charge(struct iommu_table *tbl, struct mm_struct *mm,
+			   unsigned long npages)
+{
+	struct iommu_tce_view *view = tbl->it_view;
+
+	mmgrab(mm);
+	view->mm = mm;
+	view->locked = npages;
+}
+EXPORT_SYMBOL_GPL(iommu_tce_view_charge);
+
+static void view_uncharge(struct iommu_tce_view *view)
+{
+	if (!view->mm)
+		return;
+	account_locked_vm(view->mm, view->locked, false);
+	mmdrop(view->mm);
+}
+
+/**
  * iommu_tce_set_owner() - say whose registered memory is mapped in a table
  * @tbl: a table with a view
  * @mm: its mm; NULL where what is mapped is not registered
  *
- * Context: Process context, before others see the table.
+ * From here on KVM attaches the table: the caller has it in all groups, and
+ * calls iommu_tce_close() before it puts it.
+ *
+ * Context: Process context.
  */
 void iommu_tce_set_owner(struct iommu_table *tbl, struct mm_struct *mm)
 {
-	WRITE_ONCE(tbl->it_view->owner, mm);
+	/* pairs with smp_load_acquire() in iommu_tce_is_owner() */
+	smp_store_release(&tbl->it_view->owner, mm);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_set_owner);
 
@@ -112,7 +148,10 @@ EXPORT_SYMBOL_GPL(iommu_tce_set_owner);
  */
 bool iommu_tce_is_owner(struct iommu_table *tbl, const struct mm_struct *mm)
 {
-	return tbl->it_view && mm && READ_ONCE(tbl->it_view->owner) == mm;
+	if (!tbl->it_view || !mm)
+		return false;
+	/* pairs with smp_store_release() in iommu_tce_set_owner() */
+	return smp_load_acquire(&tbl->it_view->owner) == mm;
 }
 EXPORT_SYMBOL_GPL(iommu_tce_is_owner);
 
@@ -201,6 +240,7 @@ void iommu_tce_view_destroy(struct iommu_table *tbl)
 	WARN_ON_ONCE(iommu_tce_view_mapped(tbl));
 	tbl->it_view = NULL;
 	view_free_level(view->root, view->levels);
+	view_uncharge(view);
 	kfree(view);
 }
 
