@@ -621,9 +621,10 @@ static long stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
 	if (!t)
 		return H_TOO_HARD;
 	i = kvmppc_tce_index(t, ioba, npages);
-	if (i < 0 || tce & TCE_PERM)
+	if (i < 0)
 		return H_PARAMETER;
-	if (npages && tce_stuff(vcpu, t, i, npages, tce, true))
+	if (tce & TCE_PERM ||
+	    (npages && tce_stuff(vcpu, t, i, npages, tce, true)))
 		return H_TOO_HARD;
 	return H_SUCCESS;
 }
@@ -633,7 +634,7 @@ static long stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
  * @vcpu: whose call it is
  * @liobn: the table
  * @ioba: bus address of the first entry
- * @tce_value: what the entries are from now on; no permissions
+ * @tce_value: what the entries are from now on
  * @npages: number of entries
  *
  * Context: Hypervisor real mode, interrupts off, under kvm->srcu.
