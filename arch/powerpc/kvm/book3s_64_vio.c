@@ -645,12 +645,11 @@ static long put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 		    unsigned long ioba, unsigned long tce)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
-	long i;
+	unsigned long i;
 
 	if (!t)
 		return H_TOO_HARD;
-	i = kvmppc_tce_index(t, ioba, 1);
-	if (i < 0)
+	if (!kvmppc_tce_index(t, ioba, 1, &i))
 		return H_PARAMETER;
 	if (!kvmppc_tce_put(vcpu, t, i, tce))
 		return H_SUCCESS;
@@ -687,14 +686,13 @@ static long put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
 	struct kvmppc_tce_scratch *scratch;
-	long i;
+	unsigned long i;
 
 	if (!t)
 		return H_TOO_HARD;
 	if (npages > TCE_LIST_MAX || gpa & (SZ_4K - 1))
 		return H_PARAMETER;
-	i = kvmppc_tce_index(t, ioba, npages);
-	if (i < 0)
+	if (!kvmppc_tce_index(t, ioba, npages, &i))
 		return H_PARAMETER;
 	if (!npages)
 		return H_SUCCESS;
@@ -746,12 +744,11 @@ static long stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 		      unsigned long npages)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
-	long i;
+	unsigned long i;
 
 	if (!t)
 		return H_TOO_HARD;
-	i = kvmppc_tce_index(t, ioba, npages);
-	if (i < 0)
+	if (!kvmppc_tce_index(t, ioba, npages, &i))
 		return H_PARAMETER;
 	/* some guests map a range to one page: user space can */
 	if (tce & TCE_PERM)

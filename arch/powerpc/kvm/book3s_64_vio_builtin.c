@@ -321,11 +321,9 @@ static __always_inline int tce_put(struct kvm_vcpu *vcpu,
 	/* where no page is all is 0 */
 	if (unlikely(!page && tce))
 		return -EAGAIN;
-	if (tce & TCE_PERM) {
-		ua = kvmppc_tce_ua(&mem, t, tce & ~(u64)TCE_PERM);
-		if (ua == -1)
-			return -EAGAIN;
-	}
+	if (tce & TCE_PERM &&
+	    !kvmppc_tce_ua(&mem, t, tce & ~(u64)TCE_PERM, &ua))
+		return -EAGAIN;
 	if (only_hw(t, &hw) ||
 	    (hw && put_hw(vcpu, t, hw, i, ua, tce & TCE_PERM, real)))
 		return -EAGAIN;
@@ -439,13 +437,12 @@ long kvmppc_tce_get(struct kvm_vcpu *vcpu, unsigned long liobn,
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
 	u64 *page;
-	long i;
+	unsigned long i;
 
 	*tce = 0;
 	if (!t)
 		return H_TOO_HARD;
-	i = kvmppc_tce_index(t, ioba, 1);
-	if (i < 0)
+	if (!kvmppc_tce_index(t, ioba, 1, &i))
 		return H_PARAMETER;
 
 	page = kvmppc_tce_view_page(t, i / TCES_PER_PAGE);
@@ -518,7 +515,7 @@ static bool read_list(struct kvm_vcpu *vcpu, unsigned long gpa,
 
 	if (!kvmppc_tce_find_slot(&mem, gpa) || !mmu_trylock(vcpu->kvm))
 		return false;
-	from = find_page(vcpu->kvm, mem.ua + (gpa - mem.gpa));
+	from = find_page(vcpu->kvm, kvmppc_tce_slot_ua(&mem, gpa));
 	if (from)
 		unsafe_memcpy(vcpu->arch.tce_scratch->list, from,
 			      npages * sizeof(__be64),
@@ -543,12 +540,11 @@ static long put(struct kvm_vcpu *vcpu, unsigned long liobn, unsigned long ioba,
 		u64 tce)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
-	long i;
+	unsigned long i;
 
 	if (!t)
 		return H_TOO_HARD;
-	i = kvmppc_tce_index(t, ioba, 1);
-	if (i < 0)
+	if (!kvmppc_tce_index(t, ioba, 1, &i))
 		return H_PARAMETER;
 	return tce_put(vcpu, t, i, tce, true) ? H_TOO_HARD : H_SUCCESS;
 }
@@ -576,13 +572,12 @@ static long put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 			 unsigned long npages)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
-	long i;
+	unsigned long i;
 
 	if (!t || !npages || npages > TCE_LIST_MAX || gpa & (SZ_4K - 1) ||
 	    !vcpu->arch.tce_scratch)
 		return H_TOO_HARD;
-	i = kvmppc_tce_index(t, ioba, npages);
-	if (i < 0)
+	if (!kvmppc_tce_index(t, ioba, npages, &i))
 		return H_PARAMETER;
 	if (!read_list(vcpu, gpa, npages) ||
 	    tce_put_list(vcpu, t, i, npages, true))
@@ -616,12 +611,11 @@ static long stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
 		  unsigned long ioba, u64 tce, unsigned long npages)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
-	long i;
+	unsigned long i;
 
 	if (!t)
 		return H_TOO_HARD;
-	i = kvmppc_tce_index(t, ioba, npages);
-	if (i < 0)
+	if (!kvmppc_tce_index(t, ioba, npages, &i))
 		return H_PARAMETER;
 	if (tce & TCE_PERM ||
 	    (npages && tce_stuff(vcpu, t, i, npages, tce, true)))
