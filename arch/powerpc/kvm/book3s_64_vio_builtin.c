@@ -20,9 +20,12 @@
  * all that it calls, reads and writes nothing but the linear map: no printk, no
  * lockdep, no trace event, no allocation. It is part of vmlinux because modules
  * are not in the linear map; stacks may be small, and a call changes at most 512
- * entries. arch/powerpc/tools/realmode_check.sh looks after what is called.
+ * entries. Nor can it be traced or probed: the object is built without ftrace, and
+ * what real mode reaches is marked __kprobes. arch/powerpc/tools/realmode_check.sh
+ * checks both.
  */
 #include <linux/debugfs.h>
+#include <linux/kprobes.h>
 #include <linux/kvm_host.h>
 
 #include <asm/hvcall.h>
@@ -43,7 +46,8 @@
  * Context: Under kvm->srcu, MMU on or off.
  * Return: whether there is one that a device may write.
  */
-bool kvmppc_tce_find_slot(struct kvmppc_tce_mem *mem, unsigned long gpa)
+__kprobes bool kvmppc_tce_find_slot(struct kvmppc_tce_mem *mem,
+				    unsigned long gpa)
 {
 	struct kvm_memory_slot *slot;
 	struct kvm_memslots *slots;
@@ -64,8 +68,8 @@ EXPORT_SYMBOL_GPL(kvmppc_tce_find_slot);
 
 /* The guest's view */
 
-static bool view_is_present(struct kvmppc_tce_table *t, unsigned long first,
-			    unsigned long npages)
+static __kprobes bool view_is_present(struct kvmppc_tce_table *t,
+				      unsigned long first, unsigned long npages)
 {
 	unsigned long i, last = (first + npages - 1) / TCES_PER_PAGE;
 
@@ -84,8 +88,9 @@ static bool view_is_present(struct kvmppc_tce_table *t, unsigned long first,
  *
  * Context: Under kvm->srcu, MMU on or off.
  */
-void kvmppc_tce_view_write(struct kvmppc_tce_table *t, unsigned long first,
-			   unsigned long npages, const __be64 *list)
+__kprobes void kvmppc_tce_view_write(struct kvmppc_tce_table *t,
+				     unsigned long first, unsigned long npages,
+				     const __be64 *list)
 {
 	unsigned long n, i;
 	u64 *tces;
@@ -109,8 +114,9 @@ EXPORT_SYMBOL_GPL(kvmppc_tce_view_write);
  *
  * Context: Under kvm->srcu, MMU on or off. The caller bounds @npages.
  */
-void kvmppc_tce_view_fill(struct kvmppc_tce_table *t, unsigned long first,
-			  unsigned long npages, u64 tce)
+__kprobes void kvmppc_tce_view_fill(struct kvmppc_tce_table *t,
+				    unsigned long first, unsigned long npages,
+				    u64 tce)
 {
 	unsigned long n, i;
 	u64 *tces;
@@ -133,7 +139,8 @@ EXPORT_SYMBOL_GPL(kvmppc_tce_view_fill);
  * The only table of the hardware, or NULL where there is none. With more than
  * one all must be ready before the first is changed: not here.
  */
-static int only_hw(struct kvmppc_tce_table *t, struct kvmppc_tce_hw **hw)
+static __kprobes int only_hw(struct kvmppc_tce_table *t,
+			     struct kvmppc_tce_hw **hw)
 {
 	struct list_head *first = READ_ONCE(t->hws.next);
 
@@ -231,10 +238,11 @@ static noinline int put_hw_large_vm(struct kvm_vcpu *vcpu,
 	return put_hw_large(vcpu, t, hw, i, ua, perm, false);
 }
 
-static noinline int put_hw_large_rm(struct kvm_vcpu *vcpu,
-				    struct kvmppc_tce_table *t,
-				    struct kvmppc_tce_hw *hw, unsigned long i,
-				    unsigned long ua, u64 perm)
+static __kprobes noinline int put_hw_large_rm(struct kvm_vcpu *vcpu,
+					      struct kvmppc_tce_table *t,
+					      struct kvmppc_tce_hw *hw,
+					      unsigned long i, unsigned long ua,
+					      u64 perm)
 {
 	return put_hw_large(vcpu, t, hw, i, ua, perm, true);
 }
@@ -261,9 +269,9 @@ static __always_inline int put_hw(struct kvm_vcpu *vcpu,
 }
 
 /* Says to a change what a list asks for. */
-static int change_list(struct kvmppc_tce_table *t, const __be64 *list,
-		       unsigned long npages, struct kvmppc_tce_hw *hw,
-		       struct iommu_tce_change *change)
+static __kprobes int change_list(struct kvmppc_tce_table *t, const __be64 *list,
+				 unsigned long npages, struct kvmppc_tce_hw *hw,
+				 struct iommu_tce_change *change)
 {
 	struct kvmppc_tce_mem mem = { .kvm = t->kvm };
 	struct iommu_tce_want want;
@@ -432,8 +440,8 @@ EXPORT_SYMBOL_GPL(kvmppc_tce_stuff);
  * Context: Under kvm->srcu, MMU on or off.
  * Return: as kvmppc_h_get_tce().
  */
-long kvmppc_tce_get(struct kvm_vcpu *vcpu, unsigned long liobn,
-		    unsigned long ioba, u64 *tce)
+__kprobes long kvmppc_tce_get(struct kvm_vcpu *vcpu, unsigned long liobn,
+			      unsigned long ioba, u64 *tce)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
 	u64 *page;
@@ -454,6 +462,15 @@ EXPORT_SYMBOL_GPL(kvmppc_tce_get);
 
 #ifdef CONFIG_KVM_BOOK3S_HV_POSSIBLE
 
+/* Not only the functions of this file must not trap in real mode. */
+#ifdef CONFIG_KASAN
+NOKPROBE_SYMBOL(__memcpy);
+NOKPROBE_SYMBOL(__memset);
+#else
+NOKPROBE_SYMBOL(memcpy);
+NOKPROBE_SYMBOL(memset);
+#endif
+
 /* Holders of mmu_lock are long at times, and may wait for this very CPU. */
 #define MMU_LOCK_TRIES	64
 
@@ -473,7 +490,7 @@ device_initcall(real_mode_init);
 #endif
 
 /* The memory behind a user address, or NULL; under mmu_lock. */
-static const void *find_page(struct kvm *kvm, unsigned long ua)
+static __kprobes const void *find_page(struct kvm *kvm, unsigned long ua)
 {
 	unsigned int shift;
 	pte_t *ptep, pte;
@@ -492,7 +509,7 @@ static const void *find_page(struct kvm *kvm, unsigned long ua)
 		    (ua & (BIT(shift ? : PAGE_SHIFT) - 1)));
 }
 
-static bool mmu_trylock(struct kvm *kvm)
+static __kprobes bool mmu_trylock(struct kvm *kvm)
 {
 	unsigned int i;
 
@@ -507,8 +524,8 @@ static bool mmu_trylock(struct kvm *kvm)
  * table says that it is now: the guest may have other memory there than what was
  * registered.
  */
-static bool read_list(struct kvm_vcpu *vcpu, unsigned long gpa,
-		      unsigned long npages)
+static __kprobes bool read_list(struct kvm_vcpu *vcpu, unsigned long gpa,
+				unsigned long npages)
 {
 	struct kvmppc_tce_mem mem = { .kvm = vcpu->kvm };
 	const void *from;
@@ -525,7 +542,8 @@ static bool read_list(struct kvm_vcpu *vcpu, unsigned long gpa,
 }
 
 /* Counts a call, unless it is done again with the MMU on. */
-static long served(struct kvm_vcpu *vcpu, long ret, unsigned long npages)
+static __kprobes long served(struct kvm_vcpu *vcpu, long ret,
+			     unsigned long npages)
 {
 	if (ret == H_TOO_HARD)
 		return ret;
@@ -536,8 +554,8 @@ static long served(struct kvm_vcpu *vcpu, long ret, unsigned long npages)
 	return ret;
 }
 
-static long put(struct kvm_vcpu *vcpu, unsigned long liobn, unsigned long ioba,
-		u64 tce)
+static __kprobes long put(struct kvm_vcpu *vcpu, unsigned long liobn,
+			  unsigned long ioba, u64 tce)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
 	unsigned long i;
@@ -559,17 +577,17 @@ static long put(struct kvm_vcpu *vcpu, unsigned long liobn, unsigned long ioba,
  * Context: Hypervisor real mode, interrupts off, under kvm->srcu.
  * Return: as kvmppc_h_put_tce(); H_TOO_HARD with nothing changed.
  */
-long kvmppc_rm_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
-			 unsigned long ioba, unsigned long tce)
+__kprobes long kvmppc_rm_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+				   unsigned long ioba, unsigned long tce)
 {
 	if (!real_mode)
 		return H_TOO_HARD;
 	return served(vcpu, put(vcpu, liobn, ioba, tce), 1);
 }
 
-static long put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
-			 unsigned long ioba, unsigned long gpa,
-			 unsigned long npages)
+static __kprobes long put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
+				   unsigned long ioba, unsigned long gpa,
+				   unsigned long npages)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
 	unsigned long i;
@@ -597,9 +615,11 @@ static long put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
  * Context: Hypervisor real mode, interrupts off, under kvm->srcu.
  * Return: as kvmppc_h_put_tce_indirect(); H_TOO_HARD with nothing changed.
  */
-long kvmppc_rm_h_put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
-				  unsigned long ioba, unsigned long tce_list,
-				  unsigned long npages)
+__kprobes long kvmppc_rm_h_put_tce_indirect(struct kvm_vcpu *vcpu,
+					    unsigned long liobn,
+					    unsigned long ioba,
+					    unsigned long tce_list,
+					    unsigned long npages)
 {
 	if (!real_mode)
 		return H_TOO_HARD;
@@ -607,8 +627,8 @@ long kvmppc_rm_h_put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 		      npages);
 }
 
-static long stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
-		  unsigned long ioba, u64 tce, unsigned long npages)
+static __kprobes long stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
+			    unsigned long ioba, u64 tce, unsigned long npages)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
 	unsigned long i;
@@ -634,9 +654,10 @@ static long stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
  * Context: Hypervisor real mode, interrupts off, under kvm->srcu.
  * Return: as kvmppc_h_stuff_tce(); H_TOO_HARD with nothing changed.
  */
-long kvmppc_rm_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
-			   unsigned long ioba, unsigned long tce_value,
-			   unsigned long npages)
+__kprobes long
+kvmppc_rm_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+		      unsigned long ioba, unsigned long tce_value,
+		      unsigned long npages)
 {
 	if (!real_mode)
 		return H_TOO_HARD;
@@ -653,8 +674,8 @@ long kvmppc_rm_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
  * Context: Hypervisor real mode, interrupts off, under kvm->srcu.
  * Return: as kvmppc_h_get_tce().
  */
-long kvmppc_rm_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
-			 unsigned long ioba)
+__kprobes long kvmppc_rm_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+				   unsigned long ioba)
 {
 	long ret;
 	u64 tce;
