@@ -87,6 +87,14 @@ targets() {
 	esac
 }
 
+# A kernel that was linked has been checked for what real mode must not do.
+checked() {
+	case $NAME in series*) ;; *) return 0 ;; esac
+	[ "$DIR/vmlinux" -ot "$DIR/wanted.config" ] ||
+		grep -q '^  CHKRM  ' "$LOGS/$NAME-build.log" ||
+		die "$NAME: realmode_check.sh did not run when vmlinux was linked"
+}
+
 install_modules() {
 	rm -rf "$DIR/modroot"
 	kmake INSTALL_MOD_PATH="$DIR/modroot" INSTALL_MOD_STRIP=1 modules_install
@@ -122,6 +130,7 @@ if ! is_done "$DIR/built" "$KEY" || [ ! -f "$DIR/vmlinux" ]; then
 	configure
 	# shellcheck disable=SC2046
 	step "$NAME: build the kernel" "$LOGS/$NAME-build.log" kmake $(targets)
+	checked
 	case $NAME in *-modular*)
 		step "$NAME: install the modules" "$LOGS/$NAME-modules.log" install_modules ;;
 	esac

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Test the check of what is called with the MMU off: harness/realmode/CASE has
-# code, a list for the check, and in `expect` what it must say of the two.
+# Test the check of what is called in real mode: harness/realmode/CASE has code, a
+# list for the check, and in `expect` what it must say of the two. There may be
+# options for the compiler in `cflags` and for the check in `args`.
 # With -u the expectations are written anew (read the diff before you keep it).
 . "$(dirname "$0")/lib.sh"
 
@@ -13,11 +14,15 @@ CFLAGS="-O2 -m64 -mlittle-endian -mabi=elfv2 -mcmodel=medium -mcpu=power8
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 
+option() { cat "$CASES/$1/$2" 2>/dev/null || true; }
+
 compile() {
 	local c
 	for c in "$CASES/$1"/*.c; do
-		# shellcheck disable=SC2086
-		"${CROSS}gcc" $CFLAGS -c "$c" -o "$WORK/$1/$(basename "$c" .c).o"
+		[ -f "$c" ] || continue
+		# shellcheck disable=SC2046,SC2086
+		"${CROSS}gcc" $CFLAGS $(option "$1" cflags) -c "$c" \
+			-o "$WORK/$1/$(basename "$c" .c).o"
 	done
 }
 
@@ -25,8 +30,9 @@ compile() {
 check() (
 	local rc=0
 	cd "$WORK/$1"
-	PATH=$WORK/$2:$PATH sh "$CHECK" "${CROSS}objdump" list . \
-		>said 2>&1 || rc=$?
+	# shellcheck disable=SC2046
+	PATH=$WORK/$2:$PATH sh "$CHECK" $(option "$1" args) "${CROSS}objdump" \
+		list . >said 2>&1 || rc=$?
 	echo "exit $rc"
 	sort said
 )
@@ -39,7 +45,7 @@ done
 for path in "$CASES"/*/; do
 	name=$(basename "$path")
 	mkdir "$WORK/$name"
-	cp "$path/list" "$WORK/$name"
+	[ ! -f "$path/list" ] || cp "$path/list" "$WORK/$name"
 	compile "$name"
 	if [ "${1:-}" = -u ]; then
 		check "$name" mawk >"$path/expect"

@@ -166,6 +166,7 @@ build_all
 if is_full; then
 	run_own golden "$HARNESS/golden.sh"
 	run_own realmode "$HARNESS/realmode.sh"
+	run_own nospec "$HARNESS/nospec.sh" "$OUT/kernel-series/vmlinux"
 	run_own round-trip "$HARNESS/series.sh"
 	run_own host "$HARNESS/host.sh"
 	run_own figures "$HARNESS/figures.sh" -check

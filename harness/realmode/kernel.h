@@ -4,6 +4,8 @@
  */
 #define noinline	__attribute__((__noinline__))
 #define __cold		__attribute__((__cold__, __noinline__))
+#define notrace		__attribute__((patchable_function_entry(0, 0)))
+#define __kprobes	notrace __attribute__((section(".kprobes.text")))
 
 int _printk(const char *fmt, ...) __attribute__((__cold__));
 void *memcpy(void *to, const void *from, unsigned long n);

@@ -31,6 +31,7 @@
  */
 #include <linux/export.h>
 #include <linux/irqflags.h>
+#include <linux/kprobes.h>
 #include <linux/minmax.h>
 #include <linux/string.h>
 
@@ -64,7 +65,7 @@ static unsigned long change_block(const struct iommu_tce_change *c,
  * With the MMU off the lock is taken below what debugs locks, and not for long:
  * its holder may wait for this very CPU.
  */
-static bool block_trylock(raw_spinlock_t *lock)
+static __kprobes bool block_trylock(raw_spinlock_t *lock)
 {
 	unsigned int i;
 
@@ -125,7 +126,7 @@ static void change_lock_both(struct iommu_tce_change *c)
 	__release(b);
 }
 
-static bool change_trylock_all(struct iommu_tce_change *c)
+static __kprobes bool change_trylock_all(struct iommu_tce_change *c)
 {
 	unsigned int i;
 
@@ -160,8 +161,9 @@ static __always_inline bool change_lock(struct iommu_tce_change *c,
 	return true;
 }
 
-static void change_init(struct iommu_tce_change *c, struct iommu_table *tbl,
-			unsigned long entry, unsigned long npages)
+static __kprobes void change_init(struct iommu_tce_change *c,
+				  struct iommu_table *tbl, unsigned long entry,
+				  unsigned long npages)
 {
 	unsigned long first = entry - tbl->it_offset;
 
@@ -223,7 +225,7 @@ struct dropped {
 	unsigned long npages;
 };
 
-static void dropped_flush(struct dropped *d)
+static __kprobes void dropped_flush(struct dropped *d)
 {
 	if (d->npages)
 		mm_iommu_section_drop(d->region, d->npages);
@@ -231,7 +233,7 @@ static void dropped_flush(struct dropped *d)
 }
 
 /* What is not found was never held, see tce_bad_view(). */
-static noinline void dropped_next(struct dropped *d, u64 cookie)
+static __kprobes noinline void dropped_next(struct dropped *d, u64 cookie)
 {
 	dropped_flush(d);
 	d->size = 0;
@@ -318,10 +320,11 @@ int iommu_tce_change_begin(struct iommu_tce_change *change,
 EXPORT_SYMBOL_GPL(iommu_tce_change_begin);
 
 /* The same with the MMU off; also -EBUSY where somebody holds the registry. */
-int iommu_tce_change_begin_rm(struct iommu_tce_change *change,
-			      struct iommu_table *tbl, struct mm_struct *mm,
-			      unsigned long entry, unsigned long npages,
-			      struct iommu_tce_scratch *scratch)
+__kprobes int
+iommu_tce_change_begin_rm(struct iommu_tce_change *change,
+			  struct iommu_table *tbl, struct mm_struct *mm,
+			  unsigned long entry, unsigned long npages,
+			  struct iommu_tce_scratch *scratch)
 {
 	return change_begin(change, tbl, mm, entry, npages, scratch, true);
 }
@@ -339,14 +342,14 @@ void iommu_tce_change_abort(struct iommu_tce_change *change)
 EXPORT_SYMBOL_GPL(iommu_tce_change_abort);
 
 /* The same with the MMU off. */
-void iommu_tce_change_abort_rm(struct iommu_tce_change *change)
+__kprobes void iommu_tce_change_abort_rm(struct iommu_tce_change *change)
 {
 	change_abort(change, true);
 }
 
-static noinline int change_map_run(struct iommu_tce_change *c,
-				   unsigned long ua, unsigned long npages,
-				   bool write)
+static __kprobes noinline int change_map_run(struct iommu_tce_change *c,
+					     unsigned long ua,
+					     unsigned long npages, bool write)
 {
 	unsigned int shift = c->tbl->it_page_shift;
 	u64 *to = c->cookies + c->done, *end = to + npages, cookie;
@@ -379,8 +382,9 @@ static noinline int change_map_run(struct iommu_tce_change *c,
  * Return: 0; -EAGAIN where they cannot be mapped, or not so: the caller is to
  *	abort the change.
  */
-int iommu_tce_change_map(struct iommu_tce_change *change, unsigned long ua,
-			 unsigned long npages, bool write)
+__kprobes int iommu_tce_change_map(struct iommu_tce_change *change,
+				   unsigned long ua, unsigned long npages,
+				   bool write)
 {
 	unsigned long i = change->done;
 	struct mm_iommu_held held;
@@ -407,8 +411,8 @@ EXPORT_SYMBOL_GPL(iommu_tce_change_map);
  *
  * Context: Between iommu_tce_change_begin() and the end of the change.
  */
-void iommu_tce_change_clear(struct iommu_tce_change *change,
-			    unsigned long npages)
+__kprobes void iommu_tce_change_clear(struct iommu_tce_change *change,
+				      unsigned long npages)
 {
 	unsigned long i, end = change->done + npages;
 
@@ -422,9 +426,10 @@ void iommu_tce_change_clear(struct iommu_tce_change *change,
 EXPORT_SYMBOL_GPL(iommu_tce_change_clear);
 
 /* Writes a part of the view that is in one block. */
-static void change_view(struct iommu_tce_change *c, struct tce_view_block *blk,
-			unsigned long at, const u64 *cookies, unsigned long n,
-			struct dropped *d)
+static __kprobes void change_view(struct iommu_tce_change *c,
+				  struct tce_view_block *blk, unsigned long at,
+				  const u64 *cookies, unsigned long n,
+				  struct dropped *d)
 {
 	u64 *view = blk->entry + at, *end = view + n, old;
 	long more = n;
@@ -452,8 +457,9 @@ static void change_view(struct iommu_tce_change *c, struct tce_view_block *blk,
 }
 
 /* Clears a part of the view that is in one block. */
-static void clear_view(struct iommu_tce_change *c, struct tce_view_block *blk,
-		       unsigned long at, unsigned long n, struct dropped *d)
+static __kprobes void clear_view(struct iommu_tce_change *c,
+				 struct tce_view_block *blk, unsigned long at,
+				 unsigned long n, struct dropped *d)
 {
 	u64 *view = blk->entry + at, *end = view + n, old;
 	long less = 0;
@@ -489,7 +495,7 @@ static __always_inline void change_kill(struct iommu_tce_change *c,
 }
 
 /* Whether blocks would become empty, which are freed with the MMU on only. */
-static bool clear_leaves_blocks(const struct iommu_tce_change *c)
+static __kprobes bool clear_leaves_blocks(const struct iommu_tce_change *c)
 {
 	unsigned int i;
 
@@ -540,12 +546,12 @@ int iommu_tce_change_commit(struct iommu_tce_change *change)
 EXPORT_SYMBOL_GPL(iommu_tce_change_commit);
 
 /* The same with the MMU off. */
-int iommu_tce_change_commit_rm(struct iommu_tce_change *change)
+__kprobes int iommu_tce_change_commit_rm(struct iommu_tce_change *change)
 {
 	return change_commit(change, true);
 }
 
-static int clear_all(struct iommu_tce_change *c)
+static __kprobes int clear_all(struct iommu_tce_change *c)
 {
 	unsigned long at = change_index(c) % TCE_VIEW_ENTRIES;
 	unsigned long n = min(TCE_VIEW_ENTRIES - at, c->npages);
@@ -563,7 +569,7 @@ static int clear_all(struct iommu_tce_change *c)
 	return 0;
 }
 
-static bool clear_is_nothing(const struct iommu_tce_change *c)
+static __kprobes bool clear_is_nothing(const struct iommu_tce_change *c)
 {
 	unsigned int i;
 
@@ -618,8 +624,10 @@ int iommu_tce_clear_atomic(struct iommu_table *tbl, struct mm_struct *mm,
 EXPORT_SYMBOL_GPL(iommu_tce_clear_atomic);
 
 /* The same with the MMU off; also -EBUSY where somebody holds the registry. */
-int iommu_tce_clear_atomic_rm(struct iommu_table *tbl, struct mm_struct *mm,
-			      unsigned long entry, unsigned long npages)
+__kprobes int iommu_tce_clear_atomic_rm(struct iommu_table *tbl,
+					struct mm_struct *mm,
+					unsigned long entry,
+					unsigned long npages)
 {
 	return clear_atomic(tbl, mm, entry, npages, true);
 }
@@ -630,7 +638,7 @@ int iommu_tce_clear_atomic_rm(struct iommu_table *tbl, struct mm_struct *mm,
  */
 
 /* Whatever is behind an entry of the view is not mapped any more. */
-static void drop_one(struct mm_iommu_section *section, u64 cookie)
+static __kprobes void drop_one(struct mm_iommu_section *section, u64 cookie)
 {
 	struct mm_iommu_region *region;
 	unsigned long start, size;
@@ -752,8 +760,9 @@ int iommu_tce_put_atomic(struct iommu_table *tbl, struct mm_struct *mm,
 EXPORT_SYMBOL_GPL(iommu_tce_put_atomic);
 
 /* The same with the MMU off. */
-int iommu_tce_put_atomic_rm(struct iommu_table *tbl, struct mm_struct *mm,
-			    unsigned long entry, unsigned long ua, u64 perm)
+__kprobes int iommu_tce_put_atomic_rm(struct iommu_table *tbl,
+				      struct mm_struct *mm, unsigned long entry,
+				      unsigned long ua, u64 perm)
 {
 	return put_atomic(tbl, mm, entry, ua, perm, true);
 }

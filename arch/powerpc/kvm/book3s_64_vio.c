@@ -144,13 +144,16 @@ static void detach_user(struct kvmppc_tce_user *user, struct list_head *gone)
 	list_add(&hw->free, gone);
 }
 
-static void free_gone(struct kvm *kvm, struct list_head *gone)
+/*
+ * Waits until all hypercalls, in either mode, know how the lists have changed,
+ * and frees what was detached. Expedited: user space waits under a lock that its
+ * vcpu threads need.
+ */
+static void sync_and_free(struct kvm *kvm, struct list_head *gone)
 {
 	struct kvmppc_tce_hw *hw, *next;
 
-	if (list_empty(gone))
-		return;
-	synchronize_srcu(&kvm->srcu);
+	synchronize_srcu_expedited(&kvm->srcu);
 	list_for_each_entry_safe(hw, next, gone, free)
 		free_hw(hw);
 }
@@ -187,14 +190,14 @@ static int table_release(struct inode *inode, struct file *file)
 		detach_user(user, &gone);
 	mutex_unlock(&kvm->arch.spapr_tce_lock);
 
-	synchronize_srcu(&kvm->srcu);
-	free_gone(kvm, &gone);
+	sync_and_free(kvm, &gone);
 	free_table(t);
 	kvm_put_kvm(kvm);
 	return 0;
 }
 
 static const struct file_operations table_fops = {
+	.owner		= THIS_MODULE,
 	.mmap		= table_mmap,
 	.release	= table_release,
 };
@@ -333,13 +336,18 @@ static struct iommu_table *get_group_table(struct kvmppc_tce_table *t,
 	return tbl;
 }
 
-/* Lets go of tables whose window was removed. */
-static void detach_closed(struct kvmppc_tce_table *t, struct list_head *gone)
+/*
+ * Detaches the tables of a group that were closed, when it has another one for
+ * the same window: not before, because a closed table is opened again if the
+ * platform refuses to remove it. Until then its hypercalls are H_TOO_HARD.
+ */
+static void detach_closed(struct kvmppc_tce_table *t,
+			  const struct iommu_group *grp, struct list_head *gone)
 {
 	struct kvmppc_tce_user *user, *next;
 
 	list_for_each_entry_safe(user, next, &t->users, list)
-		if (iommu_tce_is_closed(user->hw->tbl))
+		if (user->grp == grp && iommu_tce_is_closed(user->hw->tbl))
 			detach_user(user, gone);
 }
 
@@ -433,15 +441,19 @@ long kvm_spapr_tce_attach_iommu_group(struct kvm *kvm, int tablefd,
 		goto out_put;
 
 	mutex_lock(&kvm->arch.spapr_tce_lock);
-	detach_closed(t, &gone);
 	tbl = get_group_table(t, grp);
 	if (tbl) {
 		ret = attach_table(t, tbl, grp);
 		if (ret)
 			iommu_tce_table_put(tbl);
+		else
+			detach_closed(t, grp, &gone);
 	}
 	mutex_unlock(&kvm->arch.spapr_tce_lock);
-	free_gone(kvm, &gone);
+
+	/* user space repeats the mappings in the table after all such calls */
+	if (!ret)
+		sync_and_free(kvm, &gone);
 
 out_put:
 	fdput(f);
@@ -470,7 +482,8 @@ void kvm_spapr_tce_release_iommu_group(struct kvm *kvm, struct iommu_group *grp)
 			if (user->grp == grp)
 				detach_user(user, &gone);
 	mutex_unlock(&kvm->arch.spapr_tce_lock);
-	free_gone(kvm, &gone);
+	if (!list_empty(&gone))
+		sync_and_free(kvm, &gone);
 }
 
 /* What a guest asks for */
@@ -632,12 +645,11 @@ static long put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 		    unsigned long ioba, unsigned long tce)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
-	long i;
+	unsigned long i;
 
 	if (!t)
 		return H_TOO_HARD;
-	i = kvmppc_tce_index(t, ioba, 1);
-	if (i < 0)
+	if (!kvmppc_tce_index(t, ioba, 1, &i))
 		return H_PARAMETER;
 	if (!kvmppc_tce_put(vcpu, t, i, tce))
 		return H_SUCCESS;
@@ -674,14 +686,13 @@ static long put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
 	struct kvmppc_tce_scratch *scratch;
-	long i;
+	unsigned long i;
 
 	if (!t)
 		return H_TOO_HARD;
 	if (npages > TCE_LIST_MAX || gpa & (SZ_4K - 1))
 		return H_PARAMETER;
-	i = kvmppc_tce_index(t, ioba, npages);
-	if (i < 0)
+	if (!kvmppc_tce_index(t, ioba, npages, &i))
 		return H_PARAMETER;
 	if (!npages)
 		return H_SUCCESS;
@@ -733,13 +744,15 @@ static long stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 		      unsigned long npages)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
-	long i;
+	unsigned long i;
 
 	if (!t)
 		return H_TOO_HARD;
-	i = kvmppc_tce_index(t, ioba, npages);
-	if (i < 0 || tce & TCE_PERM)
+	if (!kvmppc_tce_index(t, ioba, npages, &i))
 		return H_PARAMETER;
+	/* some guests map a range to one page: user space can */
+	if (tce & TCE_PERM)
+		return H_TOO_HARD;
 	if (!npages || !kvmppc_tce_stuff(vcpu, t, i, npages, tce))
 		return H_SUCCESS;
 	return stuff_slowly(t, i, npages, tce);
@@ -860,13 +873,13 @@ EXPORT_SYMBOL_GPL(kvmppc_h_put_tce_indirect);
  * @vcpu: whose call it is
  * @liobn: the table
  * @ioba: bus address of the first entry
- * @tce_value: what H_GET_TCE says of the entries from now on; no permissions
+ * @tce_value: what H_GET_TCE says of the entries from now on
  * @npages: number of entries, which may be all: guests ask for more than 512
  *
  * Context: Process context, may sleep.
  * Return: H_SUCCESS, all are cleared; H_PARAMETER for a range outside of the
- *	table or a value with permissions; H_TOO_HARD where user space is to do
- *	it.
+ *	table; H_TOO_HARD for a value with permissions, and where user space is
+ *	to do it.
  */
 long kvmppc_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 			unsigned long ioba, unsigned long tce_value,

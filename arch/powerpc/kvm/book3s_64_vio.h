@@ -10,6 +10,7 @@
 #include <linux/kvm_host.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/nospec.h>
 
 #include <asm/iommu_tce.h>
 #include <asm/iommu_tce_atomic.h>
@@ -127,8 +128,8 @@ void kvmppc_tce_view_fill(struct kvmppc_tce_table *t, unsigned long first,
 			  unsigned long npages, u64 tce);
 
 /* Under kvm->srcu, or spapr_tce_lock. Without lockdep: the MMU may be off. */
-static inline struct kvmppc_tce_table *kvmppc_tce_find(struct kvm *kvm,
-						       u64 liobn)
+static __always_inline struct kvmppc_tce_table *
+kvmppc_tce_find(struct kvm *kvm, u64 liobn)
 {
 	struct kvmppc_tce_table *t;
 
@@ -138,16 +139,22 @@ static inline struct kvmppc_tce_table *kvmppc_tce_find(struct kvm *kvm,
 	return NULL;
 }
 
-/* The entry of the view for a bus address, or -1. */
-static inline long kvmppc_tce_index(const struct kvmppc_tce_table *t,
-				    unsigned long ioba, unsigned long npages)
+/*
+ * Finds the entry of the view for a bus address, or false. The guest chooses it:
+ * no entry outside of the table may be loaded speculatively, neither of this
+ * table nor of those of the hardware.
+ */
+static __always_inline bool
+kvmppc_tce_index(const struct kvmppc_tce_table *t, unsigned long ioba,
+		 unsigned long npages, unsigned long *entry)
 {
 	unsigned long i = (ioba >> t->page_shift) - t->offset;
 
 	if (ioba & (BIT(t->page_shift) - 1) || i >= t->size ||
 	    npages > t->size - i)
-		return -1;
-	return i;
+		return false;
+	*entry = array_index_nospec(i, t->size);
+	return true;
 }
 
 /* The first entry of a table of the hardware for an entry of the guest's. */
@@ -167,21 +174,33 @@ static inline u64 *kvmppc_tce_view_page(struct kvmppc_tce_table *t,
 }
 
 /*
- * The user address of a page of the guest's, which must be in one memory slot
- * that a device may write; -1 if it is not. -1 is the address of no page.
+ * The user address for a guest physical address in a slot. The guest chooses it:
+ * nothing outside of the slot may be looked up speculatively.
  */
 static __always_inline unsigned long
+kvmppc_tce_slot_ua(const struct kvmppc_tce_mem *mem, unsigned long gpa)
+{
+	return mem->ua + array_index_nospec(gpa - mem->gpa, mem->size);
+}
+
+/*
+ * Finds the user address of a page of the guest's, or false: it must be in one
+ * memory slot that a device may write.
+ */
+static __always_inline bool
 kvmppc_tce_ua(struct kvmppc_tce_mem *mem, const struct kvmppc_tce_table *t,
-	      unsigned long gpa)
+	      unsigned long gpa, unsigned long *ua)
 {
 	unsigned long size = BIT(t->page_shift);
 
 	if (gpa & (size - 1))
-		return -1;
+		return false;
 	if (gpa - mem->gpa >= mem->size && !kvmppc_tce_find_slot(mem, gpa))
-		return -1;
-	gpa -= mem->gpa;
-	return size > mem->size - gpa ? -1 : mem->ua + gpa;
+		return false;
+	if (size > mem->size - (gpa - mem->gpa))
+		return false;
+	*ua = kvmppc_tce_slot_ua(mem, gpa);
+	return true;
 }
 
 /* What a TCE asks for. */
@@ -193,9 +212,10 @@ static __always_inline int kvmppc_tce_want(struct kvmppc_tce_mem *mem,
 	want->clear = !(tce & TCE_PERM);
 	want->write = tce & TCE_PCI_WRITE;
 	want->ua = 0;
-	if (!want->clear)
-		want->ua = kvmppc_tce_ua(mem, t, tce & ~(u64)TCE_PERM);
-	return want->ua == -1 ? -ENOENT : 0;
+	if (!want->clear &&
+	    !kvmppc_tce_ua(mem, t, tce & ~(u64)TCE_PERM, &want->ua))
+		return -ENOENT;
+	return 0;
 }
 
 /*

@@ -20,9 +20,12 @@
  * all that it calls, reads and writes nothing but the linear map: no printk, no
  * lockdep, no trace event, no allocation. It is part of vmlinux because modules
  * are not in the linear map; stacks may be small, and a call changes at most 512
- * entries. arch/powerpc/tools/realmode_check.sh looks after what is called.
+ * entries. Nor can it be traced or probed: the object is built without ftrace, and
+ * what real mode reaches is marked __kprobes. arch/powerpc/tools/realmode_check.sh
+ * checks both.
  */
 #include <linux/debugfs.h>
+#include <linux/kprobes.h>
 #include <linux/kvm_host.h>
 
 #include <asm/hvcall.h>
@@ -43,7 +46,8 @@
  * Context: Under kvm->srcu, MMU on or off.
  * Return: whether there is one that a device may write.
  */
-bool kvmppc_tce_find_slot(struct kvmppc_tce_mem *mem, unsigned long gpa)
+__kprobes bool kvmppc_tce_find_slot(struct kvmppc_tce_mem *mem,
+				    unsigned long gpa)
 {
 	struct kvm_memory_slot *slot;
 	struct kvm_memslots *slots;
@@ -64,8 +68,8 @@ EXPORT_SYMBOL_GPL(kvmppc_tce_find_slot);
 
 /* The guest's view */
 
-static bool view_is_present(struct kvmppc_tce_table *t, unsigned long first,
-			    unsigned long npages)
+static __kprobes bool view_is_present(struct kvmppc_tce_table *t,
+				      unsigned long first, unsigned long npages)
 {
 	unsigned long i, last = (first + npages - 1) / TCES_PER_PAGE;
 
@@ -84,8 +88,9 @@ static bool view_is_present(struct kvmppc_tce_table *t, unsigned long first,
  *
  * Context: Under kvm->srcu, MMU on or off.
  */
-void kvmppc_tce_view_write(struct kvmppc_tce_table *t, unsigned long first,
-			   unsigned long npages, const __be64 *list)
+__kprobes void kvmppc_tce_view_write(struct kvmppc_tce_table *t,
+				     unsigned long first, unsigned long npages,
+				     const __be64 *list)
 {
 	unsigned long n, i;
 	u64 *tces;
@@ -109,8 +114,9 @@ EXPORT_SYMBOL_GPL(kvmppc_tce_view_write);
  *
  * Context: Under kvm->srcu, MMU on or off. The caller bounds @npages.
  */
-void kvmppc_tce_view_fill(struct kvmppc_tce_table *t, unsigned long first,
-			  unsigned long npages, u64 tce)
+__kprobes void kvmppc_tce_view_fill(struct kvmppc_tce_table *t,
+				    unsigned long first, unsigned long npages,
+				    u64 tce)
 {
 	unsigned long n, i;
 	u64 *tces;
@@ -133,7 +139,8 @@ EXPORT_SYMBOL_GPL(kvmppc_tce_view_fill);
  * The only table of the hardware, or NULL where there is none. With more than
  * one all must be ready before the first is changed: not here.
  */
-static int only_hw(struct kvmppc_tce_table *t, struct kvmppc_tce_hw **hw)
+static __kprobes int only_hw(struct kvmppc_tce_table *t,
+			     struct kvmppc_tce_hw **hw)
 {
 	struct list_head *first = READ_ONCE(t->hws.next);
 
@@ -231,10 +238,11 @@ static noinline int put_hw_large_vm(struct kvm_vcpu *vcpu,
 	return put_hw_large(vcpu, t, hw, i, ua, perm, false);
 }
 
-static noinline int put_hw_large_rm(struct kvm_vcpu *vcpu,
-				    struct kvmppc_tce_table *t,
-				    struct kvmppc_tce_hw *hw, unsigned long i,
-				    unsigned long ua, u64 perm)
+static __kprobes noinline int put_hw_large_rm(struct kvm_vcpu *vcpu,
+					      struct kvmppc_tce_table *t,
+					      struct kvmppc_tce_hw *hw,
+					      unsigned long i, unsigned long ua,
+					      u64 perm)
 {
 	return put_hw_large(vcpu, t, hw, i, ua, perm, true);
 }
@@ -261,9 +269,9 @@ static __always_inline int put_hw(struct kvm_vcpu *vcpu,
 }
 
 /* Says to a change what a list asks for. */
-static int change_list(struct kvmppc_tce_table *t, const __be64 *list,
-		       unsigned long npages, struct kvmppc_tce_hw *hw,
-		       struct iommu_tce_change *change)
+static __kprobes int change_list(struct kvmppc_tce_table *t, const __be64 *list,
+				 unsigned long npages, struct kvmppc_tce_hw *hw,
+				 struct iommu_tce_change *change)
 {
 	struct kvmppc_tce_mem mem = { .kvm = t->kvm };
 	struct iommu_tce_want want;
@@ -321,11 +329,9 @@ static __always_inline int tce_put(struct kvm_vcpu *vcpu,
 	/* where no page is all is 0 */
 	if (unlikely(!page && tce))
 		return -EAGAIN;
-	if (tce & TCE_PERM) {
-		ua = kvmppc_tce_ua(&mem, t, tce & ~(u64)TCE_PERM);
-		if (ua == -1)
-			return -EAGAIN;
-	}
+	if (tce & TCE_PERM &&
+	    !kvmppc_tce_ua(&mem, t, tce & ~(u64)TCE_PERM, &ua))
+		return -EAGAIN;
 	if (only_hw(t, &hw) ||
 	    (hw && put_hw(vcpu, t, hw, i, ua, tce & TCE_PERM, real)))
 		return -EAGAIN;
@@ -434,18 +440,17 @@ EXPORT_SYMBOL_GPL(kvmppc_tce_stuff);
  * Context: Under kvm->srcu, MMU on or off.
  * Return: as kvmppc_h_get_tce().
  */
-long kvmppc_tce_get(struct kvm_vcpu *vcpu, unsigned long liobn,
-		    unsigned long ioba, u64 *tce)
+__kprobes long kvmppc_tce_get(struct kvm_vcpu *vcpu, unsigned long liobn,
+			      unsigned long ioba, u64 *tce)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
 	u64 *page;
-	long i;
+	unsigned long i;
 
 	*tce = 0;
 	if (!t)
 		return H_TOO_HARD;
-	i = kvmppc_tce_index(t, ioba, 1);
-	if (i < 0)
+	if (!kvmppc_tce_index(t, ioba, 1, &i))
 		return H_PARAMETER;
 
 	page = kvmppc_tce_view_page(t, i / TCES_PER_PAGE);
@@ -456,6 +461,15 @@ long kvmppc_tce_get(struct kvm_vcpu *vcpu, unsigned long liobn,
 EXPORT_SYMBOL_GPL(kvmppc_tce_get);
 
 #ifdef CONFIG_KVM_BOOK3S_HV_POSSIBLE
+
+/* Not only the functions of this file must not trap in real mode. */
+#ifdef CONFIG_KASAN
+NOKPROBE_SYMBOL(__memcpy);
+NOKPROBE_SYMBOL(__memset);
+#else
+NOKPROBE_SYMBOL(memcpy);
+NOKPROBE_SYMBOL(memset);
+#endif
 
 /* Holders of mmu_lock are long at times, and may wait for this very CPU. */
 #define MMU_LOCK_TRIES	64
@@ -476,7 +490,7 @@ device_initcall(real_mode_init);
 #endif
 
 /* The memory behind a user address, or NULL; under mmu_lock. */
-static const void *find_page(struct kvm *kvm, unsigned long ua)
+static __kprobes const void *find_page(struct kvm *kvm, unsigned long ua)
 {
 	unsigned int shift;
 	pte_t *ptep, pte;
@@ -495,7 +509,7 @@ static const void *find_page(struct kvm *kvm, unsigned long ua)
 		    (ua & (BIT(shift ? : PAGE_SHIFT) - 1)));
 }
 
-static bool mmu_trylock(struct kvm *kvm)
+static __kprobes bool mmu_trylock(struct kvm *kvm)
 {
 	unsigned int i;
 
@@ -510,15 +524,15 @@ static bool mmu_trylock(struct kvm *kvm)
  * table says that it is now: the guest may have other memory there than what was
  * registered.
  */
-static bool read_list(struct kvm_vcpu *vcpu, unsigned long gpa,
-		      unsigned long npages)
+static __kprobes bool read_list(struct kvm_vcpu *vcpu, unsigned long gpa,
+				unsigned long npages)
 {
 	struct kvmppc_tce_mem mem = { .kvm = vcpu->kvm };
 	const void *from;
 
 	if (!kvmppc_tce_find_slot(&mem, gpa) || !mmu_trylock(vcpu->kvm))
 		return false;
-	from = find_page(vcpu->kvm, mem.ua + (gpa - mem.gpa));
+	from = find_page(vcpu->kvm, kvmppc_tce_slot_ua(&mem, gpa));
 	if (from)
 		unsafe_memcpy(vcpu->arch.tce_scratch->list, from,
 			      npages * sizeof(__be64),
@@ -528,7 +542,8 @@ static bool read_list(struct kvm_vcpu *vcpu, unsigned long gpa,
 }
 
 /* Counts a call, unless it is done again with the MMU on. */
-static long served(struct kvm_vcpu *vcpu, long ret, unsigned long npages)
+static __kprobes long served(struct kvm_vcpu *vcpu, long ret,
+			     unsigned long npages)
 {
 	if (ret == H_TOO_HARD)
 		return ret;
@@ -539,16 +554,15 @@ static long served(struct kvm_vcpu *vcpu, long ret, unsigned long npages)
 	return ret;
 }
 
-static long put(struct kvm_vcpu *vcpu, unsigned long liobn, unsigned long ioba,
-		u64 tce)
+static __kprobes long put(struct kvm_vcpu *vcpu, unsigned long liobn,
+			  unsigned long ioba, u64 tce)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
-	long i;
+	unsigned long i;
 
 	if (!t)
 		return H_TOO_HARD;
-	i = kvmppc_tce_index(t, ioba, 1);
-	if (i < 0)
+	if (!kvmppc_tce_index(t, ioba, 1, &i))
 		return H_PARAMETER;
 	return tce_put(vcpu, t, i, tce, true) ? H_TOO_HARD : H_SUCCESS;
 }
@@ -563,26 +577,25 @@ static long put(struct kvm_vcpu *vcpu, unsigned long liobn, unsigned long ioba,
  * Context: Hypervisor real mode, interrupts off, under kvm->srcu.
  * Return: as kvmppc_h_put_tce(); H_TOO_HARD with nothing changed.
  */
-long kvmppc_rm_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
-			 unsigned long ioba, unsigned long tce)
+__kprobes long kvmppc_rm_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+				   unsigned long ioba, unsigned long tce)
 {
 	if (!real_mode)
 		return H_TOO_HARD;
 	return served(vcpu, put(vcpu, liobn, ioba, tce), 1);
 }
 
-static long put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
-			 unsigned long ioba, unsigned long gpa,
-			 unsigned long npages)
+static __kprobes long put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
+				   unsigned long ioba, unsigned long gpa,
+				   unsigned long npages)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
-	long i;
+	unsigned long i;
 
 	if (!t || !npages || npages > TCE_LIST_MAX || gpa & (SZ_4K - 1) ||
 	    !vcpu->arch.tce_scratch)
 		return H_TOO_HARD;
-	i = kvmppc_tce_index(t, ioba, npages);
-	if (i < 0)
+	if (!kvmppc_tce_index(t, ioba, npages, &i))
 		return H_PARAMETER;
 	if (!read_list(vcpu, gpa, npages) ||
 	    tce_put_list(vcpu, t, i, npages, true))
@@ -602,9 +615,11 @@ static long put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
  * Context: Hypervisor real mode, interrupts off, under kvm->srcu.
  * Return: as kvmppc_h_put_tce_indirect(); H_TOO_HARD with nothing changed.
  */
-long kvmppc_rm_h_put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
-				  unsigned long ioba, unsigned long tce_list,
-				  unsigned long npages)
+__kprobes long kvmppc_rm_h_put_tce_indirect(struct kvm_vcpu *vcpu,
+					    unsigned long liobn,
+					    unsigned long ioba,
+					    unsigned long tce_list,
+					    unsigned long npages)
 {
 	if (!real_mode)
 		return H_TOO_HARD;
@@ -612,18 +627,18 @@ long kvmppc_rm_h_put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 		      npages);
 }
 
-static long stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
-		  unsigned long ioba, u64 tce, unsigned long npages)
+static __kprobes long stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
+			    unsigned long ioba, u64 tce, unsigned long npages)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
-	long i;
+	unsigned long i;
 
 	if (!t)
 		return H_TOO_HARD;
-	i = kvmppc_tce_index(t, ioba, npages);
-	if (i < 0 || tce & TCE_PERM)
+	if (!kvmppc_tce_index(t, ioba, npages, &i))
 		return H_PARAMETER;
-	if (npages && tce_stuff(vcpu, t, i, npages, tce, true))
+	if (tce & TCE_PERM ||
+	    (npages && tce_stuff(vcpu, t, i, npages, tce, true)))
 		return H_TOO_HARD;
 	return H_SUCCESS;
 }
@@ -633,15 +648,16 @@ static long stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
  * @vcpu: whose call it is
  * @liobn: the table
  * @ioba: bus address of the first entry
- * @tce_value: what the entries are from now on; no permissions
+ * @tce_value: what the entries are from now on
  * @npages: number of entries
  *
  * Context: Hypervisor real mode, interrupts off, under kvm->srcu.
  * Return: as kvmppc_h_stuff_tce(); H_TOO_HARD with nothing changed.
  */
-long kvmppc_rm_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
-			   unsigned long ioba, unsigned long tce_value,
-			   unsigned long npages)
+__kprobes long
+kvmppc_rm_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+		      unsigned long ioba, unsigned long tce_value,
+		      unsigned long npages)
 {
 	if (!real_mode)
 		return H_TOO_HARD;
@@ -658,8 +674,8 @@ long kvmppc_rm_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
  * Context: Hypervisor real mode, interrupts off, under kvm->srcu.
  * Return: as kvmppc_h_get_tce().
  */
-long kvmppc_rm_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
-			 unsigned long ioba)
+__kprobes long kvmppc_rm_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+				   unsigned long ioba)
 {
 	long ret;
 	u64 tce;

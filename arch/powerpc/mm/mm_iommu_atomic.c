@@ -84,7 +84,8 @@ int mm_iommu_enter(struct mm_struct *mm, struct mm_iommu_section *section)
  * Context: Interrupts off, MMU on or off.
  * Return: as mm_iommu_enter(), but -EBUSY if the lock is held.
  */
-int mm_iommu_enter_rm(struct mm_struct *mm, struct mm_iommu_section *section)
+__kprobes int mm_iommu_enter_rm(struct mm_struct *mm,
+				struct mm_iommu_section *section)
 {
 	return section_enter(mm, section);
 }
@@ -95,7 +96,7 @@ int mm_iommu_enter_rm(struct mm_struct *mm, struct mm_iommu_section *section)
  *
  * Context: As mm_iommu_enter().
  */
-void mm_iommu_exit(struct mm_iommu_section *section)
+__kprobes void mm_iommu_exit(struct mm_iommu_section *section)
 {
 	__mm_iommu_read_unlock(section->slot);
 }
@@ -104,9 +105,9 @@ void mm_iommu_exit(struct mm_iommu_section *section)
  * Whether the section can afford to look at an IOMMU page. One that is covered
  * by one entry is free of charge; one in many pieces is for those who may sleep.
  */
-static bool section_affords(struct mm_iommu_section *section,
-			    const struct mm_iommu_trans *trans,
-			    unsigned long ua, unsigned int shift)
+static __kprobes bool section_affords(struct mm_iommu_section *section,
+				      const struct mm_iommu_trans *trans,
+				      unsigned long ua, unsigned int shift)
 {
 	unsigned long len, steps;
 	u64 at;
@@ -124,9 +125,10 @@ static bool section_affords(struct mm_iommu_section *section,
 }
 
 /* Whether each IOMMU page of a range is one block. */
-static bool all_blocks(struct mm_iommu_section *section,
-		       struct mm_iommu_region *region, unsigned long ua,
-		       unsigned long npages, unsigned int shift)
+static __kprobes bool all_blocks(struct mm_iommu_section *section,
+				 struct mm_iommu_region *region,
+				 unsigned long ua, unsigned long npages,
+				 unsigned int shift)
 {
 	u64 at;
 
@@ -153,9 +155,9 @@ static bool all_blocks(struct mm_iommu_section *section,
  * Return: 0; -EAGAIN where it cannot be mapped, or that is not to be found out
  *	here.
  */
-int mm_iommu_section_hold_one(struct mm_iommu_section *section,
-			      unsigned long ua, unsigned int shift, bool write,
-			      struct mm_iommu_held *held)
+__kprobes int mm_iommu_section_hold_one(struct mm_iommu_section *section,
+					unsigned long ua, unsigned int shift,
+					bool write, struct mm_iommu_held *held)
 {
 	struct mm_iommu_region *region;
 
@@ -182,9 +184,10 @@ int mm_iommu_section_hold_one(struct mm_iommu_section *section,
  * Return: 0; -EAGAIN where not all of them can be mapped, or that is not to be
  *	found out here: then none is counted.
  */
-int mm_iommu_section_hold(struct mm_iommu_section *section, unsigned long ua,
-			  unsigned long npages, unsigned int shift, u64 bits,
-			  bool write, u64 *cookie, __be64 *out)
+__kprobes int mm_iommu_section_hold(struct mm_iommu_section *section,
+				    unsigned long ua, unsigned long npages,
+				    unsigned int shift, u64 bits, bool write,
+				    u64 *cookie, __be64 *out)
 {
 	struct mm_iommu_region *region;
 
@@ -213,7 +216,7 @@ int mm_iommu_section_hold(struct mm_iommu_section *section, unsigned long ua,
  * Context: Inside of the section.
  * Return: the region; NULL if there is none, because the page is not held.
  */
-struct mm_iommu_region *
+__kprobes struct mm_iommu_region *
 mm_iommu_section_find(struct mm_iommu_section *section, u64 cookie,
 		      unsigned long *start, unsigned long *size)
 {
@@ -237,7 +240,8 @@ mm_iommu_section_find(struct mm_iommu_section *section, u64 cookie,
  *
  * Context: Inside of the section.
  */
-void mm_iommu_section_drop(struct mm_iommu_region *region, unsigned long npages)
+__kprobes void mm_iommu_section_drop(struct mm_iommu_region *region,
+				     unsigned long npages)
 {
 	/* what is in the index keeps 1, so this is not the last */
 	atomic_long_sub(npages, &region->mapped);

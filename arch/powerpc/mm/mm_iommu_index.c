@@ -87,8 +87,8 @@ static struct mm_iommu_region *mm_iommu_index_entry(struct rb_node *node)
 }
 
 /* The last region that starts at @ua or below; where it ends is not looked at. */
-static struct mm_iommu_region *index_below(const struct mm_iommu *reg,
-					   unsigned long ua)
+static __kprobes struct mm_iommu_region *index_below(const struct mm_iommu *reg,
+						     unsigned long ua)
 {
 	struct mm_iommu_region *region, *below = NULL;
 	struct rb_node *node = reg->index.rb_node;
@@ -116,9 +116,9 @@ static struct mm_iommu_region *index_below(const struct mm_iommu *reg,
  * Context: Inside mm_iommu_read_lock().
  * Return: the region or NULL.
  */
-struct mm_iommu_region *__mm_iommu_index_find(struct mm_iommu *reg,
-					      struct mm_iommu_slot *slot,
-					      unsigned long ua)
+__kprobes struct mm_iommu_region *
+__mm_iommu_index_find(struct mm_iommu *reg, struct mm_iommu_slot *slot,
+		      unsigned long ua)
 {
 	struct mm_iommu_region *region = index_below(reg, ua);
 

@@ -15,6 +15,7 @@
 #include <linux/export.h>
 #include <linux/io.h>
 #include <linux/irqflags.h>
+#include <linux/kprobes.h>
 #include <linux/list.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>

@@ -107,8 +107,8 @@ static struct trans_span span_leaf(const struct trans_span *top,
 }
 
 /* The entry that translates @ua, and the span that it is in. */
-static u64 *trans_lookup(const struct mm_iommu_trans *trans, unsigned long ua,
-			 struct trans_span *span)
+static __kprobes u64 *trans_lookup(const struct mm_iommu_trans *trans,
+				   unsigned long ua, struct trans_span *span)
 {
 	u64 *entry, granule;
 
@@ -515,9 +515,9 @@ unsigned long mm_iommu_trans_entry(const struct mm_iommu_trans *trans,
 }
 
 /* Goes on after the first entry of a run, which has @len bytes. */
-static noinline unsigned long trans_run_on(const struct mm_iommu_trans *trans,
-					   unsigned long ua, unsigned long size,
-					   unsigned long len, u64 *at)
+static __kprobes noinline unsigned long
+trans_run_on(const struct mm_iommu_trans *trans, unsigned long ua,
+	     unsigned long size, unsigned long len, u64 *at)
 {
 	unsigned long bytes;
 	u64 next;
@@ -545,8 +545,9 @@ static noinline unsigned long trans_run_on(const struct mm_iommu_trans *trans,
  * Context: Any, MMU on or off.
  * Return: length of the run in bytes, 1 to @size.
  */
-unsigned long mm_iommu_trans_run(const struct mm_iommu_trans *trans,
-				 unsigned long ua, unsigned long size, u64 *at)
+__kprobes unsigned long mm_iommu_trans_run(const struct mm_iommu_trans *trans,
+					   unsigned long ua, unsigned long size,
+					   u64 *at)
 {
 	unsigned long len = __mm_iommu_trans_entry(trans, ua, at);
 
@@ -581,8 +582,8 @@ static void mark_entry(u64 *entry, u64 dirty)
 }
 
 /* Entries of single pages, of which a device may write to all or to none. */
-static void fill_pages(u64 *entry, unsigned long n, u64 bits, u64 dirty,
-		       __be64 *out)
+static __kprobes void fill_pages(u64 *entry, unsigned long n, u64 bits,
+				 u64 dirty, __be64 *out)
 {
 	unsigned long i;
 	u64 at;
@@ -617,9 +618,10 @@ static void fill_block(u64 tce, unsigned long n, unsigned int shift,
  *
  * Context: Any, MMU on or off. The caller bounds @npages.
  */
-void mm_iommu_trans_fill(struct mm_iommu_trans *trans, unsigned long ua,
-			 unsigned long npages, unsigned int shift, u64 bits,
-			 u64 dirty, __be64 *out)
+__kprobes void mm_iommu_trans_fill(struct mm_iommu_trans *trans,
+				   unsigned long ua, unsigned long npages,
+				   unsigned int shift, u64 bits, u64 dirty,
+				   __be64 *out)
 {
 	struct trans_span span;
 	unsigned long n, offset;
@@ -660,8 +662,8 @@ void mm_iommu_trans_fill(struct mm_iommu_trans *trans, unsigned long ua,
  *
  * Context: Any, MMU on or off.
  */
-void mm_iommu_trans_mark_dirty(struct mm_iommu_trans *trans, unsigned long ua,
-			       unsigned long size)
+__kprobes void mm_iommu_trans_mark_dirty(struct mm_iommu_trans *trans,
+					 unsigned long ua, unsigned long size)
 {
 	unsigned long end = ua + size, next;
 	struct trans_span span;

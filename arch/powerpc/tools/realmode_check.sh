@@ -1,39 +1,58 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Checks what code that runs with the MMU off calls and reads.
+# Checks what code that runs in real mode calls and reads.
 #
-# usage: realmode_check.sh OBJDUMP LIST [OBJTREE]
+# usage: realmode_check.sh [-k] OBJDUMP LIST [OBJTREE]
 #
 # LIST has a line for each
 #	object FILE		an object to look into, relative to OBJTREE
-#	root FILE FUNCTION	where real mode comes in, also by a pointer
-#	allow SYMBOL REASON	what may be called or read outside of the objects
+#	root FILE FUNCTION	an entry point of real mode, also by a pointer
+#	allow SYMBOL REASON	what may be called or read outside of the objects;
+#				SYMBOL may end in *
 #
-# All that the roots reach in the objects is followed, also functions of which
-# they only take the address. It may call what is allowed, and read static data,
-# which is in the linear map; per-CPU data is not, and neither is a WARN or a BUG:
-# a trap in real mode ends the machine.
+# All functions that the roots reach in the objects are followed, also those of
+# which only the address is taken. They may call what is allowed, and read static
+# data, which is in the linear map; per-CPU data is not, and neither is a WARN or
+# a BUG: a trap in real mode crashes the machine. So does whatever traces them:
+# they must have no call site of ftrace. With -k, for a kernel with kprobes, they
+# must be in a section that kprobes refuse.
+#
+# It fails if it cannot check.
 
+kprobes=
+if [ "$1" = -k ]; then
+	kprobes=1
+	shift
+fi
 if [ $# -lt 2 ]; then
-	echo "usage: $0 OBJDUMP LIST [OBJTREE]" >&2
+	echo "usage: $0 [-k] OBJDUMP LIST [OBJTREE]" >&2
 	exit 2
 fi
 OBJDUMP=$1
 LIST=$2
+
+lines=$(cat "$LIST") || exit 2
 cd "${3:-.}" || exit 2
 
-objects=$(awk '$1 == "object" { print $2 }' "$LIST")
-for o in $objects; do
-	# what is not configured calls nothing
-	[ -e "$o" ] || continue
-	echo "@object $o"
-	"$OBJDUMP" -t "$o" | sed 's/^/@symbol /'
-	echo "@toc"
-	"$OBJDUMP" -r -j .toc "$o" 2>/dev/null
+dump() {
+	echo "@symbols"
+	"$OBJDUMP" -t "$1" || return 1
+	echo "@relocs"
+	"$OBJDUMP" -r "$1" || return 1
 	echo "@text"
-	"$OBJDUMP" -dr --no-show-raw-insn "$o" || exit 2
-done | awk -v list="$LIST" '
+	"$OBJDUMP" -dr --no-show-raw-insn "$1"
+}
+
+{
+	echo "$lines" | sed 's/^/@list /'
+	for o in $(echo "$lines" | awk '$1 == "object" { print $2 }'); do
+		# what is not configured calls nothing
+		[ -e "$o" ] || continue
+		echo "@object $o"
+		dump "$o" || echo "@unreadable"
+	done
+} | awk -v list="$LIST" -v kprobes="$kprobes" '
 	# A reference of the present function.
 	function refers(name, offset) {
 		if (name == ".toc") {
@@ -41,12 +60,13 @@ done | awk -v list="$LIST" '
 				refers_symbol(toc[object, hex(offset)])
 			return
 		}
-		refers_symbol(function_at(name, offset))
+		refers_symbol(function_at(name, offset, 0))
 	}
-	# What is local may be named by its section and its place there.
-	function function_at(name, offset,	i, n, w, best) {
+	# What is local may be named by its section and its place there, which may
+	# be up to @before bytes before the function.
+	function function_at(name, offset, before,	i, n, w, best) {
 		n = split(functions[object, name], w, " ")
-		offset = number(hex(offset))
+		offset = number(hex(offset)) + before
 		for (i = 1; i < n; i += 2)
 			if (w[i] + 0 <= offset && (!best || w[i] + 0 > w[best] + 0))
 				best = i
@@ -79,50 +99,67 @@ done | awk -v list="$LIST" '
 	function where(name) { return (object, name) in local ? object ":" name : name }
 	function fail(text) {
 		if (!(text in said))
-			print text
+			print "realmode_check: " text
 		said[text]
 		bad = 1
 	}
-
-	BEGIN {
-		while ((getline line < list) > 0) {
-			n = split(line, w, /[ \t]+/)
-			if (line == "" || line ~ /^#/)
-				continue
-			if (w[1] == "object" && n == 2)
-				listed[w[2]]
-			else if (w[1] == "root" && n == 3)
-				roots[w[2] ":" w[3]]
-			else if (w[1] == "allow" && w[3] != "")
-				allowed[w[2]]
-			else if (w[1] == "allow")
-				fail("realmode_check: " list ": " w[2] ": no reason")
-			else
-				fail("realmode_check: " list ": what is this: " line)
+	function read_line(line,	n, w) {
+		n = split(line, w, /[ \t]+/)
+		if (line == "" || line ~ /^#/)
+			return
+		if (w[1] == "object" && n == 2) {
+			listed[w[2]]
+		} else if (w[1] == "root" && n == 3) {
+			roots[w[2] ":" w[3]]
+			nr_roots++
+		} else if (w[1] == "allow" && w[3] != "") {
+			allowed[w[2]]
+		} else if (w[1] == "allow") {
+			fail(list ": " w[2] ": no reason")
+		} else {
+			fail(list ": what is this: " line)
 		}
 	}
+
+	/^@list / { read_line(substr($0, 7)); next }
 	/^@object / { object = $2; present[object]; fn = ""; part = ""; next }
-	/^@symbol / {
+	/^@symbols$/ { part = "symbols"; next }
+	/^@relocs$/ { part = "relocs"; next }
+	/^@text$/ { part = "text"; fn = ""; next }
+	/^@unreadable$/ { fail(object ": cannot be read"); next }
+
+	part == "symbols" {
 		# the flags of a symbol begin behind its value
-		if ($0 ~ /\t/ && $3 == "l")
+		if ($0 ~ /\t/ && $2 == "l")
 			local[object, $NF]
 		# value, flags and section; what is behind it has a tab before
 		if (match($0, / F [^ \t]+\t/)) {
 			section = substr($0, RSTART + 3, RLENGTH - 4)
 			functions[object, section] = functions[object, section] \
-						     " " number(hex($2)) " " $NF
+						     " " number(hex($1)) " " $NF
+			section_of[where($NF)] = section
 		}
 		next
 	}
-	/^@toc/ { part = "toc"; next }
-	/^@text/ { part = "text"; fn = ""; next }
 
-	part == "toc" && $2 ~ /^R_PPC64_ADDR64/ {
+	part == "relocs" && /^RELOCATION RECORDS FOR \[/ {
+		relocs_of = substr($4, 2, length($4) - 3)
+		next
+	}
+	part == "relocs" && $2 ~ /^R_PPC64_ADDR64/ && relocs_of == ".toc" {
 		name = split_reference($3)
-		toc[object, hex($1)] = function_at(name, offset)
+		toc[object, hex($1)] = function_at(name, offset, 0)
+		next
+	}
+	# A nop that ftrace may replace by a call may be before the function.
+	part == "relocs" && $2 ~ /^R_PPC64_ADDR64/ &&
+	relocs_of ~ /^__(patchable_function_entries|mcount_loc)$/ {
+		name = split_reference($3)
+		traced[where(function_at(name, offset, 8))]
 		next
 	}
 	part != "text" { next }
+
 	/^[0-9a-f]+ <.*>:$/ {
 		name = $2
 		gsub(/[<>:]/, "", name)
@@ -150,12 +187,26 @@ done | awk -v list="$LIST" '
 		return name ~ /^\.(rodata|data|bss)/ &&
 		       name !~ /^\.data\.\.percpu/
 	}
+	function is_allowed(name,	a) {
+		if (name in allowed)
+			return 1
+		for (a in allowed)
+			if (a ~ /\*$/ &&
+			    index(name, substr(a, 1, length(a) - 1)) == 1)
+				return 1
+		return 0
+	}
 	function visit(f, via,	i, n, r, name) {
 		if (f in seen)
 			return
 		seen[f]
+		nr_seen++
 		if (f in traps)
-			fail("realmode_check: " via ": a WARN or BUG at" traps[f])
+			fail(via ": a WARN or BUG at" traps[f])
+		if (f in traced)
+			fail(via ": can be traced")
+		if (kprobes && section_of[f] !~ /^\.(kprobes|noinstr)\.text$/)
+			fail(via ": can be probed")
 		n = split(refs[f], r, " ")
 		for (i = 1; i <= n; i++) {
 			name = r[i]
@@ -163,23 +214,25 @@ done | awk -v list="$LIST" '
 				visit(owner[f] ":" name, via " -> " name)
 			else if (name in defined)
 				visit(name, via " -> " name)
-			else if (!is_data(name) && !(name in allowed))
-				fail("realmode_check: " via ": " name \
-				     " is not allowed with the MMU off")
+			else if (!is_data(name) && !is_allowed(name))
+				fail(via ": " name " is not allowed in real mode")
 		}
 	}
 	END {
 		for (f in roots) {
 			split(f, w, ":")
 			if (!(w[1] in listed))
-				fail("realmode_check: " list ": " w[1] \
-				     " has a root, but no object line")
+				fail(list ": " w[1] " has a root, but no object line")
 			else if (f in defined)
 				visit(f, w[2])
 			else if (w[2] in defined && owner[w[2]] == w[1])
 				visit(w[2], w[2])
 			else if (w[1] in present)
-				fail("realmode_check: " w[1] " has no function " w[2])
+				fail(w[1] " has no function " w[2])
 		}
+		if (!nr_roots)
+			fail(list ": no root")
+		else if (!nr_seen && !bad)
+			fail(list ": no object of a root is there")
 		exit bad
 	}'

@@ -42,6 +42,8 @@ struct completion {
 	}								\
 	struct mm_struct
 
+#define __kprobes
+
 #define WARN_ON_ONCE(cond)	shim_assert(!(cond))
 
 #endif /* _MM_IOMMU_SHIM_STUBS_H */

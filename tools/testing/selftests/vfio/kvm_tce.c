@@ -245,12 +245,19 @@ TEST_F(emulated, stuff_stays_inside)
 	EXPECT_GOT(TCE(1), IOBA(1));
 }
 
-TEST_F(emulated, stuff_gives_no_permissions)
+/* Some guests map a range to one page this way: user space serves it. */
+TEST_F(emulated, stuff_with_permissions_is_for_user_space)
 {
-	EXPECT_EQ(H_PARAMETER, STUFF(IOBA(0), TCE(0), 1));
-	EXPECT_EQ(H_PARAMETER, STUFF(IOBA(0), TCE_READ, 1));
-	EXPECT_EQ(H_PARAMETER, STUFF(IOBA(0), TCE_WRITE, 512));
+	EXPECT_EQ(H_SUCCESS, PUT(IOBA(1), TCE(1)));
+	EXPECT_EQ(H_TO_USER, STUFF(IOBA(0), TCE(0), 0));
+	EXPECT_EQ(H_TO_USER, STUFF(IOBA(0), TCE(0), 1));
+	EXPECT_EQ(H_TO_USER, STUFF(IOBA(0), TCE_READ, 1));
+	EXPECT_EQ(H_TO_USER, STUFF(IOBA(0), TCE_WRITE, 512));
+	EXPECT_EQ(H_TO_USER, STUFF(IOBA(0), TCE(0), ENTRIES));
+	/* outside of the table it is an error, whatever the value */
+	EXPECT_EQ(H_PARAMETER, STUFF(IOBA(1), TCE(0), ENTRIES));
 	EXPECT_GOT(0, IOBA(0));
+	EXPECT_GOT(TCE(1), IOBA(1));
 }
 
 TEST_F(emulated, memory_that_is_none_is_for_user_space)
@@ -317,6 +324,35 @@ TEST_F(emulated, two_tables_do_not_mix)
 
 /* ------------------------------------------------------------------ */
 /* Making tables, and seeing them from user space */
+
+/* How often the module is in use; -1: KVM is built in. */
+static long module_users(void)
+{
+	FILE *file = fopen("/sys/module/kvm/refcnt", "re");
+	long users = -1;
+
+	if (!file)
+		return -1;
+	if (fscanf(file, "%ld", &users) != 1)
+		users = -1;
+	fclose(file);
+	return users;
+}
+
+/* The last to be closed may be a table, after the machine itself. */
+TEST_F(emulated, an_open_table_keeps_the_module)
+{
+	long users = module_users();
+	int table;
+
+	if (users < 0)
+		SKIP(return, "needs KVM as a module");
+	table = __vm_table(&self->g.vm, LIOBN + 1, 12, 0, 1);
+	ASSERT_LE(0, table);
+	EXPECT_EQ(users + 1, module_users());
+	close(table);
+	EXPECT_EQ(users, module_users());
+}
 
 TEST_F(emulated, tables_that_cannot_be)
 {

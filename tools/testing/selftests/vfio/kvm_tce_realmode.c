@@ -300,10 +300,22 @@ TEST_F(real, what_is_wrong_is_said_at_once)
 	WARM_UP();
 	EXPECT_ANSWER(H_PARAMETER, REAL_MODE, PUT(IOBA(0) + 1, TCE(0)));
 	EXPECT_ANSWER(H_PARAMETER, REAL_MODE, PUT(self->g.window + WINDOW, 0));
-	EXPECT_ANSWER(H_PARAMETER, REAL_MODE, STUFF(IOBA(0), TCE(0), 1));
 	EXPECT_ANSWER(H_PARAMETER, REAL_MODE,
 		      PUT_LIST(self->g.window + WINDOW - IP, LIST, 2));
 	EXPECT_MAPPED(0);
+}
+
+TEST_F(real, stuff_with_permissions)
+{
+	WARM_UP();
+	EXPECT_REAL(PUT(IOBA(0), TCE(0)));
+	EXPECT_USER(STUFF(IOBA(0), TCE(1), 1));
+	EXPECT_USER(STUFF(IOBA(0), TCE(1), 512));
+	EXPECT_ANSWER(H_PARAMETER, REAL_MODE,
+		      STUFF(self->g.window + WINDOW - IP, TCE(0), 2));
+	EXPECT_GOT(TCE(0), IOBA(0));
+	EXPECT_MAPPED(1);
+	EXPECT_REAL(PUT(IOBA(0), 0));
 }
 
 TEST_F(real, the_switch_turns_it_off)

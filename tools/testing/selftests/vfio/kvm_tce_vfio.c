@@ -5,11 +5,14 @@
  * windows, processes end. See kvm_tce.c.
  */
 #define _GNU_SOURCE
+#include <pthread.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 
 #include "edu.h"
 #include "kvm_tce.h"
 #include "memkind.h"
+#include "stall.h"
 
 /* ------------------------------------------------------------------ */
 /* A table with a device behind it */
@@ -685,6 +688,106 @@ TEST_F(hardware, two_groups_one_of_them_leaves)
 }
 
 /* ------------------------------------------------------------------ */
+/* Calls that are still being served */
+
+/* A list that stands still when KVM reads it. */
+struct list_call {
+	pthread_t thread;
+	struct cpu *cpu;
+	unsigned long ioba;
+	long answer;
+};
+
+static void *list_thread(void *arg)
+{
+	struct list_call *call = arg;
+
+	call->answer = h_put_tce_indirect(call->cpu, LIOBN, call->ioba, OTHER,
+					  1);
+	return NULL;
+}
+
+struct attach_call {
+	pthread_t thread;
+	struct guest *g;
+	int tid;
+	int ret;
+	bool returned;
+};
+
+static void *attach_thread(void *arg)
+{
+	struct attach_call *call = arg;
+	struct guest *g = call->g;
+
+	__atomic_store_n(&call->tid, syscall(SYS_gettid), __ATOMIC_SEQ_CST);
+	call->ret = __vm_attach(&g->vm, g->s.group[0], g->table);
+	__atomic_store_n(&call->returned, true, __ATOMIC_SEQ_CST);
+	return NULL;
+}
+
+static void attach_sleeps(struct attach_call *call)
+{
+	int tid;
+
+	do {
+		tid = __atomic_load_n(&call->tid, __ATOMIC_SEQ_CST);
+	} while (!tid);
+	task_sleeps(tid);
+}
+
+/*
+ * User space repeats the guest's mappings in a table that was just attached. A
+ * call that began before, and does not know of the table, must not come after.
+ */
+TEST_F_TIMEOUT(hardware, attach_waits_for_calls_in_flight, SECONDS)
+{
+	struct guest *g = &self->g;
+	struct attach_call attach = { .g = g };
+	struct list_call list = { .cpu = self->cpu, .ioba = IOBA(0) };
+	struct stall stall;
+
+	ADD_OTHER(OTHER_SIZE, 0);
+	ASSERT_EQ(0, __vm_del_group(&g->vm, g->s.group[0]));
+	ASSERT_EQ(0, __vm_add_group(&g->vm, g->s.group[0]));
+	madvise(self->other, OTHER_SIZE, MADV_DONTNEED);
+	ASSERT_EQ(0, stall_init(&stall, self->other, OTHER_SIZE));
+	ASSERT_EQ(0, pthread_create(&list.thread, NULL, list_thread, &list));
+	ASSERT_TRUE(stall_reached(&stall));
+
+	ASSERT_EQ(0, pthread_create(&attach.thread, NULL, attach_thread,
+				    &attach));
+	attach_sleeps(&attach);
+	EXPECT_FALSE(__atomic_load_n(&attach.returned, __ATOMIC_SEQ_CST));
+
+	stall_release(&stall);
+	pthread_join(list.thread, NULL);
+	pthread_join(attach.thread, NULL);
+	stall_free(&stall);
+	EXPECT_EQ(H_SUCCESS, list.answer);
+	EXPECT_EQ(0, attach.ret);
+	EXPECT_EQ(H_SUCCESS, PUT(IOBA(0), TCE(0)));
+	EXPECT_MAPPED();
+	EXPECT_EQ(H_SUCCESS, PUT(IOBA(0), 0));
+	EXPECT_NOT_MAPPED();
+}
+
+/* QEMU closes it with the lock that all of its processors need. */
+TEST_F(hardware, a_table_is_closed_after_one_short_wait)
+{
+	long normal, expedited;
+
+	if (spapr_trace_functions("synchronize_srcu*"))
+		SKIP(return, "needs root and CONFIG_DYNAMIC_FTRACE");
+	guest_close_table(&self->g);
+	normal = spapr_trace_count(": synchronize_srcu <-");
+	expedited = spapr_trace_count(": synchronize_srcu_expedited <-");
+	spapr_trace_functions(NULL);
+	EXPECT_EQ(0, normal);
+	EXPECT_EQ(1, expedited);
+}
+
+/* ------------------------------------------------------------------ */
 /* The window, the group, the container go */
 
 /* stock: KVM goes on with the table that nobody else can see. */
@@ -710,6 +813,36 @@ TEST_F(hardware, defect_37_the_window_is_removed)
 	EXPECT_EQ(H_SUCCESS, PUT(IOBA(1), TCE(1)));
 	EXPECT_MAPPED();
 	EXPECT_EQ(H_SUCCESS, PUT(IOBA(1), 0));
+	EXPECT_NOT_MAPPED();
+}
+
+/*
+ * A window that is being removed may be there again, if the platform refuses:
+ * as long as no other one takes its place KVM must not take the table for one
+ * without a device.
+ */
+TEST_F(hardware, a_removed_window_is_user_space_s_until_there_is_another)
+{
+	struct guest *g = &self->g;
+	__u64 again;
+
+	EXPECT_EQ(H_SUCCESS, PUT(IOBA(0), TCE(0)));
+	spapr_remove(g->s.fd, g->window);
+	EXPECT_ERRNO(EINVAL, __vm_attach(&g->vm, g->s.group[0], g->table));
+	SET_LIST(2);
+	EXPECT_EQ(H_TO_USER, PUT(IOBA(0), 0));
+	EXPECT_EQ(H_TO_USER, PUT(IOBA(1), TCE(1)));
+	EXPECT_EQ(H_TO_USER, PUT_LIST(IOBA(0), LIST, 2));
+	EXPECT_EQ(H_TO_USER, STUFF(IOBA(0), 0, 2));
+	EXPECT_GOT(TCE(0), IOBA(0));
+	EXPECT_GOT(0, IOBA(1));
+	spapr_create(g->s.fd, variant->hw_shift ? : spapr_page_shift(), WINDOW,
+		     1, &again);
+	ASSERT_EQ(g->window, again);
+	ASSERT_EQ(0, __vm_attach(&g->vm, g->s.group[0], g->table));
+	EXPECT_EQ(H_SUCCESS, PUT(IOBA(1), TCE(1)));
+	EXPECT_MAPPED();
+	EXPECT_EQ(H_SUCCESS, STUFF(IOBA(0), 0, 2));
 	EXPECT_NOT_MAPPED();
 }
 

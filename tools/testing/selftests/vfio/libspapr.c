@@ -515,18 +515,43 @@ int spapr_trace_begin(const char *group)
 	return ret ? : trace_enable(group, "1");
 }
 
-/* Until spapr_trace_begin() is called again. */
-bool spapr_trace_has(const char *words)
+/* Lines; until spapr_trace_begin() is called again. */
+long spapr_trace_count(const char *words)
 {
 	FILE *file = fopen(TRACE "/trace", "re");
 	char line[512];
-	bool has = false;
+	long count = 0;
 
-	while (file && !has && fgets(line, sizeof(line), file))
-		has = strstr(line, words);
+	while (file && fgets(line, sizeof(line), file))
+		count += !!strstr(line, words);
 	if (file)
 		fclose(file);
-	return has;
+	return count;
+}
+
+bool spapr_trace_has(const char *words)
+{
+	return spapr_trace_count(words);
+}
+
+/* The functions of this thread that match @glob; NULL: no more of them. */
+int spapr_trace_functions(const char *glob)
+{
+	char tid[16];
+	int ret;
+
+	if (!glob) {
+		write_text(TRACE "/current_tracer", "nop");
+		write_text(TRACE "/set_ftrace_pid", "\n");
+		return write_text(TRACE "/set_ftrace_filter", "\n");
+	}
+	snprintf(tid, sizeof(tid), "%ld", syscall(SYS_gettid));
+	ret = write_text(TRACE "/set_ftrace_filter", glob);
+	if (!ret)
+		ret = write_text(TRACE "/set_ftrace_pid", tid);
+	if (!ret)
+		ret = write_text(TRACE "/current_tracer", "function");
+	return ret;
 }
 
 void spapr_trace_end(const char *group)

@@ -95,7 +95,14 @@ long spapr_hcalls_end(void);
 /* Trace events of a group: 0 or -errno; whether one of them has these words. */
 int spapr_trace_begin(const char *group);
 bool spapr_trace_has(const char *words);
+long spapr_trace_count(const char *words);
 void spapr_trace_end(const char *group);
+
+/*
+ * Function tracer: 0 or -errno. @glob names functions, which are traced in this
+ * thread until the call is repeated with NULL, which forgets what was traced.
+ */
+int spapr_trace_functions(const char *glob);
 
 /* memory */
 void *spapr_mem(size_t size);
