@@ -57,7 +57,8 @@ int iommu_tce_view_create(struct iommu_table *tbl)
 	view->shift = view->levels * TCE_VIEW_SHIFT;
 	for (i = 0; i < TCE_VIEW_LOCKS; i++)
 		raw_spin_lock_init(&view->locks[i]);
-	tbl->it_view = view;
+	/* A group may have the table already: see iommu_tce_is_owner() */
+	smp_store_release(&tbl->it_view, view);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(iommu_tce_view_create);
@@ -94,11 +95,15 @@ EXPORT_SYMBOL_GPL(iommu_tce_view_mapped);
  * @tbl: a table with a view
  * @mm: its mm; NULL where what is mapped is not registered
  *
- * Context: Process context, before others see the table.
+ * When iommu_tce_is_owner() returns true, everything that was stored in the
+ * table before this call is visible to its caller.
+ *
+ * Context: Process context.
  */
 void iommu_tce_set_owner(struct iommu_table *tbl, struct mm_struct *mm)
 {
-	WRITE_ONCE(tbl->it_view->owner, mm);
+	/* pairs with smp_load_acquire() in iommu_tce_is_owner() */
+	smp_store_release(&tbl->it_view->owner, mm);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_set_owner);
 
@@ -112,7 +117,10 @@ EXPORT_SYMBOL_GPL(iommu_tce_set_owner);
  */
 bool iommu_tce_is_owner(struct iommu_table *tbl, const struct mm_struct *mm)
 {
-	return tbl->it_view && mm && READ_ONCE(tbl->it_view->owner) == mm;
+	struct iommu_tce_view *view = READ_ONCE(tbl->it_view);
+
+	/* pairs with smp_store_release() in iommu_tce_set_owner() */
+	return view && mm && smp_load_acquire(&view->owner) == mm;
 }
 EXPORT_SYMBOL_GPL(iommu_tce_is_owner);
 
