@@ -59,7 +59,8 @@ int iommu_tce_view_create(struct iommu_table *tbl)
 	view->shift = view->levels * TCE_VIEW_SHIFT;
 	for (i = 0; i < TCE_VIEW_LOCKS; i++)
 		raw_spin_lock_init(&view->locks[i]);
-	tbl->it_view = view;
+	/* A group may have the table already: see iommu_tce_is_owner() */
+	smp_store_release(&tbl->it_view, view);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(iommu_tce_view_create);
@@ -128,6 +129,8 @@ static void view_uncharge(struct iommu_tce_view *view)
  *
  * From here on KVM attaches the table: the caller has it in all groups, and
  * calls iommu_tce_close() before it puts it.
+ * Everything that was stored in the table before this call is visible to a
+ * caller of iommu_tce_is_owner() to which it returns true.
  *
  * Context: Process context.
  */
@@ -148,10 +151,10 @@ EXPORT_SYMBOL_GPL(iommu_tce_set_owner);
  */
 bool iommu_tce_is_owner(struct iommu_table *tbl, const struct mm_struct *mm)
 {
-	if (!tbl->it_view || !mm)
-		return false;
+	struct iommu_tce_view *view = READ_ONCE(tbl->it_view);
+
 	/* pairs with smp_store_release() in iommu_tce_set_owner() */
-	return smp_load_acquire(&tbl->it_view->owner) == mm;
+	return view && mm && smp_load_acquire(&view->owner) == mm;
 }
 EXPORT_SYMBOL_GPL(iommu_tce_is_owner);
 

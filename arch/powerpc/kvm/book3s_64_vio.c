@@ -323,9 +323,9 @@ static struct iommu_table *get_group_table(struct kvmppc_tce_table *t,
 		tbl = iommu_tce_table_get(tbl);
 		if (!tbl)
 			continue;
-		if (same_window(t, tbl) &&
-		    iommu_tce_is_owner(tbl, t->kvm->mm) &&
-		    !iommu_tce_is_closed(tbl))
+		/* first the owner: the rest of a new table is visible then */
+		if (iommu_tce_is_owner(tbl, t->kvm->mm) &&
+		    !iommu_tce_is_closed(tbl) && same_window(t, tbl))
 			break;
 		rcu_read_unlock();
 		iommu_tce_table_put(tbl);
