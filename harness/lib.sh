@@ -18,8 +18,8 @@ HARNESS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(dirname "$HARNESS")
 : "${OUT:=$ROOT/build}" "${JOBS:=$(nproc)}"
 : "${MACHINES:=}" "${TESTS:=}" "${KERNELS:=}" "${VERBOSE:=}" "${LINUX:=}"
-: "${PAGES:=}" "${DEBUG:=}" "${DANGEROUS:=}" "${SIGNOFF:=}" "${WIP:=}"
-: "${PROFILE:=}" "${RUNS:=}" "${ACCEPT:=}"
+: "${PAGES:=}" "${DEBUG:=}" "${SIGNOFF:=}" "${WIP:=}" "${PROFILE:=}"
+: "${RUNS:=}" "${ACCEPT:=}"
 
 CROSS=powerpc64le-linux-gnu-
 GITDIR=$OUT/linux.git		# one repository: the base and the series
