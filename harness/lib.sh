@@ -148,6 +148,9 @@ flavour() {
 
 all_machines() { (cd "$HARNESS/machines" && echo *); }
 
+# What is on the disk of a machine; nothing where it has none.
+disk() { sed -n 's/^disk: *//p' "$HARNESS/machines/$1"; }
+
 # The machines asked for, checked; $1 = default.
 machines() {
 	local m
