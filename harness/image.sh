@@ -1,18 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# image.sh FLAVOUR: make the disk of a machine that is a host of KVM guests, and
-# print its path. Debian's QEMU for ppc64el with all that it needs, and the
-# kernel and the user space of the guest, which are those of the host.
+# image.sh FLAVOUR [DISK]: make the disk of a machine that is a host of KVM guests,
+# and print its path. Debian's QEMU for ppc64el with all that it needs, and the
+# kernel and the user space of the guest, which are those of the host. On the disk
+# kvm it is QEMU of the machine's own release, on kvm-sid of Debian's sid: where
+# that cannot be had the exit status is 4.
 . "$(dirname "$0")/lib.sh"
 
-FLAVOUR=$1
-IMAGE=$OUT/kvm-$FLAVOUR.img
+FLAVOUR=$1 DISK=${2:-kvm}
+IMAGE=$OUT/$DISK-$FLAVOUR.img
+USERLAND=$OUT/userland/qemu${DISK#kvm}
 ROOTFS=$OUT/kvm.root
 CPIO=$("$HARNESS/initramfs.sh" "$FLAVOUR")
 
 make_image() {
 	rm -rf "$ROOTFS"
-	cp -a "$OUT/userland/qemu" "$ROOTFS"
+	cp -a "$USERLAND" "$ROOTFS"
 	mkdir -p "$ROOTFS"/{proc,sys,dev,tmp,guest}
 	"${CROSS}strip" -o "$ROOTFS/guest/vmlinux" "$OUT/kernel-$FLAVOUR/vmlinux"
 	cp "$CPIO" "$ROOTFS/guest/initramfs.cpio.gz"
@@ -22,10 +25,14 @@ make_image() {
 	rm -rf "$ROOTFS"
 }
 
-"$HARNESS/userland.sh" qemu qemu-system-ppc >/dev/null
+case $DISK in
+kvm) "$HARNESS/userland.sh" qemu qemu-system-ppc >/dev/null ;;
+kvm-sid) "$HARNESS/userland.sh" -sid qemu-sid qemu-system-ppc >/dev/null || exit 4 ;;
+*) die "no such disk: $DISK" ;;
+esac
 take_lock
 KEY=$(cat "$OUT/kernel-$FLAVOUR/vmlinux" "$CPIO" "$0" \
-	"$OUT/userland/qemu.stamp" | hash_of)
+	"$USERLAND.stamp" | hash_of)
 if ! is_done "$IMAGE.stamp" "$KEY" || [ ! -f "$IMAGE" ]; then
 	need_space 2 "the disk of the KVM host"
 	rm -f "$IMAGE.stamp"

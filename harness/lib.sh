@@ -18,8 +18,8 @@ HARNESS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(dirname "$HARNESS")
 : "${OUT:=$ROOT/build}" "${JOBS:=$(nproc)}"
 : "${MACHINES:=}" "${TESTS:=}" "${KERNELS:=}" "${VERBOSE:=}" "${LINUX:=}"
-: "${PAGES:=}" "${DEBUG:=}" "${DANGEROUS:=}" "${SIGNOFF:=}" "${WIP:=}"
-: "${PROFILE:=}" "${RUNS:=}" "${ACCEPT:=}"
+: "${PAGES:=}" "${DEBUG:=}" "${SIGNOFF:=}" "${WIP:=}" "${PROFILE:=}"
+: "${RUNS:=}" "${ACCEPT:=}"
 
 CROSS=powerpc64le-linux-gnu-
 GITDIR=$OUT/linux.git		# one repository: the base and the series
@@ -147,6 +147,9 @@ flavour() {
 }
 
 all_machines() { (cd "$HARNESS/machines" && echo *); }
+
+# What is on the disk of a machine; nothing where it has none.
+disk() { sed -n 's/^disk: *//p' "$HARNESS/machines/$1"; }
 
 # The machines asked for, checked; $1 = default.
 machines() {

@@ -67,7 +67,7 @@ selftests) tree; "$HARNESS/selftests.sh" ;;
 initramfs) tree; guest "${KERNELS:-$(flavour series)}" ;;
 run)
 	tree; f=${KERNELS:-$(flavour series)}; guest "$f" >/dev/null
-	"$HARNESS/image.sh" "$f" >/dev/null
+	"$HARNESS/image.sh" "$f" "$(disk "$HOST")" >/dev/null
 	TESTS=${TESTS:-kvm:demo} exec "$HARNESS/run.sh" -demo "$HOST" "$f" ;;
 demo)
 	tree; f=${KERNELS:-$(flavour series)}; guest "$f" >/dev/null
@@ -89,6 +89,7 @@ distclean)
 	take_lock
 	clean
 	remove base base.new base.stamp base.index tree tree.stamp tree.work \
-		linux.git linux.git.new roundtrip userland apt apt-backports log results lock
+		linux.git linux.git.new roundtrip userland apt apt-backports apt-sid \
+		log results lock
 	rmdir "$OUT" 2>/dev/null || true ;;
 esac

@@ -91,8 +91,7 @@ append() {
 	kunit
 	case $MODE in
 	shell | gdb) echo "harness_mode=shell" ;;
-	stock) echo "VFIO_TEST_STOCK=1"
-	       [ -z "$DANGEROUS" ] || echo "VFIO_TEST_DANGEROUS=1" ;;
+	stock) echo "VFIO_TEST_STOCK=1" ;;
 	*) echo "panic_on_warn=1" ;;
 	esac
 }

@@ -1,19 +1,20 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# userland.sh [-backports] NAME PACKAGE...: unpack Debian packages of ppc64el, with
-# all that they depend on, into $OUT/userland/NAME. With -backports: packages
-# for this machine, newer than its own, with what it does not have yet of what
-# they depend on.
+# userland.sh [-sid | -backports] NAME PACKAGE...: unpack Debian packages of ppc64el,
+# with all that they depend on, into $OUT/userland/NAME: those of the machine's own
+# release, or of sid. With -backports: packages for this machine, newer than its
+# own, with what it does not have yet of what they depend on.
 #
 # This has an apt configuration of its own, with the archives that the machine
 # is set up for. The machine itself gets no foreign architecture and no package.
 . "$(dirname "$0")/lib.sh"
 
-BACKPORTS='' FROM=ppc64el APT=$OUT/apt
-if [ "$1" = -backports ]; then
-	BACKPORTS=1 FROM=backports APT=$OUT/apt-backports
-	shift
-fi
+SUITE='' FROM=ppc64el APT=$OUT/apt
+case $1 in
+-sid | -backports)
+	SUITE=${1#-} FROM=$SUITE APT=$OUT/apt-$SUITE
+	shift ;;
+esac
 
 # The name of the release, and where its packages come from.
 release() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
@@ -24,18 +25,24 @@ archive() {
 		head -n 1
 }
 
-add_backports() {
+# add_suite NAME: another suite of the same archive.
+add_suite() {
 	local uri
 	uri=$(archive)
 	[ -n "$uri" ] || die "this machine is set up for no archive of Debian"
 	echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg]" \
-		"$uri $(release)-backports main" \
-		>"$APT/etc/sources.list.d/backports.list"
+		"$uri $1 main" >"$APT/etc/sources.list.d/$1.list"
+}
+
+copy_sources() {
+	cp /etc/apt/sources.list "$APT/etc/" 2>/dev/null || true
+	cp /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources \
+		"$APT/etc/sources.list.d/" 2>/dev/null || true
 }
 
 # Which packages, and what of them is there already.
 apt_target() {
-	if [ -n "$BACKPORTS" ]; then
+	if [ "$SUITE" = backports ]; then
 		echo "Dir::State::status \"/var/lib/dpkg/status\";"
 		echo "APT::Default-Release \"$(release)-backports\";"
 	else
@@ -50,16 +57,15 @@ apt_setup() {
 		"$APT"/{state/lists/partial,cache/archives/partial}
 	: >"$APT/state/status"
 	rm -f "$APT"/etc/sources.list "$APT"/etc/sources.list.d/*
-	cp /etc/apt/sources.list "$APT/etc/" 2>/dev/null || true
-	cp /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources \
-		"$APT/etc/sources.list.d/" 2>/dev/null || true
-	if [ -n "$BACKPORTS" ]; then
-		add_backports
-	else
+	case $SUITE in
+	sid) add_suite sid ;;
+	backports) copy_sources; add_suite "$(release)-backports" ;;
+	*)
+		copy_sources
 		# Sources that are limited to the machine's own architecture.
 		find "$APT/etc" -type f -exec sed -i \
-			-e '/^Architectures:/Id' -e 's/\barch[+-]\?=[^] ]*//' {} +
-	fi
+			-e '/^Architectures:/Id' -e 's/\barch[+-]\?=[^] ]*//' {} + ;;
+	esac
 	# What the machine's apt is told about proxies and the like stays valid:
 	# only places and architecture change.
 	apt_target >"$APT/apt.conf"
@@ -84,6 +90,16 @@ fetch() {
 	apt-get -q -y --download-only install "$@"
 	for p in "$APT"/cache/archives/*.deb; do
 		dpkg-deb -x "$p" "$DIR.new"
+	done
+	merge_usr
+}
+
+# Packages of newer releases have everything in /usr and count on these links.
+merge_usr() {
+	local d
+	for d in bin sbin lib lib64; do
+		[ -e "$DIR.new/$d" ] || [ ! -d "$DIR.new/usr/$d" ] ||
+			ln -s "usr/$d" "$DIR.new/$d"
 	done
 }
 

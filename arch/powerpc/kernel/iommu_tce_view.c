@@ -128,9 +128,8 @@ static void view_uncharge(struct iommu_tce_view *view)
  * @mm: its mm; NULL where what is mapped is not registered
  *
  * From here on KVM attaches the table: the caller has it in all groups, and
- * calls iommu_tce_close() before it puts it.
- * Everything that was stored in the table before this call is visible to a
- * caller of iommu_tce_is_owner() to which it returns true.
+ * calls iommu_tce_close() before it puts it. Where iommu_tce_is_owner() returns
+ * true, what was stored in the table before this call is visible.
  *
  * Context: Process context.
  */

@@ -399,20 +399,14 @@ TEST_F(emulated, tables_of_every_page_size)
 }
 
 /* The sum of both must not wrap: a table of no pages and of any size. */
-TEST_F(emulated, defect_27_a_table_does_not_wrap)
+TEST_F(emulated, a_table_does_not_wrap)
 {
 	struct vm *vm = &self->g.vm;
-	int table = __vm_table(vm, LIOBN + 1, 12, 1, -1ULL);
 
-	EXPECT_EQ(-EINVAL, table);
+	EXPECT_ERRNO(EINVAL, __vm_table(vm, LIOBN + 1, 12, 1, -1ULL));
 	EXPECT_ERRNO(EINVAL, __vm_table(vm, LIOBN + 2, 12, 2, -1ULL));
 	EXPECT_ERRNO(EINVAL, __vm_table(vm, LIOBN + 3, 12, -1ULL, 2));
 	EXPECT_ERRNO(EINVAL, __vm_table(vm, LIOBN + 4, 12, -1ULL, 1));
-	if (table < 0 || !spapr_dangerous())
-		return;
-	/* this reads and writes the kernel's memory, if it is served */
-	EXPECT_NE(H_SUCCESS, h_put_tce(self->cpu, LIOBN + 1, IP << 20, 0));
-	close(table);
 }
 
 /* The first and the last entry are there, and what surrounds them is not. */

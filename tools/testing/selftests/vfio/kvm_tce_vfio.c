@@ -250,8 +250,7 @@ TEST_F(hardware, stuff_clears_100000_entries)
 	EXPECT_NOT_MAPPED();
 }
 
-/* stock: they are mapped, and counted for ever. */
-TEST_F(hardware, defect_28_a_list_clears_where_there_is_no_permission)
+TEST_F(hardware, a_list_clears_where_there_is_no_permission)
 {
 	SET_LIST(4);
 	EXPECT_EQ(H_SUCCESS, PUT_LIST(IOBA(0), LIST, 4));
@@ -395,7 +394,7 @@ TEST_F(hardware, a_slot_that_moved)
 }
 
 /* The guest may not write where the process may not. */
-TEST_F(hardware, defect_39_memory_that_is_only_read)
+TEST_F(hardware, memory_that_is_only_read)
 {
 	struct guest *g = &self->g;
 
@@ -415,8 +414,7 @@ TEST_F(hardware, defect_39_memory_that_is_only_read)
 		SKIP(statement, "needs an IOMMU page of the guest larger than a page"); \
 } while (0)
 
-/* stock: only the first page is looked for in the slot. */
-TEST_F(hardware, defect_39_a_slot_that_ends_within_a_page)
+TEST_F(hardware, a_slot_that_ends_within_a_page)
 {
 	NEED_LARGE_PAGES(return);
 	ADD_OTHER(OTHER_SIZE, OTHER_SIZE);
@@ -428,7 +426,7 @@ TEST_F(hardware, defect_39_a_slot_that_ends_within_a_page)
 }
 
 /* Two slots that touch, and what is behind them does not. */
-TEST_F(hardware, defect_39_a_page_that_lies_in_two_slots)
+TEST_F(hardware, a_page_that_lies_in_two_slots)
 {
 	struct guest *g = &self->g;
 	size_t half = self->page / 2;
@@ -442,8 +440,7 @@ TEST_F(hardware, defect_39_a_page_that_lies_in_two_slots)
 	spapr_unregister(g->s.fd, self->other, OTHER_SIZE);
 }
 
-/* stock: the first half is mapped, and stays so, when the second is not. */
-TEST_F(hardware, defect_39_a_page_that_is_registered_in_part)
+TEST_F(hardware, a_page_that_is_registered_in_part)
 {
 	struct guest *g = &self->g;
 	size_t half = self->page / 2;
@@ -612,8 +609,7 @@ static int window_comes_and_goes(struct guest *g, unsigned int hw_shift,
 	return ret ? : __spapr_remove(g->s.fd, g->window);
 }
 
-/* stock: each time but the first keeps the hardware table for ever. */
-TEST_F_TIMEOUT(hardware, defect_33_the_same_group_twice, SECONDS)
+TEST_F_TIMEOUT(hardware, the_same_group_twice, SECONDS)
 {
 	struct guest *g = &self->g;
 	long table = WINDOW / IP * 8, before;
@@ -633,8 +629,7 @@ TEST_F_TIMEOUT(hardware, defect_33_the_same_group_twice, SECONDS)
 	EXPECT_LT(before - spapr_mem_free(), ROUNDS / 2 * table);
 }
 
-/* stock: a warning of the kernel. */
-TEST_F(hardware, defect_33_a_group_that_never_had_a_table)
+TEST_F(hardware, a_group_that_never_had_a_table)
 {
 	struct guest *g = &self->g;
 
@@ -650,8 +645,7 @@ TEST_F(hardware, defect_33_a_group_that_never_had_a_table)
 	EXPECT_NOT_MAPPED();
 }
 
-/* stock: what failed is remembered, and the other group loses its table. */
-TEST_F(hardware, defect_33_a_group_that_could_not_have_a_table)
+TEST_F(hardware, a_group_that_could_not_have_a_table)
 {
 	struct guest *g = &self->g;
 
@@ -790,8 +784,7 @@ TEST_F(hardware, a_table_is_closed_after_one_short_wait)
 /* ------------------------------------------------------------------ */
 /* The window, the group, the container go */
 
-/* stock: KVM goes on with the table that nobody else can see. */
-TEST_F(hardware, defect_37_the_window_is_removed)
+TEST_F(hardware, the_window_is_removed)
 {
 	struct guest *g = &self->g;
 	__u64 again;
@@ -889,8 +882,7 @@ TEST_F(hardware, a_removed_window_is_counted_until_kvm_lets_go_of_its_table)
 	EXPECT_EQ(self->base.locked + (long)g->size, spapr_locked());
 }
 
-/* stock: regions are kept for ever, and so are their pages. */
-TEST_F(hardware, defect_38_the_group_leaves_its_container)
+TEST_F(hardware, the_group_leaves_its_container)
 {
 	struct guest *g = &self->g;
 
@@ -1114,10 +1106,7 @@ TEST_F(lifetime, a_process_ends_with_mappings)
 	EXPECT_IN_CHILD(!open_with_mappings(&self->g, &self->config));
 }
 
-/*
- * The container is this process's, the machine is the child's. stock: counts
- * of one go down for mappings of the other.
- */
+/* The container is this process's, the machine is the child's. */
 static bool try_group_of_parent(int group, const struct guest_config *config,
 				__u64 window)
 {
@@ -1139,7 +1128,7 @@ static bool try_group_of_parent(int group, const struct guest_config *config,
 	return false;
 }
 
-TEST_F(lifetime, defect_35_the_container_of_another_process)
+TEST_F(lifetime, the_container_of_another_process)
 {
 	struct guest *g = &self->g;
 	struct cpu *cpu = &g->vm.cpu[0];
@@ -1153,8 +1142,7 @@ TEST_F(lifetime, defect_35_the_container_of_another_process)
 	EXPECT_EQ(0, try_unregister(g));
 }
 
-/* stock: it can be, and pins what nobody will unpin. */
-TEST_F(lifetime, defect_36_a_container_of_version_1)
+TEST_F(lifetime, a_container_of_version_1)
 {
 	struct guest *g = &self->g;
 	struct vfio_iommu_spapr_tce_info info;

@@ -46,11 +46,6 @@ bool spapr_on_stock(void)
 	return env_is_set("VFIO_TEST_STOCK");
 }
 
-bool spapr_dangerous(void)
-{
-	return env_is_set("VFIO_TEST_DANGEROUS");
-}
-
 size_t spapr_page_size(void)
 {
 	return sysconf(_SC_PAGESIZE);

@@ -42,7 +42,6 @@ struct spapr_account {
 
 /* environment */
 bool spapr_on_stock(void);
-bool spapr_dangerous(void);
 size_t spapr_page_size(void);
 unsigned int spapr_page_shift(void);
 

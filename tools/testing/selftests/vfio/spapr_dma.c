@@ -139,7 +139,7 @@ CASE(a_part_that_is_unmapped_is_cut_out_exactly)
  * A transfer is on its way while its memory is taken away. What was written
  * before that is not looked at; once the calls have returned nothing may come.
  */
-CASE(defect_19_a_transfer_under_way_misses_what_was_unmapped)
+CASE(a_transfer_under_way_misses_what_was_unmapped)
 {
 	int fd = self->s.fd;
 
@@ -156,7 +156,7 @@ CASE(defect_19_a_transfer_under_way_misses_what_was_unmapped)
 	spapr_register(fd, self->mem, SIZE);
 }
 
-CASE(defect_19_a_transfer_under_way_misses_what_was_replaced)
+CASE(a_transfer_under_way_misses_what_was_replaced)
 {
 	fill(MEM(7), LEN, 1);
 	map_chunks(MEM(0), IOVA(0), 1);
@@ -178,7 +178,6 @@ CASE(the_permissions_of_a_mapping_hold)
 	EXPECT_NOT_WRITTEN(IOVA(0), MEM(0));
 }
 
-/* stock, pseries: it cannot be read. */
 CASE(what_the_device_may_write_it_may_read)
 {
 	spapr_map(self->s.fd, IOVA(0), MEM(0), CHUNK, VFIO_DMA_MAP_FLAG_WRITE);
@@ -199,8 +198,7 @@ CASE(mapping_again_leads_to_the_new_memory_only)
 	EXPECT_NOT_WRITTEN(IOVA(1), MEM(2));
 }
 
-/* stock: the part that was reached is cleared, the old mapping is lost. */
-CASE(defect_12_a_failed_mapping_leaves_the_old_one)
+CASE(a_failed_mapping_leaves_the_old_one)
 {
 	char *end = MEM(CHUNKS - 1);
 
@@ -213,7 +211,6 @@ CASE(defect_12_a_failed_mapping_leaves_the_old_one)
 	EXPECT_COPIED(IOVA(3), IOVA(0), MEM(3), 1);
 }
 
-/* stock: UNREGISTER answers 0 and the region is lost. */
 CASE(a_refused_unregister_does_not_disturb_the_device)
 {
 	int fd = self->s.fd;
@@ -235,7 +232,7 @@ CASE(a_refused_unregister_does_not_disturb_the_device)
 
 /*
  * Memory is unplugged although the device still reaches it, and other memory
- * is plugged at the same place. stock: the new mapping leads to the old pages.
+ * is plugged at the same place.
  */
 CASE(new_memory_at_an_old_place_is_what_the_device_sees)
 {
@@ -461,7 +458,6 @@ static void read_only(struct __test_metadata *_metadata, struct dma *self,
 	munmap(mem, CHUNK);
 }
 
-/* stock: EFAULT from REGISTER. */
 CASE(read_only_memory_is_read_and_never_written)
 {
 	map_chunks(MEM(0), IOVA(0), 1);
@@ -572,8 +568,7 @@ CASE(a_second_device_sees_the_mappings_that_are_there)
 	EXPECT_TRUE(is_filled(MEM(0), LEN, 99));
 }
 
-/* stock: the mappings of the device that stays are cleared. */
-CASE(defect_15_the_second_device_leaves)
+CASE(the_second_device_leaves)
 {
 	NEED_SECOND_DEVICE(return);
 	map_chunks(MEM(0), IOVA(0), 3);
@@ -588,8 +583,7 @@ CASE(defect_15_the_second_device_leaves)
 	EXPECT_COPIES(1, 3, 0, 4);
 }
 
-/* stock: as above; the order of joining makes no difference. */
-CASE(defect_15_the_first_device_leaves)
+CASE(the_first_device_leaves)
 {
 	NEED_SECOND_DEVICE(return);
 	map_chunks(MEM(0), IOVA(0), 4);
@@ -613,12 +607,12 @@ static const struct dma_case {
 	C(each_iommu_page_leads_to_the_page_it_was_given),
 	C(what_is_unmapped_is_neither_written_nor_read),
 	C(a_part_that_is_unmapped_is_cut_out_exactly),
-	C(defect_19_a_transfer_under_way_misses_what_was_unmapped),
-	C(defect_19_a_transfer_under_way_misses_what_was_replaced),
+	C(a_transfer_under_way_misses_what_was_unmapped),
+	C(a_transfer_under_way_misses_what_was_replaced),
 	C(the_permissions_of_a_mapping_hold),
 	C(what_the_device_may_write_it_may_read),
 	C(mapping_again_leads_to_the_new_memory_only),
-	C(defect_12_a_failed_mapping_leaves_the_old_one),
+	C(a_failed_mapping_leaves_the_old_one),
 	C(a_refused_unregister_does_not_disturb_the_device),
 	C(new_memory_at_an_old_place_is_what_the_device_sees),
 	C(a_removed_window_leads_nowhere),
@@ -633,8 +627,8 @@ static const struct dma_case {
 }, at_the_end[] = {
 	C(two_containers_reach_what_each_of_them_maps),
 	C(a_second_device_sees_the_mappings_that_are_there),
-	C(defect_15_the_second_device_leaves),
-	C(defect_15_the_first_device_leaves),
+	C(the_second_device_leaves),
+	C(the_first_device_leaves),
 };
 
 static const char *only;

@@ -388,8 +388,7 @@ static bool old_is_mapped(struct _test_data_fail *self)
 /* ------------------------------------------------------------------ */
 /* MAP and UNMAP */
 
-/* stock: what could not be allocated is written to. */
-TEST_F_TIMEOUT(fail, defect_21_map_of_one_page, SECONDS)
+TEST_F_TIMEOUT(fail, map_of_one_page, SECONDS)
 {
 	const struct attempt t = {
 		empty_window, map_one, unmap, nothing_is_mapped,
@@ -399,7 +398,7 @@ TEST_F_TIMEOUT(fail, defect_21_map_of_one_page, SECONDS)
 	fail_each(_metadata, self, &t);
 }
 
-TEST_F_TIMEOUT(fail, defect_21_map_of_many_pages, SECONDS)
+TEST_F_TIMEOUT(fail, map_of_many_pages, SECONDS)
 {
 	const struct attempt t = {
 		empty_window, map_many, unmap, nothing_is_mapped,
@@ -409,8 +408,7 @@ TEST_F_TIMEOUT(fail, defect_21_map_of_many_pages, SECONDS)
 	fail_each(_metadata, self, &t);
 }
 
-/* stock: the wrong region loses a count. */
-TEST_F_TIMEOUT(fail, defect_22_map_over_what_is_mapped, SECONDS)
+TEST_F_TIMEOUT(fail, map_over_what_is_mapped, SECONDS)
 {
 	const struct attempt t = {
 		full_window, map_many, unmap, old_is_mapped,
@@ -421,7 +419,7 @@ TEST_F_TIMEOUT(fail, defect_22_map_over_what_is_mapped, SECONDS)
 	EXPECT_TRUE(is_unmapped(self, self->old));
 }
 
-TEST_F_TIMEOUT(fail, defect_22_map_over_what_is_half_mapped, SECONDS)
+TEST_F_TIMEOUT(fail, map_over_what_is_half_mapped, SECONDS)
 {
 	const struct attempt t = {
 		half_full_window, map_many, unmap, old_is_mapped,

@@ -189,7 +189,7 @@ TEST_F_TIMEOUT(lifetime, processes_can_be_killed_one_after_the_other, SECONDS)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-/* A refused UNREGISTER must not outlive the process. stock: it does. */
+/* A refused UNREGISTER must not outlive the process. */
 TEST_F_TIMEOUT(lifetime, a_refused_unregister_leaves_nothing_at_the_end,
 	       SECONDS)
 {
@@ -282,8 +282,7 @@ TEST_F_TIMEOUT(lifetime, the_last_group_takes_everything_along, SECONDS)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-TEST_F_TIMEOUT(lifetime, defect_15_one_of_two_groups_takes_nothing_along,
-	       SECONDS)
+TEST_F_TIMEOUT(lifetime, one_of_two_groups_takes_nothing_along, SECONDS)
 {
 	struct spapr_account before, after;
 	struct holder h = { 0 };

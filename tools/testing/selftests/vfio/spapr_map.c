@@ -24,10 +24,7 @@ FIXTURE(map)
 	char *mem;
 };
 
-/*
- * self->iova is not where the window starts: a stock kernel on POWER8 does
- * not come back from a failing MAP of the very first IOMMU page.
- */
+/* self->iova is not where the window starts. */
 FIXTURE_SETUP(map)
 {
 	NEED_DEVICES(return, 1);
@@ -60,10 +57,7 @@ FIXTURE_TEARDOWN(map)
 	EXPECT_EQ(0, __spapr_register(__fd, __va, __len));		\
 } while (0)
 
-/*
- * A stock kernel would lose the region over the question, which is for the
- * tests of UNREGISTER itself to show.
- */
+/* A stock kernel would lose the region over the question. */
 #define EXPECT_MAPPED(self, va, len) do {				\
 	if (!spapr_on_stock()) {					\
 		EXPECT_ERRNO(EBUSY,					\
@@ -173,9 +167,9 @@ TEST_F(map, size_zero_maps_and_unmaps_nothing)
 	EXPECT_NOT_MAPPED(self, self->mem, self->size);
 }
 
-TEST_F(map, defect_11_size_zero_at_the_window_start_returns)
+TEST_F(map, size_zero_at_the_window_start_returns)
 {
-	DANGEROUS_ON_STOCK(return, "keep a CPU busy for ever (POWER8) in");
+	NOT_ON_STOCK(return);
 	spapr_map(self->s.fd, self->start, self->mem, 0, SPAPR_RW);
 	spapr_unmap(self->s.fd, self->start, 0);
 	EXPECT_NOT_MAPPED(self, self->mem, self->size);
@@ -220,8 +214,7 @@ TEST_F(map, the_whole_window_can_be_unmapped_in_one_call)
 	spapr_unmap(self->s.fd, self->start, window);
 }
 
-/* stock: creates the default window and counts its table. */
-TEST_F(map, defect_16_unmapping_nothing_makes_no_window)
+TEST_F(map, unmapping_nothing_makes_no_window)
 {
 	spapr_unmap(self->s.fd, self->iova, IP);
 	EXPECT_ACCOUNT(&self->base, self->size, PAGES);
@@ -237,8 +230,7 @@ TEST_F(map, a_mapping_needs_a_permission)
 	EXPECT_NOT_MAPPED(self, self->mem, self->size);
 }
 
-/* stock: +1, which is no errno, for an IOVA that is not a whole page. */
-TEST_F(map, defect_13_only_whole_iommu_pages_are_mapped)
+TEST_F(map, only_whole_iommu_pages_are_mapped)
 {
 	const size_t off[] = { 1, 8, 512, 2048, IP - 1 };
 	int fd = self->s.fd;
@@ -258,8 +250,7 @@ TEST_F(map, defect_13_only_whole_iommu_pages_are_mapped)
 	EXPECT_NOT_MAPPED(self, self->mem, self->size);
 }
 
-/* stock: +1 for an IOVA that is not a whole page. */
-TEST_F(map, defect_13_only_whole_iommu_pages_are_unmapped)
+TEST_F(map, only_whole_iommu_pages_are_unmapped)
 {
 	const size_t off[] = { 1, 8, 512, 2048, IP - 1 };
 	int fd = self->s.fd;
@@ -292,13 +283,12 @@ TEST_F(map, an_address_in_no_window_is_not_there)
 	EXPECT_NOT_MAPPED(self, self->mem, self->size);
 }
 
-/* stock: writes past the TCE table and past what is kept beside it. */
-TEST_F(map, defect_10_a_mapping_does_not_leave_the_window)
+TEST_F(map, a_mapping_does_not_leave_the_window)
 {
 	__u64 window = self->end - self->start;
 	int fd = self->s.fd;
 
-	DANGEROUS_ON_STOCK(return, "write past the TCE table of");
+	NOT_ON_STOCK(return);
 	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->end - IP, self->mem, 2 * IP,
 					 SPAPR_RW));
 	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->end - self->size / 2,
@@ -310,8 +300,7 @@ TEST_F(map, defect_10_a_mapping_does_not_leave_the_window)
 	EXPECT_NOT_MAPPED(self, self->mem, self->size);
 }
 
-/* stock: +1 */
-TEST_F(map, defect_13_unmapping_does_not_leave_the_window)
+TEST_F(map, unmapping_does_not_leave_the_window)
 {
 	__u64 window = self->end - self->start;
 	int fd = self->s.fd;
@@ -324,11 +313,11 @@ TEST_F(map, defect_13_unmapping_does_not_leave_the_window)
 	spapr_unmap(fd, self->start, window);
 }
 
-TEST_F(map, defect_10_a_mapping_that_wraps_overflows)
+TEST_F(map, a_mapping_that_wraps_overflows)
 {
 	int fd = self->s.fd;
 
-	DANGEROUS_ON_STOCK(return, "write past the TCE table of");
+	NOT_ON_STOCK(return);
 	EXPECT_ERRNO(EOVERFLOW, __spapr_map(fd, self->iova, self->mem,
 					    -self->iova + IP, SPAPR_RW));
 	EXPECT_ERRNO(EOVERFLOW, __spapr_map(fd, self->iova, self->mem, -IP,
@@ -370,9 +359,9 @@ TEST_F(map, only_registered_memory_is_mapped)
 					 SPAPR_RW));
 }
 
-TEST_F(map, defect_11_a_failure_at_the_window_start_returns)
+TEST_F(map, a_failure_at_the_window_start_returns)
 {
-	DANGEROUS_ON_STOCK(return, "keep a CPU busy for ever (POWER8) in");
+	NOT_ON_STOCK(return);
 	EXPECT_ERRNO(EINVAL, __spapr_map(self->s.fd, self->start,
 					 self->mem + self->size, IP,
 					 SPAPR_RW));
@@ -391,7 +380,7 @@ TEST_F(map, a_range_that_is_half_registered_is_not_mapped_at_all)
 	EXPECT_NOT_MAPPED(self, self->mem, self->size);
 }
 
-TEST_F(map, defect_12_a_failed_mapping_leaves_the_old_one)
+TEST_F(map, a_failed_mapping_leaves_the_old_one)
 {
 	char *next = self->mem + self->size;
 	size_t half = self->size / 2;
@@ -442,8 +431,7 @@ TEST(nothing_is_mapped_before_memory_was_registered)
 /* ------------------------------------------------------------------ */
 /* Unregistering what is mapped */
 
-/* stock: 0, and the region is lost while the device still reaches it. */
-TEST_F(map, defect_1_unregister_while_mapped_is_busy_and_changes_nothing)
+TEST_F(map, unregister_while_mapped_is_busy_and_changes_nothing)
 {
 	int fd = self->s.fd, i;
 	long locked;
@@ -467,7 +455,7 @@ TEST_F(map, defect_1_unregister_while_mapped_is_busy_and_changes_nothing)
  * What an unplug does that ignores EBUSY: the memory is unmapped and other
  * memory comes to the same place. The new registration must not see the old.
  */
-TEST_F(map, defect_1_a_refused_region_makes_room_for_a_new_one)
+TEST_F(map, a_refused_region_makes_room_for_a_new_one)
 {
 	int fd = self->s.fd;
 	long table;
@@ -522,8 +510,7 @@ TEST_F(map, a_new_region_may_lie_half_over_a_refused_one)
 /* What one hypercall can do, by the architecture. */
 #define TCES_OF_HCALL	512
 
-/* stock: two hypercalls for each entry, mapped or not. */
-TEST_F(map, defect_26_empty_entries_are_unmapped_for_nothing)
+TEST_F(map, empty_entries_are_unmapped_for_nothing)
 {
 	__u64 window = self->end - self->start;
 	long calls;
@@ -538,8 +525,7 @@ TEST_F(map, defect_26_empty_entries_are_unmapped_for_nothing)
 	       (unsigned long long)window / IP);
 }
 
-/* stock: two hypercalls for each entry. */
-TEST_F(map, defect_26_many_entries_are_mapped_by_one_call)
+TEST_F(map, many_entries_are_mapped_by_one_call)
 {
 	size_t size = 1024 * IP;
 	char *mem = spapr_mem(size);

@@ -339,7 +339,6 @@ TEST_F_TIMEOUT(large, huge_pages_are_mapped_as_a_whole, SECONDS)
 	EXPECT_LT(0U, self->mapped);
 }
 
-/* stock: they are small. */
 TEST_F_TIMEOUT(large, transparent_huge_pages_are_mapped_as_a_whole, SECONDS)
 {
 	size_t size = 2 * mem_unit(MEM_THP);
@@ -367,12 +366,7 @@ TEST_F_TIMEOUT(large, ordinary_pages_are_mapped_where_they_make_a_block,
 	EXPECT_LT(0U, self->refused);
 }
 
-/*
- * stock: behind a hugetlb page the small ones are huge as well, and reach what
- * is not ours; behind a small page the huge ones are small.
- */
-TEST_F_TIMEOUT(large, defect_3_each_page_of_a_mixed_region_has_its_own_size,
-	       SECONDS)
+TEST_F_TIMEOUT(large, each_page_of_a_mixed_region_has_its_own_size, SECONDS)
 {
 	size_t thp = mem_unit(MEM_THP), size, small;
 	char *mem;
@@ -471,7 +465,6 @@ static char *half_read_only(struct _test_data_large *self, size_t from)
 	return mem;
 }
 
-/* stock: EFAULT from REGISTER. */
 TEST_F_TIMEOUT(large, read_only_huge_pages_are_mapped_for_reading, SECONDS)
 {
 	size_t unit = mem_unit(MEM_THP);
@@ -491,7 +484,6 @@ TEST_F_TIMEOUT(large, read_only_huge_pages_are_mapped_for_reading, SECONDS)
 		  VFIO_DMA_MAP_FLAG_READ);
 }
 
-/* stock: as above. */
 TEST_F_TIMEOUT(large, a_huge_page_that_is_half_read_only_is_not_written,
 	       SECONDS)
 {
@@ -645,7 +637,6 @@ TEST_F(special, a_shared_file_on_a_disk_is_refused)
 	EXPECT_TRUE(mem_is_marked(mem, self->size, 3));
 }
 
-/* stock: EFAULT */
 TEST_F(special, the_file_of_a_program_is_there_to_be_read)
 {
 	int fd = open("/proc/self/exe", O_RDONLY);

@@ -353,7 +353,7 @@ FIXTURE_SETUP(races)
 	struct arena *a = &self->arena;
 
 	NEED_DEVICES(return, 1);
-	DANGEROUS_ON_STOCK(return, "corrupt the memory of");
+	NOT_ON_STOCK(return);
 	*a = (struct arena){ .may = nothing, .mem = spapr_mem(PLAYGROUND) };
 	a->moves = mmap(NULL, spapr_page_size(), PROT_READ | PROT_WRITE,
 			MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -384,8 +384,7 @@ FIXTURE_TEARDOWN(races)
 	EXPECT_EQ(self->base.pins, spapr_pins());			\
 } while (0)
 
-/* stock: a count goes one too low, and mapped memory can be unregistered. */
-TEST_F_TIMEOUT(races, defect_18_map_and_unmap_the_same_range, SECONDS)
+TEST_F_TIMEOUT(races, map_and_unmap_the_same_range, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		map_some, map_some, unmap_some, map_or_unmap,
@@ -419,8 +418,7 @@ TEST_F_TIMEOUT(races, map_and_unmap_entries_side_by_side, SECONDS)
 	EXPECT_ALL_GOES();
 }
 
-/* stock: MAP writes to the table that REMOVE has freed. */
-TEST_F_TIMEOUT(races, defect_18_map_while_the_window_goes, SECONDS)
+TEST_F_TIMEOUT(races, map_while_the_window_goes, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		map_some, map_or_unmap, window_goes_and_comes, ask,
@@ -497,8 +495,7 @@ TEST_F_TIMEOUT(races, fork_while_memory_is_mapped, SECONDS)
 	EXPECT_ACCOUNT(&self->base, self->table, 0);
 }
 
-/* stock: GET_INFO and EEH_PE_OP follow pointers to a group that is gone. */
-TEST_F_TIMEOUT(races, defect_20_ask_while_a_group_comes_and_goes, SECONDS)
+TEST_F_TIMEOUT(races, ask_while_a_group_comes_and_goes, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		ask, ask, map_or_unmap, second_group_comes_and_goes,
@@ -553,9 +550,7 @@ static int call_both(struct arena *a, struct one_call c[2])
 	return ret;
 }
 
-/* stock: two tables, one of them lost, and both counted. */
-TEST_F_TIMEOUT(races, defect_16_two_threads_make_the_default_window_once,
-	       SECONDS)
+TEST_F_TIMEOUT(races, two_threads_make_the_default_window_once, SECONDS)
 {
 	struct arena *a = &self->arena;
 	struct one_call c[2] = {
@@ -579,11 +574,8 @@ TEST_F_TIMEOUT(races, defect_16_two_threads_make_the_default_window_once,
 	}
 }
 
-/*
- * Mapped as a whole, and then it does not go; or not at all. stock: MAP stops
- * where the region was gone, and answers 0.
- */
-TEST_F_TIMEOUT(races, defect_23_memory_is_mapped_while_it_goes, SECONDS)
+/* Mapped as a whole, and then it does not go; or not at all. */
+TEST_F_TIMEOUT(races, memory_is_mapped_while_it_goes, SECONDS)
 {
 	struct arena *a = &self->arena;
 	struct one_call c[2] = { { .iova = a->iova }, { .iova = a->iova } };
@@ -704,8 +696,7 @@ TEST_F_TIMEOUT(races, processes_exit_in_the_middle, SECONDS)
 /* ------------------------------------------------------------------ */
 /* The container itself comes and goes */
 
-/* stock: the driver is called with a container that it has freed. */
-TEST_F_TIMEOUT(races, defect_20_call_while_the_last_group_leaves, SECONDS)
+TEST_F_TIMEOUT(races, call_while_the_last_group_leaves, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		map_or_unmap, region_goes_and_comes, ask,

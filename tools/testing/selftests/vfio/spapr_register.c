@@ -181,8 +181,7 @@ TEST_F(registry, closing_gives_back_what_was_registered)
 /* ------------------------------------------------------------------ */
 /* What is refused, and that nothing stays behind */
 
-/* stock: a warning from the allocator, and ENOMEM. */
-TEST_F(registry, defect_4_size_zero_is_refused)
+TEST_F(registry, size_zero_is_refused)
 {
 	EXPECT_ERRNO(EINVAL, __spapr_register(self->s.fd, self->mem, 0));
 	EXPECT_ACCOUNT(&self->base, 0, 0);
@@ -285,8 +284,7 @@ FIXTURE_TEARDOWN(holes)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-/* stock: the number of pages before the hole, which is not an error. */
-TEST_F(holes, defect_2_unmapped_pages_are_efault_and_nothing_is_kept)
+TEST_F(holes, unmapped_pages_are_efault_and_nothing_is_kept)
 {
 	ASSERT_EQ(0, munmap(self->mem + variant->hole_at * self->page,
 			    variant->hole_pages * self->page));
@@ -306,7 +304,6 @@ TEST_F(holes, pages_without_access_are_efault_and_nothing_is_kept)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-/* stock: EFAULT. What may be done with them is for spapr_memory. */
 TEST_F(holes, read_only_pages_are_no_hole)
 {
 	size_t size = variant->pages * self->page;

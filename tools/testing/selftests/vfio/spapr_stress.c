@@ -307,7 +307,7 @@ TEST_F_TIMEOUT(stress, threads_do_not_disturb_each_other, SECONDS)
 	struct player players[THREADS];
 
 	NEED_DEVICES(return, 2);
-	DANGEROUS_ON_STOCK(return, "make one window twice in");
+	NOT_ON_STOCK(return);
 	ASSERT_EQ(0, claim(self->a.fd));
 	ASSERT_EQ(0, claim(self->b.fd));
 	for (i = 0; i < THREADS; i++) {
@@ -367,13 +367,13 @@ static void *map_and_unmap(void *arg)
  * A region comes and goes in one container while the other one looks it up.
  * It is found whole or not at all, and not after it is gone.
  */
-TEST_F_TIMEOUT(stress, defect_5_regions_go_while_they_are_looked_up, SECONDS)
+TEST_F_TIMEOUT(stress, regions_go_while_they_are_looked_up, SECONDS)
 {
 	struct mapper m = { .size = 4 * self->page };
 	int i, ret, busy = 0;
 
 	NEED_DEVICES(return, 2);
-	DANGEROUS_ON_STOCK(return, "use freed memory in");
+	NOT_ON_STOCK(return);
 	ASSERT_EQ(0, claim(self->a.fd));
 	m.mem = spapr_mem(m.size);
 	m.fd = self->a.fd;
@@ -404,9 +404,7 @@ TEST_F_TIMEOUT(stress, defect_5_regions_go_while_they_are_looked_up, SECONDS)
 #define AT_ONCE_PAGES	64
 #define AT_ONCE_ROUNDS	30
 
-/* stock: EINVAL for one of the two. */
-TEST_F_TIMEOUT(stress, defect_7_two_containers_register_one_range_at_once,
-	       SECONDS)
+TEST_F_TIMEOUT(stress, two_containers_register_one_range_at_once, SECONDS)
 {
 	size_t size = AT_ONCE_PAGES * self->page;
 	char *mem = spapr_mem(size);
@@ -452,15 +450,14 @@ static pid_t start_rival(int fd, int *go)
 	_exit(!ret ? TOOK_IT : ret == -EPERM ? NOT_PERMITTED : SOMETHING_ELSE);
 }
 
-TEST_F_TIMEOUT(stress, defect_6_two_processes_cannot_both_have_a_container,
-	       SECONDS)
+TEST_F_TIMEOUT(stress, two_processes_cannot_both_have_a_container, SECONDS)
 {
 	int *go = mmap(NULL, self->page, PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int i, k, status, took;
 	pid_t pid[2];
 
-	DANGEROUS_ON_STOCK(return, "change page tables without their lock in");
+	NOT_ON_STOCK(return);
 	for (i = 0; i < AT_ONCE_ROUNDS; i++) {
 		spapr_close(&self->a);
 		spapr_open_with(&self->a, V2, 0);
@@ -594,8 +591,7 @@ FIXTURE_TEARDOWN(stalled)
 	EXPECT_ACCOUNT(&self->base, self->size, STALL_PAGES);		\
 } while (0)
 
-/* stock: it does not wait, for it cannot let go of mmap_lock. */
-TEST_F(stalled, defect_9_memory_is_mapped_touched_and_unmapped_meanwhile)
+TEST_F(stalled, memory_is_mapped_touched_and_unmapped_meanwhile)
 {
 	size_t size = 4 * self->page;
 	char *mem;
@@ -1221,10 +1217,9 @@ static long register_beside(struct __test_metadata *_metadata, int fd,
 /*
  * mmap() and munmap() wait for each other and for one batch of pages, and not
  * for the end. An emulated machine that is busy may let the others run too
- * seldom once, but not each time. stock: nobody gets through.
+ * seldom once, but not each time.
  */
-TEST_F_TIMEOUT(stress, defect_9_others_live_on_beside_a_long_registration,
-	       SECONDS)
+TEST_F_TIMEOUT(stress, others_live_on_beside_a_long_registration, SECONDS)
 {
 	size_t size = LONG_PAGES * self->page;
 	char *mem = spapr_mem(size);
@@ -1240,8 +1235,7 @@ TEST_F_TIMEOUT(stress, defect_9_others_live_on_beside_a_long_registration,
 	EXPECT_LE(MEANWHILE, times);
 }
 
-/* stock: pins all of it, and then sees that it may not. */
-TEST_F(stress, defect_9_an_overlap_is_refused_before_anything_is_pinned)
+TEST_F(stress, an_overlap_is_refused_before_anything_is_pinned)
 {
 	size_t size = LONG_PAGES * self->page;
 	char *mem = spapr_mem(size);
@@ -1349,8 +1343,7 @@ static void use_one_cpu(void)
 	sched_setaffinity(0, sizeof(set), &set);
 }
 
-/* stock: ENOMEM, and QEMU ends its guest. */
-TEST_F_TIMEOUT(stress, defect_8_a_page_that_cannot_be_moved_just_now, SECONDS)
+TEST_F_TIMEOUT(stress, a_page_that_cannot_be_moved_just_now, SECONDS)
 {
 	struct holder h = { 0 };
 	struct zone zone;

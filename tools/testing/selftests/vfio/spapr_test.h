@@ -2,70 +2,6 @@
 /*
  * What the test programs share on top of the kselftest harness: the forms of
  * the calls that assert, the fixture of one container, and the skips.
- *
- * Tests whose names begin with defect_N are about what was wrong in Linux
- * before. In the registry:
- *
- *  1. UNREGISTER of mapped memory answered 0 and lost the region, pinned for
- *     ever; REGISTER of the same range later found the old pages.
- *  2. REGISTER of mapped pages before a hole answered a positive number.
- *  3. A region with huge and other pages got a wrong page size, and alignment
- *     was not checked: one IOMMU page could reach memory of others.
- *  4. REGISTER of size 0 was a warning of the allocator.
- *  5. A region was used after its lookup while another thread freed it.
- *  6. Two processes could bind one container at the same time.
- *  7. Two containers that registered one range at the same time: one failed.
- *  8. A page that could not be moved just then made REGISTER fail.
- *  9. mmap_lock was held over all of REGISTER, and an overlap was found only
- *     when all was pinned.
- *
- * In the container and in the TCE tables:
- *
- * 10. MAP looked only for its first page in the window, and wrote past the
- *     end of the table.
- * 11. POWER8: MAP of nothing, or a MAP that failed at once, at the first page
- *     of the window cleared 2^52 entries.
- * 12. A MAP that failed cleared what it had replaced.
- * 13. Misaligned and too long ranges answered +1, firmware codes came back as
- *     errnos, REMOVE took any address inside a window.
- * 14. A CREATE that failed stayed in locked_vm and cost pseries its dynamic
- *     windows; page shifts and reserved fields were not checked.
- * 15. A group that left took the mappings of the others along.
- * 16. UNMAP made the default window, two threads made it twice, and windows
- *     were longer than asked for.
- * 17. v1: DISABLE left everything mapped, maps for reading pinned for writing
- *     and for a short time, refused maps leaked pins.
- * 18. MAP, UNMAP and REMOVE took no lock against each other.
- * 19. Pages were given back before the device had lost them.
- * 20. GET_INFO, EEH_PE_OP and others looked at groups that just left.
- * 21. What could not be allocated for the userspace view was written to.
- * 22. A MAP that failed took a count from the wrong region.
- * 23. MAP of a region that just left stopped half way and answered 0.
- * 25. pseries: the hypervisor kept the default window after REMOVE.
- * 26. Each entry of a window cost a call or a store, mapped or not, and the
- *     userspace view was there for all of them.
- *
- * In KVM:
- *
- * 27. A table whose offset and size wrapped had no pages and no end.
- * 28. H_PUT_TCE_INDIRECT mapped entries without permissions, for ever.
- * 29. It read the list twice, and checked only what it read first.
- * 30. A table was freed under a hypercall that slept.
- * 31. The hardware tables of a table were a list under two different locks.
- * 33. A group that was given its table twice kept the hardware's for ever; one
- *     that never had a table was a warning, and one that could not have it took
- *     away that of others.
- * 34. Both raced with the removal of the window.
- * 35. The container of another process was accepted, and counted wrongly.
- * 36. So was a container of version 1, and pages stayed pinned.
- * 37. After the removal of a window KVM went on with its table.
- * 38. The same when the group left the container: regions were lost.
- * 39. The slot, its size and what may be written there were not looked at.
- *
- * Number 24, firmware that refuses, is nothing that a test can ask of a real
- * machine: KUnit does that with one that is not real. Numbers 32, errors half
- * way, and 40, one invalidation for each entry, are seen in other tests and in
- * the benchmark.
  */
 #ifndef SELFTESTS_VFIO_SPAPR_TEST_H
 #define SELFTESTS_VFIO_SPAPR_TEST_H
@@ -109,11 +45,10 @@
 	"needs root and %u device(s) of different IOMMU groups, has %u; " \
 	"how to bind one: " SPAPR_HOW_TO_BIND
 
-/* What a stock kernel does to the machine must not end the whole run. */
-#define DANGEROUS_ON_STOCK(statement, what) do {			\
-	if (spapr_on_stock() && !spapr_dangerous())			\
-		SKIP(statement, "would %s a stock kernel; "		\
-		     "VFIO_TEST_DANGEROUS=1 runs it", what);		\
+/* What a stock kernel may not survive is no test of it. */
+#define NOT_ON_STOCK(statement) do {					\
+	if (spapr_on_stock())						\
+		SKIP(statement, "not run on a stock kernel");		\
 } while (0)
 
 /* Locked bytes and pinned pages since @base was taken. */

@@ -113,8 +113,7 @@ TEST_F(window, the_default_window_goes_with_its_table_after_use)
 	EXPECT_ERRNO(EINVAL, __spapr_remove(self->s.fd, self->default_start));
 }
 
-/* stock, pseries: at the place of the second window, the first being free. */
-TEST_F(window, defect_25_the_first_window_takes_the_default_place)
+TEST_F(window, the_first_window_takes_the_default_place)
 {
 	__u64 start = NO_WINDOW;
 
@@ -237,8 +236,7 @@ TEST_F(window, a_table_is_counted_while_its_window_exists)
 /* ------------------------------------------------------------------ */
 /* REMOVE */
 
-/* stock: any address inside removes the window. */
-TEST_F(window, defect_13_only_the_start_of_a_window_removes_it)
+TEST_F(window, only_the_start_of_a_window_removes_it)
 {
 	__u64 off[] = { 1, IP, MIB, GIB - IP, GIB - 1, GIB, 1ULL << 40 };
 	__u64 start = NO_WINDOW;
@@ -285,12 +283,7 @@ TEST_F(window, removing_a_window_ends_its_mappings)
 /* ------------------------------------------------------------------ */
 /* CREATE refused */
 
-/*
- * Everything here is impossible everywhere. A stock kernel refuses it too, but
- * keeps the table it did not make in VmLck (three levels of 64K pages; on
- * pseries every window of more than one level, and the device is lost to
- * dynamic windows).
- */
+/* Everything here is impossible everywhere. */
 FIXTURE(refused)
 {
 	struct spapr s;
@@ -305,7 +298,7 @@ FIXTURE_VARIANT(refused)
 	__u32 page_shift;	/* 0: the largest that memory always backs */
 	__u64 window_size;
 	__u32 levels;
-	bool dangerous;
+	bool not_on_stock;
 };
 
 FIXTURE_VARIANT_ADD(refused, page_shift_1) {
@@ -334,12 +327,12 @@ FIXTURE_VARIANT_ADD(refused, page_shift_76) {
 
 FIXTURE_VARIANT_ADD(refused, page_shift_140) {
 	.page_shift = 140, .window_size = GIB, .levels = 1,
-	.dangerous = true,
+	.not_on_stock = true,
 };
 
 FIXTURE_VARIANT_ADD(refused, page_shift_4294967295) {
 	.page_shift = 0xffffffff, .window_size = GIB, .levels = 1,
-	.dangerous = true,
+	.not_on_stock = true,
 };
 
 FIXTURE_VARIANT_ADD(refused, size_0) {
@@ -393,8 +386,8 @@ FIXTURE_VARIANT_ADD(refused, more_levels_than_needed) {
 FIXTURE_SETUP(refused)
 {
 	NEED_DEVICES(return, 1);
-	if (variant->dangerous)
-		DANGEROUS_ON_STOCK(return, "shift by more than a word in");
+	if (variant->not_on_stock)
+		NOT_ON_STOCK(return);
 	self->size = PAGES * spapr_page_size();
 	self->mem = spapr_mem(self->size);
 	spapr_account(&self->base);
@@ -410,7 +403,7 @@ FIXTURE_TEARDOWN(refused)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-TEST_F(refused, defect_14_nothing_is_left_and_it_can_be_repeated)
+TEST_F(refused, nothing_is_left_and_it_can_be_repeated)
 {
 	__u32 shift = variant->page_shift ?: iommu_shift(&self->info);
 	__u64 start = NO_WINDOW;
@@ -429,7 +422,7 @@ TEST_F(refused, defect_14_nothing_is_left_and_it_can_be_repeated)
 	EXPECT_EQ((long)self->size, locked_by(self));
 }
 
-TEST_F(window, defect_14_page_sizes_not_offered_are_refused)
+TEST_F(window, page_sizes_not_offered_are_refused)
 {
 	__u64 start;
 	__u32 shift;
@@ -446,7 +439,7 @@ TEST_F(window, defect_14_page_sizes_not_offered_are_refused)
 	EXPECT_EQ(0, locked_by(self));
 }
 
-TEST_F(window, defect_14_each_page_size_offered_makes_a_window)
+TEST_F(window, each_page_size_offered_makes_a_window)
 {
 	__u64 start = NO_WINDOW;
 	__u32 shift;
@@ -483,8 +476,7 @@ TEST_F(window, a_level_more_for_each_refusal_ends_in_a_window)
 	EXPECT_EQ((long)self->size, locked_by(self));
 }
 
-/* stock: some that are refused stay in VmLck. */
-TEST_F(window, defect_14_levels_make_a_window_or_leave_nothing)
+TEST_F(window, levels_make_a_window_or_leave_nothing)
 {
 	__u64 start = NO_WINDOW;
 	__u32 levels;
@@ -504,8 +496,7 @@ TEST_F(window, defect_14_levels_make_a_window_or_leave_nothing)
 	spapr_create(self->s.fd, self->shift, GIB, 1, &start);
 }
 
-/* stock: fields that may mean something one day are not looked at. */
-TEST_F(window, defect_14_reserved_fields_must_be_zero)
+TEST_F(window, reserved_fields_must_be_zero)
 {
 	struct vfio_iommu_spapr_tce_create create = {
 		.argsz = sizeof(create), .page_shift = 12,
@@ -524,8 +515,7 @@ TEST_F(window, defect_14_reserved_fields_must_be_zero)
 	EXPECT_EQ(0, locked_by(self));
 }
 
-/* stock: the window exists, and only the kernel knows where. */
-TEST_F(window, defect_14_a_window_not_told_about_is_not_kept)
+TEST_F(window, a_window_not_told_about_is_not_kept)
 {
 	struct vfio_iommu_spapr_tce_create *create;
 
@@ -558,7 +548,7 @@ static int errors_in_log(int fd, char *text, size_t size)
 	return errors;
 }
 
-TEST_F(window, defect_14_a_refusal_is_no_error_of_the_kernel)
+TEST_F(window, a_refusal_is_no_error_of_the_kernel)
 {
 	int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
 	char text[8192];
@@ -579,11 +569,8 @@ TEST_F(window, defect_14_a_refusal_is_no_error_of_the_kernel)
 	close(log);
 }
 
-/*
- * A table of many entries, two of them used. stock, pseries: the userspace
- * view is allocated in full, 128 MiB here.
- */
-TEST_F(window, defect_26_a_large_window_takes_memory_as_it_is_used)
+/* A table of many entries, two of them used. */
+TEST_F(window, a_large_window_takes_memory_as_it_is_used)
 {
 	__u64 start = NO_WINDOW, size = 1ULL << (24 + self->shift);
 	long before, after;
@@ -670,8 +657,7 @@ TEST_F(window, addresses_are_multiples_of_the_page_of_the_window)
 	spapr_unregister(fd, self->mem, self->size);
 }
 
-/* stock: +1 */
-TEST_F(window, defect_13_an_iova_within_a_page_is_refused)
+TEST_F(window, an_iova_within_a_page_is_refused)
 {
 	size_t ip = 1UL << self->shift;
 	__u64 start = NO_WINDOW;
@@ -726,8 +712,7 @@ TEST_F(window, an_iommu_page_over_scattered_pages_is_refused)
 	spapr_unregister(self->s.fd, mem, ip);
 }
 
-/* stock: up to the next full page of entries. */
-TEST_F(window, defect_16_a_small_window_ends_where_it_should)
+TEST_F(window, a_small_window_ends_where_it_should)
 {
 	__u64 start = NO_WINDOW, size = 256 * KIB;
 
