@@ -491,10 +491,6 @@ static long tce_add_window(struct tce_container *container, int slot,
 	if (ret)
 		goto err_unset_groups;
 
-	/* KVM counts what it maps in registered memory, as v2 does */
-	if (container->v2)
-		iommu_tce_set_owner(tbl, container->mm);
-
 	ret = tce_set_groups(container, slot, tbl);
 	if (ret)
 		goto err_put_table;
@@ -504,6 +500,13 @@ static long tce_add_window(struct tce_container *container, int slot,
 	win->size = size;
 	win->shift = page_shift;
 	win->locked = locked;
+
+	/*
+	 * Last: KVM attaches a table that has an owner. It counts what it maps
+	 * in registered memory, as v2 does.
+	 */
+	if (container->v2)
+		iommu_tce_set_owner(tbl, container->mm);
 	return 0;
 
 err_unset_groups:
@@ -1737,6 +1740,10 @@ static void __exit tce_iommu_cleanup(void)
 
 module_init(tce_iommu_init);
 module_exit(tce_iommu_cleanup);
+
+#ifdef CONFIG_VFIO_IOMMU_SPAPR_TCE_KUNIT_TEST
+#include "vfio_iommu_spapr_tce_kunit.c"
+#endif
 
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("VFIO container for the sPAPR TCE IOMMU");

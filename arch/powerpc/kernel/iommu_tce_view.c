@@ -94,11 +94,15 @@ EXPORT_SYMBOL_GPL(iommu_tce_view_mapped);
  * @tbl: a table with a view
  * @mm: its mm; NULL where what is mapped is not registered
  *
- * Context: Process context, before others see the table.
+ * From here on KVM attaches the table: the caller has it in all groups, and
+ * calls iommu_tce_close() before it puts it.
+ *
+ * Context: Process context.
  */
 void iommu_tce_set_owner(struct iommu_table *tbl, struct mm_struct *mm)
 {
-	WRITE_ONCE(tbl->it_view->owner, mm);
+	/* pairs with smp_load_acquire() in iommu_tce_is_owner() */
+	smp_store_release(&tbl->it_view->owner, mm);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_set_owner);
 
@@ -112,7 +116,10 @@ EXPORT_SYMBOL_GPL(iommu_tce_set_owner);
  */
 bool iommu_tce_is_owner(struct iommu_table *tbl, const struct mm_struct *mm)
 {
-	return tbl->it_view && mm && READ_ONCE(tbl->it_view->owner) == mm;
+	if (!tbl->it_view || !mm)
+		return false;
+	/* pairs with smp_store_release() in iommu_tce_set_owner() */
+	return smp_load_acquire(&tbl->it_view->owner) == mm;
 }
 EXPORT_SYMBOL_GPL(iommu_tce_is_owner);
 

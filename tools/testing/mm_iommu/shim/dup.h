@@ -76,6 +76,8 @@ static inline void atomic_add(int i, atomic_t *v)
 #define atomic_inc(v)		atomic_add(1, v)
 #define atomic_dec(v)		atomic_add(-1, v)
 
+#define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
+
 #undef smp_load_acquire
 /* pairs with whatever the code under test says */
 #define smp_load_acquire(p) ({						\

@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit suite of the sPAPR TCE container: windows of groups whose platform
+ * refuses. Included by vfio_iommu_spapr_tce.c.
+ *
+ * The groups and their tables are fakes. Each group records what a table looks
+ * like when a window is set, and refuses on request.
+ */
+#include <kunit/test.h>
+#include <kunit/test-bug.h>
+#include <kunit/visibility.h>
+
+#define KUNIT_GROUPS	2
+#define KUNIT_SHIFT	IOMMU_PAGE_SHIFT_4K
+#define KUNIT_WINDOW	SZ_1G
+#define KUNIT_START	((u64)SZ_2G * 2)
+#define KUNIT_PAGES	4	/* that a table is charged for */
+
+/**
+ * struct tce_kunit_group - a fake group
+ * @tables: as the platform has it
+ * @refuse_set: fail to set a window
+ * @refuse_unset: fail to unset a window
+ * @refuse_again: fail to set a window that was unset before
+ * @unset: a window was unset
+ * @owned: a table that had its owner already was set
+ */
+struct tce_kunit_group {
+	struct iommu_table_group tables;
+	bool refuse_set;
+	bool refuse_unset;
+	bool refuse_again;
+	bool unset;
+	bool owned;
+};
+
+/**
+ * struct tce_kunit - state of a test
+ * @container: with KUNIT_GROUPS groups and no window
+ * @group: its groups
+ * @freed: number of tables freed
+ */
+struct tce_kunit {
+	struct tce_container *container;
+	struct tce_kunit_group group[KUNIT_GROUPS];
+	unsigned int freed;
+};
+
+static struct tce_kunit *tce_kunit_state(void)
+{
+	return kunit_get_current_test()->priv;
+}
+
+static struct tce_kunit_group *
+to_kunit_group(struct iommu_table_group *tables)
+{
+	return container_of(tables, struct tce_kunit_group, tables);
+}
+
+static void tce_kunit_free(struct iommu_table *tbl)
+{
+	tce_kunit_state()->freed++;
+	iommu_tce_view_destroy(tbl);
+}
+
+static struct iommu_table_ops tce_kunit_table_ops = {
+	.free = tce_kunit_free,
+};
+
+static unsigned long tce_kunit_table_size(u32 page_shift, u64 window_size,
+					  u32 levels)
+{
+	return KUNIT_PAGES * PAGE_SIZE;
+}
+
+static long tce_kunit_create_table(struct iommu_table_group *tables, int num,
+				   u32 page_shift, u64 window_size, u32 levels,
+				   struct iommu_table **tblp)
+{
+	struct iommu_table *tbl = kzalloc(sizeof(*tbl), GFP_KERNEL);
+
+	if (!tbl)
+		return -ENOMEM;
+	tbl->it_ops = &tce_kunit_table_ops;
+	tbl->it_page_shift = page_shift;
+	tbl->it_offset = KUNIT_START >> page_shift;
+	tbl->it_size = window_size >> page_shift;
+	INIT_LIST_HEAD_RCU(&tbl->it_group_list);
+	kref_init(&tbl->it_kref);
+	*tblp = tbl;
+	return 0;
+}
+
+static long tce_kunit_set_window(struct iommu_table_group *tables, int num,
+				 struct iommu_table *tbl)
+{
+	struct tce_kunit_group *group = to_kunit_group(tables);
+
+	if (iommu_tce_is_owner(tbl, tce_kunit_state()->container->mm) &&
+	    !group->unset)
+		group->owned = true;
+	if (group->refuse_set || (group->refuse_again && group->unset))
+		return -EIO;
+	tables->tables[num] = iommu_tce_table_get(tbl);
+	return 0;
+}
+
+static long tce_kunit_unset_window(struct iommu_table_group *tables, int num)
+{
+	struct tce_kunit_group *group = to_kunit_group(tables);
+	struct iommu_table *tbl = tables->tables[num];
+
+	if (group->refuse_unset)
+		return -EIO;
+	group->unset = true;
+	tables->tables[num] = NULL;
+	iommu_tce_table_put(tbl);
+	return 0;
+}
+
+static struct iommu_table_group_ops tce_kunit_group_ops = {
+	.get_table_size = tce_kunit_table_size,
+	.create_table = tce_kunit_create_table,
+	.set_window = tce_kunit_set_window,
+	.unset_window = tce_kunit_unset_window,
+};
+
+static int tce_kunit_init(struct kunit *test)
+{
+	struct tce_container *container;
+	struct tce_group *group;
+	struct tce_kunit *t;
+	int i;
+
+	t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	container = tce_iommu_open(VFIO_SPAPR_TCE_v2_IOMMU);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, container);
+	t->container = container;
+	test->priv = t;
+
+	container->mm = mm_alloc();
+	KUNIT_ASSERT_NOT_NULL(test, container->mm);
+	/* the container holds the mm as mmgrab() does */
+	mmgrab(container->mm);
+	mmput(container->mm);
+
+	for (i = 0; i < KUNIT_GROUPS; i++) {
+		group = kunit_kzalloc(test, sizeof(*group), GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, group);
+		t->group[i].tables.ops = &tce_kunit_group_ops;
+		t->group[i].tables.max_dynamic_windows_supported = 2;
+		group->tables = &t->group[i].tables;
+		list_add_tail(&group->list, &container->groups);
+	}
+	return 0;
+}
+
+static void tce_kunit_exit(struct kunit *test)
+{
+	struct tce_kunit *t = test->priv;
+	int i;
+
+	if (!t)
+		return;
+	for (i = 0; i < KUNIT_GROUPS; i++) {
+		t->group[i].refuse_unset = false;
+		t->group[i].refuse_set = false;
+	}
+	down_write(&t->container->lock);
+	for (i = 0; i < TCE_MAX_WINDOWS; i++)
+		if (t->container->windows[i].tbl)
+			tce_drop_window(t->container, i);
+	INIT_LIST_HEAD(&t->container->groups);
+	up_write(&t->container->lock);
+	KUNIT_EXPECT_EQ(test, t->container->mm->locked_vm, 0);
+	tce_iommu_release(t->container);
+}
+
+static long tce_kunit_add(struct tce_kunit *t)
+{
+	long ret;
+
+	down_write(&t->container->lock);
+	ret = tce_add_window(t->container, 0, KUNIT_SHIFT, KUNIT_WINDOW, 1);
+	up_write(&t->container->lock);
+	return ret;
+}
+
+static long tce_kunit_remove(struct tce_kunit *t)
+{
+	long ret;
+
+	down_write(&t->container->lock);
+	ret = tce_remove_window(t->container, 0);
+	up_write(&t->container->lock);
+	return ret;
+}
+
+/* KVM attaches a table that has an owner: it must be in all groups by then. */
+static void tce_owner_is_set_last(struct kunit *test)
+{
+	struct tce_kunit *t = test->priv;
+	int i;
+
+	KUNIT_ASSERT_EQ(test, tce_kunit_add(t), 0);
+	for (i = 0; i < KUNIT_GROUPS; i++)
+		KUNIT_EXPECT_FALSE(test, t->group[i].owned);
+	KUNIT_EXPECT_TRUE(test,
+			  iommu_tce_is_owner(t->container->windows[0].tbl,
+					     t->container->mm));
+}
+
+static void tce_refused_create_leaves_nothing(struct kunit *test)
+{
+	struct tce_kunit *t = test->priv;
+	int i;
+
+	t->group[1].refuse_set = true;
+	KUNIT_EXPECT_EQ(test, tce_kunit_add(t), -EIO);
+	KUNIT_EXPECT_EQ(test, t->freed, 1);
+	KUNIT_EXPECT_EQ(test, t->container->mm->locked_vm, 0);
+	KUNIT_EXPECT_EQ(test, t->container->windows[0].size, 0);
+	for (i = 0; i < KUNIT_GROUPS; i++) {
+		KUNIT_EXPECT_FALSE(test, t->group[i].owned);
+		KUNIT_EXPECT_NULL(test, t->group[i].tables.tables[0]);
+	}
+}
+
+static struct kunit_case tce_kunit_cases[] = {
+	KUNIT_CASE(tce_owner_is_set_last),
+	KUNIT_CASE(tce_refused_create_leaves_nothing),
+	{ }
+};
+
+static struct kunit_suite tce_kunit_suite = {
+	.name = "vfio_spapr_tce",
+	.init = tce_kunit_init,
+	.exit = tce_kunit_exit,
+	.test_cases = tce_kunit_cases,
+};
+kunit_test_suite(tce_kunit_suite);
+
+MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);
