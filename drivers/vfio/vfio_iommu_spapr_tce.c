@@ -322,6 +322,18 @@ static int tce_bind_mm(struct tce_container *container)
 	return mm == current->mm ? 0 : -EPERM;
 }
 
+/*
+ * For calls that need a container in use: nobody but the bound process. It was
+ * bound before @enabled was set, so this is the order to look at them.
+ */
+static int tce_check_enabled(struct tce_container *container)
+{
+	/* pairs with smp_store_release() by whoever sets it */
+	if (!smp_load_acquire(&container->enabled))
+		return -EPERM;
+	return READ_ONCE(container->mm) == current->mm ? 0 : -EPERM;
+}
+
 /* For calls that do not bind: nobody but the bound process, if there is one. */
 static int tce_check_mm(struct tce_container *container)
 {
@@ -885,11 +897,9 @@ static __always_inline long tce_map(struct tce_container *container,
 	bool made = false;
 	long ret;
 
-	ret = tce_check_mm(container);
+	ret = tce_check_enabled(container);
 	if (ret)
 		return ret;
-	if (!READ_ONCE(container->enabled))
-		return -EPERM;
 
 	ret = tce_copy_arg(&map, sizeof(map), uarg,
 			   VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
@@ -955,11 +965,9 @@ static __always_inline long tce_unmap(struct tce_container *container,
 	struct tce_window *win;
 	long ret;
 
-	ret = tce_check_mm(container);
+	ret = tce_check_enabled(container);
 	if (ret)
 		return ret;
-	if (!READ_ONCE(container->enabled))
-		return -EPERM;
 
 	ret = tce_copy_arg(&unmap, minsz, uarg, 0);
 	if (ret)
@@ -1031,7 +1039,8 @@ static long tce_ioctl_enable(struct tce_container *container)
 		});
 
 	container->locked = locked;
-	WRITE_ONCE(container->enabled, true);
+	/* pairs with smp_load_acquire() in tce_check_enabled() */
+	smp_store_release(&container->enabled, true);
 	return 0;
 }
 
@@ -1220,7 +1229,8 @@ static noinline long tce_ioctl_register(struct tce_container *container,
 		return tce_refuse_register(container, &refusal, ret);
 	if (old)
 		mm_iommu_release(old);
-	WRITE_ONCE(container->enabled, true);
+	/* pairs with smp_load_acquire() in tce_check_enabled() */
+	smp_store_release(&container->enabled, true);
 	return 0;
 }
 

@@ -429,6 +429,46 @@ TEST_F_TIMEOUT(stress, defect_6_two_processes_cannot_both_have_a_container,
 	}
 }
 
+/* A process that maps, from before the other one has registered @mem. */
+static pid_t start_mapper(int fd, __u64 iova, void *mem, int *go)
+{
+	pid_t pid = fork();
+	int ret, last;
+
+	if (pid)
+		return pid;
+	__atomic_store_n(go, 1, __ATOMIC_SEQ_CST);
+	do {
+		last = __atomic_load_n(go, __ATOMIC_SEQ_CST) == 2;
+		ret = __spapr_map(fd, iova, mem, 4096, SPAPR_RW);
+	} while (ret == -EPERM && !last);
+	_exit(ret == -EPERM ? NOT_PERMITTED : SOMETHING_ELSE);
+}
+
+TEST_F_TIMEOUT(stress, nobody_maps_what_another_process_registers, SECONDS)
+{
+	int *go = mmap(NULL, self->page, PROT_READ | PROT_WRITE,
+		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *mem = spapr_mem(self->page);
+	int i, status;
+	pid_t pid;
+
+	for (i = 0; i < AT_ONCE_ROUNDS; i++) {
+		spapr_close(&self->a);
+		spapr_open_with(&self->a, V2, 0);
+		*go = 0;
+		pid = start_mapper(self->a.fd, self->iova, mem, go);
+		ASSERT_LT(0, pid);
+		while (__atomic_load_n(go, __ATOMIC_SEQ_CST) != 1)
+			sched_yield();
+		spapr_register(self->a.fd, mem, self->page);
+		__atomic_store_n(go, 2, __ATOMIC_SEQ_CST);
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		ASSERT_TRUE(WIFEXITED(status));
+		ASSERT_EQ(NOT_PERMITTED, WEXITSTATUS(status));
+	}
+}
+
 /* ------------------------------------------------------------------ */
 /* In the middle of a registration */
 
