@@ -14,13 +14,18 @@
  * The default window appears when it is first used, in slot 0, unless user
  * space has removed it before.
  *
- * Locks, the outermost first: VFIO holds vfio_container::group_lock over each
- * call, so the container does not go away, and for writing where a group comes
- * or goes. tce_container::lock protects windows and groups; calls that only use
- * them hold it for reading, so different ranges are mapped side by side.
- * tce_container::memory_lock protects the registrations; nothing is pinned
- * under it, so different ranges are registered side by side, and a long
- * registration is in nobody's way. Then the registry of the mm, then mmap_lock.
+ * VFIO releases the container when the last call on it has returned; groups are
+ * attached and detached while calls run.
+ *
+ * Locks, the outermost first: tce_container::eeh_lock keeps the groups in place
+ * during EEH calls, which may last for seconds. tce_container::lock protects
+ * windows and groups; calls that only use them hold it for reading, so
+ * different ranges are mapped side by side. tce_container::memory_lock protects
+ * the registrations. Then the registry of the mm, then mmap_lock.
+ *
+ * No user memory is read, written or pinned under a lock of the container: user
+ * space decides how long a page fault takes, and the thread that serves it may
+ * call the container itself.
  *
  * Errors, the same in all calls: -EPERM from another process than the one
  * that the container is bound to, -EFAULT for an argument that cannot be read,
@@ -167,6 +172,7 @@ struct tce_refusal {
  *	set once, by the first call that counts or pins
  * @enabled: v1: between ENABLE and DISABLE, under @lock; v2: memory was
  *	registered once
+ * @eeh_lock: held for writing, with @lock, where @groups changes
  * @lock: protects what follows up to @memory_lock
  * @locked: v1: pages counted in locked_vm by ENABLE
  * @windows: by slot
@@ -183,6 +189,7 @@ struct tce_container {
 	bool enabled;
 	struct mm_struct *mm;
 
+	struct rw_semaphore eeh_lock;	/* groups, during EEH calls */
 	struct rw_semaphore lock;
 	unsigned long locked;
 	struct tce_window windows[TCE_MAX_WINDOWS];
@@ -443,16 +450,18 @@ static void tce_free_window(struct tce_container *container,
 static long tce_remove_window(struct tce_container *container, int slot)
 {
 	struct tce_window *win = &container->windows[slot];
+	bool closed;
 	long ret;
 
 	if (win->tbl) {
+		closed = iommu_tce_is_closed(win->tbl);
 		/* KVM may have it too */
 		iommu_tce_close(win->tbl, true);
 		ret = tce_clear_window(container, win);
 		if (!ret)
 			ret = tce_unset_groups(container, slot, win->tbl);
 		if (ret) {
-			iommu_tce_close(win->tbl, false);
+			iommu_tce_close(win->tbl, closed);
 			return ret;
 		}
 	}
@@ -664,104 +673,159 @@ static int tce_create(struct tce_container *container,
 	return slot;
 }
 
+/*
+ * Creates a window with the lock held, and takes a reference on its table.
+ *
+ * Return: the slot, or a negative errno.
+ */
+static int tce_create_locked(struct tce_container *container,
+			     struct vfio_iommu_spapr_tce_create *create,
+			     struct iommu_table **tblp)
+{
+	int slot;
+
+	if (down_write_killable(&container->lock))
+		return -EINTR;
+	slot = tce_first_group(container) ? tce_create(container, create) :
+					    -ENXIO;
+	if (slot >= 0)
+		*tblp = iommu_tce_table_get(container->windows[slot].tbl);
+	up_write(&container->lock);
+	return slot;
+}
+
+/* Removes a window that user space was not told of, unless another call has. */
+static void tce_uncreate(struct tce_container *container, int slot,
+			 struct iommu_table *tbl)
+{
+	down_write(&container->lock);
+	if (container->windows[slot].tbl == tbl)
+		tce_drop_window(container, slot);
+	up_write(&container->lock);
+}
+
 /* VFIO_IOMMU_SPAPR_TCE_CREATE */
-static long tce_ioctl_create(struct tce_container *container, void __user *uarg)
+static noinline long tce_ioctl_create(struct tce_container *container,
+				      void __user *uarg)
 {
 	struct vfio_iommu_spapr_tce_create create;
+	struct iommu_table *tbl;
 	int slot, ret;
 
 	ret = tce_bind_mm(container);
 	if (ret)
 		return ret;
-	if (!tce_first_group(container))
-		return -ENXIO;
-
 	ret = tce_copy_arg(&create, sizeof(create), uarg, 0);
 	if (ret)
 		return ret;
 	if (create.__resv1 || create.__resv2)
 		return -EINVAL;
 
-	slot = tce_create(container, &create);
+	slot = tce_create_locked(container, &create, &tbl);
 	trace_spapr_tce_create_window(create.start_addr, create.window_size,
 				      create.page_shift, create.levels,
 				      min(slot, 0));
+	if (slot == -ENXIO || slot == -EINTR)
+		return slot;
 	if (slot < 0)
 		return tce_refuse_create(container, &create, slot);
 
 	if (copy_to_user(uarg, &create, sizeof(create))) {
-		tce_drop_window(container, slot);
-		return -EFAULT;
+		tce_uncreate(container, slot, tbl);
+		ret = -EFAULT;
 	}
-	return 0;
+	iommu_tce_table_put(tbl);
+	return ret;
+}
+
+static long tce_remove(struct tce_container *container, u64 start)
+{
+	struct tce_window *win;
+	long ret;
+
+	if (!tce_first_group(container))
+		return -ENXIO;
+
+	win = tce_find_window(container, start);
+	if (!win || win->start != start)
+		return tce_refuse_window(container, "REMOVE", -EINVAL,
+					 TCE_NO_WINDOW, start, 0);
+
+	ret = tce_remove_window(container, win - container->windows);
+	trace_spapr_tce_remove_window(start, ret);
+	if (ret)
+		ret = tce_refuse_window(container, "REMOVE", ret, TCE_PLATFORM,
+					start, 0);
+	return ret;
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_REMOVE */
-static long tce_ioctl_remove(struct tce_container *container, void __user *uarg)
+static noinline long tce_ioctl_remove(struct tce_container *container,
+				      void __user *uarg)
 {
 	struct vfio_iommu_spapr_tce_remove remove;
-	struct tce_window *win;
 	long ret;
 
 	ret = tce_bind_mm(container);
 	if (ret)
 		return ret;
-	if (!tce_first_group(container))
-		return -ENXIO;
-
 	ret = tce_copy_arg(&remove, sizeof(remove), uarg, 0);
 	if (ret)
 		return ret;
 
-	win = tce_find_window(container, remove.start_addr);
-	if (!win || win->start != remove.start_addr)
-		return tce_refuse_window(container, "REMOVE", -EINVAL,
-					 TCE_NO_WINDOW, remove.start_addr, 0);
-
-	ret = tce_remove_window(container, win - container->windows);
-	trace_spapr_tce_remove_window(remove.start_addr, ret);
-	if (ret)
-		ret = tce_refuse_window(container, "REMOVE", ret, TCE_PLATFORM,
-					remove.start_addr, 0);
+	if (down_write_killable(&container->lock))
+		return -EINTR;
+	ret = tce_remove(container, remove.start_addr);
+	up_write(&container->lock);
 	return ret;
 }
 
+static int tce_get_info(struct tce_container *container,
+			struct vfio_iommu_spapr_tce_info *info)
+{
+	const struct iommu_table_group *tables = tce_first_group(container);
+
+	if (!tables)
+		return -ENXIO;
+
+	info->dma32_window_start = tables->tce32_start;
+	info->dma32_window_size = tables->tce32_size;
+	if (container->v2 && tables->max_dynamic_windows_supported) {
+		info->flags |= VFIO_IOMMU_SPAPR_INFO_DDW;
+		info->ddw.pgsizes = tables->pgsizes;
+		info->ddw.max_dynamic_windows_supported =
+			tables->max_dynamic_windows_supported;
+		info->ddw.levels = tables->max_levels;
+	}
+	return 0;
+}
+
 /* VFIO_IOMMU_SPAPR_TCE_GET_INFO */
-static long tce_ioctl_get_info(struct tce_container *container,
-			       void __user *uarg)
+static noinline long tce_ioctl_get_info(struct tce_container *container,
+					void __user *uarg)
 {
 	const size_t minsz = offsetofend(struct vfio_iommu_spapr_tce_info,
 					 dma32_window_size);
 	struct vfio_iommu_spapr_tce_info info = { };
-	struct iommu_table_group *tables;
-	u32 argsz;
 	int ret;
 
 	ret = tce_check_mm(container);
 	if (ret)
 		return ret;
-
-	tables = tce_first_group(container);
-	if (!tables)
-		return -ENXIO;
-	if (get_user(argsz, (u32 __user *)uarg))
+	if (get_user(info.argsz, (u32 __user *)uarg))
 		return -EFAULT;
-	if (argsz < minsz)
+	if (info.argsz < minsz)
 		return -EINVAL;
 
-	info.argsz = argsz;
-	info.dma32_window_start = tables->tce32_start;
-	info.dma32_window_size = tables->tce32_size;
-	if (container->v2 && tables->max_dynamic_windows_supported) {
-		info.flags |= VFIO_IOMMU_SPAPR_INFO_DDW;
-		info.ddw.pgsizes = tables->pgsizes;
-		info.ddw.max_dynamic_windows_supported =
-			tables->max_dynamic_windows_supported;
-		info.ddw.levels = tables->max_levels;
-	}
+	if (down_read_killable(&container->lock))
+		return -EINTR;
+	ret = tce_get_info(container, &info);
+	up_read(&container->lock);
+	if (ret)
+		return ret;
 
 	if (copy_to_user(uarg, &info,
-			 argsz < sizeof(info) ? minsz : sizeof(info)))
+			 info.argsz < sizeof(info) ? minsz : sizeof(info)))
 		return -EFAULT;
 	return 0;
 }
@@ -791,21 +855,21 @@ static bool tce_wraps(u64 addr, u64 size)
 }
 
 /*
- * The first page of a range that cannot be mapped. A range can be held if all
+ * v2: the first page of a range that cannot be mapped. A range can be held if all
  * of its pages in the first region can, so halves of it lead to the page.
  */
 static u64 tce_bad_page(struct tce_container *container, u64 ua,
 			unsigned long npages, unsigned int shift, bool write)
 {
-	const struct iommu_tce_backing *backing = tce_backing(container);
 	struct mm_iommu_held held;
 	unsigned long want = npages;
 	long n;
 
 	while (npages) {
-		n = backing->hold(container->mm, ua, want, shift, write, &held);
+		n = mm_iommu_hold(container->mm, ua, want, shift, write, &held);
+		cond_resched();
 		if (n > 0) {
-			backing->drop(held.mem, n, false);
+			mm_iommu_drop(held.mem, n);
 			ua += (u64)n << shift;
 			npages -= n;
 			want = min(want, npages);
@@ -849,9 +913,11 @@ static noinline int tce_refuse_map(struct tce_container *container,
 		if (error == -EFAULT)
 			why.cause = container->v2 ? TCE_READ_ONLY :
 						    TCE_UNPINNABLE;
-		why.at = tce_bad_page(container, map->vaddr,
-				      map->size >> win->shift, win->shift,
-				      write);
+		/* v1 would have to pin user memory to find the page */
+		if (container->v2)
+			why.at = tce_bad_page(container, map->vaddr,
+					      map->size >> win->shift,
+					      win->shift, write);
 		break;
 	default:
 		why.cause = TCE_PLATFORM;
@@ -889,40 +955,55 @@ static bool tce_map_is_sane(const struct vfio_iommu_type1_dma_map *map,
 	return map->flags && IS_ALIGNED(map->vaddr, BIT_ULL(win->shift));
 }
 
-static __always_inline long tce_map(struct tce_container *container,
-				    void __user *uarg)
+/*
+ * v1 pins user memory, so the lock is released meanwhile. Who removes or
+ * disables the window closes its table, and nothing is mapped in it then.
+ *
+ * Return: 0; -EPERM where the window was disabled; -ESTALE where it was removed
+ * or has another table; errors of iommu_tce_map().
+ */
+static noinline long tce_map_v1(struct tce_container *container,
+				const struct vfio_iommu_type1_dma_map *map,
+				const struct tce_window *win)
 {
-	struct vfio_iommu_type1_dma_map map;
+	struct iommu_table *tbl = iommu_tce_table_get(win->tbl);
+	unsigned int shift = win->shift;
+	long ret;
+
+	up_read(&container->lock);
+	ret = iommu_tce_map(tbl, &tce_v1_pinned, container->mm,
+			    map->iova >> shift, map->vaddr, map->size >> shift,
+			    map->flags & VFIO_DMA_MAP_FLAG_WRITE);
+	down_read(&container->lock);
+	if (ret == -ENXIO)
+		ret = win->tbl == tbl ? -EPERM : -ESTALE;
+	iommu_tce_table_put(tbl);
+	return ret;
+}
+
+static __always_inline long tce_map(struct tce_container *container,
+				    const struct vfio_iommu_type1_dma_map *map)
+{
 	struct tce_window *win;
 	bool made = false;
 	long ret;
 
-	ret = tce_check_enabled(container);
-	if (ret)
-		return ret;
-
-	ret = tce_copy_arg(&map, sizeof(map), uarg,
-			   VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
-	if (ret)
-		return ret;
-	if (tce_wraps(map.iova, map.size) || tce_wraps(map.vaddr, map.size))
-		return -EOVERFLOW;
-
+again:
 	for (;;) {
-		win = tce_window_of_range(container, map.iova, map.size);
+		win = tce_window_of_range(container, map->iova, map->size);
 		if (IS_ERR(win))
-			return tce_refuse_map(container, &map, NULL,
+			return tce_refuse_map(container, map, NULL,
 					      PTR_ERR(win));
-		if (!tce_map_is_sane(&map, win))
-			return tce_refuse_map(container, &map, NULL, -EINVAL);
-		if (!map.size)
+		if (!tce_map_is_sane(map, win))
+			return tce_refuse_map(container, map, NULL, -EINVAL);
+		if (!map->size)
 			return 0;
 		if (win->tbl)
 			break;
 
 		ret = tce_use_promised(container);
 		if (ret)
-			return tce_refuse_map(container, &map, NULL, ret);
+			return tce_refuse_map(container, map, NULL, ret);
 		made = true;
 		/* v1 may have been disabled meanwhile */
 		if (!READ_ONCE(container->enabled)) {
@@ -931,13 +1012,18 @@ static __always_inline long tce_map(struct tce_container *container,
 		}
 	}
 
-	ret = iommu_tce_map(win->tbl, tce_backing(container), container->mm,
-			    map.iova >> win->shift, map.vaddr,
-			    map.size >> win->shift,
-			    map.flags & VFIO_DMA_MAP_FLAG_WRITE);
-	trace_spapr_tce_map(map.iova, map.vaddr, map.size, map.flags, ret);
+	if (likely(container->v2))
+		ret = iommu_tce_map(win->tbl, &iommu_tce_registered,
+				    container->mm, map->iova >> win->shift,
+				    map->vaddr, map->size >> win->shift,
+				    map->flags & VFIO_DMA_MAP_FLAG_WRITE);
+	else
+		ret = tce_map_v1(container, map, win);
+	if (unlikely(ret == -ESTALE))
+		goto again;
+	trace_spapr_tce_map(map->iova, map->vaddr, map->size, map->flags, ret);
 	if (unlikely(ret)) {
-		ret = tce_refuse_map(container, &map, win, ret);
+		ret = tce_refuse_map(container, map, win, ret);
 		if (made)
 			tce_unuse_promised(container);
 	}
@@ -948,50 +1034,50 @@ static __always_inline long tce_map(struct tce_container *container,
 static noinline long tce_ioctl_map(struct tce_container *container,
 				   void __user *uarg)
 {
-	long ret;
-
-	down_read(&container->lock);
-	ret = tce_map(container, uarg);
-	up_read(&container->lock);
-	return ret;
-}
-
-static __always_inline long tce_unmap(struct tce_container *container,
-				      void __user *uarg)
-{
-	const size_t minsz = offsetofend(struct vfio_iommu_type1_dma_unmap,
-					 size);
-	struct vfio_iommu_type1_dma_unmap unmap;
-	struct tce_window *win;
+	struct vfio_iommu_type1_dma_map map;
 	long ret;
 
 	ret = tce_check_enabled(container);
 	if (ret)
 		return ret;
-
-	ret = tce_copy_arg(&unmap, minsz, uarg, 0);
+	ret = tce_copy_arg(&map, sizeof(map), uarg,
+			   VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
 	if (ret)
 		return ret;
-	if (tce_wraps(unmap.iova, unmap.size))
+	if (tce_wraps(map.iova, map.size) || tce_wraps(map.vaddr, map.size))
 		return -EOVERFLOW;
 
-	win = tce_window_of_range(container, unmap.iova, unmap.size);
+	if (down_read_killable(&container->lock))
+		return -EINTR;
+	ret = tce_map(container, &map);
+	up_read(&container->lock);
+	return ret;
+}
+
+static __always_inline long
+tce_unmap(struct tce_container *container,
+	  const struct vfio_iommu_type1_dma_unmap *unmap)
+{
+	struct tce_window *win;
+	long ret;
+
+	win = tce_window_of_range(container, unmap->iova, unmap->size);
 	if (IS_ERR(win))
 		return tce_refuse_window(container, "UNMAP", PTR_ERR(win),
 					 PTR_ERR(win) == -ENXIO ?
 					 TCE_NO_WINDOW : TCE_OUTSIDE,
-					 unmap.iova, unmap.size);
+					 unmap->iova, unmap->size);
 
 	if (!win->tbl)
 		return 0;
 
 	ret = iommu_tce_unmap(win->tbl, tce_backing(container), container->mm,
-			      unmap.iova >> win->shift,
-			      unmap.size >> win->shift);
-	trace_spapr_tce_unmap(unmap.iova, unmap.size, ret);
+			      unmap->iova >> win->shift,
+			      unmap->size >> win->shift);
+	trace_spapr_tce_unmap(unmap->iova, unmap->size, ret);
 	if (unlikely(ret))
 		ret = tce_refuse_window(container, "UNMAP", ret, TCE_PLATFORM,
-					unmap.iova, unmap.size);
+					unmap->iova, unmap->size);
 	return ret;
 }
 
@@ -999,10 +1085,23 @@ static __always_inline long tce_unmap(struct tce_container *container,
 static noinline long tce_ioctl_unmap(struct tce_container *container,
 				     void __user *uarg)
 {
+	const size_t minsz = offsetofend(struct vfio_iommu_type1_dma_unmap,
+					 size);
+	struct vfio_iommu_type1_dma_unmap unmap;
 	long ret;
 
-	down_read(&container->lock);
-	ret = tce_unmap(container, uarg);
+	ret = tce_check_enabled(container);
+	if (ret)
+		return ret;
+	ret = tce_copy_arg(&unmap, minsz, uarg, 0);
+	if (ret)
+		return ret;
+	if (tce_wraps(unmap.iova, unmap.size))
+		return -EOVERFLOW;
+
+	if (down_read_killable(&container->lock))
+		return -EINTR;
+	ret = tce_unmap(container, &unmap);
 	up_read(&container->lock);
 	return ret;
 }
@@ -1013,6 +1112,7 @@ static noinline long tce_ioctl_unmap(struct tce_container *container,
 static long tce_ioctl_enable(struct tce_container *container)
 {
 	struct iommu_table_group *tables = tce_first_group(container);
+	struct tce_window *win = &container->windows[0];
 	unsigned long locked;
 	int ret;
 
@@ -1039,6 +1139,8 @@ static long tce_ioctl_enable(struct tce_container *container)
 		});
 
 	container->locked = locked;
+	if (win->tbl)
+		iommu_tce_close(win->tbl, false);
 	/* pairs with smp_load_acquire() in tce_check_enabled() */
 	smp_store_release(&container->enabled, true);
 	return 0;
@@ -1056,12 +1158,27 @@ static long tce_ioctl_disable(struct tce_container *container)
 	if (!container->enabled)
 		return 0;
 
-	if (win->tbl)
+	WRITE_ONCE(container->enabled, false);
+	if (win->tbl) {
+		/* a MAP may be pinning */
+		iommu_tce_close(win->tbl, true);
 		tce_clear_window(container, win);
+	}
 	account_locked_vm(container->mm, container->locked, false);
 	container->locked = 0;
-	WRITE_ONCE(container->enabled, false);
 	return 0;
+}
+
+static noinline long tce_ioctl_v1(struct tce_container *container, bool enable)
+{
+	long ret;
+
+	if (down_write_killable(&container->lock))
+		return -EINTR;
+	ret = enable ? tce_ioctl_enable(container) :
+		       tce_ioctl_disable(container);
+	up_write(&container->lock);
+	return ret;
 }
 
 /* v2: registered memory */
@@ -1304,21 +1421,25 @@ static noinline long tce_ioctl_unregister(struct tce_container *container,
 
 /* EEH */
 
-static long tce_eeh_inject(struct eeh_pe *pe, struct vfio_eeh_pe_op *op,
-			   const void __user *uarg)
+static int tce_eeh_copy_arg(struct vfio_eeh_pe_op *op, void __user *uarg)
 {
-	const size_t minsz = offsetofend(struct vfio_eeh_pe_op, err.mask);
+	const size_t size = offsetofend(struct vfio_eeh_pe_op, err.mask);
+	int ret;
 
-	if (op->argsz < minsz)
+	ret = tce_copy_arg(op, offsetofend(struct vfio_eeh_pe_op, op), uarg, 0);
+	if (ret || op->op != VFIO_EEH_PE_INJECT_ERR)
+		return ret;
+
+	if (op->argsz < size)
 		return -EINVAL;
-	if (copy_from_user(op, uarg, minsz))
+	if (copy_from_user(&op->err, uarg + offsetof(typeof(*op), err),
+			   size - offsetof(typeof(*op), err)))
 		return -EFAULT;
-	return eeh_pe_inject_err(pe, op->err.type, op->err.func, op->err.addr,
-				 op->err.mask);
+	return 0;
 }
 
-static long tce_eeh_group(struct iommu_group *grp, struct vfio_eeh_pe_op *op,
-			  const void __user *uarg)
+static long tce_eeh_group(struct iommu_group *grp,
+			  const struct vfio_eeh_pe_op *op)
 {
 	struct eeh_pe *pe = eeh_iommu_group_to_pe(grp);
 
@@ -1345,16 +1466,17 @@ static long tce_eeh_group(struct iommu_group *grp, struct vfio_eeh_pe_op *op,
 	case VFIO_EEH_PE_CONFIGURE:
 		return eeh_pe_configure(pe);
 	case VFIO_EEH_PE_INJECT_ERR:
-		return tce_eeh_inject(pe, op, uarg);
+		return eeh_pe_inject_err(pe, op->err.type, op->err.func,
+					 op->err.addr, op->err.mask);
 	default:
 		return -EINVAL;
 	}
 }
 
 /* VFIO_EEH_PE_OP, on each group until one does not answer 0 */
-static long tce_ioctl_eeh(struct tce_container *container, void __user *uarg)
+static noinline long tce_ioctl_eeh(struct tce_container *container,
+				   void __user *uarg)
 {
-	const size_t minsz = offsetofend(struct vfio_eeh_pe_op, op);
 	struct vfio_eeh_pe_op op = { };
 	struct tce_group *group;
 	long ret;
@@ -1362,15 +1484,18 @@ static long tce_ioctl_eeh(struct tce_container *container, void __user *uarg)
 	ret = tce_check_mm(container);
 	if (ret)
 		return ret;
-	ret = tce_copy_arg(&op, minsz, uarg, 0);
+	ret = tce_eeh_copy_arg(&op, uarg);
 	if (ret)
 		return ret;
 
+	if (down_read_killable(&container->eeh_lock))
+		return -EINTR;
 	list_for_each_entry(group, &container->groups, list) {
-		ret = tce_eeh_group(group->grp, &op, uarg);
+		ret = tce_eeh_group(group->grp, &op);
 		if (ret)
 			break;
 	}
+	up_read(&container->eeh_lock);
 	return ret;
 }
 
@@ -1385,45 +1510,6 @@ static long tce_check_extension(unsigned long extension)
 	default:
 		return 0;
 	}
-}
-
-/* Calls that change windows. */
-static noinline long tce_ioctl_exclusive(struct tce_container *container,
-					 unsigned int cmd, void __user *uarg)
-{
-	long ret;
-
-	down_write(&container->lock);
-	switch (cmd) {
-	case VFIO_IOMMU_ENABLE:
-		ret = tce_ioctl_enable(container);
-		break;
-	case VFIO_IOMMU_DISABLE:
-		ret = tce_ioctl_disable(container);
-		break;
-	case VFIO_IOMMU_SPAPR_TCE_CREATE:
-		ret = tce_ioctl_create(container, uarg);
-		break;
-	default:
-		ret = tce_ioctl_remove(container, uarg);
-	}
-	up_write(&container->lock);
-	return ret;
-}
-
-/* Calls that look at groups. */
-static noinline long tce_ioctl_shared(struct tce_container *container,
-				      unsigned int cmd, void __user *uarg)
-{
-	long ret;
-
-	down_read(&container->lock);
-	if (cmd == VFIO_IOMMU_SPAPR_TCE_GET_INFO)
-		ret = tce_ioctl_get_info(container, uarg);
-	else
-		ret = tce_ioctl_eeh(container, uarg);
-	up_read(&container->lock);
-	return ret;
 }
 
 /*
@@ -1444,8 +1530,9 @@ static long tce_iommu_ioctl(void *iommu_data, unsigned int cmd,
 	case VFIO_IOMMU_UNMAP_DMA:
 		return tce_ioctl_unmap(container, uarg);
 	case VFIO_IOMMU_SPAPR_TCE_GET_INFO:
+		return tce_ioctl_get_info(container, uarg);
 	case VFIO_EEH_PE_OP:
-		return tce_ioctl_shared(container, cmd, uarg);
+		return tce_ioctl_eeh(container, uarg);
 	case VFIO_IOMMU_SPAPR_REGISTER_MEMORY:
 		return container->v2 ? tce_ioctl_register(container, uarg) :
 				       -ENOTTY;
@@ -1453,15 +1540,15 @@ static long tce_iommu_ioctl(void *iommu_data, unsigned int cmd,
 		return container->v2 ? tce_ioctl_unregister(container, uarg) :
 				       -ENOTTY;
 	case VFIO_IOMMU_SPAPR_TCE_CREATE:
+		return container->v2 ? tce_ioctl_create(container, uarg) :
+				       -ENOTTY;
 	case VFIO_IOMMU_SPAPR_TCE_REMOVE:
-		if (!container->v2)
-			return -ENOTTY;
-		return tce_ioctl_exclusive(container, cmd, uarg);
+		return container->v2 ? tce_ioctl_remove(container, uarg) :
+				       -ENOTTY;
 	case VFIO_IOMMU_ENABLE:
 	case VFIO_IOMMU_DISABLE:
-		if (container->v2)
-			return -ENOTTY;
-		return tce_ioctl_exclusive(container, cmd, uarg);
+		return container->v2 ? -ENOTTY :
+		       tce_ioctl_v1(container, cmd == VFIO_IOMMU_ENABLE);
 	default:
 		return -ENOTTY;
 	}
@@ -1469,9 +1556,11 @@ static long tce_iommu_ioctl(void *iommu_data, unsigned int cmd,
 
 /* For people: /proc/PID/fdinfo of the container */
 
-static void tce_show_windows(struct tce_container *container,
-			     struct seq_file *m)
+/* Returns the pages that are locked for windows, and by ENABLE. */
+static unsigned long tce_show_windows(struct tce_container *container,
+				      struct seq_file *m)
 {
+	unsigned long pages = container->locked;
 	const struct tce_window *win;
 	int i;
 
@@ -1484,7 +1573,9 @@ static void tce_show_windows(struct tce_container *container,
 			   win->tbl ? win->tbl->it_indirect_levels + 1 : 1,
 			   win->tbl ? iommu_tce_view_mapped(win->tbl) : 0,
 			   win->locked << (PAGE_SHIFT - 10));
+		pages += win->locked;
 	}
+	return pages;
 }
 
 /* Returns the pages of all registrations. */
@@ -1541,27 +1632,34 @@ static void tce_show_refusals(struct tce_container *container,
 		tce_show_refusal(&refusals[i % TCE_REFUSALS], m);
 }
 
+/* Waits for no lock: a part that is just being changed is left out. */
 static void tce_iommu_show_fdinfo(void *iommu_data, struct seq_file *m)
 {
 	struct tce_container *container = iommu_data;
-	unsigned long pages;
-	int i;
+	unsigned long pages = 0;
+	bool complete = true;
 
 	seq_printf(m, "spapr_tce_version:\t%d\n", container->v2 ? 2 : 1);
 
-	down_read(&container->lock);
-	tce_show_windows(container, m);
-	pages = container->locked;
-	for (i = 0; i < TCE_MAX_WINDOWS; i++)
-		pages += container->windows[i].locked;
-	up_read(&container->lock);
+	if (down_read_trylock(&container->lock)) {
+		pages += tce_show_windows(container, m);
+		up_read(&container->lock);
+	} else {
+		seq_puts(m, "spapr_tce_busy:\twindows\n");
+		complete = false;
+	}
 
-	mutex_lock(&container->memory_lock);
-	pages += tce_show_regions(container, m);
-	mutex_unlock(&container->memory_lock);
+	if (mutex_trylock(&container->memory_lock)) {
+		pages += tce_show_regions(container, m);
+		mutex_unlock(&container->memory_lock);
+	} else {
+		seq_puts(m, "spapr_tce_busy:\tregions\n");
+		complete = false;
+	}
 
-	seq_printf(m, "spapr_tce_locked:\t%lu kB\n",
-		   pages << (PAGE_SHIFT - 10));
+	if (complete)
+		seq_printf(m, "spapr_tce_locked:\t%lu kB\n",
+			   pages << (PAGE_SHIFT - 10));
 	tce_show_refusals(container, m);
 }
 
@@ -1632,6 +1730,10 @@ static int tce_iommu_attach_group(void *iommu_data, struct iommu_group *grp,
 	group->grp = grp;
 	group->tables = tables;
 
+	if (down_write_killable(&container->eeh_lock)) {
+		kfree(group);
+		return -EINTR;
+	}
 	down_write(&container->lock);
 	ret = tce_check_group(container, grp, tables);
 	if (ret)
@@ -1645,10 +1747,12 @@ static int tce_iommu_attach_group(void *iommu_data, struct iommu_group *grp,
 		tce_promise_window(container, tables);
 	list_add_tail(&group->list, &container->groups);
 	up_write(&container->lock);
+	up_write(&container->eeh_lock);
 	return 0;
 
 err_unlock:
 	up_write(&container->lock);
+	up_write(&container->eeh_lock);
 	kfree(group);
 	return ret;
 }
@@ -1661,6 +1765,7 @@ static void tce_iommu_detach_group(void *iommu_data, struct iommu_group *grp)
 	bool last;
 	int i;
 
+	down_write(&container->eeh_lock);
 	down_write(&container->lock);
 	last = list_is_singular(&container->groups);
 	list_for_each_entry(group, &container->groups, list)
@@ -1681,6 +1786,7 @@ static void tce_iommu_detach_group(void *iommu_data, struct iommu_group *grp)
 	kfree(group);
 out_unlock:
 	up_write(&container->lock);
+	up_write(&container->eeh_lock);
 }
 
 /* The container itself */
@@ -1696,6 +1802,7 @@ static void *tce_iommu_open(unsigned long arg)
 	if (!container)
 		return ERR_PTR(-ENOMEM);
 
+	init_rwsem(&container->eeh_lock);
 	init_rwsem(&container->lock);
 	mutex_init(&container->memory_lock);
 	spin_lock_init(&container->refusal_lock);

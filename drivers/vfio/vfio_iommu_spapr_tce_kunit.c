@@ -227,9 +227,37 @@ static void tce_refused_create_leaves_nothing(struct kunit *test)
 	}
 }
 
+/* A part that is being changed is left out. */
+static void tce_fdinfo_waits_for_no_lock(struct kunit *test)
+{
+	struct tce_kunit *t = test->priv;
+	struct seq_file m = { .size = SZ_4K };
+
+	m.buf = kunit_kzalloc(test, m.size, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, m.buf);
+	KUNIT_ASSERT_EQ(test, tce_kunit_add(t), 0);
+
+	down_write(&t->container->lock);
+	mutex_lock(&t->container->memory_lock);
+	tce_iommu_show_fdinfo(t->container, &m);
+	mutex_unlock(&t->container->memory_lock);
+	up_write(&t->container->lock);
+	KUNIT_EXPECT_NOT_NULL(test, strstr(m.buf, "spapr_tce_busy:\twindows\n"));
+	KUNIT_EXPECT_NOT_NULL(test, strstr(m.buf, "spapr_tce_busy:\tregions\n"));
+	KUNIT_EXPECT_NULL(test, strstr(m.buf, "spapr_tce_locked"));
+
+	memset(m.buf, 0, m.size);
+	m.count = 0;
+	tce_iommu_show_fdinfo(t->container, &m);
+	KUNIT_EXPECT_NULL(test, strstr(m.buf, "spapr_tce_busy"));
+	KUNIT_EXPECT_NOT_NULL(test, strstr(m.buf, "spapr_tce_window:\tslot=0"));
+	KUNIT_EXPECT_NOT_NULL(test, strstr(m.buf, "spapr_tce_locked"));
+}
+
 static struct kunit_case tce_kunit_cases[] = {
 	KUNIT_CASE(tce_owner_is_set_last),
 	KUNIT_CASE(tce_refused_create_leaves_nothing),
+	KUNIT_CASE(tce_fdinfo_waits_for_no_lock),
 	{ }
 };
 

@@ -847,7 +847,11 @@ TEST_F_TIMEOUT(fdinfo, reading_while_others_map, 120)
 	}
 	for (i = 0; i < READS; i++) {
 		self->text = fdinfo(self->s.fd);
-		if (!self->text || !is_sound(self->text, self->mem))
+		if (!self->text)
+			break;
+		/* a part is left out where a call just changes it */
+		if (!next_line(self->text, "spapr_tce_busy") &&
+		    !is_sound(self->text, self->mem))
 			break;
 	}
 	__atomic_store_n(&stop, true, __ATOMIC_RELAXED);

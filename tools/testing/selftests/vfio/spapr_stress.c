@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 
 #include "memkind.h"
@@ -669,6 +670,264 @@ TEST_F(stalled, who_waited_for_a_failure_fails_alone)
 	spapr_register(self->b.fd, self->mem, self->size);
 	spapr_register(self->a.fd, self->mem, self->size);
 	EXPECT_ACCOUNT(&self->base, self->size, STALL_PAGES);
+}
+
+/* ------------------------------------------------------------------ */
+/* Others go on beside a stalled registration */
+
+struct writer {
+	pthread_t thread;
+	int fd;
+	int tid;
+	int ret;
+};
+
+/* Wants the container for itself, as a group that is attached does. */
+static void *set_iommu_again(void *arg)
+{
+	struct writer *w = arg;
+
+	__atomic_store_n(&w->tid, syscall(SYS_gettid), __ATOMIC_SEQ_CST);
+	w->ret = __spapr_ioctl(w->fd, VFIO_SET_IOMMU, (void *)V2);
+	return NULL;
+}
+
+static int writer_start(struct writer *w)
+{
+	int ret = pthread_create(&w->thread, NULL, set_iommu_again, w), tid;
+
+	if (ret)
+		return -ret;
+	do {
+		tid = __atomic_load_n(&w->tid, __ATOMIC_SEQ_CST);
+	} while (!tid);
+	task_sleeps(tid);
+	return 0;
+}
+
+static bool fdinfo_is_read(int fd)
+{
+	char path[64], text[4096];
+	size_t len;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "r");
+	if (!f)
+		return false;
+	len = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[len] = '\0';
+	return strstr(text, "spapr_tce_version:\t2\n");
+}
+
+/* What the thread that serves page faults may call: everything. */
+#define EXPECT_CALLS_GO_ON(fd) do {					\
+	struct vfio_iommu_spapr_tce_info __info;			\
+	char *__mem = spapr_mem(self->page);				\
+	__u64 __at;							\
+									\
+	EXPECT_EQ(0, __spapr_info(fd, &__info));			\
+	EXPECT_EQ(0, __spapr_register(fd, __mem, self->page));		\
+	EXPECT_EQ(0, __spapr_map(fd, __info.dma32_window_start, __mem,	\
+				 4096, SPAPR_RW));			\
+	EXPECT_TRUE(fdinfo_is_read(fd));				\
+	EXPECT_EQ(0, __spapr_unmap(fd, __info.dma32_window_start,	\
+				   4096));				\
+	EXPECT_EQ(0, __spapr_remove(fd, __info.dma32_window_start));	\
+	EXPECT_EQ(0, __spapr_create(fd, 12, GIB, 1, &__at));		\
+	EXPECT_EQ(0, __spapr_remove(fd, __at));				\
+	EXPECT_EQ(0, __spapr_unregister(fd, __mem, self->page));	\
+	EXPECT_EQ(1, __spapr_ioctl(fd, VFIO_CHECK_EXTENSION,		\
+				   (void *)V2));			\
+	__spapr_eeh(fd, VFIO_EEH_PE_GET_STATE);				\
+	munmap(__mem, self->page);					\
+} while (0)
+
+TEST_F(stalled, other_calls_go_on_beside_a_waiting_attach)
+{
+	struct writer writer = { .fd = self->a.fd };
+
+	NEED_STALL(return);
+	ASSERT_STALLED();
+	ASSERT_EQ(0, writer_start(&writer));
+	EXPECT_CALLS_GO_ON(self->a.fd);
+	ASSERT_COMPLETES();
+	EXPECT_EQ(0, pthread_join(writer.thread, NULL));
+	EXPECT_EQ(-EINVAL, writer.ret);
+}
+
+/* Two devices: only then there is a group that can be attached. */
+TEST_F(stalled, groups_come_and_go_meanwhile)
+{
+	int ret;
+
+	NEED_STALL(return);
+	ASSERT_STALLED();
+	EXPECT_ERRNO(EINVAL, __spapr_ioctl(self->a.fd, VFIO_SET_IOMMU,
+					   (void *)V2));
+	if (self->b.fd >= 0) {
+		spapr_close(&self->b);
+		ret = __spapr_attach(&self->a, 1);
+		/* where each group has tables of its own */
+		if (ret != -EPERM)
+			EXPECT_EQ(0, ret ? : __spapr_detach(&self->a, 1));
+	}
+	ASSERT_COMPLETES();
+}
+
+/* The container goes when the call that uses it returns. */
+TEST_F(stalled, the_last_group_leaves_meanwhile)
+{
+	NEED_STALL(return);
+	ASSERT_STALLED();
+	spapr_detach(&self->a, 0);
+	EXPECT_ERRNO(EINVAL, __spapr_unregister(self->a.fd, self->mem,
+						self->size));
+	/* the next one does not see what the last one has registered */
+	spapr_attach(&self->a, 0);
+	ASSERT_EQ(0, __spapr_ioctl(self->a.fd, VFIO_SET_IOMMU, (void *)V2));
+	spapr_register(self->a.fd, self->mem - self->page, self->page);
+	EXPECT_ERRNO(ENOENT, __spapr_unregister(self->a.fd, self->mem,
+						self->size));
+	stall_release(&self->stall);
+	EXPECT_EQ(0, call_end(&self->call));
+	EXPECT_ACCOUNT(&self->base, self->page, 1);
+	spapr_register(self->a.fd, self->mem, self->size);
+	spapr_unregister(self->a.fd, self->mem, self->size);
+}
+
+/* ------------------------------------------------------------------ */
+/* Others go on beside a call whose argument does not come */
+
+FIXTURE(argument)
+{
+	struct spapr a;
+	struct spapr_account base;
+	struct stall stall;
+	size_t page;
+	char *mem;
+};
+
+FIXTURE_VARIANT(argument)
+{
+	unsigned long cmd;
+	unsigned int there;	/* bytes that can be read */
+	int ret;
+};
+
+/* what comes is a page of zeroes: the size is too small */
+FIXTURE_VARIANT_ADD(argument, of_map)
+{
+	.cmd = VFIO_IOMMU_MAP_DMA, .ret = -EINVAL,
+};
+
+FIXTURE_VARIANT_ADD(argument, of_unmap)
+{
+	.cmd = VFIO_IOMMU_UNMAP_DMA, .ret = -EINVAL,
+};
+
+FIXTURE_VARIANT_ADD(argument, of_register)
+{
+	.cmd = VFIO_IOMMU_SPAPR_REGISTER_MEMORY, .ret = -EINVAL,
+};
+
+FIXTURE_VARIANT_ADD(argument, of_create)
+{
+	.cmd = VFIO_IOMMU_SPAPR_TCE_CREATE, .ret = -EINVAL,
+};
+
+FIXTURE_VARIANT_ADD(argument, of_remove)
+{
+	.cmd = VFIO_IOMMU_SPAPR_TCE_REMOVE, .ret = -EINVAL,
+};
+
+FIXTURE_VARIANT_ADD(argument, of_info)
+{
+	.cmd = VFIO_IOMMU_SPAPR_TCE_GET_INFO, .ret = -EINVAL,
+};
+
+/* the size is read, and what is written meets the page */
+FIXTURE_VARIANT_ADD(argument, of_info_that_is_written)
+{
+	.cmd = VFIO_IOMMU_SPAPR_TCE_GET_INFO, .there = 4,
+};
+
+FIXTURE_VARIANT_ADD(argument, of_eeh)
+{
+	.cmd = VFIO_EEH_PE_OP, .ret = -EINVAL,
+};
+
+/* the error to inject: what comes asks for nothing that there is */
+FIXTURE_VARIANT_ADD(argument, of_eeh_with_an_error)
+{
+	.cmd = VFIO_EEH_PE_OP,
+	.there = offsetof(struct vfio_eeh_pe_op, err),
+};
+
+FIXTURE_SETUP(argument)
+{
+	NEED_DEVICES(return, 1);
+	self->page = spapr_page_size();
+	self->mem = spapr_mem(2 * self->page);
+	spapr_account(&self->base);
+	spapr_open_with(&self->a, V2, 0);
+	ASSERT_EQ(0, stall_init(&self->stall, self->mem + self->page,
+				self->page));
+}
+
+FIXTURE_TEARDOWN(argument)
+{
+	stall_free(&self->stall);
+	spapr_close(&self->a);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+struct argument_call {
+	pthread_t thread;
+	int fd;
+	unsigned long cmd;
+	void *arg;
+	int ret;
+};
+
+static void *call_with_argument(void *arg)
+{
+	struct argument_call *c = arg;
+
+	c->ret = __spapr_ioctl(c->fd, c->cmd, c->arg);
+	return NULL;
+}
+
+TEST_F(argument, that_does_not_come_keeps_nobody)
+{
+	struct argument_call call = {
+		.fd = self->a.fd, .cmd = variant->cmd,
+		.arg = self->mem + self->page - variant->there,
+	};
+	struct vfio_eeh_pe_op op = {
+		.argsz = sizeof(op), .op = VFIO_EEH_PE_INJECT_ERR,
+	};
+	struct writer writer = { .fd = self->a.fd };
+
+	NEED_STALL(return);
+	/* its first word is the size */
+	memcpy(call.arg, &op, variant->there);
+	if (variant->there == sizeof(__u32))
+		*(__u32 *)call.arg = sizeof(struct vfio_iommu_spapr_tce_info);
+	/* MAP and UNMAP are for who has registered something */
+	spapr_register(self->a.fd, self->mem, self->page);
+	ASSERT_EQ(0, pthread_create(&call.thread, NULL, call_with_argument,
+				    &call));
+	ASSERT_TRUE(stall_reached(&self->stall));
+	ASSERT_EQ(0, writer_start(&writer));
+	EXPECT_CALLS_GO_ON(self->a.fd);
+	stall_release(&self->stall);
+	EXPECT_EQ(0, pthread_join(call.thread, NULL));
+	EXPECT_EQ(0, pthread_join(writer.thread, NULL));
+	/* what a platform says of an error to inject is its own affair */
+	if (variant->there <= sizeof(__u32))
+		EXPECT_EQ(variant->ret, call.ret);
 }
 
 /* ------------------------------------------------------------------ */

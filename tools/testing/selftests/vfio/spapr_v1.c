@@ -4,6 +4,7 @@
  * as locked, MAP pins and UNMAP unpins.
  */
 #include <linux/capability.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -11,6 +12,7 @@
 #include "edu.h"
 #include "memkind.h"
 #include "spapr_test.h"
+#include "stall.h"
 
 #define PAGES		16
 #define IP		4096UL
@@ -242,6 +244,87 @@ TEST_F(v1, defect_17_disable_ends_all_mappings)
 	EXPECT_GT((long)self->window, locked_by(self));
 	spapr_enable(fd);
 	spapr_map(fd, self->iova, self->mem, self->size, SPAPR_RW);
+}
+
+/* MAP pins, and what it pins may not be there yet. */
+struct map_call {
+	pthread_t thread;
+	int fd;
+	__u64 iova;
+	void *mem;
+	size_t size;
+	int ret;
+};
+
+static void *map_thread(void *arg)
+{
+	struct map_call *c = arg;
+
+	c->ret = __spapr_map(c->fd, c->iova, c->mem, c->size, SPAPR_RW);
+	return NULL;
+}
+
+static int map_start(struct map_call *c, struct stall *stall)
+{
+	int ret = -pthread_create(&c->thread, NULL, map_thread, c);
+
+	return ret ? : stall_reached(stall) ? 0 : -EIO;
+}
+
+static int map_end(struct map_call *c, struct stall *stall)
+{
+	stall_release(stall);
+	pthread_join(c->thread, NULL);
+	return c->ret;
+}
+
+TEST_F(v1, a_stalled_map_keeps_nobody)
+{
+	struct map_call call = {
+		.fd = self->s.fd, .iova = self->iova, .mem = self->mem,
+		.size = self->size,
+	};
+	struct vfio_iommu_spapr_tce_info info;
+	char *other = spapr_mem(self->page);
+	struct stall stall;
+	int fd = self->s.fd;
+
+	if (stall_init(&stall, self->mem + self->size / 2, self->size / 2))
+		SKIP(return, "needs userfaultfd: CONFIG_USERFAULTFD");
+	spapr_enable(fd);
+	ASSERT_EQ(0, map_start(&call, &stall));
+	EXPECT_EQ(0, __spapr_map(fd, self->start, other, IP, SPAPR_RW));
+	EXPECT_EQ(0, __spapr_unmap(fd, self->start, IP));
+	EXPECT_EQ(0, map_end(&call, &stall));
+	EXPECT_LE(PAGES, pins_by(self));
+	spapr_unmap(fd, self->start, self->window);
+	EXPECT_EQ(0, pins_by(self));
+
+	/* what is not enabled any more when the memory comes is not mapped */
+	ASSERT_EQ(0, madvise(self->mem, self->size, MADV_DONTNEED));
+	stall_free(&stall);
+	ASSERT_EQ(0, stall_init(&stall, self->mem + self->size / 2,
+				self->size / 2));
+	ASSERT_EQ(0, map_start(&call, &stall));
+	EXPECT_EQ(0, __spapr_disable(fd));
+	EXPECT_EQ(0, __spapr_info(fd, &info));
+	EXPECT_GT(0, map_end(&call, &stall));
+	EXPECT_EQ(0, pins_by(self));
+
+	/* and may be when it is enabled again */
+	ASSERT_EQ(0, madvise(self->mem, self->size, MADV_DONTNEED));
+	stall_free(&stall);
+	ASSERT_EQ(0, stall_init(&stall, self->mem + self->size / 2,
+				self->size / 2));
+	spapr_enable(fd);
+	ASSERT_EQ(0, map_start(&call, &stall));
+	EXPECT_EQ(0, __spapr_disable(fd));
+	EXPECT_EQ(0, __spapr_enable(fd));
+	EXPECT_EQ(0, map_end(&call, &stall));
+	EXPECT_LE(PAGES, pins_by(self));
+	spapr_disable(fd);
+	EXPECT_EQ(0, pins_by(self));
+	stall_free(&stall);
 }
 
 TEST_F(v1, closing_ends_all_mappings)
