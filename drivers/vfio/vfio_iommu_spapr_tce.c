@@ -69,7 +69,7 @@
  * @size: bytes; what was asked for, while the table may have more entries;
  *	0: no window in this slot
  * @shift: log2 of the IOMMU page
- * @locked: pages counted in locked_vm for the table
+ * @locked: pages that @tbl is charged for, until it is freed
  */
 struct tce_window {
 	struct iommu_table *tbl;
@@ -431,14 +431,11 @@ static long tce_set_groups(struct tce_container *container, int slot,
 	return ret;
 }
 
-/* Gives a table back that no group has any more. */
-static void tce_free_window(struct tce_container *container,
-			    struct tce_window *win)
+/* Puts a table that no group has any more. KVM may still have it. */
+static void tce_free_window(struct tce_window *win)
 {
-	if (win->tbl) {
+	if (win->tbl)
 		iommu_tce_table_put(win->tbl);
-		account_locked_vm(container->mm, win->locked, false);
-	}
 	*win = (struct tce_window){ };
 }
 
@@ -465,7 +462,7 @@ static long tce_remove_window(struct tce_container *container, int slot)
 			return ret;
 		}
 	}
-	tce_free_window(container, win);
+	tce_free_window(win);
 	return 0;
 }
 
@@ -511,10 +508,13 @@ static long tce_add_window(struct tce_container *container, int slot,
 	ret = iommu_tce_view_create(tbl);
 	if (ret)
 		goto err_unset_groups;
+	iommu_tce_view_charge(tbl, container->mm, locked);
 
 	ret = tce_set_groups(container, slot, tbl);
-	if (ret)
-		goto err_put_table;
+	if (ret) {
+		iommu_tce_table_put(tbl);
+		return ret;
+	}
 
 	win->tbl = tbl;
 	win->start = (u64)tbl->it_offset << tbl->it_page_shift;
@@ -532,7 +532,6 @@ static long tce_add_window(struct tce_container *container, int slot,
 
 err_unset_groups:
 	tce_unset_groups(container, slot, tbl);
-err_put_table:
 	iommu_tce_table_put(tbl);
 err_unaccount:
 	account_locked_vm(container->mm, locked, false);

@@ -227,6 +227,23 @@ static void tce_refused_create_leaves_nothing(struct kunit *test)
 	}
 }
 
+/* KVM may hold the table of a removed window. */
+static void tce_table_is_charged_until_it_is_freed(struct kunit *test)
+{
+	struct tce_kunit *t = test->priv;
+	struct iommu_table *tbl;
+
+	KUNIT_ASSERT_EQ(test, tce_kunit_add(t), 0);
+	KUNIT_EXPECT_EQ(test, t->container->mm->locked_vm, KUNIT_PAGES);
+	tbl = iommu_tce_table_get(t->container->windows[0].tbl);
+	KUNIT_EXPECT_EQ(test, tce_kunit_remove(t), 0);
+	KUNIT_EXPECT_EQ(test, t->freed, 0);
+	KUNIT_EXPECT_EQ(test, t->container->mm->locked_vm, KUNIT_PAGES);
+	iommu_tce_table_put(tbl);
+	KUNIT_EXPECT_EQ(test, t->freed, 1);
+	KUNIT_EXPECT_EQ(test, t->container->mm->locked_vm, 0);
+}
+
 /* A part that is being changed is left out. */
 static void tce_fdinfo_waits_for_no_lock(struct kunit *test)
 {
@@ -257,6 +274,7 @@ static void tce_fdinfo_waits_for_no_lock(struct kunit *test)
 static struct kunit_case tce_kunit_cases[] = {
 	KUNIT_CASE(tce_owner_is_set_last),
 	KUNIT_CASE(tce_refused_create_leaves_nothing),
+	KUNIT_CASE(tce_table_is_charged_until_it_is_freed),
 	KUNIT_CASE(tce_fdinfo_waits_for_no_lock),
 	{ }
 };

@@ -24,6 +24,8 @@
 #include <linux/init.h>
 #include <linux/log2.h>
 #include <linux/math.h>
+#include <linux/mm.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include <asm/iommu.h>
@@ -88,6 +90,36 @@ unsigned long iommu_tce_view_mapped(struct iommu_table *tbl)
 	return sum;
 }
 EXPORT_SYMBOL_GPL(iommu_tce_view_mapped);
+
+/**
+ * iommu_tce_view_charge() - leave to a table what is counted for it
+ * @tbl: a table with a view
+ * @mm: where it is counted
+ * @npages: pages that the caller has added to its locked_vm
+ *
+ * The table may have other users than the one that was charged for it. What it
+ * costs is uncharged when the last of them has put it.
+ *
+ * Context: Process context, before others see the table.
+ */
+void iommu_tce_view_charge(struct iommu_table *tbl, struct mm_struct *mm,
+			   unsigned long npages)
+{
+	struct iommu_tce_view *view = tbl->it_view;
+
+	mmgrab(mm);
+	view->mm = mm;
+	view->locked = npages;
+}
+EXPORT_SYMBOL_GPL(iommu_tce_view_charge);
+
+static void view_uncharge(struct iommu_tce_view *view)
+{
+	if (!view->mm)
+		return;
+	account_locked_vm(view->mm, view->locked, false);
+	mmdrop(view->mm);
+}
 
 /**
  * iommu_tce_set_owner() - say whose registered memory is mapped in a table
@@ -208,6 +240,7 @@ void iommu_tce_view_destroy(struct iommu_table *tbl)
 	WARN_ON_ONCE(iommu_tce_view_mapped(tbl));
 	tbl->it_view = NULL;
 	view_free_level(view->root, view->levels);
+	view_uncharge(view);
 	kfree(view);
 }
 

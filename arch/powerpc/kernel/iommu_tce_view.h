@@ -46,6 +46,8 @@ struct tce_view_node {
  * @spare: empty blocks that were kept
  * @owner: the mm whose registered memory is mapped; to be compared only
  * @closed: nothing is mapped any more; read under the lock of a block
+ * @mm: whose locked_vm is charged for the table, held by mmgrab(); or NULL
+ * @locked: pages that it is charged
  * @locks: of the blocks, by their number
  */
 struct iommu_tce_view {
@@ -56,6 +58,8 @@ struct iommu_tce_view {
 	atomic_t spare;
 	struct mm_struct *owner;
 	bool closed;
+	struct mm_struct *mm;
+	unsigned long locked;
 	raw_spinlock_t locks[TCE_VIEW_LOCKS];
 };
 

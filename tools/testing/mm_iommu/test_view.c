@@ -509,6 +509,19 @@ static void test_threads(struct rng *rng)
 	free(a);
 }
 
+/* Whoever destroys it, what the table was charged for is uncharged. */
+static void test_charge(struct rng *rng)
+{
+	struct mm_struct mm = { .locked_vm = 7, .count = 1 };
+	struct iommu_table tbl;
+
+	view_create(&tbl, ENTRIES);
+	iommu_tce_view_charge(&tbl, &mm, 5);
+	check(mm.locked_vm == 7 && mm.count == 2);
+	iommu_tce_view_destroy(&tbl);
+	check(mm.locked_vm == 2 && mm.count == 1);
+}
+
 static const struct test tests[] = {
 	{ "random steps agree with a list of blocks", test_model },
 	{ "as many levels as a size needs", test_levels },
@@ -516,6 +529,7 @@ static const struct test tests[] = {
 	{ "what is used over and over is allocated once", test_spare },
 	{ "a block with an entry stays where it is", test_stay },
 	{ "every allocation failed in turn", test_fail_nth },
+	{ "a charge is given back with the view", test_charge },
 	{ "threads on the same blocks", test_threads, true },
 };
 

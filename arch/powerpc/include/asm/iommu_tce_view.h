@@ -16,6 +16,8 @@ struct mm_struct;
 int iommu_tce_view_create(struct iommu_table *tbl);
 void iommu_tce_view_destroy(struct iommu_table *tbl);
 unsigned long iommu_tce_view_mapped(struct iommu_table *tbl);
+void iommu_tce_view_charge(struct iommu_table *tbl, struct mm_struct *mm,
+			   unsigned long npages);
 void iommu_tce_set_owner(struct iommu_table *tbl, struct mm_struct *mm);
 bool iommu_tce_is_owner(struct iommu_table *tbl, const struct mm_struct *mm);
 void iommu_tce_close(struct iommu_table *tbl, bool close);

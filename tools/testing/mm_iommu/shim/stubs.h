@@ -14,7 +14,15 @@ struct mm_struct {
 	struct {
 		struct mm_iommu *mm_iommu;
 	} context;
+	unsigned long locked_vm;
+	unsigned int count;
 };
+
+#define mmgrab(mm)		((mm)->count++)
+#define mmdrop(mm)		((mm)->count--)
+
+#define account_locked_vm(mm, npages, inc)				\
+	((mm)->locked_vm += (inc) ? (npages) : -(npages))
 
 struct shim_refcount {
 	unsigned int refs;

@@ -744,6 +744,18 @@ TEST_F(hardware, a_window_goes_with_all_of_its_table)
 	close(table);
 }
 
+/* KVM keeps the table of the removed window, so its memory is still locked. */
+TEST_F(hardware, a_removed_window_is_counted_until_kvm_lets_go_of_its_table)
+{
+	struct guest *g = &self->g;
+	long locked = spapr_locked();
+
+	spapr_remove(g->s.fd, g->window);
+	EXPECT_EQ(locked, spapr_locked());
+	guest_close_table(g);
+	EXPECT_EQ(self->base.locked + (long)g->size, spapr_locked());
+}
+
 /* stock: regions are kept for ever, and so are their pages. */
 TEST_F(hardware, defect_38_the_group_leaves_its_container)
 {
