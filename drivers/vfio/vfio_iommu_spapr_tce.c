@@ -397,16 +397,38 @@ static long tce_unset_group(struct iommu_table_group *tables, int slot,
 	return tables->ops->unset_window(tables, slot);
 }
 
-static long tce_unset_groups(struct tce_container *container, int slot,
+/* Takes a table away from every group that does not refuse. */
+static void tce_unset_groups(struct tce_container *container, int slot,
 			     struct iommu_table *tbl)
 {
 	struct tce_group *group;
-	long err, ret = 0;
+
+	list_for_each_entry(group, &container->groups, list)
+		tce_unset_group(group->tables, slot, tbl);
+}
+
+/* Takes a table away from all groups, or from none if one of them refuses. */
+static long tce_unset_groups_or_none(struct tce_container *container, int slot,
+				     struct iommu_table *tbl)
+{
+	struct iommu_table_group *tables;
+	struct tce_group *group;
+	long ret = 0;
 
 	list_for_each_entry(group, &container->groups, list) {
-		err = tce_unset_group(group->tables, slot, tbl);
-		if (err && !ret)
-			ret = err;
+		ret = tce_unset_group(group->tables, slot, tbl);
+		if (ret)
+			break;
+	}
+	if (!ret)
+		return 0;
+
+	list_for_each_entry_continue_reverse(group, &container->groups, list) {
+		tables = group->tables;
+		if (!tables->tables[slot] &&
+		    tables->ops->set_window(tables, slot, tbl))
+			pr_err("vfio_iommu_spapr_tce: window at 0x%llx is lost to a group\n",
+			       (u64)tbl->it_offset << tbl->it_page_shift);
 	}
 	return ret;
 }
@@ -440,9 +462,9 @@ static void tce_free_window(struct tce_window *win)
 }
 
 /*
- * Removes a window, or leaves it as it is where the platform refuses to clear
- * it. If a bridge may still walk the table it is not freed, nor is the memory
- * behind it.
+ * Removes a window, or leaves it in all groups where the platform refuses to
+ * clear it or to take it away from one of them. If a bridge may still walk the
+ * table it is not freed, nor is the memory behind it.
  */
 static long tce_remove_window(struct tce_container *container, int slot)
 {
@@ -456,7 +478,8 @@ static long tce_remove_window(struct tce_container *container, int slot)
 		iommu_tce_close(win->tbl, true);
 		ret = tce_clear_window(container, win);
 		if (!ret)
-			ret = tce_unset_groups(container, slot, win->tbl);
+			ret = tce_unset_groups_or_none(container, slot,
+						       win->tbl);
 		if (ret) {
 			iommu_tce_close(win->tbl, closed);
 			return ret;
@@ -475,6 +498,7 @@ static void tce_drop_window(struct tce_container *container, int slot)
 		return;
 	/* KVM may have the table still: nothing more is to be lost in it */
 	iommu_tce_close(win->tbl, true);
+	tce_unset_groups(container, slot, win->tbl);
 	pr_err("vfio_iommu_spapr_tce: window at 0x%llx cannot be removed: its table and memory are lost\n",
 	       win->start);
 	*win = (struct tce_window){ };

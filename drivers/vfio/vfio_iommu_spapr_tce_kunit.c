@@ -227,6 +227,28 @@ static void tce_refused_create_leaves_nothing(struct kunit *test)
 	}
 }
 
+/* The group that is asked first has its window again. */
+static void tce_refused_remove_changes_nothing(struct kunit *test)
+{
+	struct tce_kunit *t = test->priv;
+	struct iommu_table *tbl;
+	int i;
+
+	KUNIT_ASSERT_EQ(test, tce_kunit_add(t), 0);
+	tbl = t->container->windows[0].tbl;
+	t->group[1].refuse_unset = true;
+	KUNIT_EXPECT_EQ(test, tce_kunit_remove(t), -EIO);
+	KUNIT_EXPECT_PTR_EQ(test, t->container->windows[0].tbl, tbl);
+	KUNIT_EXPECT_FALSE(test, iommu_tce_is_closed(tbl));
+	for (i = 0; i < KUNIT_GROUPS; i++)
+		KUNIT_EXPECT_PTR_EQ(test, t->group[i].tables.tables[0], tbl);
+
+	t->group[1].refuse_unset = false;
+	KUNIT_EXPECT_EQ(test, tce_kunit_remove(t), 0);
+	KUNIT_EXPECT_EQ(test, t->freed, 1);
+	KUNIT_EXPECT_EQ(test, t->container->mm->locked_vm, 0);
+}
+
 /* KVM may hold the table of a removed window. */
 static void tce_table_is_charged_until_it_is_freed(struct kunit *test)
 {
@@ -274,6 +296,7 @@ static void tce_fdinfo_waits_for_no_lock(struct kunit *test)
 static struct kunit_case tce_kunit_cases[] = {
 	KUNIT_CASE(tce_owner_is_set_last),
 	KUNIT_CASE(tce_refused_create_leaves_nothing),
+	KUNIT_CASE(tce_refused_remove_changes_nothing),
 	KUNIT_CASE(tce_table_is_charged_until_it_is_freed),
 	KUNIT_CASE(tce_fdinfo_waits_for_no_lock),
 	{ }
