@@ -127,7 +127,7 @@ static const char * const tce_cause_text[] = {
 	[TCE_OUTSIDE] = "more than the window, or not whole IOMMU pages",
 	[TCE_UNALIGNED] = "not whole pages, or nothing, or beyond the end",
 	[TCE_NOT_MAPPABLE] = "not registered, or memory in smaller pieces than the IOMMU page",
-	[TCE_READ_ONLY] = "was registered for reading only",
+	[TCE_READ_ONLY] = "was mapped for reading only when a container of the process first registered it",
 	[TCE_PLATFORM] = "the platform refused",
 	[TCE_NO_MEMORY] = "the kernel has no memory for it",
 	[TCE_NOT_ENABLED] = "nothing was registered or enabled yet",
@@ -1617,9 +1617,10 @@ static unsigned long tce_show_regions(struct tce_container *container,
 		if (!reg->region || reg->busy)
 			continue;
 		mm_iommu_get_info(reg->region, &info);
-		seq_printf(m, "spapr_tce_region:\tstart=0x%lx size=0x%lx used=%u mapped=%lu granule=0x%lx bytes=%zu state=%s\n",
+		seq_printf(m, "spapr_tce_region:\tstart=0x%lx size=0x%lx used=%u mapped=%lu granule=0x%lx bytes=%zu access=%s state=%s\n",
 			   reg->ua, mm_iommu_size(reg->region), info.used,
-			   info.mapped, info.granule, info.bytes, info.state);
+			   info.mapped, info.granule, info.bytes,
+			   info.readonly ? "read" : "read-write", info.state);
 		pages += mm_iommu_size(reg->region) >> PAGE_SHIFT;
 		cond_resched();
 	}

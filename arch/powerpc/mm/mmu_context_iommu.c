@@ -694,6 +694,7 @@ void mm_iommu_get_info(struct mm_iommu_region *region,
 	info->mapped = atomic_long_read(&region->mapped) - open;
 	mutex_unlock(&reg->lock);
 
+	info->readonly = region->trans.readonly;
 	info->granule = mm_iommu_trans_piece(&region->trans);
 	info->bytes = ksize(region) + mm_iommu_trans_bytes(&region->trans);
 }

@@ -83,6 +83,7 @@ struct mm_iommu_section {
  *	only its last TCE is waited for
  * @used: containers that registered it
  * @mapped: IOMMU pages that are mapped
+ * @readonly: some of it was mapped for reading only when it was pinned
  * @granule: bytes that are contiguous everywhere in it, at least
  * @bytes: memory that the kernel keeps for it
  */
@@ -90,6 +91,7 @@ struct mm_iommu_info {
 	const char *state;
 	unsigned int used;
 	unsigned long mapped;
+	bool readonly;
 	unsigned long granule;
 	size_t bytes;
 };

@@ -359,6 +359,32 @@ TEST_F(fdinfo, a_region_is_shown_while_it_is_registered)
 	EXPECT_EQ(0, locked_of(self->text));
 }
 
+/* What counts is how it was mapped when the first container registered it. */
+TEST_F(fdinfo, a_region_says_whether_it_may_be_written)
+{
+	struct spapr other;
+
+	spapr_register(self->s.fd, self->mem + self->size, self->size);
+	ASSERT_EQ(0, mprotect(self->mem, self->size, PROT_READ));
+	spapr_register(self->s.fd, self->mem, self->size);
+	READ_INFO();
+	EXPECT_TRUE(is_word(region_at(self->text, self->mem), "access",
+			    "read"));
+	EXPECT_TRUE(is_word(region_at(self->text, self->mem + self->size),
+			    "access", "read-write"));
+
+	/* a second container has the same region */
+	ASSERT_EQ(0, mprotect(self->mem, self->size, PROT_READ | PROT_WRITE));
+	if (__spapr_open_with(&other, V2, 1))
+		return;
+	spapr_register(other.fd, self->mem, self->size);
+	self->text = fdinfo(other.fd);
+	ASSERT_NE(NULL, self->text);
+	EXPECT_TRUE(is_word(region_at(self->text, self->mem), "access",
+			    "read"));
+	spapr_close(&other);
+}
+
 TEST_F(fdinfo, a_region_of_huge_pages_has_their_granule)
 {
 	const enum mem_kind kinds[] = { MEM_HUGETLB_2M, MEM_HUGETLB_16M };
