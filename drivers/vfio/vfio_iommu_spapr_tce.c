@@ -1848,6 +1848,7 @@ static void tce_iommu_release(void *iommu_data)
 					     &container->registrations, node) {
 		mm_iommu_release(reg->region);
 		kfree(reg);
+		cond_resched();
 	}
 
 	if (container->mm) {
