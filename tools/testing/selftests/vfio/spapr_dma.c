@@ -13,6 +13,7 @@
  * device. Each has fresh memory, finds the window as it should be, and what
  * it leaves is cleared and counted behind it.
  */
+#define _GNU_SOURCE
 #include <signal.h>
 #include <sys/mman.h>
 
@@ -308,6 +309,34 @@ CASE(the_device_sees_what_was_registered_not_what_came_later)
 	EXPECT_COPIED(IOVA(1), IOVA(3), MEM(1), 2);
 }
 
+/* A MAP that comes later leads to the registered pages, too. */
+CASE(a_later_map_leads_to_what_was_registered)
+{
+	char *moved = spapr_mem(CHUNK);
+
+	map_chunks(MEM(0), IOVA(0), 1);
+	fill(MEM(0), LEN, 1);
+	ASSERT_EQ(0, madvise(MEM(2), CHUNK, MADV_DONTNEED));
+	map_chunks(MEM(2), IOVA(2), 1);
+	EXPECT_NOT_WRITTEN(IOVA(2), MEM(2));
+	ASSERT_EQ(MEM(3), mmap(MEM(3), CHUNK, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+	map_chunks(MEM(3), IOVA(3), 1);
+	EXPECT_NOT_WRITTEN(IOVA(3), MEM(3));
+	/* the process has the page at another address, the region has not */
+	ASSERT_EQ(moved, mremap(MEM(4), CHUNK, CHUNK,
+				MREMAP_MAYMOVE | MREMAP_FIXED, moved));
+	EXPECT_ERRNO(EINVAL, __spapr_map(self->s.fd, IOVA(4), moved, self->ip,
+					 SPAPR_RW));
+	map_chunks(MEM(4), IOVA(4), 1);
+	EXPECT_COPIED(IOVA(4), IOVA(0), moved, 1);
+	/* and what the process may not write the device still may */
+	ASSERT_EQ(0, mprotect(MEM(5), CHUNK, PROT_READ));
+	map_chunks(MEM(5), IOVA(5), 1);
+	EXPECT_COPIED(IOVA(5), IOVA(0), MEM(5), 1);
+	munmap(moved, CHUNK);
+}
+
 /* Of this kind the first and the last page. */
 static void reach(struct __test_metadata *_metadata, struct dma *self,
 		  enum mem_kind kind)
@@ -594,6 +623,7 @@ static const struct dma_case {
 	C(new_memory_at_an_old_place_is_what_the_device_sees),
 	C(a_removed_window_leads_nowhere),
 	C(the_device_sees_what_was_registered_not_what_came_later),
+	C(a_later_map_leads_to_what_was_registered),
 	C(every_kind_of_memory_is_reached),
 	C(mixed_memory_is_reached_where_it_is),
 	C(each_of_many_regions_is_found),
