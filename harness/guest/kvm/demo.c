@@ -61,7 +61,7 @@ static void wait_for(const char *what)
 
 static void say_memory(void)
 {
-	printf("   now    %ld KiB locked for QEMU, %ld pages or huge pages pinned\n",
+	printf("   now    %ld KiB locked for QEMU, %ld pages pinned\n",
 	       vm_memory(&demo.vm, "VmLck") / 1024, spapr_pins() - demo.pins);
 }
 
