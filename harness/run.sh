@@ -45,6 +45,8 @@ both() { says "$1" "$DATA"; [ -z "${OVERRIDE:-}" ] || says "$1" "$OVERRIDE"; }
 
 DISK=$(data disk)
 [ -z "$DISK" ] || DISK=$OUT/$DISK-$FLAVOUR.img
+# Empty disks, scratch1 and so on, that the run keeps.
+SCRATCH=$(data scratch)
 
 # Seconds for one program. What checks memory or locks is slow.
 program_limit() {
@@ -98,12 +100,16 @@ append() {
 
 # One argument of QEMU per line; a folder name may hold blanks.
 qemu_args() {
-	local words
+	local n words
 	# shellcheck disable=SC2046
 	printf '%s\n' $(both qemu) -smp "$(data cpus)" -m "$(data memory)"
 	printf '%s\n' -display none -no-reboot
 	[ -z "$DISK" ] || printf '%s\n' -drive \
 		"if=none,id=disk,file=$DISK,format=raw,snapshot=on"
+	for n in $(seq 1 "${SCRATCH:-0}"); do
+		printf '%s\n' -drive \
+			"if=none,id=scratch$n,file=$DIR/scratch$n.img,format=raw"
+	done
 	[ -z "${PLUGIN:-}" ] || printf '%s\n' -plugin "$PLUGIN,out=$DIR/counts"
 	printf '%s\n' -kernel "$KERNEL" -initrd "$CPIO"
 	words=$(append | paste -sd' ' | tr -s ' ')
@@ -233,6 +239,9 @@ for f in "$KERNEL" "$CPIO" $DISK; do
 	[ -f "$f" ] || die "$f is missing: run make kernel initramfs first"
 done
 make_dir
+for n in $(seq 1 "${SCRATCH:-0}"); do
+	truncate -s 16M "$DIR/scratch$n.img"
+done
 mapfile -t ARGS < <(qemu_args)
 write_command >"$DIR/qemu-cmd"
 chmod +x "$DIR/qemu-cmd"

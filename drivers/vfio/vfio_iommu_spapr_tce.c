@@ -621,8 +621,9 @@ static int tce_check_create(const struct iommu_table_group *tables,
 	if (!is_power_of_2(create->window_size) ||
 	    create->window_size >> create->page_shift == 0)
 		return -EINVAL;
-	/* a platform without dynamic windows has the default one still */
-	if (!create->levels || create->levels > max(tables->max_levels, 1U))
+	/* a hypervisor owns its tables: what is asked for is a hint */
+	if (tables->max_levels > 1 &&
+	    (!create->levels || create->levels > tables->max_levels))
 		return -EINVAL;
 	return 0;
 }

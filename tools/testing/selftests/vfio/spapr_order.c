@@ -63,15 +63,6 @@ static __u32 first_levels(__u32 shift, __u64 size)
 	return (bits + per_level - 1) / per_level;
 }
 
-/* Where the platform has fewer levels the emulator would not start either. */
-#define NEED_LEVELS(statement) do {					\
-	__u32 __first = first_levels(12, GIB);				\
-									\
-	if (__first > self->info.ddw.levels)				\
-		SKIP(statement, "needs tables of %u levels: a kernel with 64K pages, or powernv", \
-		     __first);						\
-} while (0)
-
 static int emulator_window(int fd, __u32 shift, __u64 size,
 			   __u64 *start)
 {
@@ -92,7 +83,6 @@ TEST_F(order, of_a_machine_emulator)
 	for (i = 0; i < SECTIONS; i++)
 		spapr_register(fd, self->mem + i * self->size, self->size);
 	spapr_info(fd, &self->info);
-	NEED_LEVELS(return);
 	at = self->info.dma32_window_start;
 	spapr_remove(fd, at);
 	ASSERT_EQ(0, emulator_window(fd, 12, GIB, &start));
@@ -126,7 +116,6 @@ TEST_F(order, of_a_machine_emulator_that_is_reset)
 
 	spapr_register(fd, self->mem, self->size);
 	spapr_info(fd, &self->info);
-	NEED_LEVELS(return);
 	spapr_remove(fd, self->info.dma32_window_start);
 	for (i = 0; i < 3; i++) {
 		ASSERT_EQ(0, emulator_window(fd, 12, GIB, &start));
@@ -178,7 +167,6 @@ TEST_F(order, of_a_machine_emulator_that_replugs_memory)
 	for (i = 0; i < SECTIONS; i++)
 		spapr_register(fd, self->mem + i * self->size, self->size);
 	spapr_info(fd, &self->info);
-	NEED_LEVELS(return);
 	spapr_remove(fd, self->info.dma32_window_start);
 	ASSERT_EQ(0, emulator_window(fd, 12, GIB, &start));
 	spapr_map(fd, start, self->mem, 4 * IP, SPAPR_RW);
@@ -207,7 +195,6 @@ TEST_F(order, of_a_machine_emulator_with_a_device_plugged_later)
 	NEED_DEVICES(return, 2);
 	spapr_register(fd, self->mem, self->size);
 	spapr_info(fd, &self->info);
-	NEED_LEVELS(return);
 	spapr_remove(fd, self->info.dma32_window_start);
 	ASSERT_EQ(0, emulator_window(fd, 12, GIB, &start));
 	spapr_map(fd, start, self->mem, 4 * IP, SPAPR_RW);

@@ -143,6 +143,12 @@ static inline bool windows_stay_with_a_group(struct spapr *s)
 	return ret == -EPERM;
 }
 
+/* A hypervisor owns its tables: how many levels are asked for is a hint. */
+static inline bool levels_are_a_hint(const struct vfio_iommu_spapr_tce_info *info)
+{
+	return info->ddw.levels <= 1;
+}
+
 /* The largest IOMMU page that ordinary memory can always back. */
 static inline __u32 iommu_shift(const struct vfio_iommu_spapr_tce_info *info)
 {

@@ -56,6 +56,41 @@ FIXTURE_TEARDOWN(v1)
 #define pins_by(self)	(spapr_pins() - (self)->base.pins)
 #define locked_by(self)	(spapr_locked() - (self)->base.locked)
 
+/*
+ * An emulator asks for version 2 first, and for version 1 of the same container
+ * when that is refused. What it gets must be able to have a window.
+ */
+TEST(version_2_is_offered_only_where_windows_can_be_created)
+{
+	struct vfio_iommu_spapr_tce_info info;
+	__u64 start = ~0ULL;
+	struct spapr s;
+	int ret;
+
+	NEED_DEVICES(return, 1);
+	spapr_open(&s, VFIO_SPAPR_TCE_v2_IOMMU, 0);
+	spapr_attach(&s, 0);
+	ret = __spapr_ioctl(s.fd, VFIO_SET_IOMMU,
+			    (void *)VFIO_SPAPR_TCE_v2_IOMMU);
+	if (ret) {
+		ASSERT_EQ(-EINVAL, ret);
+		ASSERT_EQ(0, __spapr_ioctl(s.fd, VFIO_SET_IOMMU,
+					   (void *)VFIO_SPAPR_TCE_IOMMU));
+		spapr_info(s.fd, &info);
+		EXPECT_EQ(0U, info.flags);
+		EXPECT_EQ(0U, info.ddw.max_dynamic_windows_supported);
+		EXPECT_NE(0U, info.dma32_window_size);
+		spapr_enable(s.fd);
+	} else {
+		spapr_info(s.fd, &info);
+		EXPECT_LE(1U, info.ddw.max_dynamic_windows_supported);
+		EXPECT_GE(2U, info.ddw.max_dynamic_windows_supported);
+		spapr_remove(s.fd, info.dma32_window_start);
+		spapr_create(s.fd, 12, 256 * MIB, 1, &start);
+	}
+	spapr_close(&s);
+}
+
 TEST_F(v1, enable_counts_the_whole_window_as_locked)
 {
 	spapr_enable(self->s.fd);

@@ -11,11 +11,13 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include "edu.h"
 #include "spapr_test.h"
 
 #define PAGES		16
 #define IP		4096UL
 #define NO_WINDOW	(~0ULL)
+#define SECONDS		120
 
 FIXTURE(window)
 {
@@ -191,6 +193,108 @@ TEST_F(window, a_freed_place_is_used_again)
 	spapr_remove(self->s.fd, again);
 	spapr_remove(self->s.fd, first);
 	EXPECT_EQ((long)self->size, locked_by(self));
+}
+
+/* Two windows of these page sizes, and what is mapped in each is there. */
+static void create_both(struct __test_metadata *_metadata,
+			struct _test_data_window *self, const __u32 *shifts,
+			__u64 *at)
+{
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		spapr_create(self->s.fd, shifts[i], GIB, 1, &at[i]);
+		EXPECT_USABLE(self, at[i] + MIB);
+	}
+	EXPECT_EQ(self->default_start, at[0]);
+	EXPECT_EQ(1ULL << 59, at[1]);
+}
+
+TEST_F(window, two_windows_go_in_any_order_and_come_again)
+{
+	const __u32 shifts[][2] = {
+		{ 12, self->shift }, { self->shift, 12 },
+		{ self->shift, self->shift }, { 12, 12 },
+	};
+	__u64 at[2] = { NO_WINDOW, NO_WINDOW };
+	unsigned int i, first;
+
+	if (self->info.ddw.max_dynamic_windows_supported < 2)
+		SKIP(return, "needs a machine with two windows");
+	spapr_register(self->s.fd, self->mem, self->size);
+	spapr_remove(self->s.fd, self->default_start);
+	for (i = 0; i < ARRAY_SIZE(shifts); i++) {
+		for (first = 0; first < 2; first++) {
+			create_both(_metadata, self, shifts[i], at);
+			spapr_remove(self->s.fd, at[first]);
+			EXPECT_USABLE(self, at[!first] + MIB);
+			EXPECT_ERRNO(ENXIO, __spapr_unmap(self->s.fd,
+							  at[first], IP));
+			spapr_remove(self->s.fd, at[!first]);
+		}
+	}
+	EXPECT_EQ((long)self->size, locked_by(self));
+}
+
+/* The other window and what is mapped there do not change, whatever it answers. */
+TEST_F(window, the_first_window_comes_again_or_is_refused_beside_the_second)
+{
+	const __u32 shifts[2] = { self->shift, 12 };
+	__u64 at[2] = { NO_WINDOW, NO_WINDOW }, again;
+	int i, ret;
+
+	if (self->info.ddw.max_dynamic_windows_supported < 2)
+		SKIP(return, "needs a machine with two windows");
+	spapr_register(self->s.fd, self->mem, self->size);
+	spapr_remove(self->s.fd, self->default_start);
+	create_both(_metadata, self, shifts, at);
+	spapr_map(self->s.fd, at[1], self->mem, self->size, SPAPR_RW);
+	spapr_remove(self->s.fd, at[0]);
+	for (i = 0; i < 4; i++) {
+		ret = __spapr_create(self->s.fd, shifts[i % 2], GIB, 1, &again);
+		if (ret) {
+			/* a hypervisor has no place for it now */
+			EXPECT_EQ(-EPERM, ret);
+			EXPECT_TRUE(levels_are_a_hint(&self->info));
+		} else {
+			EXPECT_EQ(at[0], again);
+			EXPECT_USABLE(self, again + MIB);
+			spapr_remove(self->s.fd, again);
+		}
+		EXPECT_USABLE(self, at[1] + MIB);
+	}
+	spapr_unmap(self->s.fd, at[1], self->size);
+	spapr_remove(self->s.fd, at[1]);
+	create_both(_metadata, self, shifts, at);
+}
+
+TEST_F_TIMEOUT(window, the_device_copies_from_one_window_to_the_other, SECONDS)
+{
+	const __u32 shifts[2] = { self->shift, self->shift };
+	__u64 at[2] = { NO_WINDOW, NO_WINDOW };
+	size_t half = self->size / 2;
+	struct edu edu;
+	int round;
+
+	if (self->info.ddw.max_dynamic_windows_supported < 2)
+		SKIP(return, "needs a machine with two windows");
+	ASSERT_EQ(0, edu_open(&edu, self->s.group[0], spapr_bdf(0)));
+	spapr_register(self->s.fd, self->mem, self->size);
+	spapr_remove(self->s.fd, self->default_start);
+	for (round = 0; round < 2; round++) {
+		create_both(_metadata, self, shifts, at);
+		spapr_map(self->s.fd, at[0], self->mem, half, SPAPR_RW);
+		spapr_map(self->s.fd, at[1], self->mem + half, half, SPAPR_RW);
+		fill(self->mem, EDU_DMA_MAX, round);
+		EXPECT_EQ(0, edu_memcpy(&edu, at[1], at[0], EDU_DMA_MAX));
+		EXPECT_TRUE(is_filled(self->mem + half, EDU_DMA_MAX, round));
+		fill(self->mem + half, EDU_DMA_MAX, round + 7);
+		EXPECT_EQ(0, edu_memcpy(&edu, at[0], at[1], EDU_DMA_MAX));
+		EXPECT_TRUE(is_filled(self->mem, EDU_DMA_MAX, round + 7));
+		spapr_remove(self->s.fd, at[round]);
+		spapr_remove(self->s.fd, at[!round]);
+	}
+	edu_close(&edu);
 }
 
 TEST_F(window, creating_and_removing_can_go_on_for_ever)
@@ -409,6 +513,8 @@ TEST_F(refused, nothing_is_left_and_it_can_be_repeated)
 	__u64 start = NO_WINDOW;
 	int i;
 
+	if (variant->levels != 1 && levels_are_a_hint(&self->info))
+		SKIP(return, "needs levels that mean something: a powernv machine");
 	for (i = 0; i < 3; i++) {
 		EXPECT_REFUSED(__spapr_create(self->s.fd, shift,
 					      variant->window_size,
@@ -476,6 +582,30 @@ TEST_F(window, a_level_more_for_each_refusal_ends_in_a_window)
 	EXPECT_EQ((long)self->size, locked_by(self));
 }
 
+TEST_F(window, levels_are_a_hint_where_the_hypervisor_has_the_table)
+{
+	const __u32 levels[] = { 0, 1, 2, 5, 6, 255, ~0U };
+	__u64 start = NO_WINDOW;
+	size_t i;
+
+	if (!levels_are_a_hint(&self->info))
+		SKIP(return, "needs a hypervisor: a pseries machine");
+	spapr_register(self->s.fd, self->mem, self->size);
+	spapr_remove(self->s.fd, self->default_start);
+	for (i = 0; i < ARRAY_SIZE(levels); i++) {
+		EXPECT_EQ(0, __spapr_create(self->s.fd, self->shift, GIB,
+					    levels[i], &start)) {
+			TH_LOG("%u levels", levels[i]);
+			continue;
+		}
+		EXPECT_EQ((long)(self->size + (GIB >> self->shift) * 8),
+			  locked_by(self));
+		EXPECT_USABLE(self, start + MIB);
+		spapr_remove(self->s.fd, start);
+	}
+	EXPECT_EQ((long)self->size, locked_by(self));
+}
+
 TEST_F(window, levels_make_a_window_or_leave_nothing)
 {
 	__u64 start = NO_WINDOW;
@@ -532,6 +662,27 @@ TEST_F(window, a_window_not_told_about_is_not_kept)
 	EXPECT_EQ(0, locked_by(self));
 }
 
+/* A hypervisor counts the TCEs of a window in 32 bits. */
+TEST_F(window, more_tces_than_a_hypervisor_counts_are_refused)
+{
+	__u64 size = 1ULL << (32 + self->shift), start = NO_WINDOW;
+
+	if (!levels_are_a_hint(&self->info))
+		SKIP(return, "needs a hypervisor: a pseries machine");
+	spapr_register(self->s.fd, self->mem, self->size);
+	spapr_remove(self->s.fd, self->default_start);
+	for (; size; size <<= 1) {
+		EXPECT_ERRNO(EINVAL, __spapr_create(self->s.fd, self->shift,
+						    size, 1, &start)) {
+			TH_LOG("%#llx bytes", (unsigned long long)size);
+		}
+		EXPECT_EQ((long)self->size, locked_by(self));
+	}
+	spapr_create(self->s.fd, self->shift, GIB, 1, &start);
+	EXPECT_EQ(self->default_start, start);
+	EXPECT_USABLE(self, start);
+}
+
 /* What the kernel itself has said as an error since @fd was there last. */
 static int errors_in_log(int fd, char *text, size_t size)
 {
@@ -559,12 +710,16 @@ TEST_F(window, a_refusal_is_no_error_of_the_kernel)
 	spapr_remove(self->s.fd, self->default_start);
 	lseek(log, 0, SEEK_END);
 	EXPECT_REFUSED(__spapr_create(self->s.fd, 13, GIB, 1, &start));
-	EXPECT_REFUSED(__spapr_create(self->s.fd, 12, GIB, 0, &start));
-	EXPECT_REFUSED(__spapr_create(self->s.fd, 12, GIB, 6, &start));
+	if (!levels_are_a_hint(&self->info)) {
+		EXPECT_REFUSED(__spapr_create(self->s.fd, 12, GIB, 0, &start));
+		EXPECT_REFUSED(__spapr_create(self->s.fd, 12, GIB, 6, &start));
+	}
 	EXPECT_REFUSED(__spapr_create(self->s.fd, 12, GIB + IP, 1, &start));
 	EXPECT_REFUSED(__spapr_create(self->s.fd, 12, 2 * KIB, 1, &start));
 	EXPECT_REFUSED(__spapr_create(self->s.fd, 12, 1ULL << 63, 1, &start));
-	EXPECT_REFUSED(__spapr_create(self->s.fd, 12, 64 * KIB, 5, &start));
+	if (!levels_are_a_hint(&self->info))
+		EXPECT_REFUSED(__spapr_create(self->s.fd, 12, 64 * KIB, 5,
+					      &start));
 	EXPECT_EQ(0, errors_in_log(log, text, sizeof(text)));
 	close(log);
 }
