@@ -212,8 +212,10 @@ static unsigned long unpin_large(const struct mm_iommu_trans *trans,
 	if (len < size)
 		len = mm_iommu_trans_run(trans, ua, size, &at);
 	len = min(len, size);
-	unpin_user_page_range_dirty_lock(page, len >> PAGE_SHIFT,
-					 at & MM_IOMMU_DIRTY);
+	if (at & MM_IOMMU_DIRTY)
+		unpin_user_page_range_dirty_lock(page, len >> PAGE_SHIFT, true);
+	else
+		unpin_user_folio(page_folio(page), len >> PAGE_SHIFT);
 	return len;
 }
 

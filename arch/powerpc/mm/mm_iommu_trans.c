@@ -445,10 +445,10 @@ int mm_iommu_trans_add(struct mm_iommu_trans *trans, unsigned long ua, u64 at,
 /* Pages, from the first on, that are contiguous. */
 static unsigned long pages_run(struct page **pages, unsigned long nr)
 {
-	unsigned long next = page_to_phys(pages[0]), i;
+	unsigned long pfn = page_to_pfn(pages[0]), i;
 
-	for (i = 0; i < nr && page_to_phys(pages[i]) == next; i++)
-		next += PAGE_SIZE;
+	for (i = 1; i < nr && page_to_pfn(pages[i]) == pfn + i; i++)
+		;
 	return i;
 }
 
