@@ -250,7 +250,6 @@ static bool round_of_refusals(struct spapr *s, char *mem, __u64 start)
 	return __spapr_create(fd, 11, GIB, 1, &no) &&
 	       __spapr_create(fd, 13, GIB, 1, &no) &&
 	       __spapr_create(fd, 12, GIB + IP, 1, &no) &&
-	       __spapr_create(fd, 12, GIB, 9, &no) &&
 	       __spapr_create(fd, 12, 1ULL << 63, 1, &no) &&
 	       __spapr_create(fd, 12, 0, 1, &no) &&
 	       __spapr_remove(fd, start + IP) &&
