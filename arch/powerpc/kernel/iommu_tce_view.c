@@ -245,6 +245,7 @@ void iommu_tce_view_destroy(struct iommu_table *tbl)
 	view_uncharge(view);
 	kfree(view);
 }
+EXPORT_SYMBOL_GPL(iommu_tce_view_destroy);
 
 /* Makes what is missing on the way down, and the block. */
 static int view_grow(struct iommu_tce_view *view, unsigned long block)
