@@ -8,7 +8,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
@@ -126,52 +125,6 @@ TEST_F_TIMEOUT(stress, ten_thousand_regions_go_in_any_order, SECONDS)
 	/* and so that the end of the container has to do it */
 	shuffle(order, MANY, &seed);
 	ASSERT_EQ(0, register_all(fd, mem, order));
-}
-
-/* One CPU, for us and for somebody else who always wants it. */
-static int share_a_cpu(pid_t *other)
-{
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	CPU_SET(0, &cpus);
-	if (sched_setaffinity(0, sizeof(cpus), &cpus))
-		return -errno;
-	*other = fork();
-	if (!*other)
-		for (;;)
-			;
-	return *other < 0 ? -errno : 0;
-}
-
-static long times_preempted(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_THREAD, &usage);
-	return usage.ru_nivcsw;
-}
-
-/* Each region is small: it is their number that takes long. */
-TEST_F_TIMEOUT(stress, closing_ten_thousand_regions_lets_others_run, SECONDS)
-{
-	unsigned int *order = calloc(MANY, sizeof(*order)), i;
-	char *mem = spapr_mem(MANY * self->page);
-	long before;
-	pid_t other;
-
-	for (i = 0; i < MANY; i++)
-		order[i] = i;
-	ASSERT_EQ(0, register_all(self->a.fd, mem, order));
-	ASSERT_EQ(0, share_a_cpu(&other));
-	before = times_preempted();
-	spapr_close(&self->a);
-	/* some of them are not from the kernel itself */
-	EXPECT_LT(3, times_preempted() - before);
-	TH_LOG("preempted %ld times", times_preempted() - before);
-	kill(other, SIGKILL);
-	waitpid(other, NULL, 0);
-	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
 /* ------------------------------------------------------------------ */
