@@ -45,7 +45,7 @@ static const char * const functions[] = {
 	"pnv_tce_set",
 	"pnv_tce_clear",
 	"pnv_pci_ioda2_realmode",
-	"pnv_pci_ioda2_tce_invalidate",
+	"pnv_pci_ioda2_tce_kill",
 	"__find_linux_pte",
 };
 
