@@ -949,8 +949,9 @@ static noinline int tce_refuse_map(struct tce_container *container,
 }
 
 /*
- * Creates the default window for one who is about to use it. The lock, which
- * is held for reading, is let go meanwhile.
+ * Creates the default window for a call that is about to use it. The lock is
+ * held for reading, and released in between. Version 1 may have been disabled
+ * since the caller looked: there was no table to close then.
  */
 static noinline int tce_use_promised(struct tce_container *container)
 {
@@ -958,7 +959,8 @@ static noinline int tce_use_promised(struct tce_container *container)
 
 	up_read(&container->lock);
 	down_write(&container->lock);
-	ret = tce_use_window(container, &container->windows[0]);
+	ret = container->enabled ?
+	      tce_use_window(container, &container->windows[0]) : -EPERM;
 	downgrade_write(&container->lock);
 	return ret;
 }
@@ -1028,11 +1030,6 @@ again:
 		if (ret)
 			return tce_refuse_map(container, map, NULL, ret);
 		made = true;
-		/* v1 may have been disabled meanwhile */
-		if (!READ_ONCE(container->enabled)) {
-			tce_unuse_promised(container);
-			return -EPERM;
-		}
 	}
 
 	if (likely(container->v2))

@@ -337,17 +337,19 @@ static struct iommu_table *get_group_table(struct kvmppc_tce_table *t,
 }
 
 /*
- * Detaches the tables of a group that were closed, when it has another one for
- * the same window: not before, because a closed table is opened again if the
+ * Detaches the tables of a group that were closed, when it has @tbl for the
+ * same window: not before, because a closed table is opened again if the
  * platform refuses to remove it. Until then its hypercalls are H_TOO_HARD.
  */
 static void detach_closed(struct kvmppc_tce_table *t,
-			  const struct iommu_group *grp, struct list_head *gone)
+			  const struct iommu_group *grp,
+			  const struct iommu_table *tbl, struct list_head *gone)
 {
 	struct kvmppc_tce_user *user, *next;
 
 	list_for_each_entry_safe(user, next, &t->users, list)
-		if (user->grp == grp && iommu_tce_is_closed(user->hw->tbl))
+		if (user->grp == grp && user->hw->tbl != tbl &&
+		    iommu_tce_is_closed(user->hw->tbl))
 			detach_user(user, gone);
 }
 
@@ -447,7 +449,7 @@ long kvm_spapr_tce_attach_iommu_group(struct kvm *kvm, int tablefd,
 		if (ret)
 			iommu_tce_table_put(tbl);
 		else
-			detach_closed(t, grp, &gone);
+			detach_closed(t, grp, tbl, &gone);
 	}
 	mutex_unlock(&kvm->arch.spapr_tce_lock);
 
