@@ -114,9 +114,6 @@ static __kprobes bool section_affords(struct mm_iommu_section *section,
 
 	if (shift <= PAGE_SHIFT)
 		return true;
-	/* read-only pages break granules that are contiguous all the same */
-	if (trans->readonly && shift > trans->shift)
-		return false;
 
 	len = __mm_iommu_trans_entry(trans, ua, &at);
 	steps = (1UL << shift) >> ilog2(len);
