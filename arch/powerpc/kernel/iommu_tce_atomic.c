@@ -33,11 +33,11 @@
 #include <linux/irqflags.h>
 #include <linux/kprobes.h>
 #include <linux/minmax.h>
+#include <linux/processor.h>
 #include <linux/string.h>
 
 #include <asm/iommu.h>
 #include <asm/iommu_tce_atomic.h>
-#include <asm/processor.h>
 #include <asm/tce.h>
 
 #include "iommu_tce_view.h"

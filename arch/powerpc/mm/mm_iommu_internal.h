@@ -24,6 +24,7 @@
 #include <linux/overflow.h>
 #include <linux/pfn.h>
 #include <linux/printk.h>
+#include <linux/processor.h>
 #include <linux/rbtree.h>
 #include <linux/refcount.h>
 #include <linux/sched/mm.h>
@@ -33,7 +34,6 @@
 #include <linux/smp.h>
 
 #include <asm/mm_iommu.h>
-#include <asm/processor.h>
 
 #include <kunit/static_stub.h>
 
