@@ -99,15 +99,23 @@ skip_one() {
 
 # One boot. What it prints comes in one piece, so that two do not mix.
 run_one() {
-	local m=$1 k=$2 option='' start=$SECONDS where file=$DIR/$1-$2
+	local m=$1 k=$2 option='' start=$SECONDS where try file=$DIR/$1-$2
 	[ "$MODE" = test ] || option=-stock
 	[ ! -f "$file.skip" ] || { skip_one "$m" "$k"; return; }
-	TESTS=${3:-$TESTS} "$HARNESS/run.sh" $option "$m" "$k" \
-		>"$file.out" 2>"$file.err" &
-	RUN=$!
-	trap 'kill -TERM $RUN 2>/dev/null; wait $RUN; exit 130' INT TERM HUP
-	wait $RUN || true
-	where=$(head -n 1 "$file.out")
+	for try in 1 2; do
+		TESTS=${3:-$TESTS} "$HARNESS/run.sh" $option "$m" "$k" \
+			>"$file.out" 2>"$file.err" &
+		RUN=$!
+		trap 'kill -TERM $RUN 2>/dev/null; wait $RUN; exit 130' INT TERM HUP
+		wait $RUN || true
+		where=$(head -n 1 "$file.out")
+		# A segmentation fault of the emulator says nothing of the kernel.
+		if [ $try = 2 ] ||
+		   ! grep -qs 'QEMU failed.*exit status 139' "$where/failures"; then
+			break
+		fi
+		echo "  $m $k: the emulator crashed, see $where; once again"
+	done
 	if [ ! -f "$where/results.tsv" ]; then
 		printf 'FAIL\t(run)\tcould not start\t\n' >"$file.tsv"
 		cp "$file.err" "$file.failures"
