@@ -1158,12 +1158,31 @@ static long tce_ioctl_enable(struct tce_container *container)
 			.at = mm_iommu_limit_left(container->mm),
 		});
 
+	ret = mm_iommu_unregistered_start(container->mm);
+	if (ret) {
+		account_locked_vm(container->mm, locked, false);
+		return tce_refuse(container, &(struct tce_refusal){
+			.call = "ENABLE",
+			.error = ret,
+			.cause = TCE_NO_MEMORY,
+			.size = tables->tce32_size,
+		});
+	}
+
 	container->locked = locked;
 	if (win->tbl)
 		iommu_tce_close(win->tbl, false);
 	/* pairs with smp_load_acquire() in tce_check_enabled() */
 	smp_store_release(&container->enabled, true);
 	return 0;
+}
+
+/* Takes back what ENABLE did to the mm. */
+static void tce_end_v1(struct tce_container *container)
+{
+	mm_iommu_unregistered_end(container->mm);
+	account_locked_vm(container->mm, container->locked, false);
+	container->locked = 0;
 }
 
 /* VFIO_IOMMU_DISABLE: what is not counted any more is not mapped any more. */
@@ -1184,8 +1203,7 @@ static long tce_ioctl_disable(struct tce_container *container)
 		iommu_tce_close(win->tbl, true);
 		tce_clear_window(container, win);
 	}
-	account_locked_vm(container->mm, container->locked, false);
-	container->locked = 0;
+	tce_end_v1(container);
 	return 0;
 }
 
@@ -1847,10 +1865,10 @@ static void tce_iommu_release(void *iommu_data)
 		cond_resched();
 	}
 
-	if (container->mm) {
-		account_locked_vm(container->mm, container->locked, false);
+	if (!container->v2 && container->enabled)
+		tce_end_v1(container);
+	if (container->mm)
 		mmdrop(container->mm);
-	}
 	mutex_destroy(&container->memory_lock);
 	kfree(container);
 }

@@ -643,14 +643,11 @@ static noinline long put_tce_slowly(struct kvm_vcpu *vcpu,
 	return H_SUCCESS;
 }
 
-static long put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+static long put_tce(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
 		    unsigned long ioba, unsigned long tce)
 {
-	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
 	unsigned long i;
 
-	if (!t)
-		return H_TOO_HARD;
 	if (!kvmppc_tce_index(t, ioba, 1, &i))
 		return H_PARAMETER;
 	if (!kvmppc_tce_put(vcpu, t, i, tce))
@@ -682,16 +679,13 @@ out_free:
 	return ret;
 }
 
-static long put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
+static long put_tce_indirect(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
 			     unsigned long ioba, unsigned long gpa,
 			     unsigned long npages)
 {
-	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
 	struct kvmppc_tce_scratch *scratch;
 	unsigned long i;
 
-	if (!t)
-		return H_TOO_HARD;
 	if (npages > TCE_LIST_MAX || gpa & (SZ_4K - 1))
 		return H_PARAMETER;
 	if (!kvmppc_tce_index(t, ioba, npages, &i))
@@ -741,15 +735,12 @@ static noinline long stuff_slowly(struct kvmppc_tce_table *t, unsigned long i,
 	return H_SUCCESS;
 }
 
-static long stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+static long stuff_tce(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
 		      unsigned long ioba, unsigned long tce,
 		      unsigned long npages)
 {
-	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
 	unsigned long i;
 
-	if (!t)
-		return H_TOO_HARD;
 	if (!kvmppc_tce_index(t, ioba, npages, &i))
 		return H_PARAMETER;
 	/* some guests map a range to one page: user space can */
@@ -760,19 +751,29 @@ static long stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	return stuff_slowly(t, i, npages, tce);
 }
 
+static long write_table(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
+			unsigned long req, unsigned long ioba,
+			unsigned long value, unsigned long npages)
+{
+	if (req == H_PUT_TCE)
+		return put_tce(vcpu, t, ioba, value);
+	if (req == H_PUT_TCE_INDIRECT)
+		return put_tce_indirect(vcpu, t, ioba, value, npages);
+	return stuff_tce(vcpu, t, ioba, value, npages);
+}
+
 static long write_tces(struct kvm_vcpu *vcpu, unsigned long req,
 		       unsigned long liobn, unsigned long ioba,
 		       unsigned long value, unsigned long npages)
 {
 	int idx = srcu_read_lock(&vcpu->kvm->srcu);
-	long ret;
+	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
+	long ret = H_TOO_HARD;
 
-	if (req == H_PUT_TCE)
-		ret = put_tce(vcpu, liobn, ioba, value);
-	else if (req == H_PUT_TCE_INDIRECT)
-		ret = put_tce_indirect(vcpu, liobn, ioba, value, npages);
-	else
-		ret = stuff_tce(vcpu, liobn, ioba, value, npages);
+	if (t)
+		ret = write_table(vcpu, t, req, ioba, value, npages);
+	if (ret == H_SUCCESS && !kvmppc_tce_is_complete(t))
+		ret = H_TOO_HARD;
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
 	return ret;
 }

@@ -14,6 +14,7 @@
 
 #include <asm/iommu_tce.h>
 #include <asm/iommu_tce_atomic.h>
+#include <asm/mm_iommu.h>
 #include <asm/tce.h>
 
 struct iommu_group;
@@ -163,6 +164,24 @@ kvmppc_tce_hw_entry(const struct kvmppc_tce_table *t,
 		    const struct kvmppc_tce_hw *hw, unsigned long i)
 {
 	return (t->offset + i) << hw->order;
+}
+
+/*
+ * Whether the guest's view is all that a call must change besides the tables that
+ * it has changed. Not where the VMM uses a container of version 1: it attaches no
+ * table, and maps what it is told of, as for devices that it emulates. The view
+ * was written before; that it is then written again does no harm.
+ */
+static inline bool kvmppc_tce_is_complete(const struct kvmppc_tce_table *t)
+{
+	if (!list_empty(&t->hws))
+		return true;
+	/*
+	 * pairs with mm_iommu_unregistered_start(): what was written to the view
+	 * is there when the VMM looks for what it has to map, or it is told
+	 */
+	smp_mb();
+	return !mm_iommu_is_unregistered(t->kvm->mm);
 }
 
 /* A page of the view, or NULL. */

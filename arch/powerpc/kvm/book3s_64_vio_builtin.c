@@ -7,7 +7,8 @@
  * the rest itself. With the MMU off, where a POWER8 host takes the hypercalls of
  * a guest with a hash table, hcall_real_table calls what is at the end of this
  * file, and H_TOO_HARD from there has the hypercall done again with the MMU on.
- * So H_TOO_HARD, or -EAGAIN, means here: nothing has changed, nothing is known.
+ * So H_TOO_HARD, or -EAGAIN, means here: nothing but the guest's view has changed,
+ * nothing is known.
  *
  * Who holds what: a call runs under kvm->srcu. With the MMU off that is held by
  * the thread that runs the core, for every VM on it, from before the first guest
@@ -564,7 +565,9 @@ static __kprobes long put(struct kvm_vcpu *vcpu, unsigned long liobn,
 		return H_TOO_HARD;
 	if (!kvmppc_tce_index(t, ioba, 1, &i))
 		return H_PARAMETER;
-	return tce_put(vcpu, t, i, tce, true) ? H_TOO_HARD : H_SUCCESS;
+	if (tce_put(vcpu, t, i, tce, true) || !kvmppc_tce_is_complete(t))
+		return H_TOO_HARD;
+	return H_SUCCESS;
 }
 
 /**
@@ -575,7 +578,7 @@ static __kprobes long put(struct kvm_vcpu *vcpu, unsigned long liobn,
  * @tce: the TCE
  *
  * Context: Hypervisor real mode, interrupts off, under kvm->srcu.
- * Return: as kvmppc_h_put_tce(); H_TOO_HARD with nothing changed.
+ * Return: as kvmppc_h_put_tce(); H_TOO_HARD where the MMU must be on.
  */
 __kprobes long kvmppc_rm_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 				   unsigned long ioba, unsigned long tce)
@@ -598,7 +601,8 @@ static __kprobes long put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 	if (!kvmppc_tce_index(t, ioba, npages, &i))
 		return H_PARAMETER;
 	if (!read_list(vcpu, gpa, npages) ||
-	    tce_put_list(vcpu, t, i, npages, true))
+	    tce_put_list(vcpu, t, i, npages, true) ||
+	    !kvmppc_tce_is_complete(t))
 		return H_TOO_HARD;
 	return H_SUCCESS;
 }
@@ -613,7 +617,7 @@ static __kprobes long put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
  * @npages: TCEs in it, up to 512
  *
  * Context: Hypervisor real mode, interrupts off, under kvm->srcu.
- * Return: as kvmppc_h_put_tce_indirect(); H_TOO_HARD with nothing changed.
+ * Return: as kvmppc_h_put_tce_indirect(); H_TOO_HARD where the MMU must be on.
  */
 __kprobes long kvmppc_rm_h_put_tce_indirect(struct kvm_vcpu *vcpu,
 					    unsigned long liobn,
@@ -638,7 +642,8 @@ static __kprobes long stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
 	if (!kvmppc_tce_index(t, ioba, npages, &i))
 		return H_PARAMETER;
 	if (tce & TCE_PERM ||
-	    (npages && tce_stuff(vcpu, t, i, npages, tce, true)))
+	    (npages && tce_stuff(vcpu, t, i, npages, tce, true)) ||
+	    !kvmppc_tce_is_complete(t))
 		return H_TOO_HARD;
 	return H_SUCCESS;
 }
@@ -652,7 +657,7 @@ static __kprobes long stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
  * @npages: number of entries
  *
  * Context: Hypervisor real mode, interrupts off, under kvm->srcu.
- * Return: as kvmppc_h_stuff_tce(); H_TOO_HARD with nothing changed.
+ * Return: as kvmppc_h_stuff_tce(); H_TOO_HARD where the MMU must be on.
  */
 __kprobes long
 kvmppc_rm_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,

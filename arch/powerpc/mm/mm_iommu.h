@@ -139,6 +139,7 @@ struct mm_iommu_slot {
  *	read under any of these
  * @nr_orphans: number of them; under @lock
  * @tag: of the last region that became live; under @lock
+ * @unregistered: containers that map memory which is not registered
  * @index: live and refused regions by user address; changed under @lock and
  *	all slots, read under any of these
  * @slot_mask: number of slots less one, a power of two less one
@@ -151,6 +152,7 @@ struct mm_iommu {
 	struct list_head orphans;
 	unsigned int nr_orphans;
 	unsigned int tag;
+	atomic_t unregistered;
 	struct rb_root index;
 	unsigned int slot_mask;
 	struct mm_iommu_slot slots[];

@@ -28,6 +28,22 @@
  */
 #define SECTION_TRIES		64
 
+/**
+ * mm_iommu_is_unregistered() - tell whether memory is mapped unregistered
+ * @mm: an mm that does not end meanwhile
+ *
+ * Context: Any, MMU on or off.
+ * Return: whether a container of @mm maps memory that is not registered.
+ */
+__kprobes bool mm_iommu_is_unregistered(struct mm_struct *mm)
+{
+	/* pairs with cmpxchg_release() in mm_iommu_make_registry() */
+	struct mm_iommu *reg = smp_load_acquire(&mm->context.mm_iommu);
+
+	return reg && atomic_read(&reg->unregistered);
+}
+EXPORT_SYMBOL_GPL(mm_iommu_is_unregistered);
+
 /* What stands in the way of a section; -EBUSY where that is a lock. */
 static __always_inline int section_enter(struct mm_struct *mm,
 					 struct mm_iommu_section *section)

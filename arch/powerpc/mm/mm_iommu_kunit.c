@@ -1359,9 +1359,9 @@ static void every_pin_fails_in_turn(struct kunit *test)
 #if defined(CONFIG_FAILSLAB) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
 
 /* Where a knob of the fault injection is: inside the kernel it has no name. */
-static void *failslab_knob(struct kunit *test, const char *name)
+static void *fault_knob(struct kunit *test, const char *in, const char *name)
 {
-	struct dentry *dir = debugfs_lookup("failslab", NULL), *file;
+	struct dentry *dir = debugfs_lookup(in, NULL), *file;
 	void *value;
 
 	KUNIT_ASSERT_NOT_NULL(test, dir);
@@ -1373,17 +1373,25 @@ static void *failslab_knob(struct kunit *test, const char *name)
 	return value;
 }
 
-/* Fails allocations that may sleep, without a word about it. */
-static void failslab_set(struct kunit *test, bool sleeping, unsigned long words)
+/*
+ * Fails allocations that may sleep, without a word about it. They alone count:
+ * pages of which the slab takes fewer, when it cannot have them, would hide the
+ * allocation that was to fail.
+ */
+static void failslab_set(struct kunit *test, bool sleeping, unsigned long words,
+			 u32 page_order)
 {
-	*(bool *)failslab_knob(test, "ignore-gfp-wait") = !sleeping;
-	*(unsigned long *)failslab_knob(test, "verbose") = words;
+	*(bool *)fault_knob(test, "failslab", "ignore-gfp-wait") = !sleeping;
+	*(unsigned long *)fault_knob(test, "failslab", "verbose") = words;
+	if (IS_ENABLED(CONFIG_FAIL_PAGE_ALLOC))
+		*(u32 *)fault_knob(test, "fail_page_alloc", "min-order") =
+			page_order;
 }
 
 static void failslab_reset(void *test)
 {
 	WRITE_ONCE(current->fail_nth, 0);
-	failslab_set(test, false, 2);
+	failslab_set(test, false, 2, 1);
 }
 
 /**
@@ -1394,7 +1402,7 @@ void mm_iommu_kunit_failslab(struct kunit *test)
 {
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, failslab_reset, test));
-	failslab_set(test, true, 0);
+	failslab_set(test, true, 0, U32_MAX);
 }
 
 /**

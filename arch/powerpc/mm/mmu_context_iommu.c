@@ -103,6 +103,43 @@ static struct mm_iommu *mm_iommu_make_registry(struct mm_struct *mm)
 	return mm_iommu_get_registry(mm);
 }
 
+/**
+ * mm_iommu_unregistered_start() - a container maps memory that is not registered
+ * @mm: the mm whose memory it is; the caller holds it by mmgrab()
+ *
+ * Who serves TCEs from registered memory leaves those of a process to user space
+ * from now on, until as many mm_iommu_unregistered_end(): see
+ * mm_iommu_is_unregistered().
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; -ENOMEM.
+ */
+int mm_iommu_unregistered_start(struct mm_struct *mm)
+{
+	struct mm_iommu *reg = mm_iommu_make_registry(mm);
+
+	if (!reg)
+		return -ENOMEM;
+
+	/* pairs with smp_mb() in kvmppc_tce_is_complete() */
+	atomic_inc(&reg->unregistered);
+	smp_mb__after_atomic();
+	return 0;
+}
+EXPORT_SYMBOL_GPL(mm_iommu_unregistered_start);
+
+/**
+ * mm_iommu_unregistered_end() - undo one mm_iommu_unregistered_start()
+ * @mm: the mm
+ *
+ * Context: Any.
+ */
+void mm_iommu_unregistered_end(struct mm_struct *mm)
+{
+	atomic_dec(&mm_iommu_get_registry(mm)->unregistered);
+}
+EXPORT_SYMBOL_GPL(mm_iommu_unregistered_end);
+
 static void region_put(struct mm_iommu_region *region)
 {
 	struct mm_struct *mm = region->registry->mm;

@@ -46,6 +46,7 @@ static struct {
 	unsigned int nr_workers;
 	atomic_bool busy;
 	atomic_uint rounds[SPAPR_MAX_GROUPS];
+	atomic_int error[SPAPR_MAX_GROUPS];	/* why a worker ended */
 	char bdf[SPAPR_MAX_GROUPS][SPAPR_BDF_LEN];
 	unsigned int drc[SPAPR_MAX_GROUPS];
 } agent;
@@ -156,27 +157,46 @@ static void *work(void *arg)
 		if (!ret)
 			ret = dma_map(d);
 		if (!ret)
-			ret = dma_copy(d, ++*rounds) < 0;
+			ret = dma_copy(d, ++*rounds);
+		if (ret > 0)
+			ret = 0;
 	}
+	agent.error[d - agent.dma] = ret;
 	return NULL;
+}
+
+/* Each has begun its second round: there is always something under way. */
+static int wait_for_rounds(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < agent.nr_workers; i++)
+		while (agent.rounds[i] < 2) {
+			if (agent.error[i])
+				return agent.error[i];
+			usleep(1000);
+		}
+	return 0;
 }
 
 static void busy(const char *arg)
 {
 	unsigned int i;
+	int ret;
 
 	agent.busy = true;
 	for (i = 0; i < agent.nr; i++) {
 		agent.rounds[i] = 0;
+		agent.error[i] = 0;
 		if (pthread_create(&agent.worker[i], NULL, work, &agent.dma[i]))
 			break;
 	}
 	agent.nr_workers = i;
-	/* Each has begun its second round: there is always something under way. */
-	for (i = 0; i < agent.nr_workers; i++)
-		while (agent.rounds[i] < 2)
-			usleep(1000);
-	answer("busy: %u devices", agent.nr_workers);
+	ret = wait_for_rounds();
+	if (ret)
+		failed("busy", ret);
+	else
+		answer("busy: %u devices", agent.nr_workers);
 }
 
 static void calm(const char *arg)

@@ -16,21 +16,37 @@ static int use_window(struct dma *d)
 	return ret ? : __spapr_unmap(d->s.fd, d->window, page);
 }
 
+/* Version 2, or version 1 where that is refused, as QEMU does. */
+static int open_container(struct dma *d, unsigned int n)
+{
+	int ret = __spapr_open_with(&d->s, VFIO_SPAPR_TCE_v2_IOMMU, n);
+
+	d->v1 = ret == -EINVAL;
+	return d->v1 ? __spapr_open_with(&d->s, VFIO_SPAPR_TCE_IOMMU, n) : ret;
+}
+
+static int prepare_memory(struct dma *d)
+{
+	d->mem = spapr_mem(d->size);
+	if (!d->mem)
+		return -ENOMEM;
+	return d->v1 ? __spapr_enable(d->s.fd) :
+		       __spapr_register(d->s.fd, d->mem, d->size);
+}
+
 int dma_open(struct dma *d, unsigned int n, size_t size)
 {
 	struct vfio_iommu_spapr_tce_info info;
 	int ret;
 
 	*d = (struct dma){ .size = size, .edu.fd = -1, .edu.bar = MAP_FAILED };
-	ret = __spapr_open_with(&d->s, VFIO_SPAPR_TCE_v2_IOMMU, n);
+	ret = open_container(d, n);
 	if (ret)
 		return ret;
 	ret = __spapr_info(d->s.fd, &info);
 	d->window = info.dma32_window_start;
-	if (!ret) {
-		d->mem = spapr_mem(size);
-		ret = d->mem ? __spapr_register(d->s.fd, d->mem, size) : -ENOMEM;
-	}
+	if (!ret)
+		ret = prepare_memory(d);
 	if (!ret)
 		ret = use_window(d);
 	if (!ret)

@@ -14,12 +14,13 @@
 struct dma {
 	struct spapr s;
 	struct edu edu;
+	bool v1;
 	char *mem;
 	size_t size;
 	__u64 window;
 };
 
-/* The @n-th device, with @size bytes of registered memory and a window. */
+/* The @n-th device, with @size bytes of memory that can be mapped, and a window. */
 int dma_open(struct dma *d, unsigned int n, size_t size);
 void dma_close(struct dma *d);
 

@@ -146,7 +146,8 @@ static char **command(struct vm *vm, const char *append, int qmp, int report,
 		add(args, &nr, "%s", fixed[i]);
 	add(args, &nr, "-M");
 	/* more properties may come from the description of the host */
-	add(args, &nr, MACHINE "%s", getenv("harness_kvm") ? : "");
+	add(args, &nr, MACHINE ",cap-hpt-max-page-size=%zu%s",
+	    spapr_page_size(), getenv("harness_kvm") ? : "");
 	add(args, &nr, "-append");
 	add(args, &nr, APPEND " harness_modules=%s harness_groups=%u %s",
 	    getenv("harness_modules") ? : "", vm->nr_devices, append);
@@ -578,6 +579,22 @@ long vm_mapped(struct vm *vm)
 
 	each_line(vm, add_mapped, &sum);
 	return sum;
+}
+
+static void take_version(const char *line, void *arg)
+{
+	const char *name = "spapr_tce_version:";
+
+	if (!strncmp(line, name, strlen(name)))
+		*(long *)arg = atol(line + strlen(name));
+}
+
+long vm_version(struct vm *vm)
+{
+	long version = -1;
+
+	each_line(vm, take_version, &version);
+	return version;
 }
 
 /* ------------------------------------------------------------------ */

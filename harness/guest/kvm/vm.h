@@ -77,6 +77,9 @@ long vm_memory(struct vm *vm, const char *name);
 void vm_print_containers(struct vm *vm, const char *prefix);
 long vm_mapped(struct vm *vm);
 
+/* The version of these containers; -1 where they do not tell. */
+long vm_version(struct vm *vm);
+
 /* Lines of the last guest's console that fail a run; prints them. */
 unsigned int vm_print_splats(const char *prefix);
 void vm_print_console(const char *prefix, unsigned int lines);

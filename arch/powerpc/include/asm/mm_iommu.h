@@ -115,6 +115,10 @@ void mm_iommu_get_info(struct mm_iommu_region *region,
 		       struct mm_iommu_info *info);
 unsigned long mm_iommu_limit_left(const struct mm_struct *mm);
 
+int mm_iommu_unregistered_start(struct mm_struct *mm);
+void mm_iommu_unregistered_end(struct mm_struct *mm);
+bool mm_iommu_is_unregistered(struct mm_struct *mm);
+
 int mm_iommu_enter(struct mm_struct *mm, struct mm_iommu_section *section);
 int mm_iommu_enter_rm(struct mm_struct *mm, struct mm_iommu_section *section);
 void mm_iommu_exit(struct mm_iommu_section *section);

@@ -1145,6 +1145,7 @@ TEST_F(lifetime, the_container_of_another_process)
 TEST_F(lifetime, a_container_of_version_1)
 {
 	struct guest *g = &self->g;
+	struct cpu *cpu = &g->vm.cpu[0];
 	struct vfio_iommu_spapr_tce_info info;
 	__u64 start;
 
@@ -1159,12 +1160,24 @@ TEST_F(lifetime, a_container_of_version_1)
 	g->table = __vm_table(&g->vm, LIOBN, 12, start >> 12, 16);
 	ASSERT_LE(0, g->table);
 	EXPECT_GT(0, __guest_attach(g, 0));
-	h_put_tce(&g->vm.cpu[0], LIOBN, start, 0);
-	h_put_tce(&g->vm.cpu[0], LIOBN, start + IP, MIB | TCE_RW);
+	/* none of it is registered: user space has to see all and map it */
+	set_list(g, 0, MIB | TCE_RW);
+	EXPECT_EQ(H_TO_USER, h_put_tce(cpu, LIOBN, start, 0));
+	EXPECT_EQ(H_TO_USER, h_put_tce(cpu, LIOBN, start + IP, MIB | TCE_RW));
+	EXPECT_EQ(H_TO_USER, h_put_tce_indirect(cpu, LIOBN, start, LIST, 1));
+	EXPECT_EQ(H_TO_USER, h_stuff_tce(cpu, LIOBN, start, 0, 2));
+	EXPECT_EQ(H_PARAMETER, h_put_tce(cpu, LIOBN, start + IP * 16, 0));
 	/* the container has what it mapped, and gives it back */
 	spapr_unmap(g->s.fd, start, 64 * KIB);
 	EXPECT_EQ(self->base.pins, spapr_pins_settle(self->base.pins));
 	spapr_disable(g->s.fd);
+	EXPECT_EQ(H_SUCCESS, h_put_tce(cpu, LIOBN, start, MIB | TCE_RW));
+	spapr_enable(g->s.fd);
+	EXPECT_EQ(H_TO_USER, h_put_tce(cpu, LIOBN, start, 0));
+	/* the container ends with the last who has its group */
+	ASSERT_EQ(0, __vm_del_group(&g->vm, g->s.group[0]));
+	spapr_close(&g->s);
+	EXPECT_EQ(H_SUCCESS, h_put_tce(cpu, LIOBN, start, 0));
 }
 
 TEST_HARNESS_MAIN
