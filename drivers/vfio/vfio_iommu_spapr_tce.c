@@ -118,6 +118,7 @@ enum tce_cause {
 	TCE_TWICE,
 	TCE_UNKNOWN,
 	TCE_MAPPED,
+	TCE_PINNING,
 	TCE_OTHER,
 };
 
@@ -139,6 +140,7 @@ static const char * const tce_cause_text[] = {
 	[TCE_TWICE] = "is registered already, or was enabled",
 	[TCE_UNKNOWN] = "is not registered through this container",
 	[TCE_MAPPED] = "IOMMU pages of it are mapped",
+	[TCE_PINNING] = "other calls map as much as the window at present",
 	[TCE_OTHER] = "for another reason, see the error",
 };
 
@@ -174,6 +176,7 @@ struct tce_refusal {
  * @eeh_lock: held for writing, with @lock, where @groups changes
  * @lock: protects what follows up to @memory_lock
  * @locked: v1: pages counted in locked_vm by ENABLE
+ * @pinning: v1: pages of memory that MAPs ask for at present, without any lock
  * @windows: by slot
  * @groups: list of struct tce_group
  * @memory_lock: protects @registrations
@@ -191,6 +194,7 @@ struct tce_container {
 	struct rw_semaphore eeh_lock;	/* groups, during EEH calls */
 	struct rw_semaphore lock;
 	unsigned long locked;
+	atomic_long_t pinning;
 	struct tce_window windows[TCE_MAX_WINDOWS];
 	struct list_head groups;
 
@@ -927,6 +931,9 @@ static noinline int tce_refuse_map(struct tce_container *container,
 	case -ENOMEM:
 		why.cause = TCE_NO_MEMORY;
 		break;
+	case -EBUSY:
+		why.cause = TCE_PINNING;
+		break;
 	case -EINVAL:
 	case -EFAULT:
 		why.cause = TCE_OUTSIDE;
@@ -984,16 +991,25 @@ static bool tce_map_is_sane(const struct vfio_iommu_type1_dma_map *map,
  * v1 pins user memory, so the lock is released meanwhile. Who removes or
  * disables the window closes its table, and nothing is mapped in it then.
  *
+ * ENABLE counts as much as the window maps. MAPs that wait for memory hold pages
+ * beside those: never more than once as many, however many threads call.
+ *
  * Return: 0; -EPERM where the window was disabled; -ESTALE where it was removed
- * or has another table; errors of iommu_tce_map().
+ * or has another table; -EBUSY where other calls map as much already; errors of
+ * iommu_tce_map().
  */
 static noinline long tce_map_v1(struct tce_container *container,
 				const struct vfio_iommu_type1_dma_map *map,
 				const struct tce_window *win)
 {
 	struct iommu_table *tbl = iommu_tce_table_get(win->tbl);
+	unsigned long npages = PFN_UP(map->size);
 	unsigned int shift = win->shift;
-	long ret;
+	long ret = -EBUSY;
+
+	if (atomic_long_add_return(npages, &container->pinning) >
+	    container->locked)
+		goto out_put;
 
 	up_read(&container->lock);
 	ret = iommu_tce_map(tbl, &tce_v1_pinned, container->mm,
@@ -1002,6 +1018,8 @@ static noinline long tce_map_v1(struct tce_container *container,
 	down_read(&container->lock);
 	if (ret == -ENXIO)
 		ret = win->tbl == tbl ? -EPERM : -ESTALE;
+out_put:
+	atomic_long_sub(npages, &container->pinning);
 	iommu_tce_table_put(tbl);
 	return ret;
 }

@@ -357,6 +357,34 @@ TEST_F(v1, a_stalled_map_keeps_nobody)
 	stall_free(&stall);
 }
 
+/* What ENABLE has counted is for what is mapped, not for what waits. */
+TEST_F(v1, maps_that_wait_hold_no_more_than_a_window)
+{
+	struct map_call call = {
+		.fd = self->s.fd, .iova = self->start, .size = self->window,
+	};
+	struct stall stall;
+	int fd = self->s.fd;
+
+	/* a page to wait for, and none behind it */
+	call.mem = mmap(NULL, self->window, PROT_NONE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	ASSERT_NE(MAP_FAILED, call.mem);
+	ASSERT_EQ(0, mprotect(call.mem, self->page, PROT_READ | PROT_WRITE));
+	if (stall_init(&stall, call.mem, self->page))
+		SKIP(return, "needs userfaultfd: CONFIG_USERFAULTFD");
+	spapr_enable(fd);
+	ASSERT_EQ(0, map_start(&call, &stall));
+	EXPECT_ERRNO(EBUSY, __spapr_map(fd, self->iova, self->mem, IP,
+					SPAPR_RW));
+	EXPECT_ERRNO(EFAULT, map_end(&call, &stall));
+	EXPECT_EQ(0, __spapr_map(fd, self->iova, self->mem, IP, SPAPR_RW));
+	spapr_disable(fd);
+	EXPECT_EQ(0, pins_by(self));
+	stall_free(&stall);
+	munmap(call.mem, self->window);
+}
+
 TEST_F(v1, closing_ends_all_mappings)
 {
 	spapr_enable(self->s.fd);
