@@ -268,7 +268,7 @@ tce_lock_block(struct iommu_table *tbl, unsigned long entry,
 		blk = tce_view_lock(tbl->it_view, block);
 		if (likely(blk && !READ_ONCE(tbl->it_view->closed)))
 			return blk;
-		tce_view_unlock(tbl->it_view, block, NULL);
+		tce_view_unlock(tbl->it_view, block);
 		if (blk)
 			return ERR_PTR(-ENXIO);
 		ret = tce_prepare_one(tbl, entry, block);
@@ -300,15 +300,14 @@ static int tce_exchange_one(struct iommu_table *tbl,
 	ret = tbl->it_ops->set_tces(tbl, entry, 1, &tce);
 	if (!ret) {
 		*view = new;
-		if (!*old)
-			tce_view_used(tbl->it_view, blk, 1);
+		blk->used += !*old;
 	} else {
 		/* whatever it did, it must be what the view says */
 		tce = tce_of_view(tbl, backing, mm, *old);
 		*lost = tbl->it_ops->set_tces(tbl, entry, 1, &tce) &&
 			tbl->it_ops->clear_tces(tbl, entry, 1);
 	}
-	tce_view_unlock(tbl->it_view, block, blk);
+	tce_view_unlock(tbl->it_view, block);
 	tce_kill(tbl, entry, 1);
 	return ret;
 }
@@ -357,7 +356,7 @@ static int tce_unmap_one(struct iommu_table *tbl,
 	blk = tce_view_lock(view, block);
 	place = blk ? &blk->entry[i % TCE_BLOCK] : NULL;
 	if (!place || !*place) {
-		tce_view_unlock(view, block, NULL);
+		tce_view_unlock(view, block);
 		return 0;
 	}
 
@@ -365,9 +364,9 @@ static int tce_unmap_one(struct iommu_table *tbl,
 	ret = tbl->it_ops->clear_tces(tbl, entry, 1);
 	if (!ret) {
 		*place = 0;
-		tce_view_used(view, blk, -1);
+		blk->used--;
 	}
-	tce_view_unlock(view, block, blk);
+	tce_view_unlock(view, block);
 	if (ret)
 		return ret;
 
@@ -529,21 +528,6 @@ static int map_prepare(struct tce_map *map)
 	return ret;
 }
 
-/* Frees blocks that were made for nothing, but for those that a view keeps. */
-static void map_unprepare(struct tce_map *map)
-{
-	struct iommu_tce_view *view = map->tbl->it_view;
-	struct tce_view_block *blk;
-	unsigned long i, block;
-
-	for (i = 0; i < map->npages; i += map_block(map, i)) {
-		block = map_index(map, i) / TCE_BLOCK;
-		blk = tce_view_lock(view, block);
-		tce_view_unlock(view, block, blk);
-		cond_resched();
-	}
-}
-
 /* Where in the held memory a range is just being written. */
 struct tce_cursor {
 	unsigned int held;
@@ -604,9 +588,14 @@ static u64 map_cookie(const struct tce_map *map, const struct tce_cursor *at,
 			       (at->used << map_shift(map)) : 0;
 }
 
-/* Writes the view of @n pages and keeps what was there. */
-static void map_exchange(struct tce_map *map, struct tce_view_block *blk,
-			 struct tce_cursor at, unsigned long i, unsigned long n)
+/*
+ * Writes the view of @n pages and keeps what was there. Inlined, its loop would
+ * not have the registers that it needs.
+ */
+static noinline void map_exchange(struct tce_map *map,
+				  struct tce_view_block *blk,
+				  struct tce_cursor at, unsigned long i,
+				  unsigned long n)
 {
 	u64 *view = blk->entry + map_index(map, i) % TCE_BLOCK, *end;
 	u64 *before = map->before + i;
@@ -626,7 +615,7 @@ static void map_exchange(struct tce_map *map, struct tce_view_block *blk,
 	}
 	map->done = i + n;
 	map->replaced += was;
-	tce_view_used(map->tbl->it_view, blk, is - was);
+	blk->used += is - was;
 }
 
 /*
@@ -660,7 +649,7 @@ static void map_restore(struct tce_map *map, struct tce_view_block *blk,
 					      *view);
 		}
 	}
-	tce_view_used(map->tbl->it_view, blk, more);
+	blk->used += more;
 	if ((empty == n ||
 	     ops->set_tces(map->tbl, map->entry + i, n, map->list)) &&
 	    ops->clear_tces(map->tbl, map->entry + i, n))
@@ -682,7 +671,7 @@ static void map_undo(struct tce_map *map, unsigned long end)
 		/* whoever closes a table clears it; the platform may know it no more */
 		if (blk && !READ_ONCE(view->closed))
 			map_restore(map, blk, at, i, n);
-		tce_view_unlock(view, block, blk);
+		tce_view_unlock(view, block);
 		cursor_move(map, &at, n);
 		cond_resched();
 	}
@@ -700,7 +689,6 @@ static int map_write_block(struct tce_map *map, struct tce_cursor at,
 	int ret;
 
 	map_fill(map, at, n);
-	/* somebody may have emptied it since map_prepare() */
 	blk = tce_lock_block(map->tbl, map->entry + i, block);
 	if (IS_ERR(blk))
 		return PTR_ERR(blk);
@@ -709,7 +697,7 @@ static int map_write_block(struct tce_map *map, struct tce_cursor at,
 					 map->list);
 	if (ret)
 		map_restore(map, blk, at, i, n);
-	tce_view_unlock(view, block, blk);
+	tce_view_unlock(view, block);
 	return ret;
 }
 
@@ -788,11 +776,9 @@ static int map_begin(struct tce_map *map, const struct iommu_tce_want *wants,
 
 	ret = map_prepare(map);
 	if (ret)
-		goto err_unprepare;
+		goto err_unhold;
 	return 0;
 
-err_unprepare:
-	map_unprepare(map);
 err_unhold:
 	map_unhold(map);
 	map_free(map);
@@ -809,7 +795,6 @@ static int map_commit(struct tce_map *map)
 		tce_lost();
 	} else if (ret) {
 		map_drop_before(map);
-		map_unprepare(map);
 		map_unhold(map);
 	} else {
 		tce_kill(map->tbl, map->entry, map->npages);
@@ -935,7 +920,6 @@ EXPORT_SYMBOL_GPL(iommu_tce_commit);
  */
 void iommu_tce_abort(struct tce_map *map)
 {
-	map_unprepare(map);
 	map_unhold(map);
 	map_free(map);
 	kfree(map);
@@ -1009,7 +993,7 @@ static long unmap_clear(struct iommu_table *tbl, struct tce_view_block *blk,
 		less += !!view[i];
 		view[i] = 0;
 	}
-	tce_view_used(tbl->it_view, blk, -less);
+	blk->used -= less;
 	return n;
 }
 
@@ -1022,9 +1006,9 @@ static int unmap_block(struct tce_unmap *unmap, unsigned long entry,
 	long i, cleared = 0;
 
 	blk = tce_view_lock(tbl->it_view, block);
-	if (blk)
+	if (blk && blk->used)
 		cleared = unmap_clear(tbl, blk, &entry, n, unmap->before);
-	tce_view_unlock(tbl->it_view, block, blk);
+	tce_view_unlock(tbl->it_view, block);
 	if (cleared <= 0)
 		return cleared;
 

@@ -26,7 +26,7 @@
  *
  * What has "real" in its arguments is compiled twice. With the MMU off it, and all
  * that it calls, reads and writes nothing but the linear map: no printk, no
- * lockdep, no allocation, no free. arch/powerpc/tools/realmode_check.sh looks
+ * lockdep, no allocation. arch/powerpc/tools/realmode_check.sh looks
  * after that.
  */
 #include <linux/export.h>
@@ -87,15 +87,14 @@ static __always_inline bool block_lock(raw_spinlock_t *lock, const bool real)
 	return true;
 }
 
-static __always_inline void block_unlock(struct iommu_tce_view *view,
-					 unsigned long block,
-					 struct tce_view_block *blk,
-					 const bool real)
+static __always_inline void block_unlock(raw_spinlock_t *lock, const bool real)
 {
-	if (real)
-		arch_spin_unlock(&tce_view_block_lock(view, block)->raw_lock);
-	else
-		tce_view_unlock(view, block, blk);
+	if (real) {
+		arch_spin_unlock(&lock->raw_lock);
+	} else {
+		__acquire(lock);
+		raw_spin_unlock(lock);
+	}
 }
 
 static raw_spinlock_t *change_lock_of(const struct iommu_tce_change *c,
@@ -108,8 +107,7 @@ static __always_inline void change_unlock(struct iommu_tce_change *c,
 					  unsigned int nr, const bool real)
 {
 	while (nr--)
-		block_unlock(c->tbl->it_view, change_block(c, nr),
-			     c->blocks[nr], real);
+		block_unlock(change_lock_of(c, nr), real);
 }
 
 /* The locks of neighbours are not in order where their number wraps. */
@@ -142,9 +140,7 @@ static __kprobes bool change_trylock_all(struct iommu_tce_change *c)
 static __always_inline bool change_lock(struct iommu_tce_change *c,
 					const bool real)
 {
-	struct iommu_tce_view *view = c->tbl->it_view;
 	unsigned int i;
-	void **slot;
 
 	if (real) {
 		if (!change_trylock_all(c))
@@ -154,10 +150,9 @@ static __always_inline bool change_lock(struct iommu_tce_change *c,
 	} else {
 		block_lock(change_lock_of(c, 0), real);
 	}
-	for (i = 0; i < c->nr_blocks; i++) {
-		slot = tce_view_slot(view, change_block(c, i), 0);
-		c->blocks[i] = slot ? *slot : NULL;
-	}
+	for (i = 0; i < c->nr_blocks; i++)
+		c->blocks[i] = tce_view_find(c->tbl->it_view,
+					     change_block(c, i));
 	return true;
 }
 
@@ -438,7 +433,7 @@ static __kprobes void change_view(struct iommu_tce_change *c,
 	if (!blk->used && !c->clears) {
 		unsafe_memcpy(view, cookies, n * sizeof(*view),
 			      /* inside of the block; a WARN is not for real mode */);
-		tce_view_used(c->tbl->it_view, blk, n);
+		blk->used = n;
 		return;
 	}
 
@@ -453,7 +448,7 @@ static __kprobes void change_view(struct iommu_tce_change *c,
 	if (c->clears)
 		for (view -= n; view < end; view++)
 			more -= !*view;
-	tce_view_used(c->tbl->it_view, blk, more);
+	blk->used += more;
 }
 
 /* Clears a part of the view that is in one block. */
@@ -466,13 +461,13 @@ static __kprobes void clear_view(struct iommu_tce_change *c,
 
 	for (; view < end; view++) {
 		old = *view;
-		if (!old)
+		if (unlikely(!old))
 			continue;
 		*view = 0;
 		less++;
 		dropped_add(d, old);
 	}
-	tce_view_used(c->tbl->it_view, blk, -less);
+	blk->used -= less;
 }
 
 /*
@@ -494,19 +489,6 @@ static __always_inline void change_kill(struct iommu_tce_change *c,
 		change_unlock(c, c->nr_blocks, real);
 }
 
-/* Whether blocks would become empty, which are freed with the MMU on only. */
-static __kprobes bool clear_leaves_blocks(const struct iommu_tce_change *c)
-{
-	unsigned int i;
-
-	if (!tce_view_is_full(c->tbl->it_view))
-		return false;
-	for (i = 0; i < c->nr_blocks; i++)
-		if (c->blocks[i] && c->blocks[i]->used <= c->npages)
-			return true;
-	return false;
-}
-
 static __always_inline int change_commit(struct iommu_tce_change *c,
 					 const bool real)
 {
@@ -514,8 +496,7 @@ static __always_inline int change_commit(struct iommu_tce_change *c,
 	struct dropped d = { .section = &c->section };
 	struct iommu_table *tbl = c->tbl;
 
-	if ((real && c->clears && clear_leaves_blocks(c)) ||
-	    tbl->it_ops->set_tces(tbl, c->entry, c->npages, c->tces)) {
+	if (tbl->it_ops->set_tces(tbl, c->entry, c->npages, c->tces)) {
 		change_abort(c, real);
 		return -EAGAIN;
 	}
@@ -537,7 +518,7 @@ static __always_inline int change_commit(struct iommu_tce_change *c,
  *
  * Context: As iommu_tce_change_begin().
  * Return: 0; -EAGAIN, with nothing changed, where the platform has refused what
- *	it had prepared, or with the MMU off a block would have to be freed.
+ *	it had prepared.
  */
 int iommu_tce_change_commit(struct iommu_tce_change *change)
 {
@@ -595,8 +576,7 @@ static __always_inline int clear_atomic(struct iommu_table *tbl,
 		return ret;
 
 	if (!clear_is_nothing(&c))
-		ret = (real && clear_leaves_blocks(&c)) || clear_all(&c) ?
-		      -EAGAIN : 1;
+		ret = clear_all(&c) ? : 1;
 	if (ret > 0)
 		change_kill(&c, real);
 	else
@@ -677,8 +657,7 @@ static __always_inline int put_one(struct iommu_table *tbl,
 		return -EAGAIN;
 	}
 	*place = cookie;
-	if (!old || !perm)
-		tce_view_used(tbl->it_view, blk, perm ? 1 : -1);
+	blk->used += !!perm - !!old;
 	if (old)
 		drop_one(section, old);
 	return 1;
@@ -691,20 +670,19 @@ put_atomic(struct iommu_table *tbl, struct mm_struct *mm, unsigned long entry,
 	unsigned long i = entry - tbl->it_offset, flags = 0;
 	unsigned long block = i / TCE_VIEW_ENTRIES;
 	struct iommu_tce_view *view = tbl->it_view;
+	raw_spinlock_t *lock = tce_view_block_lock(view, block);
 	struct mm_iommu_section section;
 	struct tce_view_block *blk;
 	int ret = -EAGAIN;
-	void **slot;
 
 	if (!tbl->it_ops->realmode)
 		return -EAGAIN;
 	if (!real)
 		local_irq_save(flags);
-	if (!block_lock(tce_view_block_lock(view, block), real))
+	if (!block_lock(lock, real))
 		return -EAGAIN;
 
-	slot = tce_view_slot(view, block, 0);
-	blk = slot ? *slot : NULL;
+	blk = tce_view_find(view, block);
 	if (READ_ONCE(view->closed) ||
 	    (real && !tbl->it_ops->realmode(tbl)))
 		goto out_unlock;
@@ -713,27 +691,26 @@ put_atomic(struct iommu_table *tbl, struct mm_struct *mm, unsigned long entry,
 		ret = perm ? -EAGAIN : 0;
 		goto out_unlock;
 	}
-	if ((real && blk->used == 1 && tce_view_is_full(view)) ||
-	    (real ? mm_iommu_enter_rm(mm, &section) :
-		    mm_iommu_enter(mm, &section)))
+	if (real ? mm_iommu_enter_rm(mm, &section) :
+		   mm_iommu_enter(mm, &section))
 		goto out_unlock;
 
 	ret = put_one(tbl, &section, entry, ua, perm, blk,
 		      &blk->entry[i % TCE_VIEW_ENTRIES]);
 	/* with the MMU off the lock keeps the groups, see change_kill() */
 	if (!real)
-		block_unlock(view, block, blk, real);
+		block_unlock(lock, real);
 	if (ret > 0 && tbl->it_ops->tce_kill)
 		tbl->it_ops->tce_kill(tbl, entry, 1);
 	if (real)
-		block_unlock(view, block, blk, real);
+		block_unlock(lock, real);
 	mm_iommu_exit(&section);
 	if (!real)
 		local_irq_restore(flags);
 	return ret;
 
 out_unlock:
-	block_unlock(view, block, blk, real);
+	block_unlock(lock, real);
 	if (!real)
 		local_irq_restore(flags);
 	return ret;

@@ -23,7 +23,6 @@
 #include "iommu_tce_view.h"
 
 #define BLOCK		TCE_VIEW_ENTRIES
-#define VIEW_SPARE	8
 #define VIEW_WRITE	BIT_ULL(11)
 
 /* ---- a table and memory that watch ------------------------------------- */
@@ -523,20 +522,10 @@ static struct fake_mem *fake_mem(struct kunit *test, struct fake *f,
 	return fake_mem_at(test, f, KUNIT_UA + f->nr_mems * BIT(35), npages);
 }
 
-/* The block, which stays as it is: tce_view_unlock() might free it. */
-static struct tce_view_block *peek_block(struct iommu_tce_view *view,
-					 unsigned long block)
-{
-	struct tce_view_block *blk;
-
-	blk = tce_view_lock(view, block);
-	tce_view_unlock(view, block, NULL);
-	return blk;
-}
 
 static u64 fake_view(struct fake *f, unsigned long i)
 {
-	struct tce_view_block *blk = peek_block(f->tbl.it_view, i / BLOCK);
+	struct tce_view_block *blk = tce_view_find(f->tbl.it_view, i / BLOCK);
 
 	return blk ? blk->entry[i % BLOCK] : 0;
 }
@@ -555,7 +544,7 @@ static void fake_look(struct kunit *test, struct fake *f)
 	KUNIT_ASSERT_EQ(test, f->tbl.it_size, f->nr_entries);
 	for (i = 0; i < f->nr_entries; i++) {
 		if (!(i % BLOCK))
-			blk = peek_block(f->tbl.it_view, i / BLOCK);
+			blk = tce_view_find(f->tbl.it_view, i / BLOCK);
 		f->now[i] = blk ? blk->entry[i % BLOCK] : 0;
 	}
 }
@@ -581,19 +570,16 @@ static void check_blocks(struct kunit *test, struct fake *f)
 {
 	struct iommu_tce_view *view = f->tbl.it_view;
 	struct tce_view_block *blk;
-	unsigned long b, i, used, spare = 0;
+	unsigned long b, i, used;
 
 	for (b = 0; b < view->blocks; b++) {
-		blk = peek_block(view, b);
+		blk = tce_view_find(view, b);
 		if (!blk)
 			continue;
 		for (used = 0, i = 0; i < BLOCK; i++)
 			used += !!blk->entry[i];
 		KUNIT_ASSERT_EQ(test, blk->used, used);
-		spare += !used;
 	}
-	KUNIT_ASSERT_EQ(test, atomic_read(&view->spare), spare);
-	KUNIT_ASSERT_LE(test, spare, VIEW_SPARE);
 }
 
 /* TCEs, view and references say the same, and no cache anything else. */
@@ -1244,7 +1230,7 @@ static void unmap_goes_on_after_an_error(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mem->refs, 3 * BLOCK);
 }
 
-static void a_failed_map_keeps_few_spare_blocks(struct kunit *test)
+static void a_failed_map_of_many_blocks(struct kunit *test)
 {
 	struct fake *f = fake_create(test, 40 * BLOCK, 0, PAGE_SHIFT);
 	struct fake_mem *mem = fake_mem(test, f, 40 * BLOCK);
@@ -1575,7 +1561,9 @@ static void a_table_of_2_to_the_43_entries(struct kunit *test)
 	expect_last(test, f, KILL, 5, BIT(43) - 5);
 	KUNIT_EXPECT_EQ(test, f->calls[CLEAR].nr, 2 + 3 + 3 + 2);
 	KUNIT_EXPECT_EQ(test, mem->refs, 0);
-	KUNIT_EXPECT_LE(test, atomic_read(&f->tbl.it_view->spare), VIEW_SPARE);
+	/* nor clears what is empty */
+	KUNIT_EXPECT_EQ(test, fake_unmap(f, 0, BIT(43)), 0);
+	KUNIT_EXPECT_EQ(test, f->calls[CLEAR].nr, 2 + 3 + 3 + 2);
 }
 
 /* ---- registered memory ------------------------------------------------- */
@@ -1766,7 +1754,7 @@ static struct kunit_case iommu_tce_cases[] = {
 			 range_gen_params),
 	KUNIT_CASE_PARAM(every_clear_fails_in_turn, range_gen_params),
 	KUNIT_CASE(unmap_goes_on_after_an_error),
-	KUNIT_CASE(a_failed_map_keeps_few_spare_blocks),
+	KUNIT_CASE(a_failed_map_of_many_blocks),
 	KUNIT_CASE(every_allocation_fails_in_turn),
 	KUNIT_CASE(unmap_needs_no_memory),
 	KUNIT_CASE(undo_leaves_what_others_did_meanwhile),
@@ -1823,8 +1811,8 @@ static void view_use(struct kunit *test, struct iommu_tce_view *view,
 	KUNIT_ASSERT_EQ(test, tce_view_prepare(view, block), 0);
 	blk = tce_view_lock(view, block);
 	if (blk)
-		tce_view_used(view, blk, more);
-	tce_view_unlock(view, block, blk);
+		blk->used += more;
+	tce_view_unlock(view, block);
 	KUNIT_ASSERT_NOT_NULL(test, blk);
 }
 
@@ -1859,17 +1847,17 @@ static void view_is_as_high_as_it_must(struct kunit *test)
 
 	/* nothing is there at first */
 	KUNIT_EXPECT_NULL(test, view->root);
-	KUNIT_EXPECT_NULL(test, peek_block(view, 0));
-	KUNIT_EXPECT_NULL(test, peek_block(view, last));
+	KUNIT_EXPECT_NULL(test, tce_view_find(view, 0));
+	KUNIT_EXPECT_NULL(test, tce_view_find(view, last));
 	KUNIT_EXPECT_GE(test, tce_view_next(view, 0), s->blocks);
 
 	view_use(test, view, last, 5);
-	KUNIT_EXPECT_NOT_NULL(test, peek_block(view, last));
+	KUNIT_EXPECT_NOT_NULL(test, tce_view_find(view, last));
 	KUNIT_EXPECT_EQ(test, tce_view_next(view, 0), last);
 	KUNIT_EXPECT_EQ(test, tce_view_next(view, last), last);
 	KUNIT_EXPECT_GE(test, tce_view_next(view, last + 1), s->blocks);
 	if (last)
-		KUNIT_EXPECT_NULL(test, peek_block(view, last - 1));
+		KUNIT_EXPECT_NULL(test, tce_view_find(view, last - 1));
 	view_use(test, view, last, -5);
 }
 
@@ -1892,7 +1880,7 @@ static unsigned long view_count(struct iommu_tce_view *view)
 	unsigned long b, n = 0;
 
 	for (b = 0; b < view->blocks; b++)
-		n += !!peek_block(view, b);
+		n += !!tce_view_find(view, b);
 	return n;
 }
 
@@ -1903,48 +1891,29 @@ static unsigned long view_mapped(struct iommu_tce_view *view)
 	return iommu_tce_view_mapped(&tbl);
 }
 
-static void few_empty_blocks_are_kept(struct kunit *test)
+/* Drivers map and unmap a page for each I/O, and walk through their window. */
+static void blocks_stay_as_long_as_the_view(struct kunit *test)
 {
 	struct iommu_tce_view *view = view_create(test, 100 * BLOCK);
-	unsigned long b;
+	struct tce_view_block *blk[100];
+	unsigned long b, round;
 
-	for (b = 0; b < 100; b++)
-		view_use(test, view, b, 1);
-	KUNIT_EXPECT_EQ(test, view_count(view), 100);
-	KUNIT_EXPECT_EQ(test, atomic_read(&view->spare), 0);
-	KUNIT_EXPECT_EQ(test, view_mapped(view), 100);
-
-	for (b = 0; b < 100; b++)
-		view_use(test, view, b, -1);
-	KUNIT_EXPECT_EQ(test, view_count(view), VIEW_SPARE);
-	KUNIT_EXPECT_EQ(test, atomic_read(&view->spare), VIEW_SPARE);
-	KUNIT_EXPECT_EQ(test, view_mapped(view), 0);
-
-	/* what is kept is used again, whatever else is made */
-	view_use(test, view, 50, 2);
-	KUNIT_EXPECT_LE(test, atomic_read(&view->spare), VIEW_SPARE);
-	view_use(test, view, 50, -2);
-	KUNIT_EXPECT_EQ(test, view_count(view), VIEW_SPARE);
-}
-
-static void a_block_with_entries_stays(struct kunit *test)
-{
-	struct iommu_tce_view *view = view_create(test, 100 * BLOCK);
-	struct tce_view_block *blk;
-	unsigned long b;
-
-	view_use(test, view, 33, 2);
-	blk = peek_block(view, 33);
 	for (b = 0; b < 100; b++) {
 		view_use(test, view, b, 1);
-		view_use(test, view, b, -1);
+		blk[b] = tce_view_find(view, b);
 	}
-	KUNIT_EXPECT_PTR_EQ(test, peek_block(view, 33), blk);
-	KUNIT_EXPECT_EQ(test, blk->used, 2);
-	view_use(test, view, 33, -1);
-	KUNIT_EXPECT_PTR_EQ(test, peek_block(view, 33), blk);
-	view_use(test, view, 33, -1);
-	KUNIT_EXPECT_LE(test, view_count(view), VIEW_SPARE);
+	KUNIT_EXPECT_EQ(test, view_mapped(view), 100);
+	for (b = 0; b < 100; b++)
+		view_use(test, view, b, -1);
+	KUNIT_EXPECT_EQ(test, view_mapped(view), 0);
+
+	for (round = 0; round < 3; round++)
+		for (b = 0; b < 100; b++) {
+			view_use(test, view, b, 1);
+			KUNIT_EXPECT_PTR_EQ(test, tce_view_find(view, b), blk[b]);
+			view_use(test, view, b, -1);
+		}
+	KUNIT_EXPECT_EQ(test, view_count(view), 100);
 }
 
 static void next_skips_what_is_not_there(struct kunit *test)
@@ -1985,15 +1954,15 @@ static void view_allocations_fail_in_turn(struct kunit *test)
 		ret = tce_view_prepare(view, block);
 		if (mm_iommu_kunit_alloc_failed() && ret) {
 			KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
-			KUNIT_EXPECT_NULL(test, peek_block(view, block));
+			KUNIT_EXPECT_NULL(test, tce_view_find(view, block));
 			failed++;
 		} else {
 			KUNIT_EXPECT_EQ(test, ret, 0);
-			KUNIT_EXPECT_NOT_NULL(test, peek_block(view, block));
+			KUNIT_EXPECT_NOT_NULL(test, tce_view_find(view, block));
 			made++;
 		}
-		KUNIT_EXPECT_EQ(test, atomic_read(&view->spare), made);
 	}
+	KUNIT_EXPECT_EQ(test, made, 12 - (4 + 1));
 	KUNIT_EXPECT_EQ(test, failed, 4 + 1);
 
 	mm_iommu_kunit_fail_alloc(1);
@@ -2006,8 +1975,7 @@ static void view_allocations_fail_in_turn(struct kunit *test)
 static struct kunit_case iommu_tce_view_cases[] = {
 	KUNIT_CASE_PARAM(view_is_as_high_as_it_must, view_size_gen_params),
 	KUNIT_CASE(a_second_view_is_not_made),
-	KUNIT_CASE(few_empty_blocks_are_kept),
-	KUNIT_CASE(a_block_with_entries_stays),
+	KUNIT_CASE(blocks_stay_as_long_as_the_view),
 	KUNIT_CASE(next_skips_what_is_not_there),
 	KUNIT_CASE(view_allocations_fail_in_turn),
 	{ }

@@ -13,12 +13,9 @@
  * that grows where something is mapped. All of it lies in the linear map.
  *
  * A block is read and changed under its lock, which a few blocks share. It is
- * made before the lock is taken, by whoever is about to map something, and is
- * freed when it is empty, except for a few that are kept: who maps and unmaps
- * one page over and over must not clear a block each time.
- *
- * The slot that points to a block changes under the lock of the block; a node
- * stays until the table goes. Nobody who holds no lock looks at a block.
+ * made before the lock is taken, by whoever is about to map something. Nodes and
+ * blocks stay until the table is freed, and are charged with it: drivers map and
+ * unmap a page for each I/O, each time at another address.
  */
 #include <linux/compiler.h>
 #include <linux/init.h>
@@ -85,7 +82,7 @@ unsigned long iommu_tce_view_mapped(struct iommu_table *tbl)
 		blk = tce_view_lock(view, i);
 		if (blk)
 			sum += blk->used;
-		tce_view_unlock(view, i, NULL);
+		tce_view_unlock(view, i);
 		cond_resched();
 	}
 	return sum;
@@ -247,41 +244,11 @@ void iommu_tce_view_destroy(struct iommu_table *tbl)
 }
 EXPORT_SYMBOL_GPL(iommu_tce_view_destroy);
 
-/* Makes what is missing on the way down, and the block. */
-static int view_grow(struct iommu_tce_view *view, unsigned long block)
+static void *view_alloc_level(unsigned int level)
 {
-	unsigned int level = view->levels;
-	struct tce_view_node *node;
-	void **slot, *mem;
-	bool taken;
-
-	for (; level; level--) {
-		slot = tce_view_slot(view, block, level);
-		if (READ_ONCE(*slot))
-			continue;
-		node = kzalloc(sizeof(*node), GFP_KERNEL_ACCOUNT);
-		if (!node)
-			return -ENOMEM;
-		if (cmpxchg(slot, NULL, node))
-			kfree(node);
-	}
-
-	mem = kmem_cache_zalloc(tce_view_blocks, GFP_KERNEL_ACCOUNT);
-	if (!mem)
-		return -ENOMEM;
-
-	slot = tce_view_slot(view, block, 0);
-	raw_spin_lock(tce_view_block_lock(view, block));
-	taken = *slot;
-	if (!taken) {
-		/* pairs with READ_ONCE() where no lock is held */
-		WRITE_ONCE(*slot, mem);
-		atomic_inc(&view->spare);
-	}
-	raw_spin_unlock(tce_view_block_lock(view, block));
-	if (taken)
-		kmem_cache_free(tce_view_blocks, mem);
-	return 0;
+	if (!level)
+		return kmem_cache_zalloc(tce_view_blocks, GFP_KERNEL_ACCOUNT);
+	return kzalloc(sizeof(struct tce_view_node), GFP_KERNEL_ACCOUNT);
 }
 
 /**
@@ -289,46 +256,29 @@ static int view_grow(struct iommu_tce_view *view, unsigned long block)
  * @view: the view
  * @block: number of the block
  *
- * It may be gone again when the caller has locked it, if another one has
- * emptied it meanwhile.
- *
  * Context: Process context, may sleep.
  * Return: 0 or -ENOMEM.
  */
 int tce_view_prepare(struct iommu_tce_view *view, unsigned long block)
 {
-	void **slot = tce_view_slot(view, block, 0);
+	unsigned int level = view->levels + 1;
+	void **slot, *mem;
 
-	return slot && READ_ONCE(*slot) ? 0 : view_grow(view, block);
-}
+	if (tce_view_find(view, block))
+		return 0;
 
-/**
- * tce_view_forget() - take an empty block out of the view, unless it is kept
- * @view: the view
- * @block: number of the block
- *
- * Context: Holds the lock of the block.
- * Return: whether the caller is to free it, with tce_view_free_block().
- */
-bool tce_view_forget(struct iommu_tce_view *view, unsigned long block)
-{
-	if (!tce_view_is_full(view))
-		return false;
-	atomic_dec(&view->spare);
-	/* pairs with READ_ONCE() where no lock is held */
-	WRITE_ONCE(*tce_view_slot(view, block, 0), NULL);
-	return true;
-}
-
-/**
- * tce_view_free_block() - free a block that is not in a view any more
- * @blk: the block
- *
- * Context: Any but NMI.
- */
-void tce_view_free_block(struct tce_view_block *blk)
-{
-	kmem_cache_free(tce_view_blocks, blk);
+	while (level--) {
+		slot = tce_view_slot(view, block, level);
+		if (READ_ONCE(*slot))
+			continue;
+		mem = view_alloc_level(level);
+		if (!mem)
+			return -ENOMEM;
+		/* zeroed before it is seen */
+		if (cmpxchg(slot, NULL, mem))
+			view_free_level(mem, level);
+	}
+	return 0;
 }
 
 /**

@@ -5,7 +5,6 @@
 #ifndef _POWERPC_KERNEL_IOMMU_TCE_VIEW_H
 #define _POWERPC_KERNEL_IOMMU_TCE_VIEW_H
 
-#include <linux/atomic.h>
 #include <linux/bits.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -14,9 +13,6 @@
 #define TCE_VIEW_ENTRIES	BIT(TCE_VIEW_SHIFT)
 #define TCE_VIEW_LOCKS		16
 #define TCE_VIEW_SLOTS		TCE_VIEW_ENTRIES
-
-/* Empty blocks that a view keeps, 4K each. */
-#define TCE_VIEW_SPARE		8
 
 /* In an entry, beside a cookie: a device may write there. */
 #define TCE_VIEW_WRITE		BIT_ULL(11)
@@ -43,7 +39,6 @@ struct tce_view_node {
  * @shift: log2 of the number of blocks that they have slots for
  * @blocks: number of blocks that the table has room for
  * @root: a node, or the only block
- * @spare: empty blocks that were kept
  * @owner: the mm whose registered memory is mapped; to be compared only
  * @closed: nothing is mapped any more; read under the lock of a block
  * @mm: whose locked_vm is charged for the table, held by mmgrab(); or NULL
@@ -55,7 +50,6 @@ struct iommu_tce_view {
 	unsigned int shift;
 	unsigned long blocks;
 	void *root;
-	atomic_t spare;
 	struct mm_struct *owner;
 	bool closed;
 	struct mm_struct *mm;
@@ -64,8 +58,6 @@ struct iommu_tce_view {
 };
 
 int tce_view_prepare(struct iommu_tce_view *view, unsigned long block);
-bool tce_view_forget(struct iommu_tce_view *view, unsigned long block);
-void tce_view_free_block(struct tce_view_block *blk);
 unsigned long tce_view_next(struct iommu_tce_view *view, unsigned long block);
 
 /* What follows is on the way of every TCE. */
@@ -86,13 +78,23 @@ static inline void **tce_view_slot(struct iommu_tce_view *view,
 
 	while (shift > end) {
 		/* pairs with cmpxchg() in tce_view_prepare() */
-		node = smp_load_acquire(slot);
+		node = READ_ONCE(*slot);
 		if (!node)
 			return NULL;
 		shift -= TCE_VIEW_SHIFT;
 		slot = &node->slot[(block >> shift) % TCE_VIEW_SLOTS];
 	}
 	return slot;
+}
+
+/* A block, or NULL where nothing was mapped yet. */
+static inline struct tce_view_block *
+tce_view_find(struct iommu_tce_view *view, unsigned long block)
+{
+	void **slot = tce_view_slot(view, block, 0);
+
+	/* pairs with cmpxchg() in tce_view_prepare() */
+	return slot ? READ_ONCE(*slot) : NULL;
 }
 
 /**
@@ -103,61 +105,29 @@ static inline void **tce_view_slot(struct iommu_tce_view *view,
  * Interrupts stay on: nobody takes it in one, and real mode only tries.
  *
  * Context: Process context; preemption is off until tce_view_unlock().
- * Return: the block, or NULL where nothing is mapped.
+ * Return: the block, or NULL where nothing was mapped yet.
  */
 static inline struct tce_view_block *
 tce_view_lock(struct iommu_tce_view *view, unsigned long block)
 {
-	void **slot = tce_view_slot(view, block, 0);
-
 	raw_spin_lock(tce_view_block_lock(view, block));
 	/* sparse cannot follow a lock that comes with what is returned */
 	__release(tce_view_block_lock(view, block));
-	return slot ? *slot : NULL;
+	return tce_view_find(view, block);
 }
 
 /**
- * tce_view_unlock() - unlock a block, and free it if it is empty
+ * tce_view_unlock() - unlock a block
  * @view: the view
  * @block: number of the block
- * @blk: what tce_view_lock() returned
  *
  * Context: As for tce_view_lock(); interrupts may be off.
  */
 static inline void tce_view_unlock(struct iommu_tce_view *view,
-				   unsigned long block,
-				   struct tce_view_block *blk)
+				   unsigned long block)
 {
-	bool drop = blk && !blk->used && tce_view_forget(view, block);
-
 	__acquire(tce_view_block_lock(view, block));
 	raw_spin_unlock(tce_view_block_lock(view, block));
-	if (drop)
-		tce_view_free_block(blk);
-}
-
-/**
- * tce_view_used() - count entries that a block has more, or less
- * @view: the view
- * @blk: the block
- * @more: number of entries
- *
- * Context: Holds the lock of the block.
- */
-static inline void tce_view_used(struct iommu_tce_view *view,
-				 struct tce_view_block *blk, long more)
-{
-	unsigned long was = blk->used;
-
-	blk->used += more;
-	if (!was != !blk->used)
-		atomic_add(was ? 1 : -1, &view->spare);
-}
-
-/* Whether a view keeps no more empty blocks. */
-static inline bool tce_view_is_full(const struct iommu_tce_view *view)
-{
-	return atomic_read(&view->spare) > TCE_VIEW_SPARE;
 }
 
 #endif /* _POWERPC_KERNEL_IOMMU_TCE_VIEW_H */

@@ -79,7 +79,7 @@ static u64 *view_alloc_page(struct kvmppc_tce_table *t, unsigned long i)
 	page = t->pages[i];
 	if (!page) {
 		page = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-		/* pairs with kvmppc_tce_view_page(): zeroed before it is seen */
+		/* pairs with READ_ONCE() in kvmppc_tce_view_page(): zeroed first */
 		smp_store_release(&t->pages[i], page);
 	}
 	mutex_unlock(&t->alloc_lock);

@@ -188,8 +188,8 @@ static inline bool kvmppc_tce_is_complete(const struct kvmppc_tce_table *t)
 static inline u64 *kvmppc_tce_view_page(struct kvmppc_tce_table *t,
 					unsigned long i)
 {
-	/* pairs with the release of who has made it */
-	return smp_load_acquire(&t->pages[i]);
+	/* pairs with smp_store_release() in view_alloc_page() */
+	return READ_ONCE(t->pages[i]);
 }
 
 /*

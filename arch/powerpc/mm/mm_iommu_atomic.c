@@ -38,7 +38,7 @@
 __kprobes bool mm_iommu_is_unregistered(struct mm_struct *mm)
 {
 	/* pairs with cmpxchg_release() in mm_iommu_make_registry() */
-	struct mm_iommu *reg = smp_load_acquire(&mm->context.mm_iommu);
+	struct mm_iommu *reg = READ_ONCE(mm->context.mm_iommu);
 
 	return reg && atomic_read(&reg->unregistered);
 }
@@ -49,7 +49,7 @@ static __always_inline int section_enter(struct mm_struct *mm,
 					 struct mm_iommu_section *section)
 {
 	/* pairs with cmpxchg_release() in mm_iommu_make_registry() */
-	struct mm_iommu *reg = smp_load_acquire(&mm->context.mm_iommu);
+	struct mm_iommu *reg = READ_ONCE(mm->context.mm_iommu);
 	struct mm_iommu_slot *slot;
 
 	if (!reg)

@@ -76,7 +76,7 @@ void mm_iommu_destroy(struct mm_struct *mm)
 static struct mm_iommu *mm_iommu_get_registry(struct mm_struct *mm)
 {
 	/* pairs with cmpxchg_release() in mm_iommu_make_registry() */
-	return smp_load_acquire(&mm->context.mm_iommu);
+	return READ_ONCE(mm->context.mm_iommu);
 }
 
 static struct mm_iommu *mm_iommu_make_registry(struct mm_struct *mm)

@@ -25,6 +25,8 @@
 #define FIRST_SIZE	(48 * MIB)
 #define LATER_SLOT	1
 #define WINDOW		GIB
+/* Pages from one that is mapped to the next, for who walks through it. */
+#define WALK		512
 /* Spread any number of regions over a list; it divides no power of two. */
 #define STRIDE		2654435761UL
 
@@ -258,6 +260,31 @@ static void measure_put(unsigned int page_shift, unsigned long n,
 	row_average("H_PUT_TCE", text("clear, %s", where), &clear, n, n);
 }
 
+/*
+ * As drivers do: a page for each I/O, at ever new addresses, each of which is the
+ * first that is used again of its part of the window. The first round is how the
+ * window is walked through for the first time.
+ */
+static void measure_walk(unsigned int page_shift, const char *where)
+{
+	unsigned long n = WINDOW / WALK >> page_shift;
+	struct hcall set = put(BUFFER | TCE_RW, page_shift, n);
+	struct hcall unset = stuff(1);
+	struct figure map = {}, clear = {};
+	unsigned int r;
+
+	set.step *= WALK;
+	unset.step = set.step;
+	unset.count = n;
+	for (r = 0; r <= repeats; r++) {
+		hcall(&map, &set, H_SUCCESS);
+		hcall(&clear, &unset, H_SUCCESS);
+	}
+	row_average("H_PUT_TCE", text("map, walking, %s", where), &map, n, n);
+	row_average("H_STUFF_TCE", text("clear 1, walking, %s", where), &clear,
+		    n, n);
+}
+
 static void measure_list(enum list kind, unsigned long n, unsigned long regions)
 {
 	struct hcall set = indirect(n), unset = stuff(n);
@@ -332,6 +359,8 @@ bool bench_hcall_put(unsigned long regions)
 	if (!open_guest(regions, shift))
 		return false;
 	measure_put(shift, calls(regions), behind(regions));
+	if (regions == 1)
+		measure_walk(shift, behind(regions));
 	close_guest();
 	return true;
 }
