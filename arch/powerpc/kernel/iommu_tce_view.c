@@ -90,6 +90,47 @@ unsigned long iommu_tce_view_mapped(struct iommu_table *tbl)
 EXPORT_SYMBOL_GPL(iommu_tce_view_mapped);
 
 /**
+ * iommu_tce_view_walk() - visit all that is mapped in a table
+ * @tbl: the table, with a view or without
+ * @fn: what to call, with numbers of entries counted from bus address 0: up to
+ *	512, of which the first and the last are mapped
+ * @arg: for @fn
+ *
+ * @fn is called under the lock of the entries, so that nobody changes them: it may
+ * not sleep. What is mapped after the call has begun is visited or not.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0, or what @fn returned first that was not 0.
+ */
+int iommu_tce_view_walk(struct iommu_table *tbl,
+			int (*fn)(struct iommu_table *tbl, unsigned long index,
+				  unsigned long npages, void *arg), void *arg)
+{
+	struct iommu_tce_view *view = tbl->it_view;
+	unsigned long i, first, last;
+	struct tce_view_block *blk;
+	int ret = 0;
+
+	if (!view)
+		return 0;
+	for (i = tce_view_next(view, 0); i < view->blocks && !ret;
+	     i = tce_view_next(view, i + 1)) {
+		blk = tce_view_lock(view, i);
+		if (blk && blk->used) {
+			for (first = 0; !blk->entry[first]; first++)
+				;
+			for (last = TCE_VIEW_ENTRIES - 1; !blk->entry[last]; last--)
+				;
+			ret = fn(tbl, tbl->it_offset + i * TCE_VIEW_ENTRIES +
+				 first, last - first + 1, arg);
+		}
+		tce_view_unlock(view, i);
+		cond_resched();
+	}
+	return ret;
+}
+
+/**
  * iommu_tce_view_charge() - leave to a table what is counted for it
  * @tbl: a table with a view
  * @mm: where it is counted

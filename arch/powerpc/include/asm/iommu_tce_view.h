@@ -16,6 +16,9 @@ struct mm_struct;
 int iommu_tce_view_create(struct iommu_table *tbl);
 void iommu_tce_view_destroy(struct iommu_table *tbl);
 unsigned long iommu_tce_view_mapped(struct iommu_table *tbl);
+int iommu_tce_view_walk(struct iommu_table *tbl,
+			int (*fn)(struct iommu_table *tbl, unsigned long index,
+				  unsigned long npages, void *arg), void *arg);
 void iommu_tce_view_charge(struct iommu_table *tbl, struct mm_struct *mm,
 			   unsigned long npages);
 void iommu_tce_set_owner(struct iommu_table *tbl, struct mm_struct *mm);
@@ -33,6 +36,14 @@ static inline int iommu_tce_view_create(struct iommu_table *tbl)
 
 static inline void iommu_tce_view_destroy(struct iommu_table *tbl) { }
 static inline void iommu_tce_view_sync(struct iommu_table *tbl) { }
+
+static inline int
+iommu_tce_view_walk(struct iommu_table *tbl,
+		    int (*fn)(struct iommu_table *tbl, unsigned long index,
+			      unsigned long npages, void *arg), void *arg)
+{
+	return 0;
+}
 
 #endif /* CONFIG_SPAPR_TCE_IOMMU */
 

@@ -634,8 +634,6 @@ TEST_F(hardware, a_group_that_never_had_a_table)
 	struct guest *g = &self->g;
 
 	NEED_DEVICES(return, 2);
-	if (windows_stay_with_a_group(&g->s))
-		SKIP(return, NEEDS_SHARED_WINDOWS);
 	spapr_attach(&g->s, 1);
 	ASSERT_EQ(0, __vm_add_group(&g->vm, g->s.group[1]));
 	ASSERT_EQ(0, __vm_del_group(&g->vm, g->s.group[1]));
@@ -650,8 +648,6 @@ TEST_F(hardware, a_group_that_could_not_have_a_table)
 	struct guest *g = &self->g;
 
 	NEED_DEVICES(return, 2);
-	if (windows_stay_with_a_group(&g->s))
-		SKIP(return, NEEDS_SHARED_WINDOWS);
 	spapr_attach(&g->s, 1);
 	ASSERT_EQ(0, __vm_add_group(&g->vm, g->s.group[1]));
 	EXPECT_ERRNO(EBADF, __vm_attach(&g->vm, g->s.group[1], 999));
@@ -668,8 +664,6 @@ TEST_F(hardware, two_groups_one_of_them_leaves)
 	struct guest *g = &self->g;
 
 	NEED_DEVICES(return, 2);
-	if (windows_stay_with_a_group(&g->s))
-		SKIP(return, NEEDS_SHARED_WINDOWS);
 	spapr_attach(&g->s, 1);
 	ASSERT_EQ(0, __guest_attach(g, 1));
 	EXPECT_EQ(H_SUCCESS, PUT(IOBA(0), TCE(0)));

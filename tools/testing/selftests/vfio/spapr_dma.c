@@ -535,7 +535,7 @@ CASE(two_containers_reach_what_each_of_them_maps)
 
 /*
  * These go in turn: both are there, the second leaves and comes again, then
- * the first leaves. Where groups cannot share windows there is only one.
+ * the first leaves.
  */
 #define EXPECT_COPIES(n, to, from, seed) do {				\
 	int __to = (to), __from = (from), __seed = (seed);		\
@@ -546,17 +546,10 @@ CASE(two_containers_reach_what_each_of_them_maps)
 	EXPECT_TRUE(is_filled(MEM(__to), LEN, __seed));			\
 } while (0)
 
-#define NEED_SECOND_DEVICE(statement) do {				\
-	if (self->edu[1].fd < 0)					\
-		SKIP(statement, NEEDS_SHARED_WINDOWS);			\
-} while (0)
-
 CASE(a_second_device_sees_the_mappings_that_are_there)
 {
 	NEED_DEVICES(return, 2);
 	map_chunks(MEM(0), IOVA(0), 3);
-	if (windows_stay_with_a_group(&self->s))
-		SKIP(return, NEEDS_SHARED_WINDOWS);
 	spapr_attach(&self->s, 1);
 	ASSERT_EQ(0, edu_open(&self->edu[1], self->s.group[1], spapr_bdf(1)));
 	EXPECT_COPIES(0, 1, 0, 1);
@@ -568,9 +561,35 @@ CASE(a_second_device_sees_the_mappings_that_are_there)
 	EXPECT_TRUE(is_filled(MEM(0), LEN, 99));
 }
 
+/* More than a call of a hypervisor takes, and holes between them. */
+CASE(a_second_device_sees_each_of_many_mappings)
+{
+	static const unsigned int some[] = { 0, 170, 171, 341, 342, 598 };
+	unsigned long n = SIZE / self->ip, i, k, last = 599;
+
+	NEED_DEVICES(return, 2);
+	edu_close(&self->edu[1]);
+	spapr_detach(&self->s, 1);
+	for (i = 0; i <= last; i++)
+		spapr_map(self->s.fd, self->iova + 3 * i * self->ip,
+			  self->mem + i % n * self->ip, self->ip, SPAPR_RW);
+	spapr_attach(&self->s, 1);
+	ASSERT_EQ(0, edu_open(&self->edu[1], self->s.group[1], spapr_bdf(1)));
+	for (k = 0; k < ARRAY_SIZE(some); k++) {
+		i = some[k];
+		fill(self->mem + i % n * self->ip, LEN, i + 1);
+		EXPECT_EQ(0, edu_memcpy(&self->edu[1],
+					self->iova + 3 * last * self->ip,
+					self->iova + 3 * i * self->ip, LEN));
+		EXPECT_TRUE(is_filled(self->mem + last % n * self->ip, LEN,
+				      i + 1));
+	}
+	spapr_unmap(self->s.fd, self->iova, 3 * (last + 1) * self->ip);
+}
+
 CASE(the_second_device_leaves)
 {
-	NEED_SECOND_DEVICE(return);
+	NEED_DEVICES(return, 2);
 	map_chunks(MEM(0), IOVA(0), 3);
 	EXPECT_COPIES(0, 1, 0, 1);
 	edu_close(&self->edu[1]);
@@ -585,7 +604,7 @@ CASE(the_second_device_leaves)
 
 CASE(the_first_device_leaves)
 {
-	NEED_SECOND_DEVICE(return);
+	NEED_DEVICES(return, 2);
 	map_chunks(MEM(0), IOVA(0), 4);
 	edu_close(&self->edu[0]);
 	spapr_detach(&self->s, 0);
@@ -627,6 +646,7 @@ static const struct dma_case {
 }, at_the_end[] = {
 	C(two_containers_reach_what_each_of_them_maps),
 	C(a_second_device_sees_the_mappings_that_are_there),
+	C(a_second_device_sees_each_of_many_mappings),
 	C(the_second_device_leaves),
 	C(the_first_device_leaves),
 };

@@ -619,8 +619,6 @@ TEST_F_TIMEOUT(fail, set_container_of_a_second_group, SECONDS)
 	NEED_DEVICES(return, 2);
 	spapr_register(self->s.fd, self->old, MANY);
 	ASSERT_EQ(0, map_old(self));
-	if (windows_stay_with_a_group(&self->s))
-		SKIP(return, NEEDS_SHARED_WINDOWS);
 	self->s.group[1] = spapr_group_fd(1);
 	ASSERT_LE(0, self->s.group[1]);
 	fail_each(_metadata, self, &t);

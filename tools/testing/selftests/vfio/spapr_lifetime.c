@@ -290,10 +290,6 @@ TEST_F_TIMEOUT(lifetime, one_of_two_groups_takes_nothing_along, SECONDS)
 	NEED_DEVICES(return, 2);
 	ASSERT_EQ(0, hold_everything(&h, false));
 	spapr_account(&before);
-	if (windows_stay_with_a_group(&h.s)) {
-		let_go(&h);
-		SKIP(return, NEEDS_SHARED_WINDOWS);
-	}
 	spapr_attach(&h.s, 1);
 	spapr_detach(&h.s, 0);
 	spapr_account(&after);
@@ -306,37 +302,6 @@ TEST_F_TIMEOUT(lifetime, one_of_two_groups_takes_nothing_along, SECONDS)
 	spapr_detach(&h.s, 1);
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 	let_go(&h);
-}
-
-TEST_F(lifetime, a_second_group_that_is_refused_disturbs_nobody)
-{
-	struct vfio_iommu_spapr_tce_info info;
-	char *mem = spapr_mem(CHUNK);
-	struct spapr s;
-	__u64 iova;
-	int i;
-
-	NEED_DEVICES(return, 2);
-	spapr_open(&s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
-	spapr_info(s.fd, &info);
-	iova = info.dma32_window_start + 16 * MIB;
-	spapr_register(s.fd, mem, CHUNK);
-	spapr_map(s.fd, iova, mem, CHUNK, SPAPR_RW);
-	if (!windows_stay_with_a_group(&s)) {
-		spapr_close(&s);
-		SKIP(return, "needs windows of each group: a pseries machine");
-	}
-	for (i = 0; i < 3; i++)
-		EXPECT_ERRNO(EPERM, __spapr_attach(&s, 1));
-	spapr_unmap(s.fd, iova, CHUNK);
-	spapr_map(s.fd, iova, mem, CHUNK, SPAPR_RW);
-	spapr_close(&s);
-	/* the refused group can still be used, in a container of its own */
-	spapr_open(&s, VFIO_SPAPR_TCE_v2_IOMMU, 2);
-	spapr_detach(&s, 0);
-	spapr_register(s.fd, mem, CHUNK);
-	spapr_map(s.fd, iova, mem, CHUNK, SPAPR_RW);
-	spapr_close(&s);
 }
 
 /* ------------------------------------------------------------------ */

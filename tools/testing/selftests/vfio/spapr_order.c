@@ -198,8 +198,6 @@ TEST_F(order, of_a_machine_emulator_with_a_device_plugged_later)
 	spapr_remove(fd, self->info.dma32_window_start);
 	ASSERT_EQ(0, emulator_window(fd, 12, GIB, &start));
 	spapr_map(fd, start, self->mem, 4 * IP, SPAPR_RW);
-	if (windows_stay_with_a_group(&self->s))
-		SKIP(return, NEEDS_SHARED_WINDOWS);
 	spapr_attach(&self->s, 1);
 	spapr_map(fd, start + MIB, self->mem, 4 * IP, SPAPR_RW);
 	/* the first device is unplugged, and the guest goes on with the other */

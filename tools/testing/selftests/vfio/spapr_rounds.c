@@ -331,8 +331,6 @@ TEST_F(rounds, groups_that_come_and_go_print_nothing)
 	spapr_register(self->s.fd, self->mem, LEN);
 	ASSERT_TRUE(use_window(self->s.fd, self->mem,
 			       self->info.dma32_window_start));
-	if (windows_stay_with_a_group(&self->s))
-		SKIP(return, NEEDS_SHARED_WINDOWS);
 	NEED_LOG(return);
 	EXPECT_SILENT(!__spapr_attach(&self->s, 1) &&
 		      !__spapr_detach(&self->s, 1));

@@ -122,27 +122,6 @@ static inline bool is_filled(const void *mem, size_t len, unsigned int seed)
 	return true;
 }
 
-/*
- * Under a hypervisor each group has tables of its own, which show as tables
- * of a single level, and a window may be refused to a second group (EPERM).
- * Where the kernel owns the tables all groups of a container share them.
- */
-#define NEEDS_SHARED_WINDOWS \
-	"needs windows that groups can share: a powernv machine"
-
-static inline bool windows_stay_with_a_group(struct spapr *s)
-{
-	struct vfio_iommu_spapr_tce_info info;
-	int ret;
-
-	if (__spapr_info(s->fd, &info) || info.ddw.levels > 1)
-		return false;
-	ret = __spapr_attach(s, 1);
-	if (!ret)
-		__spapr_detach(s, 1);
-	return ret == -EPERM;
-}
-
 /* A hypervisor owns its tables: how many levels are asked for is a hint. */
 static inline bool levels_are_a_hint(const struct vfio_iommu_spapr_tce_info *info)
 {
