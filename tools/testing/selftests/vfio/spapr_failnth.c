@@ -617,6 +617,7 @@ TEST_F_TIMEOUT(fail, set_container_of_a_second_group, SECONDS)
 	};
 
 	NEED_DEVICES(return, 2);
+	SPARE_DEVICE_TREE(return);
 	spapr_register(self->s.fd, self->old, MANY);
 	ASSERT_EQ(0, map_old(self));
 	self->s.group[1] = spapr_group_fd(1);
