@@ -437,8 +437,9 @@ static bool check_device(const char *bdf)
 {
 	char path[PATH_MAX];
 	const char *driver;
-	int group;
+	bool bound, free;
 	unsigned int i;
+	int group;
 
 	printf("\n%s\n", bdf);
 	snprintf(path, sizeof(path), DEVICES "%s", bdf);
@@ -461,15 +462,16 @@ static bool check_device(const char *bdf)
 	ok("%s is in IOMMU group %d", bdf, group);
 
 	driver = driver_of(bdf);
-	if (strncmp(driver, "vfio-pci", 8)) {
+	bound = !strncmp(driver, "vfio-pci", 8);
+	if (bound) {
+		ok("%s is bound to vfio-pci", bdf);
+	} else {
 		wrong("%s has %s%s, not vfio-pci", bdf,
 		      *driver ? "driver " : "no driver", driver);
 		how_to_bind(bdf);
-		return false;
 	}
-	ok("%s is bound to vfio-pci", bdf);
-
-	if (!check_others(bdf, group))
+	free = check_others(bdf, group);
+	if (!bound || !free)
 		return false;
 	for (i = 0; i < doc.nr_groups; i++)
 		if (doc.group[i] == group)

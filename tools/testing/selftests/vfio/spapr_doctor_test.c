@@ -4,6 +4,7 @@
  * causes of refusals, and that a guest needs exactly the locked memory it says.
  */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
@@ -25,6 +26,8 @@
 #define MEMORY		(72 * MIB)
 #define MEMORY_TEXT	"72M"
 #define DRIVER		"/sys/bus/pci/drivers/vfio-pci/"
+#define DEVICES		"/sys/bus/pci/devices/"
+#define BDF_LEN		12
 
 static const char * const causes[] = {
 #include "spapr_causes.h"
@@ -241,6 +244,94 @@ TEST_F(doctor, a_user_without_permission_is_told)
 	EXPECT_EQ(1, doctor(true, bdf(0), NULL));
 	EXPECT_SAYS("cannot be opened by user 65534");
 	EXPECT_SAYS("do: ch");
+}
+
+/* ------------------------------------------------------------------ */
+/* A disk of the host */
+
+static bool is_disk(const char *name)
+{
+	char path[PATH_MAX], link[PATH_MAX] = "";
+
+	snprintf(path, sizeof(path), DEVICES "%s/driver", name);
+	return strlen(name) == BDF_LEN &&
+	       readlink(path, link, sizeof(link) - 1) > 0 &&
+	       !strcmp(basename(link), "nvme");
+}
+
+/* Two disks of one group; false: there are none. */
+static bool find_disks(char disks[2][BDF_LEN + 1])
+{
+	char path[PATH_MAX];
+	struct dirent **all, *d;
+	int n = scandir(DEVICES, &all, NULL, alphasort), i, found = 0;
+	DIR *group;
+
+	for (i = 0; i < n; i++) {
+		if (found < 2 && is_disk(all[i]->d_name)) {
+			found = 0;
+			snprintf(path, sizeof(path),
+				 DEVICES "%s/iommu_group/devices",
+				 all[i]->d_name);
+			group = opendir(path);
+			while (group && found < 2 && (d = readdir(group)))
+				if (is_disk(d->d_name))
+					strcpy(disks[found++], d->d_name);
+			if (group)
+				closedir(group);
+		}
+		free(all[i]);
+	}
+	if (n >= 0)
+		free(all);
+	return found == 2;
+}
+
+/* Does what @text says is to do, as a person would: echo WORD > FILE. */
+static int do_as_told(void)
+{
+	char word[64], file[PATH_MAX], *at = text;
+	int ret = 0;
+
+	while (!ret && (at = strstr(at, "echo "))) {
+		if (sscanf(at, "echo %63s > %4095[^;, \n]", word, file) != 2 ||
+		    strncmp(file, "/sys/bus/pci/", 13))
+			return -EINVAL;
+		ret = write_to(file, word);
+		at += strlen("echo ");
+	}
+	return ret;
+}
+
+static int give_back(const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), DEVICES "%s/driver/unbind", name);
+	write_to(path, name);
+	snprintf(path, sizeof(path), DEVICES "%s/driver_override", name);
+	write_to(path, "\n");
+	write_to("/sys/bus/pci/drivers_probe", name);
+	return is_disk(name) ? 0 : -ENODEV;
+}
+
+TEST(a_disk_that_the_host_uses_is_freed_by_the_commands)
+{
+	char disks[2][BDF_LEN + 1], words[128];
+
+	if (geteuid() || !find_disks(disks))
+		SKIP(return, "needs root and two NVMe disks in one IOMMU group");
+	EXPECT_DOCTOR(1, disks[0]);
+	EXPECT_SAYS("driver nvme, not vfio-pci");
+	snprintf(words, sizeof(words), "%s is in it too, with driver nvme",
+		 disks[1]);
+	EXPECT_SAYS(words);
+	EXPECT_EQ(0, do_as_told());
+	EXPECT_DOCTOR(0, disks[0]);
+	snprintf(words, sizeof(words), "%s goes with it", disks[1]);
+	EXPECT_SAYS(words);
+	EXPECT_EQ(0, give_back(disks[0]));
+	EXPECT_EQ(0, give_back(disks[1]));
 }
 
 /* ------------------------------------------------------------------ */
