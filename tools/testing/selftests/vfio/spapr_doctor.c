@@ -8,13 +8,13 @@
  * created: nothing stays.
  */
 #define _GNU_SOURCE
+#define __SANE_USERSPACE_TYPES__	/* __u64 is %llu */
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,37 +58,15 @@ static struct {
 /* ------------------------------------------------------------------ */
 /* Lines */
 
-#define ok(...)		say("ok    ", __VA_ARGS__)
-#define note(...)	say("note  ", __VA_ARGS__)
-#define wrong(...)	do { doc.wrong++; say("WRONG ", __VA_ARGS__); } while (0)
-
-static void say(const char *how, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void say(const char *how, const char *fmt, ...)
-{
-	va_list ap;
-
-	printf("%s  ", how);
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	putchar('\n');
-}
+#define ok(fmt, ...)	printf("ok      " fmt "\n", ##__VA_ARGS__)
+#define note(fmt, ...)	printf("note    " fmt "\n", ##__VA_ARGS__)
+#define wrong(fmt, ...)	({						\
+	doc.wrong++;							\
+	printf("WRONG   " fmt "\n", ##__VA_ARGS__);			\
+})
 
 /* What has to be done about what is wrong. */
-static void to_do(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-
-static void to_do(const char *fmt, ...)
-{
-	va_list ap;
-
-	printf("        do: ");
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	putchar('\n');
-}
+#define to_do(fmt, ...)	printf("        do: " fmt "\n", ##__VA_ARGS__)
 
 /* "64K", "2M", "1G" */
 static const char *size_text(__u64 bytes)
@@ -215,12 +193,12 @@ static bool check_kernel(void)
 
 	if (fd == -EACCES || fd == -EPERM) {
 		wrong("/dev/vfio/vfio cannot be opened by user %u", geteuid());
-		to_do("chmod 0666 /dev/vfio/vfio (groups have permissions of their own)");
+		to_do("chmod 0666 /dev/vfio/vfio; groups have permissions of their own");
 		return false;
 	}
 	if (fd < 0) {
 		wrong("/dev/vfio/vfio: %s", strerror(-fd));
-		to_do("modprobe vfio; the kernel needs CONFIG_VFIO_GROUP and CONFIG_VFIO_CONTAINER");
+		to_do("modprobe vfio (CONFIG_VFIO_GROUP, CONFIG_VFIO_CONTAINER)");
 		return false;
 	}
 	ok("vfio is there");
@@ -230,14 +208,14 @@ static bool check_kernel(void)
 	close(fd);
 	if (ret <= 0) {
 		wrong("vfio has no IOMMU driver for TCE tables");
-		to_do("modprobe vfio_iommu_spapr_tce; the kernel needs CONFIG_VFIO_IOMMU_SPAPR_TCE");
+		to_do("modprobe vfio_iommu_spapr_tce (CONFIG_VFIO_IOMMU_SPAPR_TCE)");
 		return false;
 	}
 	ok("vfio_iommu_spapr_tce is there");
 
 	if (access(VFIO_PCI, F_OK)) {
 		wrong("vfio-pci is not there");
-		to_do("modprobe vfio-pci; the kernel needs CONFIG_VFIO_PCI");
+		to_do("modprobe vfio-pci (CONFIG_VFIO_PCI)");
 		return false;
 	}
 	ok("vfio-pci is there");
@@ -257,7 +235,7 @@ static bool check_kvm(void)
 	if (good)
 		ok("KVM is there");
 	else
-		note("no guest of KVM can run here (%s), QEMU would emulate it; do: modprobe kvm-hv, and under a hypervisor ask for nested KVM",
+		note("QEMU would emulate a guest, without KVM (%s): modprobe kvm-hv",
 		     vm < 0 ? strerror(err) : "it has no TCE tables");
 	if (vm >= 0)
 		close(vm);
@@ -291,16 +269,16 @@ static bool check_others(const char *bdf, int group)
 	for (i = 0; i < n; i++) {
 		const char *other = list[i]->d_name, *driver = driver_of(other);
 
-		if (!strcmp(other, bdf))
-			;
-		else if (is_bridge(other))
+		if (!strcmp(other, bdf)) {
+			/* has been looked at */
+		} else if (is_bridge(other)) {
 			note("group %d: %s is a bridge, and may keep its driver",
 			     group, other);
-		else if (!*driver || !strncmp(driver, "vfio-pci", 8) ||
-			 !strcmp(driver, "pci-stub"))
+		} else if (!*driver || !strncmp(driver, "vfio-pci", 8) ||
+			   !strcmp(driver, "pci-stub")) {
 			note("group %d: %s goes with it, a guest may have it too",
 			     group, other);
-		else {
+		} else {
 			wrong("group %d: %s is in it too, with driver %s",
 			      group, other, driver);
 			to_do("echo %s > " DEVICES "%s/driver/unbind",
@@ -358,7 +336,7 @@ static bool set_iommu(int fd, int group)
 			continue;
 		doc.version = 2 - i;
 		if (i)
-			note("group %d: version 1 only, without dynamic windows: memory is pinned for each map, which is slow",
+			note("group %d: version 1 only: each map pins memory, which is slow",
 			     group);
 		else
 			ok("group %d: version 2, memory is registered once",
@@ -385,7 +363,7 @@ static void say_fdinfo(int fd)
 	if (ours)
 		ok("fdinfo of a container says what is registered and refused");
 	else
-		note("fdinfo says nothing of containers: this kernel lacks the registry of DMA memory");
+		note("fdinfo says nothing of containers: a kernel without the registry");
 }
 
 static bool check_group(int group)
@@ -456,7 +434,7 @@ static bool check_device(const char *bdf)
 	group = group_of(bdf);
 	if (group < 0) {
 		wrong("%s has no IOMMU group", bdf);
-		to_do("the kernel needs CONFIG_SPAPR_TCE_IOMMU; under a hypervisor the device's bridge needs ibm,dma-window");
+		to_do("CONFIG_SPAPR_TCE_IOMMU=y; ibm,dma-window in the device tree");
 		return false;
 	}
 	ok("%s is in IOMMU group %d", bdf, group);
@@ -523,16 +501,16 @@ static void check_huge_pages(void)
 		any = true;
 		fits = 1ULL << iommu_shift_for(kb * KIB);
 		if (fits == kb * KIB)
-			ok("%llu huge pages of %s: so large are IOMMU pages of a guest in them",
+			ok("%llu huge pages of %s, and IOMMU pages of this size",
 			   count, size_text(fits));
 		else
-			note("%llu huge pages of %s, but the largest IOMMU pages for them are %s",
+			note("%llu huge pages of %s, but IOMMU pages of %s at most",
 			     count, size_text(kb * KIB), size_text(fits));
 	}
 	if (dir)
 		closedir(dir);
 	if (!any)
-		note("no huge pages: a guest has IOMMU pages of %s; huge pages, and all DIMMs in them, make larger ones",
+		note("no huge pages, which make larger IOMMU pages than %s",
 		     size_text(1ULL << iommu_shift_for(spapr_page_size())));
 }
 
@@ -640,7 +618,8 @@ static struct need need_of(bool kvm)
 	if (doc.version == 1) {
 		n.memory = (__u64)doc.bridges * doc.info.dma32_window_size;
 		n.tables = table_of(DEFAULT_SHIFT, doc.info.dma32_window_size);
-		second = kvm_second = 0;
+		second = 0;
+		kvm_second = 0;
 	} else {
 		n.memory = round_up(doc.memory, spapr_page_size());
 		second = table_of(shift, window);
@@ -677,8 +656,10 @@ static bool check_limit(bool kvm)
 	struct rlimit limit;
 
 	printf("\nlocked memory\n");
-	ok("a guest of %s with %u host bridge(s) locks %llu KiB: %llu of %s, %llu of TCE tables, %llu of KVM's tables",
-	   size_text(doc.memory), doc.bridges, all / KIB, n.memory / KIB,
+	ok("a guest of %s with %u host bridge(s) locks %llu KiB,",
+	   size_text(doc.memory), doc.bridges, all / KIB);
+	ok("  %llu of %s, %llu of TCE tables, %llu of KVM's tables",
+	   n.memory / KIB,
 	   doc.version == 1 ? "windows, whatever is mapped" : "memory",
 	   n.tables / KIB, n.kvm / KIB);
 	if (libvirt_kib() * KIB >= all)
@@ -688,7 +669,7 @@ static bool check_limit(bool kvm)
 		     libvirt_kib());
 
 	if (has_ipc_lock()) {
-		ok("no limit for this user (CAP_IPC_LOCK); one that is not root needs: ulimit -l %llu",
+		ok("no limit for root (CAP_IPC_LOCK), others need: ulimit -l %llu",
 		   all / KIB);
 		return true;
 	}
@@ -719,43 +700,55 @@ static const struct {
 } causes[] = {
 	{ "no window at this bus address",
 	  "the device was to reach an address that no DMA window has",
-	  "compare with the lines spapr_tce_window; a guest whose window is missing had its CREATE refused before" },
+	  "compare with spapr_tce_window; where a window is missing, its CREATE\n"
+	  "was refused before" },
 	{ "more than the window, or not whole IOMMU pages",
-	  "bus address, size or memory is not a multiple of the window's IOMMU page, or leaves the window",
-	  "back DIMMs with pages as large as those of the first memory, as the window has those; see page= of spapr_tce_window" },
+	  "bus address, size or the address of the memory is not a multiple of the\n"
+	  "window's IOMMU page, or the range leaves the window",
+	  "see page= of spapr_tce_window; all DIMMs need pages as large as those\n"
+	  "of the memory that the guest started with" },
 	{ "not whole pages, or nothing, or beyond the end",
-	  "address or size is not a multiple of the kernel's page, or the size is 0, or the range ends beyond user space",
-	  "DPDK with --no-huge registers 4K pieces: it needs a kernel with 4K pages, or huge pages" },
+	  "address or size is not a multiple of the kernel's page, the size is 0,\n"
+	  "or the range ends beyond user space",
+	  "DPDK with --no-huge registers 4K pieces: it needs a kernel with 4K\n"
+	  "pages, or huge pages" },
 	{ "not registered, or memory in smaller pieces than the IOMMU page",
-	  "the memory at this address was not registered, or is in smaller pages than those of the window",
-	  "see spapr_tce_region: start and granule; use huge pages of one size for all memory" },
+	  "the memory at this address was not registered, or its pages are smaller\n"
+	  "than those of the window",
+	  "see start, size and granule of spapr_tce_region; use huge pages of one\n"
+	  "size for all memory" },
 	{ "was mapped for reading only when it was first registered",
-	  "a device was to write to memory that was read-only when the first container registered it",
-	  "make it writable, unregister it from all containers and register it again" },
+	  "a device was to write to memory that was read-only when the first\n"
+	  "container registered it",
+	  "make it writable, unregister it in all containers, register it again" },
 	{ "the platform refused",
-	  "the firmware or the hypervisor refused to change the table or the window",
-	  "look at dmesg of this host, and at the log of the hypervisor" },
+	  "the firmware or the hypervisor refused to change a table or a window",
+	  "look at dmesg, and at the log of the hypervisor" },
 	{ "the kernel has no memory for it",
-	  "the kernel could not allocate what it needs itself",
-	  "free memory; for hugetlb_cma= there must be a free huge page outside of that area; see dmesg" },
+	  "the kernel could not allocate what it needs",
+	  "free memory; with hugetlb_cma= there must be a free huge page outside\n"
+	  "of that area; see dmesg" },
 	{ "nothing was registered or enabled yet",
-	  "a MAP came before REGISTER (version 2) or ENABLE (version 1)",
-	  "the program has to make these calls first" },
+	  "MAP came before REGISTER (version 2) or ENABLE (version 1)",
+	  "the program must make these calls first" },
 	{ "page size, window size or levels not supported",
 	  "this machine has no such window",
-	  "see what spapr_doctor says of windows: IOMMU pages and levels; the size must be a power of two" },
+	  "spapr_doctor says which IOMMU pages and levels there are; the size must\n"
+	  "be a power of two" },
 	{ "all windows are in use",
 	  "the container has as many windows as the machine can have",
 	  "remove one, as the default one" },
 	{ "over the limit of locked memory, bytes left of it",
 	  "RLIMIT_MEMLOCK of the process is too low",
-	  "spapr_doctor --memory SIZE --bridges M says how much a guest needs: ulimit -l, LimitMEMLOCK=, or hard_limit of libvirt" },
+	  "spapr_doctor --memory SIZE --bridges M says how much a guest needs:\n"
+	  "ulimit -l, LimitMEMLOCK=, or hard_limit of libvirt" },
 	{ "overlaps what is registered there",
 	  "a part of the range is registered as another range",
-	  "unregister the range that is named first, exactly as it was registered" },
+	  "unregister the range that is named, exactly as it was registered" },
 	{ "no memory there, or none that can be pinned",
-	  "some of it is not mapped by the process, or is memory that cannot be pinned for long (files on disk, device memory)",
-	  "the address is named: look in /proc/PID/maps for what is there; use anonymous memory, memfd or hugetlbfs" },
+	  "the process has nothing at the address that is named, or what cannot be\n"
+	  "pinned for long: files on a disk, memory of devices",
+	  "look in /proc/PID/maps; use anonymous memory, memfd or hugetlbfs" },
 	{ "the process was killed",
 	  "a fatal signal ended the call",
 	  "nothing: all was given back" },
@@ -764,37 +757,54 @@ static const struct {
 	  "the program may go on: it is registered" },
 	{ "is not registered through this container",
 	  "exactly this range was not registered by this container",
-	  "unregister with the address and size of REGISTER, as spapr_tce_region has them" },
+	  "unregister with start and size as spapr_tce_region has them" },
 	{ "IOMMU pages of it are mapped",
 	  "devices can still reach the memory, so it stays pinned",
-	  "unmap it, then unregister again; DPDK ends with this as it unmaps another range: no harm" },
+	  "unmap it, then unregister it again; DPDK ends like this, as it unmaps\n"
+	  "another range: no harm" },
 	{ "other calls map as much as the window at present",
 	  "version 1: MAPs of other threads wait for their memory",
 	  "call again; something does not serve page faults in time" },
 	{ "no contiguous memory for a level of the table, bytes of a level",
-	  "each level of a TCE table is one block of memory, and there is no free one so large",
-	  "ask for more levels (QEMU and DPDK do so by themselves), a smaller window or larger IOMMU pages" },
+	  "each level of a TCE table is one block of memory, and none is free",
+	  "ask for more levels (QEMU and DPDK do so by themselves), a smaller\n"
+	  "window or larger IOMMU pages" },
 	{ "no place for a first window beside the second",
-	  "the hypervisor has no address for a first window while the 64-bit one exists",
+	  "the hypervisor has no address for a first window while the 64-bit one\n"
+	  "exists",
 	  "remove the other window first, then create both" },
 	{ "the group has no TCE tables",
 	  "the IOMMU of this group is not one of TCE tables",
 	  "look at dmesg for why the device got no table" },
 	{ "the group has no dynamic windows, version 1 can use it",
 	  "the hypervisor offers the default window only",
-	  "nothing with QEMU, which goes on with version 1; DPDK needs dynamic windows" },
+	  "nothing with QEMU, which goes on with version 1; DPDK cannot" },
 	{ "version 1 has one group, or the group is attached",
 	  "a container of version 1 has one group",
-	  "use a container, in QEMU a host bridge, for each group" },
+	  "use a container for each group; in QEMU, a host bridge for each" },
 	{ "the windows cannot be shared by these groups",
-	  "each group has windows of its own under a hypervisor, so the container cannot have this group too",
-	  "give each group a container: in QEMU -device spapr-pci-host-bridge for each, DPDK: a process for each with -a BDF --file-prefix" },
+	  "under a hypervisor each group has windows of its own, so a container\n"
+	  "that has windows cannot have another group",
+	  "QEMU: -device spapr-pci-host-bridge for each group; DPDK: a process for\n"
+	  "each, with -a BDF --file-prefix NAME" },
 	{ "for another reason, see the error",
 	  "the number after error= is all that is known",
-	  "look at dmesg; EBUSY of REGISTER: a thousand regions that were given up wait for their unmap" },
+	  "look at dmesg; EBUSY of REGISTER: a thousand regions that were given up\n"
+	  "wait for their unmap" },
 };
 
-#define NR_CAUSES	(sizeof(causes) / sizeof(causes[0]))
+#define NR_CAUSES	(sizeof(causes) / sizeof(*causes))
+
+/* Each line of @lines after the same margin; @first is in that of the first. */
+static void put_lines(const char *first, const char *lines)
+{
+	size_t len;
+
+	for (; *lines; lines += len + !!lines[len], first = "") {
+		len = strcspn(lines, "\n");
+		printf("%12s%.*s\n", first, (int)len, lines);
+	}
+}
 
 static bool explain(const char *line)
 {
@@ -808,8 +818,8 @@ static bool explain(const char *line)
 		if (strncmp(cause + 6, causes[i].cause, len) ||
 		    !strchr(":", cause[6 + len]))
 			continue;
-		printf("        %s\n", causes[i].means);
-		to_do("%s", causes[i].what);
+		put_lines("", causes[i].means);
+		put_lines("do: ", causes[i].what);
 		return true;
 	}
 	wrong("this program does not know the cause");
@@ -870,7 +880,7 @@ static int explain_refused(const char *what)
 	if (n < 0) {
 		wrong("%s %s: %s", pid ? "process" : "file", what,
 		      strerror(errno));
-		to_do("give a process that runs, as its user or root, or a copy of /proc/PID/fdinfo/FD");
+		to_do("give a process of yours, or a copy of /proc/PID/fdinfo/FD");
 	} else if (!n) {
 		note("no call was refused");
 	}
@@ -1001,7 +1011,7 @@ int main(int argc, char **argv)
 	for (; optind < argc; optind++) {
 		if (doc.nr == MAX_DEVICES || strlen(argv[optind]) >= SPAPR_BDF_LEN)
 			return print_help(argv[0], 2);
-		strcpy(doc.bdf[doc.nr++], argv[optind]);
+		snprintf(doc.bdf[doc.nr++], SPAPR_BDF_LEN, "%s", argv[optind]);
 	}
 	return examine();
 }
