@@ -605,7 +605,7 @@ struct need {
 	__u64 kvm;
 };
 
-/* The guest has the default bridge too, with a table and no device. */
+/* The guest's default bridge has KVM's tables too, for emulated devices. */
 static struct need need_of(bool kvm)
 {
 	unsigned int shift = iommu_shift_for(spapr_page_size());
@@ -627,15 +627,13 @@ static struct need need_of(bool kvm)
 	}
 	if (doc.version == 1 || doc.info.ddw.max_dynamic_windows_supported > 1) {
 		n.tables += second;
-		n.kvm += doc.bridges * (n.kvm + kvm_second);
+		n.kvm += kvm_second;
 	} else {
 		n.tables = n.tables > second ? n.tables : second;
-		n.kvm += doc.bridges *
-			 (n.kvm > kvm_second ? n.kvm : kvm_second);
+		n.kvm = n.kvm > kvm_second ? n.kvm : kvm_second;
 	}
 	n.tables *= doc.bridges;
-	if (!kvm)
-		n.kvm = 0;
+	n.kvm *= kvm ? doc.bridges + 1 : 0;
 	return n;
 }
 

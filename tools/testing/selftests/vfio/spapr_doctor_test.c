@@ -416,14 +416,13 @@ static int kvm_table(int vm, __u64 liobn, __u32 shift, __u64 window)
 static int add_kvm_tables(unsigned int bridges, bool second,
 			  const struct vfio_iommu_spapr_tce_info *info)
 {
-	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm, ret;
+	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm, ret = 0;
 	unsigned int i;
 
 	vm = kvm < 0 ? -1 : ioctl(kvm, KVM_CREATE_VM, 0);
 	if (vm < 0)
 		return 0;
-	ret = kvm_table(vm, 0, 12, GIB);
-	for (i = 1; !ret && i <= bridges; i++) {
+	for (i = 0; !ret && i <= bridges; i++) {
 		ret = kvm_table(vm, i, 12, GIB);
 		if (!ret && second)
 			ret = kvm_table(vm, 100 + i, iommu_shift(info),
