@@ -69,9 +69,9 @@ run)
 	tree; f=${KERNELS:-$(flavour series)}; guest "$f" >/dev/null
 	"$HARNESS/image.sh" "$f" "$(disk "$HOST")" >/dev/null
 	TESTS=${TESTS:-kvm:demo} exec "$HARNESS/run.sh" -demo "$HOST" "$f" ;;
-demo)
+demo | doctor)
 	tree; f=${KERNELS:-$(flavour series)}; guest "$f" >/dev/null
-	TESTS=${TESTS:-vfio:spapr_demo} exec "$HARNESS/run.sh" -demo \
+	TESTS=${TESTS:-vfio:spapr_$1} exec "$HARNESS/run.sh" -demo \
 		"$(machines powernv9)" "$f" ;;
 shell | gdb)
 	tree; f=${KERNELS:-$(flavour series)}; guest "$f" >/dev/null

@@ -43,6 +43,7 @@ fi
 mkdir -p "$DIR"
 list=$(collections | paste -sd' ')
 KEY=$({ echo "$HKEY $list"; "${CROSS}gcc" --version; cat "$0"
+	object drivers/vfio/vfio_iommu_spapr_tce.c
 	for f in lib.mk kselftest.h kselftest_harness.h Makefile $list; do
 		object "tools/testing/selftests/$f"
 	done; } | hash_of)

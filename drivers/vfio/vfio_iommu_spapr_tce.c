@@ -119,6 +119,12 @@ enum tce_cause {
 	TCE_UNKNOWN,
 	TCE_MAPPED,
 	TCE_PINNING,
+	TCE_LEVEL,
+	TCE_NO_PLACE,
+	TCE_NO_TABLES,
+	TCE_NO_DYNAMIC,
+	TCE_ONE_GROUP,
+	TCE_NOT_SHARED,
 	TCE_OTHER,
 };
 
@@ -141,6 +147,12 @@ static const char * const tce_cause_text[] = {
 	[TCE_UNKNOWN] = "is not registered through this container",
 	[TCE_MAPPED] = "IOMMU pages of it are mapped",
 	[TCE_PINNING] = "other calls map as much as the window at present",
+	[TCE_LEVEL] = "no contiguous memory for a level of the table, bytes of a level",
+	[TCE_NO_PLACE] = "no place for a first window beside the second",
+	[TCE_NO_TABLES] = "the group has no TCE tables",
+	[TCE_NO_DYNAMIC] = "the group has no dynamic windows, version 1 can use it",
+	[TCE_ONE_GROUP] = "version 1 has one group, or the group is attached",
+	[TCE_NOT_SHARED] = "the windows cannot be shared by these groups",
 	[TCE_OTHER] = "for another reason, see the error",
 };
 
@@ -149,11 +161,11 @@ static const char * const tce_cause_text[] = {
  * @call: its name
  * @error: what it returned
  * @cause: why
- * @start: what it was asked for: bus address of MAP, UNMAP and windows, else
- *	user address
+ * @start: what it was asked for: bus address of MAP, UNMAP and windows, number
+ *	of the group of ATTACH, else user address
  * @size: bytes of that
- * @at: more of the cause: TCE_LIMIT: bytes that are left; TCE_MAPPED: pages;
- *	else the user address where it failed, or 0
+ * @at: more of the cause: TCE_LIMIT: bytes that are left; TCE_LEVEL: bytes of a
+ *	level; TCE_MAPPED: pages; else the user address where it failed, or 0
  * @at_size: TCE_OVERLAP: bytes of what is there
  */
 struct tce_refusal {
@@ -178,6 +190,7 @@ struct tce_refusal {
  * @locked: v1: pages counted in locked_vm by ENABLE
  * @pinning: v1: pages of memory that MAPs ask for at present, without any lock
  * @windows: by slot
+ * @shortage: cause and @at of the last window that got -ENOMEM
  * @groups: list of struct tce_group
  * @memory_lock: protects @registrations
  * @registrations: v2: struct tce_registration by first user address
@@ -196,6 +209,7 @@ struct tce_container {
 	unsigned long locked;
 	atomic_long_t pinning;
 	struct tce_window windows[TCE_MAX_WINDOWS];
+	struct tce_refusal shortage;
 	struct list_head groups;
 
 	struct mutex memory_lock;	/* registrations */
@@ -507,6 +521,26 @@ static void tce_drop_window(struct tce_container *container, int slot)
 	*win = (struct tce_window){ };
 }
 
+/* Remembers why there was no memory for a table, and returns the error. */
+static long tce_short_of_table(struct tce_container *container,
+			       const struct iommu_table_group *tables,
+			       u32 page_shift, u64 size, u32 levels)
+{
+	u64 level;
+
+	container->shortage = (struct tce_refusal){ .cause = TCE_NO_MEMORY };
+	if (tables->max_levels <= 1)
+		return -ENOMEM;
+
+	/* each level is one block of contiguous memory */
+	level = sizeof(u64) << DIV_ROUND_UP(ilog2(size) - page_shift, levels);
+	if (level > PAGE_SIZE) {
+		container->shortage.cause = TCE_LEVEL;
+		container->shortage.at = level;
+	}
+	return -ENOMEM;
+}
+
 /* Creates a window; on failure nothing is left of it. */
 static long tce_add_window(struct tce_container *container, int slot,
 			   u32 page_shift, u64 size, u32 levels)
@@ -523,8 +557,13 @@ static long tce_add_window(struct tce_container *container, int slot,
 
 	locked = DIV_ROUND_UP(locked, PAGE_SIZE);
 	ret = account_locked_vm(container->mm, locked, true);
-	if (ret)
+	if (ret) {
+		container->shortage = (struct tce_refusal){
+			.cause = TCE_LIMIT,
+			.at = mm_iommu_limit_left(container->mm),
+		};
 		return ret;
+	}
 
 	ret = tables->ops->create_table(tables, slot, page_shift, size, levels,
 					&tbl);
@@ -562,7 +601,8 @@ err_unset_groups:
 	iommu_tce_table_put(tbl);
 err_unaccount:
 	account_locked_vm(container->mm, locked, false);
-	return ret;
+	return ret == -ENOMEM ? tce_short_of_table(container, tables, page_shift,
+						   size, levels) : ret;
 }
 
 /* Creates the table of a window that was promised but not yet used. */
@@ -656,14 +696,17 @@ static int tce_refuse_create(struct tce_container *container,
 		.size = create->window_size,
 	};
 
+	lockdep_assert_held(&container->lock);
 	if (error == -EINVAL) {
 		why.cause = TCE_BAD_WINDOW;
 	} else if (error == -ENOSPC) {
 		why.cause = TCE_ALL_WINDOWS;
+	} else if (error == -EPERM) {
+		why.cause = list_is_singular(&container->groups) ?
+			    TCE_NO_PLACE : TCE_NOT_SHARED;
 	} else if (error == -ENOMEM) {
-		/* the limit, or memory: what is left of it tells */
-		why.cause = TCE_LIMIT;
-		why.at = mm_iommu_limit_left(container->mm);
+		why.cause = container->shortage.cause;
+		why.at = container->shortage.at;
 	}
 	return tce_refuse(container, &why);
 }
@@ -715,8 +758,13 @@ static int tce_create_locked(struct tce_container *container,
 		return -EINTR;
 	slot = tce_first_group(container) ? tce_create(container, create) :
 					    -ENXIO;
+	trace_spapr_tce_create_window(create->start_addr, create->window_size,
+				      create->page_shift, create->levels,
+				      min(slot, 0));
 	if (slot >= 0)
 		*tblp = iommu_tce_table_get(container->windows[slot].tbl);
+	else if (slot != -ENXIO)
+		slot = tce_refuse_create(container, create, slot);
 	up_write(&container->lock);
 	return slot;
 }
@@ -749,13 +797,8 @@ static noinline long tce_ioctl_create(struct tce_container *container,
 		return -EINVAL;
 
 	slot = tce_create_locked(container, &create, &tbl);
-	trace_spapr_tce_create_window(create.start_addr, create.window_size,
-				      create.page_shift, create.levels,
-				      min(slot, 0));
-	if (slot == -ENXIO || slot == -EINTR)
-		return slot;
 	if (slot < 0)
-		return tce_refuse_create(container, &create, slot);
+		return slot;
 
 	if (copy_to_user(uarg, &create, sizeof(create))) {
 		tce_uncreate(container, slot, tbl);
@@ -930,6 +973,11 @@ static noinline int tce_refuse_map(struct tce_container *container,
 		break;
 	case -ENOMEM:
 		why.cause = TCE_NO_MEMORY;
+		/* of the default window, which could not be created */
+		if (!win) {
+			why.cause = container->shortage.cause;
+			why.at = container->shortage.at;
+		}
 		break;
 	case -EBUSY:
 		why.cause = TCE_PINNING;
@@ -1659,33 +1707,50 @@ static unsigned long tce_show_regions(struct tce_container *container,
 	return pages;
 }
 
-static void tce_show_refusal(const struct tce_refusal *why, struct seq_file *m)
+#define TCE_REFUSAL_TEXT	256	/* more than a line of it has */
+
+static int tce_print_refusal(const struct tce_refusal *why, char *text,
+			     size_t size)
 {
-	seq_printf(m, "spapr_tce_refusal:\tcall=%s error=%d start=0x%llx size=0x%llx cause=%s",
-		   why->call, why->error, why->start, why->size,
-		   tce_cause_text[why->cause]);
-	if (why->cause == TCE_LIMIT || why->cause == TCE_MAPPED)
-		seq_printf(m, ": %llu", why->at);
+	int len;
+
+	len = scnprintf(text, size,
+			"spapr_tce_refusal:\tcall=%s error=%d start=0x%llx size=0x%llx cause=%s",
+			why->call, why->error, why->start, why->size,
+			tce_cause_text[why->cause]);
+	if (why->cause == TCE_LIMIT || why->cause == TCE_MAPPED ||
+	    why->cause == TCE_LEVEL)
+		len += scnprintf(text + len, size - len, ": %llu", why->at);
 	else if (why->cause == TCE_OVERLAP)
-		seq_printf(m, ": 0x%llx, 0x%llx bytes", why->at, why->at_size);
+		len += scnprintf(text + len, size - len, ": 0x%llx, 0x%llx bytes",
+				 why->at, why->at_size);
 	else if (why->at)
-		seq_printf(m, ": 0x%llx", why->at);
-	seq_putc(m, '\n');
+		len += scnprintf(text + len, size - len, ": 0x%llx", why->at);
+	return len + scnprintf(text + len, size - len, "\n");
 }
 
-static void tce_show_refusals(struct tce_container *container,
-			      struct seq_file *m)
+/* The last refusals as lines of fdinfo, to be freed; NULL: there are none. */
+static char *tce_iommu_refusals(void *iommu_data)
 {
+	const size_t size = TCE_REFUSALS * TCE_REFUSAL_TEXT;
+	struct tce_container *container = iommu_data;
 	struct tce_refusal refusals[TCE_REFUSALS];
 	unsigned int i, nr;
+	int len = 0;
+	char *text;
 
 	spin_lock(&container->refusal_lock);
 	memcpy(refusals, container->refusals, sizeof(refusals));
 	nr = container->nr_refusals;
 	spin_unlock(&container->refusal_lock);
 
+	text = nr ? kmalloc(size, GFP_KERNEL_ACCOUNT) : NULL;
+	if (!text)
+		return NULL;
 	for (i = nr - min(nr, TCE_REFUSALS); i != nr; i++)
-		tce_show_refusal(&refusals[i % TCE_REFUSALS], m);
+		len += tce_print_refusal(&refusals[i % TCE_REFUSALS],
+					 text + len, size - len);
+	return text;
 }
 
 /* Waits for no lock: a part that is just being changed is left out. */
@@ -1694,6 +1759,7 @@ static void tce_iommu_show_fdinfo(void *iommu_data, struct seq_file *m)
 	struct tce_container *container = iommu_data;
 	unsigned long pages = 0;
 	bool complete = true;
+	char *refusals;
 
 	seq_printf(m, "spapr_tce_version:\t%d\n", container->v2 ? 2 : 1);
 
@@ -1716,7 +1782,11 @@ static void tce_iommu_show_fdinfo(void *iommu_data, struct seq_file *m)
 	if (complete)
 		seq_printf(m, "spapr_tce_locked:\t%lu kB\n",
 			   pages << (PAGE_SHIFT - 10));
-	tce_show_refusals(container, m);
+
+	refusals = tce_iommu_refusals(container);
+	if (refusals)
+		seq_puts(m, refusals);
+	kfree(refusals);
 }
 
 /* Groups */
@@ -1742,6 +1812,23 @@ static int tce_check_group(struct tce_container *container,
 			return -EPERM;
 	}
 	return 0;
+}
+
+static int tce_refuse_group(struct tce_container *container,
+			    struct iommu_group *grp, int error)
+{
+	enum tce_cause cause = TCE_PLATFORM;
+
+	if (error == -ENODEV)
+		cause = TCE_NO_TABLES;
+	else if (error == -EINVAL)
+		cause = TCE_NO_DYNAMIC;
+	else if (error == -EBUSY)
+		cause = TCE_ONE_GROUP;
+	else if (error == -EPERM)
+		cause = TCE_NOT_SHARED;
+	return tce_refuse_window(container, "ATTACH", error, cause,
+				 iommu_group_id(grp), 0);
 }
 
 /* Gives a new group all windows that the container has, or none. */
@@ -1778,7 +1865,7 @@ static int tce_iommu_attach_group(void *iommu_data, struct iommu_group *grp,
 
 	tables = iommu_group_get_iommudata(grp);
 	if (!tables || !tables->ops || !tables->ops->create_table)
-		return -ENODEV;
+		return tce_refuse_group(container, grp, -ENODEV);
 
 	group = kzalloc(sizeof(*group), GFP_KERNEL_ACCOUNT);
 	if (!group)
@@ -1810,7 +1897,7 @@ err_unlock:
 	up_write(&container->lock);
 	up_write(&container->eeh_lock);
 	kfree(group);
-	return ret;
+	return tce_refuse_group(container, grp, ret);
 }
 
 /* Only this group loses the windows; with the last one they go. */
@@ -1900,6 +1987,7 @@ static const struct vfio_iommu_driver_ops tce_iommu_driver_ops = {
 	.attach_group	= tce_iommu_attach_group,
 	.detach_group	= tce_iommu_detach_group,
 	.show_fdinfo	= tce_iommu_show_fdinfo,
+	.keep_fdinfo	= tce_iommu_refusals,
 };
 
 static int __init tce_iommu_init(void)

@@ -14,7 +14,9 @@
  * it leaves is cleared and counted behind it.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <signal.h>
+#include <linux/falloc.h>
 #include <sys/mman.h>
 
 #include "edu.h"
@@ -304,6 +306,29 @@ CASE(the_device_sees_what_was_registered_not_what_came_later)
 	ASSERT_EQ(0, munmap(MEM(3), CHUNK));
 	EXPECT_EQ(0, edu_dma_from_device(&self->edu[0], IOVA(3), 0, LEN));
 	EXPECT_COPIED(IOVA(1), IOVA(3), MEM(1), 2);
+}
+
+/* Nor is what comes where a hole was punched into a file. */
+CASE(a_hole_in_a_file_is_not_what_the_device_sees)
+{
+	int file = mem_file(false, CHUNK);
+	char *mem = mmap(NULL, CHUNK, PROT_READ | PROT_WRITE, MAP_SHARED, file,
+			 0);
+
+	ASSERT_NE(MAP_FAILED, mem);
+	fill(mem, LEN, 3);
+	spapr_register(self->s.fd, mem, CHUNK);
+	map_chunks(mem, IOVA(0), 1);
+	map_chunks(MEM(1), IOVA(1), 1);
+	ASSERT_EQ(0, fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			       0, CHUNK));
+	EXPECT_EQ(0, mem[1]);
+	EXPECT_COPIED(IOVA(1), IOVA(0), MEM(1), 3);
+	EXPECT_NOT_WRITTEN(IOVA(0), mem);
+	spapr_unmap(self->s.fd, IOVA(0), CHUNK);
+	spapr_unregister(self->s.fd, mem, CHUNK);
+	munmap(mem, CHUNK);
+	close(file);
 }
 
 /* A MAP that comes later leads to the registered pages, too. */
@@ -634,6 +659,7 @@ static const struct dma_case {
 	C(a_failed_mapping_leaves_the_old_one),
 	C(a_refused_unregister_does_not_disturb_the_device),
 	C(new_memory_at_an_old_place_is_what_the_device_sees),
+	C(a_hole_in_a_file_is_not_what_the_device_sees),
 	C(a_removed_window_leads_nowhere),
 	C(the_device_sees_what_was_registered_not_what_came_later),
 	C(a_later_map_leads_to_what_was_registered),

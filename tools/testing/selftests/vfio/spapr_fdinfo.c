@@ -155,6 +155,7 @@ static char *region_at(char *text, const char *mem)
 FIXTURE(fdinfo)
 {
 	struct spapr s;
+	__u32 shift;
 	struct spapr_account base;
 	struct vfio_iommu_spapr_tce_info info;
 	__u64 start;
@@ -175,6 +176,7 @@ FIXTURE_SETUP(fdinfo)
 	spapr_account(&self->base);
 	spapr_open_with(&self->s, V2, 0);
 	spapr_info(self->s.fd, &self->info);
+	self->shift = iommu_shift(&self->info);
 	self->start = self->info.dma32_window_start;
 	self->iova = self->start + 16 * MIB;
 }
@@ -749,6 +751,78 @@ TEST_F(fdinfo, a_limit_that_version_1_meets_is_told)
 	EXPECT_ERRNO(ENOMEM, __spapr_enable(self->s.fd));
 	EXPECT_REFUSAL("ENABLE", ENOMEM, "limit");
 	EXPECT_TRUE(cause_tells(self->text, MIB - spapr_locked()));
+}
+
+/* DPDK leaves the group before it says that its window was refused. */
+TEST_F(fdinfo, refusals_are_kept_when_the_last_group_has_left)
+{
+	int fd = self->s.fd;
+
+	EXPECT_ERRNO(EINVAL, __spapr_remove(fd, 1ULL << 40));
+	EXPECT_ERRNO(EINVAL, __spapr_register(fd, self->mem + 8, self->size));
+	spapr_detach(&self->s, 0);
+	READ_INFO();
+	EXPECT_EQ(NULL, strstr(self->text, "spapr_tce_version"));
+	EXPECT_EQ(2, nr_lines(self->text, "spapr_tce_refusal"));
+	EXPECT_REFUSAL("REGISTER", EINVAL, "whole");
+	EXPECT_RANGE(self->mem + 8, self->size);
+	/* until there is another IOMMU, whose refusals they are not */
+	spapr_attach(&self->s, 0);
+	ASSERT_EQ(0, __spapr_ioctl(fd, VFIO_SET_IOMMU, (void *)V2));
+	READ_INFO();
+	EXPECT_EQ(1, nr_lines(self->text, "spapr_tce_version"));
+	EXPECT_EQ(0, nr_lines(self->text, "spapr_tce_refusal"));
+	spapr_detach(&self->s, 0);
+	READ_INFO();
+	EXPECT_EQ(NULL, strstr(self->text, "spapr_tce"));
+}
+
+/* Memory of a level is one block, larger than any that there can be. */
+TEST_F(fdinfo, a_level_that_is_too_large_is_told_with_its_size)
+{
+	__u64 at, window = 1ULL << 47;
+	int fd = self->s.fd;
+
+	if (levels_are_a_hint(&self->info))
+		SKIP(return, "needs tables that the kernel makes: powernv");
+	spapr_remove(fd, self->start);
+	EXPECT_ERRNO(ENOMEM, __spapr_create(fd, self->shift, window, 1, &at));
+	EXPECT_REFUSAL("CREATE", ENOMEM, "level");
+	EXPECT_TRUE(cause_tells(self->text, window >> self->shift << 3));
+}
+
+TEST_F(fdinfo, a_limit_that_the_default_window_meets_is_told)
+{
+	int fd = self->s.fd;
+
+	spapr_register(fd, self->mem, self->size);
+	ASSERT_EQ(0, give_up_ipc_lock(spapr_locked()));
+	EXPECT_ERRNO(ENOMEM, __spapr_map(fd, self->iova, self->mem, IP,
+					 SPAPR_RW));
+	EXPECT_REFUSAL("MAP", ENOMEM, "limit");
+	EXPECT_TRUE(cause_tells(self->text, 0));
+}
+
+TEST_F(fdinfo, a_group_that_cannot_be_attached_is_told)
+{
+	int ret;
+
+	NEED_DEVICES(return, 2);
+	spapr_close(&self->s);
+	spapr_open_with(&self->s, VFIO_SPAPR_TCE_IOMMU, 0);
+	EXPECT_ERRNO(EBUSY, __spapr_attach(&self->s, 1));
+	EXPECT_REFUSAL("ATTACH", EBUSY, "version 1");
+	spapr_close(&self->s);
+
+	/* the window is of the first group, where a hypervisor has it */
+	spapr_open_with(&self->s, V2, 0);
+	spapr_register(self->s.fd, self->mem, self->size);
+	spapr_map(self->s.fd, self->iova, self->mem, IP, SPAPR_RW);
+	ret = __spapr_attach(&self->s, 1);
+	if (!ret)
+		SKIP(return, "needs windows that cannot be shared: pseries");
+	EXPECT_EQ(-EPERM, ret);
+	EXPECT_REFUSAL("ATTACH", EPERM, "shared");
 }
 
 TEST_F(fdinfo, the_last_refusals_are_kept_the_oldest_first)

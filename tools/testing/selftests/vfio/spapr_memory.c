@@ -4,13 +4,23 @@
  * be read, and what is no memory. What of it a device really reaches is for
  * spapr_dma.
  */
+#define _GNU_SOURCE
 #include <fcntl.h>
+#include <linux/falloc.h>
+#include <linux/io_uring.h>
+#include <linux/memfd.h>
 #include <linux/mman.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 #include "memkind.h"
 #include "spapr_test.h"
 
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE	25
+#endif
+
+#define NR_MSEAL	462
 #define PAGES		16
 #define SECONDS		120
 
@@ -653,6 +663,165 @@ TEST_F(special, the_file_of_a_program_is_there_to_be_read)
 					 SPAPR_RW));
 	spapr_map(self->s.fd, iova, mem, self->page, VFIO_DMA_MAP_FLAG_READ);
 	spapr_remove(self->s.fd, info.dma32_window_start);
+	spapr_unregister(self->s.fd, mem, self->page);
+}
+
+/* ------------------------------------------------------------------ */
+/* What Linux does with registered memory, and user space would not guess */
+
+TEST_F(special, code_of_the_kernel_in_the_process_is_taken)
+{
+	void *vdso = find_mapping("[vdso]");
+
+	if (!vdso)
+		SKIP(return, "needs a kernel with a [vdso] mapping");
+	spapr_register(self->s.fd, vdso, self->page);
+	spapr_unregister(self->s.fd, vdso, self->page);
+}
+
+TEST_F(special, rings_of_io_uring_are_taken)
+{
+	struct io_uring_params params = { };
+	int fd = syscall(__NR_io_uring_setup, 4, &params);
+	char *ring;
+
+	if (fd < 0)
+		SKIP(return, "needs io_uring: CONFIG_IO_URING");
+	ring = mmap(NULL, self->page, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		    IORING_OFF_SQ_RING);
+	ASSERT_NE(MAP_FAILED, ring);
+	spapr_register(self->s.fd, ring, self->page);
+	EXPECT_ACCOUNT(&self->base, self->page, 1);
+	spapr_unregister(self->s.fd, ring, self->page);
+	munmap(ring, self->page);
+	close(fd);
+}
+
+/* REGISTER must have pages that nobody else changes. */
+TEST_F(special, read_only_pages_of_a_private_file_are_copied)
+{
+	int fd = mem_file(false, self->size);
+	char *file = mmap(NULL, self->size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			  fd, 0);
+	char *mem = mmap(NULL, self->size, PROT_READ, MAP_PRIVATE, fd, 0);
+
+	ASSERT_NE(MAP_FAILED, file);
+	ASSERT_NE(MAP_FAILED, mem);
+	fill(file, self->size, 1);
+	EXPECT_TRUE(is_filled(mem, self->size, 1));
+	EXPECT_EQ(mem_pfn(file), mem_pfn(mem));
+	spapr_register(self->s.fd, mem, self->size);
+	EXPECT_NE(mem_pfn(file), mem_pfn(mem));
+	fill(file, self->size, 2);
+	EXPECT_TRUE(is_filled(mem, self->size, 1));
+	spapr_unregister(self->s.fd, mem, self->size);
+	munmap(mem, self->size);
+	munmap(file, self->size);
+	close(fd);
+}
+
+TEST_F(special, a_registered_memfd_cannot_be_sealed)
+{
+	int fd = memfd_create("registered", MFD_ALLOW_SEALING);
+	char *mem;
+
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ftruncate(fd, self->size));
+	mem = mmap(NULL, self->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, mem);
+	spapr_register(self->s.fd, mem, self->size);
+	ASSERT_EQ(0, munmap(mem, self->size));
+	EXPECT_EQ(-1, fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+	EXPECT_EQ(EBUSY, errno);
+	spapr_unregister(self->s.fd, mem, self->size);
+	EXPECT_EQ(0, fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE));
+	close(fd);
+}
+
+TEST_F(special, a_hole_in_a_file_leaves_the_registered_pages)
+{
+	int fd = mem_file(false, self->size);
+	char *mem = mmap(NULL, self->size, PROT_READ | PROT_WRITE, MAP_SHARED,
+			 fd, 0);
+	__u64 pfn;
+
+	ASSERT_NE(MAP_FAILED, mem);
+	fill(mem, self->size, 1);
+	pfn = mem_pfn(mem);
+	spapr_register(self->s.fd, mem, self->size);
+	ASSERT_EQ(0, fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+			       0, self->size));
+	EXPECT_ACCOUNT(&self->base, self->size, PAGES);
+	/* the process has other pages */
+	EXPECT_EQ(0, mem[0]);
+	mem[0] = 1;
+	EXPECT_NE(pfn, mem_pfn(mem));
+	spapr_unregister(self->s.fd, mem, self->size);
+	munmap(mem, self->size);
+	close(fd);
+}
+
+/* A child would get copies of pinned pages, and there are none for it. */
+TEST_F(special, a_process_with_the_last_huge_pages_cannot_fork)
+{
+	enum mem_kind kind = MEM_HUGETLB_2M;
+	size_t unit = mem_unit(kind);
+	long free = mem_free(kind);
+	char *mem;
+	pid_t pid;
+
+	if (free < 1) {
+		kind = MEM_HUGETLB_16M;
+		unit = mem_unit(kind);
+		free = mem_free(kind);
+	}
+	if (free < 1)
+		SKIP(return, "needs a free huge page: echo 1 > /proc/sys/vm/nr_hugepages");
+	mem = mem_map(kind, NULL, free * unit);
+	ASSERT_NE(NULL, mem);
+	mem_mark(mem, free * unit, 1);
+	spapr_register(self->s.fd, mem, unit);
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	EXPECT_EQ(-1, pid);
+	EXPECT_EQ(ENOMEM, errno);
+	/* nor are they back in the pool when they are unmapped */
+	ASSERT_EQ(0, munmap(mem, free * unit));
+	EXPECT_EQ(free - 1, mem_free(kind));
+	spapr_unregister(self->s.fd, mem, unit);
+	EXPECT_EQ(free, mem_free(kind));
+	EXPECT_IN_CHILD(true);
+}
+
+TEST_F(special, small_pages_do_not_become_a_huge_one)
+{
+	size_t unit = mem_unit(MEM_THP);
+	char *mem;
+
+	if (!unit)
+		SKIP(return, "needs transparent huge pages");
+	mem = mem_reserve(unit, unit);
+	ASSERT_NE(NULL, mem_map(MEM_ANON, mem, unit));
+	mem_mark(mem, unit, 1);
+	spapr_register(self->s.fd, mem, unit);
+	EXPECT_EQ(-1, madvise(mem, unit, MADV_COLLAPSE));
+	EXPECT_EQ(EAGAIN, errno);
+	spapr_unregister(self->s.fd, mem, unit);
+	EXPECT_EQ(0, madvise(mem, unit, MADV_COLLAPSE));
+	EXPECT_TRUE(mem_is_marked(mem, unit, 1));
+	munmap(mem, unit);
+}
+
+TEST_F(special, sealed_memory_is_unregistered)
+{
+	char *mem = spapr_mem(self->page);
+
+	if (syscall(NR_MSEAL, mem, self->page, 0))
+		SKIP(return, "needs mseal(): Linux 6.10");
+	spapr_register(self->s.fd, mem, self->page);
+	EXPECT_EQ(-1, munmap(mem, self->page));
+	EXPECT_EQ(EPERM, errno);
 	spapr_unregister(self->s.fd, mem, self->page);
 }
 
