@@ -3,8 +3,8 @@
 # image.sh FLAVOUR [DISK]: make the disk of a machine and print its path. Those of
 # hosts of KVM guests have Debian's QEMU for ppc64el with all that it needs, and the
 # kernel and the user space of the guest, which are those of the host: kvm has QEMU of
-# the machine's own release, kvm-sid of Debian's sid. The disk dpdk has DPDK of sid.
-# Where sid cannot be had the exit status is 4.
+# the machine's own release, kvm-sid of Debian's sid. The disk dpdk has DPDK of sid, or
+# else of the release. Where a disk's packages cannot be had the exit status is 4.
 . "$(dirname "$0")/lib.sh"
 
 FLAVOUR=$1 DISK=${2:-kvm}
@@ -35,8 +35,10 @@ case $DISK in
 kvm) "$HARNESS/userland.sh" qemu qemu-system-ppc >/dev/null ;;
 kvm-sid) "$HARNESS/userland.sh" -sid qemu-sid qemu-system-ppc >/dev/null || exit 4 ;;
 dpdk)
-	USERLAND=$OUT/userland/dpdk
-	"$HARNESS/userland.sh" -sid dpdk dpdk-dev >/dev/null || exit 4 ;;
+	USERLAND=$("$HARNESS/userland.sh" -sid dpdk-sid dpdk-dev) || {
+		say "DPDK of this machine's own release is taken"
+		USERLAND=$("$HARNESS/userland.sh" dpdk dpdk-dev) || exit 4
+	} ;;
 *) die "no such disk: $DISK" ;;
 esac
 case $DISK in kvm*)

@@ -41,6 +41,8 @@
 #define MAX_ARGS	32
 #define KEPT		12	/* lines, to say why */
 
+#define VERSION		"EAL: RTE Version: "
+
 /* What the generator of testpmd writes, always the same. */
 #define SENT		"src=00:01:02:03:04:00 - dst=00:01:02:03:04:01 "
 
@@ -84,6 +86,7 @@ static struct {
 	unsigned int round;
 	long pins;		/* before there was any testpmd */
 	long huge;
+	unsigned int told;	/* which version this is */
 	long page;		/* that DPDK registers and maps, one by one */
 } all = { .page = 2 << 20 };
 
@@ -290,7 +293,9 @@ static void take(struct pmd *p, const char *line)
 		p->burst = nr;
 		return;
 	}
-	if (strstr(line, "Cannot unregister vaddr"))
+	if (begins(line, VERSION) && !all.told++)
+		printf("# %s\n", line + strlen(VERSION));
+	else if (strstr(line, "Cannot unregister vaddr"))
 		p->busy++;
 	else if (strstr(line, "No probed ethernet devices"))
 		p->ended = true;	/* it would go on without */
@@ -407,7 +412,7 @@ static bool start_with(struct pmd *p, const char *program, const char *mode,
 	unsigned int nr = 0;
 
 	snprintf(words, sizeof(words),
-		 "%s --lcores %s --file-prefix=%s -a %s -a %s %s -- %s", program,
+		 "%s -v --lcores %s --file-prefix=%s -a %s -a %s %s -- %s", program,
 		 p->lcores, p->name, all.bdf[p->card], all.bdf[p->card + 1], mode,
 		 own);
 	for (word = strtok_r(words, " ", &save); word && nr < MAX_ARGS;
