@@ -27,11 +27,11 @@ compile() {
 build_tools() {
 	gcc -O2 -w -o "$GEN" "$BASE/usr/gen_init_cpio.c"
 	compile "$OUT/bin/init" "$HARNESS/init/init.c"
-	build_kvm
+	build_guest
 }
 
-# What passes devices through works with them as the kselftests do.
-build_kvm() {
+# What drives QEMU and DPDK works with devices as the kselftests do.
+build_guest() {
 	local p
 	rm -rf "$EXTRA"
 	mkdir -p "$EXTRA/kvm"
@@ -40,6 +40,9 @@ build_kvm() {
 			"$KVM/vm.c" "$KVM/dma.c" "$VFIO/libspapr.c" "$VFIO/edu.c"
 	done
 	cp "$KVM/settings" "$HARNESS/console/deny" "$EXTRA/kvm/"
+	mkdir "$EXTRA/dpdk"
+	compile "$EXTRA/dpdk/dpdk" "$DPDK/dpdk.c" "$KVM/vm.c" "$VFIO/libspapr.c"
+	cp "$DPDK/settings" "$EXTRA/dpdk/"
 }
 
 # add_tree FROM TO: all of a folder, in the words of gen_init_cpio.
@@ -83,14 +86,15 @@ pack() {
 
 VFIO=$TREE/tools/testing/selftests/vfio
 KVM=$HARNESS/guest/kvm
+DPDK=$HARNESS/guest/dpdk
 EXTRA=$OUT/bin/guest
 take_lock
 mkdir -p "$OUT/bin"
 KEY=$({ cat "$HARNESS/init/init.c" "$0" "$BUSYBOX" "$HARNESS/console/deny" \
 		"$VFIO"/{libspapr,edu}.[ch]
-	find "$INSTALL" ${MODROOT:+"$MODROOT"} "$KVM" -type f \
+	find "$INSTALL" ${MODROOT:+"$MODROOT"} "$KVM" "$DPDK" -type f \
 		-printf '%p\n' | sort | xargs cat
-	find "$INSTALL" ${MODROOT:+"$MODROOT"} "$KVM" | sort; } | hash_of)
+	find "$INSTALL" ${MODROOT:+"$MODROOT"} "$KVM" "$DPDK" | sort; } | hash_of)
 if ! is_done "$OUT/$NAME.stamp" "$KEY" || [ ! -f "$CPIO" ]; then
 	rm -f "$OUT/$NAME.stamp"
 	step "build PID 1" "$LOGS/init.log" build_tools

@@ -11,6 +11,14 @@ MODE=${1:-test}
 DIR=$OUT/results/.work.$$
 ALL=$DIR/results
 
+# Where it runs without M=.
+default_machines() {
+	case $TESTS in
+	dpdk*) echo pseries-dpdk ;;
+	*) echo "powernv8 powernv9-hash powernv9 pseries pseries-movable" ;;
+	esac
+}
+
 # Lines of "machine flavour [programs]".
 plan() {
 	local m k
@@ -19,7 +27,7 @@ plan() {
 		return
 	fi
 	for k in ${KERNELS:-$(flavour "$([ "$MODE" = stock ] && echo stock || echo series)")}; do
-		for m in $(machines "powernv8 powernv9-hash powernv9 pseries pseries-movable"); do
+		for m in $(machines "$(default_machines)"); do
 			echo "$m $k"
 		done
 	done

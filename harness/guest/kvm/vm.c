@@ -21,7 +21,6 @@
 #include "vm.h"
 
 #define DISK		"/dev/vda"
-#define ROOT		"/run/disk"
 #define CONSOLE		"/tmp/console.log"
 #define QEMU_LOG	"/tmp/qemu.log"
 #define STATS		"/sys/kernel/debug/kvm"
@@ -169,14 +168,18 @@ void vm_print_command(struct vm *vm, const char *prefix)
 	putchar('\n');
 }
 
-/* In the child. It dies with us. */
+void vm_enter(void)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (chroot(ROOT) || chdir("/"))
+		_exit(126);
+}
+
 static void become_qemu(char **args)
 {
 	int log;
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (chroot(ROOT) || chdir("/"))
-		_exit(126);
+	vm_enter();
 	log = open(QEMU_LOG, O_WRONLY | O_CREAT | O_APPEND, 0644);
 	dup2(log, STDOUT_FILENO);
 	dup2(log, STDERR_FILENO);
@@ -236,7 +239,7 @@ static bool fail(struct vm *vm, const char *fmt, ...)
 }
 
 /* The next whole line of what was read; false if there is none. */
-static bool take_line(struct vm_stream *s, char *line, size_t size)
+bool vm_line(struct vm_stream *s, char *line, size_t size)
 {
 	char *end = memchr(s->text, '\n', s->len);
 	size_t len, room = size - 1;
@@ -254,7 +257,7 @@ static bool take_line(struct vm_stream *s, char *line, size_t size)
 	return true;
 }
 
-static bool read_more(struct vm_stream *s)
+bool vm_more(struct vm_stream *s)
 {
 	ssize_t len = read(s->fd, s->text + s->len, sizeof(s->text) - s->len);
 
@@ -291,7 +294,7 @@ static bool wait_more(struct vm *vm, struct vm_stream *s, const char *what)
 			return fail(vm, "%s: nothing was said for %d seconds",
 				    what, VM_SILENCE);
 	}
-	return read_more(s) || fail(vm, "%s: QEMU has ended", what);
+	return vm_more(s) || fail(vm, "%s: QEMU has ended", what);
 }
 
 /* A panic of the guest, seen from outside, is that it starts again. */
@@ -313,7 +316,7 @@ bool vm_hear(struct vm *vm, const char *begin, char *rest, size_t size)
 	char line[1024];
 
 	for (;;) {
-		while (take_line(&vm->report, line, sizeof(line))) {
+		while (vm_line(&vm->report, line, sizeof(line))) {
 			if (vm->said)
 				vm->said(line);
 			if (is_bad(vm, line, begin))
@@ -349,7 +352,7 @@ static bool take_answer(struct vm *vm, char *line, size_t size)
 {
 	size_t used = strlen(vm->events);
 
-	while (take_line(&vm->qmp, line, size)) {
+	while (vm_line(&vm->qmp, line, size)) {
 		if (!strstr(line, "\"event\""))
 			return true;
 		used += snprintf(vm->events + used, sizeof(vm->events) - used,
@@ -427,7 +430,7 @@ bool vm_wait(struct vm *vm, int *status)
 
 	/* The report ends when QEMU does. */
 	do {
-		while (take_line(&vm->report, line, sizeof(line)))
+		while (vm_line(&vm->report, line, sizeof(line)))
 			if (vm->said)
 				vm->said(line);
 		if (!wait_more(vm, &vm->report, "the end of QEMU") &&

@@ -16,6 +16,9 @@
 
 #define VM_SILENCE	900
 
+/* Where the disk is mounted. */
+#define ROOT		"/run/disk"
+
 struct vm_stream {
 	int fd;
 	size_t len;
@@ -42,6 +45,13 @@ const char *vm_missing(void);
 /* Mounts the disk; all guests see the same one. */
 bool vm_mount(char *why, size_t size);
 void vm_umount(void);
+
+/* In a child: the disk is all that it sees, and it dies with us. */
+void vm_enter(void);
+
+/* The next line of what was read, and reading more of them. */
+bool vm_line(struct vm_stream *s, char *line, size_t size);
+bool vm_more(struct vm_stream *s);
 
 /* Starts QEMU with the devices; @append goes to the guest's kernel. */
 bool vm_start(struct vm *vm, const char *append);
