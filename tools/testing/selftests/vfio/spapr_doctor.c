@@ -781,8 +781,8 @@ static const struct {
 	  "a container of version 1 has one group",
 	  "use a container for each group; in QEMU, a host bridge for each" },
 	{ "the windows cannot be shared by these groups",
-	  "under a hypervisor each group has windows of its own, so a container\n"
-	  "that has windows cannot have another group",
+	  "the hypervisor has the window of this group at another address, or the\n"
+	  "groups are of different platforms, so they cannot have it together",
 	  "QEMU: -device spapr-pci-host-bridge for each group; DPDK: a process for\n"
 	  "each, with -a BDF --file-prefix NAME" },
 	{ "for another reason, see the error",

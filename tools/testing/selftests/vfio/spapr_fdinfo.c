@@ -805,24 +805,12 @@ TEST_F(fdinfo, a_limit_that_the_default_window_meets_is_told)
 
 TEST_F(fdinfo, a_group_that_cannot_be_attached_is_told)
 {
-	int ret;
-
 	NEED_DEVICES(return, 2);
 	spapr_close(&self->s);
 	spapr_open_with(&self->s, VFIO_SPAPR_TCE_IOMMU, 0);
 	EXPECT_ERRNO(EBUSY, __spapr_attach(&self->s, 1));
 	EXPECT_REFUSAL("ATTACH", EBUSY, "version 1");
 	spapr_close(&self->s);
-
-	/* the window is of the first group, where a hypervisor has it */
-	spapr_open_with(&self->s, V2, 0);
-	spapr_register(self->s.fd, self->mem, self->size);
-	spapr_map(self->s.fd, self->iova, self->mem, IP, SPAPR_RW);
-	ret = __spapr_attach(&self->s, 1);
-	if (!ret)
-		SKIP(return, "needs windows that cannot be shared: pseries");
-	EXPECT_EQ(-EPERM, ret);
-	EXPECT_REFUSAL("ATTACH", EPERM, "shared");
 }
 
 TEST_F(fdinfo, the_last_refusals_are_kept_the_oldest_first)
