@@ -26,7 +26,8 @@ clean() {
 	rm -rf "$OUT"/kernel-{stock,series,style}*
 	remove selftests headers headers.stamp bin series series.stamp style \
 		each each.done bench bench-check kvm.root initramfs.stamp initramfs.cpio.gz mm_iommu
-	rm -f "$OUT"/initramfs-series-* "$OUT"/kvm-*.img*
+	rm -rf "$OUT"/initramfs-{series,debian}-* "$OUT"/kvm-*.img* "$OUT"/files.img \
+		"$OUT"/debian-*
 }
 
 # Words that a person may have mistyped, before anything long begins.
