@@ -100,7 +100,7 @@ static void say_counts(const struct vm_counts *from, bool ddw)
 		check(to.hcalls == from->hcalls,
 		      "none: this window has all memory of the guest");
 	else
-		check(to.hcalls > from->hcalls, "each page was a hypercall");
+		check(to.hcalls > from->hcalls, "each I/O was hypercalls");
 	check(to.user == from->user, "QEMU has seen none");
 }
 
