@@ -51,7 +51,8 @@ kvm_host() {
 	grep -qs '^disk:' "$HARNESS/machines/$m" ||
 		die "M=$MACHINES cannot be a host of guests; there are:" \
 			"$(all_machines | tr ' ' '\n' | sed -n 's/-kvm$//p' | paste -sd' ')"
-	echo "$m"
+	# The data may name a better one.
+	grep -s '^run:' "$HARNESS/machines/$m" | sed 's/^run: *//' | grep . || echo "$m"
 }
 
 check_variables

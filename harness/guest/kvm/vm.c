@@ -145,9 +145,8 @@ static void add_kernel(struct vm *vm, const char *append, char **args,
 	add(args, nr, "-initrd");
 	add(args, nr, "%s/initramfs.cpio.gz", dir);
 	add(args, nr, "-append");
-	add(args, nr, APPEND " harness_modules=%s harness_groups=%u %s %s",
-	    modules, vm->disk ? 0 : vm->nr_devices,
-	    getenv("harness_guest") ? : "", append);
+	add(args, nr, APPEND " harness_modules=%s harness_groups=%u %s",
+	    modules, vm->disk ? 0 : vm->nr_devices, append);
 }
 
 /*
