@@ -91,7 +91,7 @@ distclean)
 	take_lock
 	clean
 	remove base base.new base.stamp base.index tree tree.stamp tree.work \
-		linux.git linux.git.new roundtrip userland apt apt-backports apt-sid \
+		linux.git linux.git.new roundtrip userland apt apt-backports apt-sid apt-trixie \
 		log results lock
 	rmdir "$OUT" 2>/dev/null || true ;;
 esac
