@@ -8,7 +8,7 @@ export MACHINES := $(M)
 export TESTS := $(T)
 export KERNELS := $(K)
 export VERBOSE := $(V)
-export LINUX PAGES DEBUG SIGNOFF WIP PROFILE RUNS ACCEPT
+export LINUX PAGES DEBUG SIGNOFF WIP PROFILE RUNS ACCEPT ALL
 
 H := $(CURDIR)/harness
 

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 # image.sh FLAVOUR [DISK]: make the disk of a machine and print its path. Those of
 # hosts of KVM guests have Debian's QEMU for ppc64el with all that it needs, and the
-# kernel and the user space of the guest, which are those of the host: kvm has QEMU of
-# the machine's own release, kvm-sid of Debian's sid. The disk dpdk has DPDK of sid, or
-# else of the release. Where a disk's packages cannot be had the exit status is 4.
+# kernels of the guests with their user space: those of the host, and Debian's. The
+# disk kvm has QEMU of the machine's own release, kvm-sid of Debian's sid; dpdk has
+# DPDK of sid, or else of the release. Where a disk's packages cannot be had the exit
+# status is 4; Debian's kernel alone is left out.
 . "$(dirname "$0")/lib.sh"
 
 FLAVOUR=$1 DISK=${2:-kvm}
@@ -13,27 +14,42 @@ USERLAND=$OUT/userland/qemu${DISK#kvm}
 ROOTFS=$OUT/kvm.root
 GUEST=
 
-# What a guest of the machine boots.
-add_guest() {
+# What the guests of the machine boot.
+add_guests() {
 	mkdir "$ROOTFS/guest"
 	"${CROSS}strip" -o "$ROOTFS/guest/vmlinux" "$OUT/kernel-$FLAVOUR/vmlinux"
 	cp "$CPIO" "$ROOTFS/guest/initramfs.cpio.gz"
+	[ -n "$DEBIAN" ] || return 0
+	mkdir "$ROOTFS/guest/debian"
+	cp "$DEBIAN/vmlinux" "$ROOTFS/guest/debian/"
+	cp "$DEBIAN_CPIO" "$ROOTFS/guest/debian/initramfs.cpio.gz"
 }
 
 make_image() {
 	rm -rf "$ROOTFS"
 	cp -a "$USERLAND" "$ROOTFS"
 	mkdir -p "$ROOTFS"/{proc,sys,dev,tmp}
-	[ -z "$GUEST" ] || add_guest
+	[ -z "$GUEST" ] || add_guests
 	rm -f "$IMAGE"
 	/sbin/mke2fs -q -t ext4 -d "$ROOTFS" "$IMAGE.new" 1G
 	mv "$IMAGE.new" "$IMAGE"
 	rm -rf "$ROOTFS"
 }
 
+# A disk to pass on, with a file of which no two pages are the same.
+make_files() {
+	rm -rf "$OUT/files.root"
+	mkdir "$OUT/files.root"
+	seq 2200000 >"$OUT/files.root/numbers"
+	rm -f "$OUT/files.img"
+	/sbin/mke2fs -q -t ext4 -d "$OUT/files.root" "$OUT/files.img.new" 256M
+	mv "$OUT/files.img.new" "$OUT/files.img"
+	rm -rf "$OUT/files.root"
+}
+
 case $DISK in
-kvm) "$HARNESS/userland.sh" qemu qemu-system-ppc >/dev/null ;;
-kvm-sid) "$HARNESS/userland.sh" -sid qemu-sid qemu-system-ppc >/dev/null || exit 4 ;;
+kvm) "$HARNESS/userland.sh" qemu qemu-system-ppc e2fsprogs >/dev/null ;;
+kvm-sid) "$HARNESS/userland.sh" -sid qemu-sid qemu-system-ppc e2fsprogs >/dev/null || exit 4 ;;
 dpdk)
 	USERLAND=$("$HARNESS/userland.sh" -sid dpdk-sid dpdk-dev) || {
 		say "DPDK of this machine's own release is taken"
@@ -43,7 +59,14 @@ dpdk)
 esac
 case $DISK in kvm*)
 	CPIO=$("$HARNESS/initramfs.sh" "$FLAVOUR")
-	GUEST="$OUT/kernel-$FLAVOUR/vmlinux $CPIO" ;;
+	GUEST="$OUT/kernel-$FLAVOUR/vmlinux $CPIO"
+	if DEBIAN=$("$HARNESS/debian.sh" "$FLAVOUR"); then
+		DEBIAN_CPIO=$("$HARNESS/initramfs.sh" "${DEBIAN##*/}")
+		GUEST="$GUEST $DEBIAN.stamp $DEBIAN_CPIO"
+	else
+		say "the guest with Debian's kernel is left out"
+		DEBIAN=
+	fi ;;
 esac
 take_lock
 # shellcheck disable=SC2086
@@ -54,4 +77,6 @@ if ! is_done "$IMAGE.stamp" "$KEY" || [ ! -f "$IMAGE" ]; then
 	step "make the disk $DISK" "$LOGS/image.log" make_image
 	set_done "$IMAGE.stamp" "$KEY"
 fi
+[ -f "$OUT/files.img" ] ||
+	step "make the disk that is passed on" "$LOGS/files.log" make_files
 echo "$IMAGE"

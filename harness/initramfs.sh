@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # initramfs.sh FLAVOUR: pack the user space of the test guest and print its path.
-# Every flavour shares one but for the modular ones, which carry their modules.
+# Every flavour shares one but for the modular ones, which carry their modules, and
+# those for a guest with Debian's kernel, which have no tests but what serves the host.
 . "$(dirname "$0")/lib.sh"
 
 FLAVOUR=$1
@@ -11,6 +12,7 @@ INSTALL=$OUT/selftests/install
 MODROOT=
 case $FLAVOUR in
 *-modular*) MODROOT=$OUT/kernel-$FLAVOUR/modroot ;;
+debian-*) MODROOT=$OUT/$FLAVOUR/modroot ;;
 esac
 NAME=initramfs${MODROOT:+-$FLAVOUR}
 CPIO=$OUT/$NAME.cpio.gz
@@ -35,9 +37,9 @@ build_guest() {
 	local p
 	rm -rf "$EXTRA"
 	mkdir -p "$EXTRA/kvm"
-	for p in passthrough demo agent; do
-		compile "$EXTRA/kvm/$p" -Wno-unused-parameter "$KVM/$p.c" \
-			"$KVM/vm.c" "$KVM/dma.c" "$VFIO/libspapr.c" "$VFIO/edu.c"
+	for p in passthrough demo drivers agent; do
+		compile "$EXTRA/kvm/$p" -Wno-unused-parameter "$KVM/$p.c" "$KVM/vm.c" \
+			"$KVM"/{disk,dma,tap}.c "$VFIO/libspapr.c" "$VFIO/edu.c"
 	done
 	cp "$KVM/settings" "$HARNESS/console/deny" "$EXTRA/kvm/"
 	mkdir "$EXTRA/dpdk"
@@ -56,6 +58,14 @@ add_tree() {
 	done
 }
 
+add_agent() {
+	echo "dir /tests/kvm 755 0 0"
+	echo "file /tests/kvm/agent $EXTRA/kvm/agent 755 0 0"
+	echo "file /tests/kvm/settings $EXTRA/kvm/settings 644 0 0"
+	echo kvm:agent >"$OUT/bin/agent-list.txt"
+	echo "file /tests/extra-list.txt $OUT/bin/agent-list.txt 644 0 0"
+}
+
 contents() {
 	local d
 	for d in /bin /sbin /usr /usr/bin /usr/sbin /dev /proc /sys /tmp /run /etc /root /tests \
@@ -67,9 +77,13 @@ contents() {
 	echo "file /bin/busybox $BUSYBOX 755 0 0"
 	echo "slink /bin/sh busybox 777 0 0"
 	echo "slink /sbin/modprobe ../bin/busybox 777 0 0"
-	add_tree "$EXTRA" /tests
-	add_tree "$INSTALL" /tests
-	echo "file /tests/extra-list.txt $OUT/bin/extra-list.txt 644 0 0"
+	case $FLAVOUR in
+	debian-*) add_agent ;;
+	*)
+		add_tree "$EXTRA" /tests
+		add_tree "$INSTALL" /tests
+		echo "file /tests/extra-list.txt $OUT/bin/extra-list.txt 644 0 0" ;;
+	esac
 	[ -z "$MODROOT" ] || add_tree "$MODROOT/lib/modules" /lib/modules
 }
 

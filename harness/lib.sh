@@ -19,7 +19,7 @@ ROOT=$(dirname "$HARNESS")
 : "${OUT:=$ROOT/build}" "${JOBS:=$(nproc)}"
 : "${MACHINES:=}" "${TESTS:=}" "${KERNELS:=}" "${VERBOSE:=}" "${LINUX:=}"
 : "${PAGES:=}" "${DEBUG:=}" "${SIGNOFF:=}" "${WIP:=}" "${PROFILE:=}"
-: "${RUNS:=}" "${ACCEPT:=}"
+: "${RUNS:=}" "${ACCEPT:=}" "${ALL:=}"
 
 CROSS=powerpc64le-linux-gnu-
 GITDIR=$OUT/linux.git		# one repository: the base and the series

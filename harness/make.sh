@@ -26,7 +26,8 @@ clean() {
 	rm -rf "$OUT"/kernel-{stock,series,style}*
 	remove selftests headers headers.stamp bin series series.stamp style \
 		each each.done bench bench-check kvm.root initramfs.stamp initramfs.cpio.gz mm_iommu
-	rm -f "$OUT"/initramfs-series-* "$OUT"/kvm-*.img*
+	rm -rf "$OUT"/initramfs-{series,debian}-* "$OUT"/kvm-*.img* "$OUT"/files.img \
+		"$OUT"/debian-*
 }
 
 # Words that a person may have mistyped, before anything long begins.
@@ -50,7 +51,8 @@ kvm_host() {
 	grep -qs '^disk:' "$HARNESS/machines/$m" ||
 		die "M=$MACHINES cannot be a host of guests; there are:" \
 			"$(all_machines | tr ' ' '\n' | sed -n 's/-kvm$//p' | paste -sd' ')"
-	echo "$m"
+	# The data may name a better one.
+	grep -s '^run:' "$HARNESS/machines/$m" | sed 's/^run: *//' | grep . || echo "$m"
 }
 
 check_variables
@@ -89,7 +91,7 @@ distclean)
 	take_lock
 	clean
 	remove base base.new base.stamp base.index tree tree.stamp tree.work \
-		linux.git linux.git.new roundtrip userland apt apt-backports apt-sid \
+		linux.git linux.git.new roundtrip userland apt apt-backports apt-sid apt-trixie \
 		log results lock
 	rmdir "$OUT" 2>/dev/null || true ;;
 esac

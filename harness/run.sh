@@ -104,8 +104,9 @@ qemu_args() {
 	# shellcheck disable=SC2046
 	printf '%s\n' $(both qemu) -smp "$(data cpus)" -m "$(data memory)"
 	printf '%s\n' -display none -no-reboot
-	[ -z "$DISK" ] || printf '%s\n' -drive \
-		"if=none,id=disk,file=$DISK,format=raw,snapshot=on"
+	[ -z "$DISK" ] || printf '%s\n' \
+		-drive "if=none,id=disk,file=$DISK,format=raw,snapshot=on" \
+		-drive "if=none,id=files,file=$OUT/files.img,format=raw,snapshot=on"
 	for n in $(seq 1 "${SCRATCH:-0}"); do
 		printf '%s\n' -drive \
 			"if=none,id=scratch$n,file=$DIR/scratch$n.img,format=raw"

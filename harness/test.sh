@@ -4,12 +4,12 @@
 # several at a time, and end with one line of totals.
 #
 # Without M=, T=, K=, PAGES= and DEBUG= it runs all that harness/matrix says and
-# the tests of the harness itself.
+# the tests of the harness itself; with ALL=1 also what harness/matrix.all says.
 . "$(dirname "$0")/lib.sh"
 
 MODE=${1:-test}
 DIR=$OUT/results/.work.$$
-ALL=$DIR/results
+RESULTS=$DIR/results
 
 # Where it runs without M=.
 default_machines() {
@@ -23,7 +23,7 @@ default_machines() {
 plan() {
 	local m k
 	if [ "$MODE" = test ] && [ -z "$MACHINES$TESTS$KERNELS$PAGES$DEBUG" ]; then
-		sed -e '/^#/d' "$HARNESS/matrix"
+		cat "$HARNESS/matrix" ${ALL:+"$HARNESS/matrix.all"} | sed '/^#/d'
 		return
 	fi
 	for k in ${KERNELS:-$(flavour "$([ "$MODE" = stock ] && echo stock || echo series)")}; do
@@ -96,20 +96,22 @@ run_own() {
 		grep -v '^PASS' "$DIR/$name.log" >"$DIR/$name.failures" || true
 	fi
 	tell "$name" "$DIR/$name.tsv" "$DIR/$name.failures" $((SECONDS - start))
-	sed "s/^/$name\t/" "$DIR/$name.tsv" >>"$ALL"
+	sed "s/^/$name\t/" "$DIR/$name.tsv" >>"$RESULTS"
 }
 
 skip_one() {
 	tell "$1 $2" "$DIR/$1-$2.skip" /dev/null 0
 	cut -f4 "$DIR/$1-$2.skip" | sed 's/^/      /'
-	sed "s/^/$1 $2\t/" "$DIR/$1-$2.skip" >>"$ALL"
+	sed "s/^/$1 $2\t/" "$DIR/$1-$2.skip" >>"$RESULTS"
 }
 
 # One boot. What it prints comes in one piece, so that two do not mix.
 run_one() {
-	local m=$1 k=$2 option='' start=$SECONDS where try file=$DIR/$1-$2
+	local m=$1 k=$2 option='' start=$SECONDS where try file
+	# A machine may have several lines in the plan.
+	file=$DIR/$1-$2-${3//[^a-z0-9_]/-}
 	[ "$MODE" = test ] || option=-stock
-	[ ! -f "$file.skip" ] || { skip_one "$m" "$k"; return; }
+	[ ! -f "$DIR/$m-$k.skip" ] || { skip_one "$m" "$k"; return; }
 	for try in 1 2; do
 		TESTS=${3:-$TESTS} "$HARNESS/run.sh" $option "$m" "$k" \
 			>"$file.out" 2>"$file.err" &
@@ -134,7 +136,7 @@ run_one() {
 	fi
 	tell "$m $k" "$file.tsv" "$file.failures" $((SECONDS - start)) >"$file.told"
 	cat "$file.told"
-	sed "s/^/$m $k\t/" "$file.tsv" >>"$ALL"
+	sed "s/^/$m $k\t/" "$file.tsv" >>"$RESULTS"
 }
 
 WORKERS=
@@ -177,7 +179,7 @@ run_all() {
 # One line ends it: results are "run STATUS program test detail" by tabs.
 summary() {
 	local passed failed skipped
-	cut -f2- "$ALL" >"$DIR/sum"
+	cut -f2- "$RESULTS" >"$DIR/sum"
 	passed=$(count PASS "$DIR/sum")
 	failed=$(count FAIL "$DIR/sum")
 	skipped=$(count SKIP "$DIR/sum")
@@ -196,7 +198,7 @@ for d in "$OUT"/results/.work.*; do
 	kill -0 "${d##*.}" 2>/dev/null || rm -rf "$d"
 done
 mkdir -p "$DIR"
-: >"$ALL"
+: >"$RESULTS"
 plan >"$DIR/plan"
 build_all
 if is_full; then

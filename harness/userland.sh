@@ -3,18 +3,20 @@
 # userland.sh [-sid | -backports] NAME PACKAGE...: unpack Debian packages of ppc64el,
 # with all that they depend on, into $OUT/userland/NAME: those of the machine's own
 # release, or of sid. With -backports: packages for this machine, newer than its
-# own, with what it does not have yet of what they depend on.
+# own, with what it does not have yet of what they depend on. With -newest and a
+# pattern: of the packages of Debian 13 with such a name the newest that can be had,
+# alone.
 #
 # This has an apt configuration of its own, with the archives that the machine
 # is set up for. The machine itself gets no foreign architecture and no package.
 . "$(dirname "$0")/lib.sh"
 
-SUITE='' FROM=ppc64el APT=$OUT/apt
+SUITE='' NEWEST=''
 case $1 in
--sid | -backports)
-	SUITE=${1#-} FROM=$SUITE APT=$OUT/apt-$SUITE
-	shift ;;
+-sid | -backports) SUITE=${1#-}; shift ;;
+-newest) SUITE=trixie NEWEST=yes; shift ;;
 esac
+FROM=${SUITE:-ppc64el} APT=$OUT/apt${SUITE:+-$SUITE}
 
 # The name of the release, and where its packages come from.
 release() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
@@ -58,7 +60,7 @@ apt_setup() {
 	: >"$APT/state/status"
 	rm -f "$APT"/etc/sources.list "$APT"/etc/sources.list.d/*
 	case $SUITE in
-	sid) add_suite sid ;;
+	sid | trixie) add_suite "$SUITE" ;;
 	backports) copy_sources; add_suite "$(release)-backports" ;;
 	*)
 		copy_sources
@@ -81,13 +83,26 @@ apt_setup() {
 	EOF
 }
 
+# A list of packages may be newer than what a mirror has.
+fetch_newest() {
+	local p
+	for p in $(apt-cache pkgnames | grep -xE -- "$1" | sort -rV); do
+		(cd "$APT/cache/archives" && apt-get -q download "$p") && return
+	done
+	die "no package with a name like $1 can be had"
+}
+
 fetch() {
 	apt_setup
 	export APT_CONFIG=$APT/apt.conf
 	# A third party's archive may have no ppc64el: the install decides.
 	apt-get -q update || true
 	rm -f "$APT"/cache/archives/*.deb
-	apt-get -q -y --download-only install "$@"
+	if [ -n "$NEWEST" ]; then
+		fetch_newest "$1"
+	else
+		apt-get -q -y --download-only install "$@"
+	fi
 	for p in "$APT"/cache/archives/*.deb; do
 		dpkg-deb -x "$p" "$DIR.new"
 	done

@@ -13,6 +13,7 @@
  *	close		close everything
  *	remove N	the kernel is to forget the device
  *	run PROGRAM	a test program
+ *	sh COMMAND	a command of the shell; answers with its last line
  *	quit
  */
 #include <dirent.h>
@@ -327,6 +328,23 @@ static void run(const char *arg)
 		answer("ran %s: signal %d", arg, WTERMSIG(status));
 }
 
+static void shell(const char *arg)
+{
+	char line[512] = "";
+	int status;
+	FILE *f;
+
+	fflush(stdout);
+	f = popen(arg, "re");
+	while (f && fgets(line, sizeof(line), f))
+		line[strcspn(line, "\n")] = '\0';
+	status = f ? pclose(f) : -1;
+	if (status)
+		answer("failed: %s: status 0x%x: %s", arg, status, line);
+	else
+		answer("sh %s", line);
+}
+
 static const struct {
 	const char *name;
 	void (*call)(const char *arg);
@@ -341,6 +359,7 @@ static const struct {
 	{ "close", close_devices },
 	{ "remove", remove_device },
 	{ "run", run },
+	{ "sh", shell },
 };
 
 static void obey(char *line)
@@ -390,7 +409,7 @@ static FILE *open_port(const char *name)
 int main(void)
 {
 	FILE *control = open_port("control");
-	char line[256];
+	char line[1024];
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (!control) {

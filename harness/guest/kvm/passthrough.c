@@ -7,13 +7,13 @@
  */
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "dma.h"
+#include "tap.h"
 #include "vm.h"
 
 #define OPEN		"open 0x400000"
@@ -24,46 +24,10 @@
 
 static struct {
 	struct vm vm;
-	unsigned int tests;
-	unsigned int failed;
-	const char *about;	/* what is done to the guest now */
 	long pins;		/* before there was any guest */
 	bool in_program;	/* the guest runs one of its own */
 	char program[64];
 } all;
-
-/* ------------------------------------------------------------------ */
-/* TAP */
-
-static bool is(bool good, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static bool is(bool good, const char *fmt, ...)
-{
-	va_list ap;
-
-	printf("%s %u %s: ", good ? "ok" : "not ok", ++all.tests, all.about);
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	putchar('\n');
-	if (!good)
-		all.failed++;
-	return good;
-}
-
-/* Something that the rest cannot do without. */
-static bool must(bool good, const char *what)
-{
-	if (!good)
-		printf("# %s\n", all.vm.why);
-	return is(good, "%s", what);
-}
-
-static void skip(const char *what, const char *why)
-{
-	printf("ok %u %s: %s # SKIP %s\n", ++all.tests, all.about, what, why);
-}
 
 /* The tests of the guest are tests of ours. */
 static void said(const char *line)
@@ -344,7 +308,7 @@ static bool plug(unsigned int n)
 
 static bool boot_and_map(void)
 {
-	all.about = "boot";
+	tap.about = "boot";
 	note_left_calls();
 	if (!start(0, ""))
 		return false;
@@ -359,7 +323,7 @@ static bool boot_and_map(void)
 
 static bool reset_in_use(void)
 {
-	all.about = "reset";
+	tap.about = "reset";
 	if (!be_busy() || !reset("the guest is reset with all in use") ||
 	    !run("spapr_map") || !run("spapr_dma"))
 		return false;
@@ -373,7 +337,7 @@ static bool unplug_in_use(void)
 	unsigned int i, nr = spapr_nr_devices();
 	long locked;
 
-	all.about = "unplug";
+	tap.about = "unplug";
 	if (!be_busy())
 		return false;
 	for (i = 0; i < nr; i++) {
@@ -411,7 +375,7 @@ static bool use(void)
 {
 	if (!boot_and_map() || !reset_in_use() || !unplug_in_use())
 		return false;
-	all.about = "end";
+	tap.about = "end";
 	if (!end())
 		return false;
 	no_warning();
@@ -422,7 +386,7 @@ static bool kill_in_use(void)
 {
 	unsigned int i;
 
-	all.about = "kill";
+	tap.about = "kill";
 	if (!start(0, "") || !be_busy())
 		return false;
 	vm_kill(&all.vm);
@@ -440,7 +404,7 @@ static bool kill_in_use(void)
  */
 static bool one_by_one(void)
 {
-	all.about = "one by one";
+	tap.about = "one by one";
 	if (!start(1, "multitce=off panic_on_warn=0") || !map_and_copy())
 		return false;
 	check_mapped();
@@ -448,45 +412,14 @@ static bool one_by_one(void)
 	return end();
 }
 
-/* All cases, or with "-t NAME[+NAME...]" some of them. */
-static const struct {
-	const char *name;
-	bool (*call)(void);
-} cases[] = {
+static const struct tap_case cases[] = {
 	{ "use", use },
 	{ "kill", kill_in_use },
 	{ "one_by_one", one_by_one },
 };
 
-static bool is_wanted(const char *names, const char *name)
-{
-	size_t len = strlen(name);
-	const char *at = names;
-
-	while (at && strncmp(at, name, len))
-		at = strchr(at, '+') ? strchr(at, '+') + 1 : NULL;
-	return !names || (at && (!at[len] || at[len] == '+'));
-}
-
-static bool run_cases(const char *names)
-{
-	unsigned int i, n = 0;
-	bool ok = true;
-
-	for (i = 0; ok && i < sizeof(cases) / sizeof(cases[0]); i++) {
-		if (!is_wanted(names, cases[i].name))
-			continue;
-		ok = cases[i].call();
-		n++;
-	}
-	if (!n)
-		printf("Bail out! there is no case %s\n", names);
-	return n && ok;
-}
-
 int main(int argc, char **argv)
 {
-	bool some = argc == 3 && !strcmp(argv[1], "-t");
 	const char *missing = vm_missing();
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -496,15 +429,16 @@ int main(int argc, char **argv)
 	}
 	all.pins = spapr_pins();
 	all.vm.said = said;
+	tap.why = all.vm.why;
 	if (!vm_mount(all.vm.why, sizeof(all.vm.why))) {
 		printf("Bail out! %s\n", all.vm.why);
 		return 1;
 	}
-	if (!run_cases(some ? argv[2] : NULL)) {
+	if (!run_cases(cases, sizeof(cases) / sizeof(cases[0]), argc, argv)) {
 		vm_kill(&all.vm);
 		vm_print_console("# console of the guest: ", 40);
 	}
 	vm_umount();
-	printf("1..%u\n", all.tests);
-	return all.failed ? 1 : 0;
+	printf("1..%u\n", tap.tests);
+	return tap.failed ? 1 : 0;
 }

@@ -34,6 +34,8 @@
 	"console=hvc0 rdinit=/init panic_on_warn=1 kunit.enable=0 " \
 	"harness_timeout=3600 harness_tests=kvm:agent"
 
+#define DEBIAN_MODULES	"crc32c_generic,ext4,brd,nvme"
+
 #define MAX_ARGS	80
 
 static const char * const binds[] = { "proc", "sys", "dev" };
@@ -106,6 +108,11 @@ static void add_port(char **args, unsigned int *nr, const char *name, int fd)
 	add(args, nr, "virtserialport,chardev=%s,name=%s", name, name);
 }
 
+static const char *device(struct vm *vm, unsigned int i)
+{
+	return vm->disk ? : spapr_bdf(i);
+}
+
 /*
  * Each device has a host bridge of its own, so that each is an IOMMU group of the
  * guest, and QEMU registers the guest's memory in a container for each.
@@ -120,8 +127,34 @@ static void add_devices(struct vm *vm, char **args, unsigned int *nr)
 		    i + 1);
 		add(args, nr, "-device");
 		add(args, nr, "vfio-pci,host=%s,bus=phb%u.0,id=dev%u",
-		    spapr_bdf(i), i + 1, i);
+		    device(vm, i), i + 1, i);
 	}
+}
+
+/* The kernel is ours, or Debian's where it is to drive a disk. */
+static void add_kernel(struct vm *vm, const char *append, char **args,
+		       unsigned int *nr)
+{
+	const char *dir = vm->disk ? "/guest/debian" : "/guest";
+	const char *modules = vm->disk ? DEBIAN_MODULES :
+			      getenv("harness_modules") ? : "";
+
+	add(args, nr, "-kernel");
+	add(args, nr, "%s/vmlinux", dir);
+	add(args, nr, "-initrd");
+	add(args, nr, "%s/initramfs.cpio.gz", dir);
+	add(args, nr, "-append");
+	add(args, nr, APPEND " harness_modules=%s harness_groups=%u %s",
+	    modules, vm->disk ? 0 : vm->nr_devices, append);
+}
+
+/*
+ * QEMU 7.2 says that a machine to which no memory can be added has none, and by that
+ * Debian's kernel sizes its 64-bit window.
+ */
+static const char *memory(struct vm *vm)
+{
+	return vm->disk ? "512M,slots=1,maxmem=1G" : "512M";
 }
 
 static char **command(struct vm *vm, const char *append, int qmp, int report,
@@ -129,10 +162,8 @@ static char **command(struct vm *vm, const char *append, int qmp, int report,
 {
 	static const char * const fixed[] = {
 		"/usr/bin/qemu-system-ppc64", "-accel", "kvm", "-cpu", "host",
-		"-smp", "1", "-m", "512M", "-nodefaults",
+		"-smp", "1", "-nodefaults",
 		"-vga", "none", "-display", "none",
-		"-kernel", "/guest/vmlinux",
-		"-initrd", "/guest/initramfs.cpio.gz",
 		"-chardev", "file,id=console,path=" CONSOLE,
 		"-serial", "chardev:console",
 		"-mon", "chardev=qmp,mode=control",
@@ -147,9 +178,9 @@ static char **command(struct vm *vm, const char *append, int qmp, int report,
 	/* more properties may come from the description of the host */
 	add(args, &nr, MACHINE ",cap-hpt-max-page-size=%zu%s",
 	    spapr_page_size(), getenv("harness_kvm") ? : "");
-	add(args, &nr, "-append");
-	add(args, &nr, APPEND " harness_modules=%s harness_groups=%u %s",
-	    getenv("harness_modules") ? : "", vm->nr_devices, append);
+	add(args, &nr, "-m");
+	add(args, &nr, "%s", memory(vm));
+	add_kernel(vm, append, args, &nr);
 	add(args, &nr, "-chardev");
 	add(args, &nr, "socket,id=qmp,fd=%d", qmp);
 	add_port(args, &nr, "report", report);
@@ -162,9 +193,9 @@ void vm_print_command(struct vm *vm, const char *prefix)
 {
 	unsigned int i;
 
-	printf("%sqemu-system-ppc64 -accel kvm -m 512M", prefix);
+	printf("%sqemu-system-ppc64 -accel kvm -m %s", prefix, memory(vm));
 	for (i = 0; i < vm->nr_devices; i++)
-		printf(" -device vfio-pci,host=%s", spapr_bdf(i));
+		printf(" -device vfio-pci,host=%s", device(vm, i));
 	putchar('\n');
 }
 
@@ -335,7 +366,7 @@ bool vm_hear(struct vm *vm, const char *begin, char *rest, size_t size)
 bool vm_tell(struct vm *vm, const char *command, const char *answer, char *rest,
 	     size_t size)
 {
-	char line[256];
+	char line[1024];
 	int len = snprintf(line, sizeof(line), "%s\n", command);
 
 	if (write(vm->control, line, len) != len)
@@ -491,6 +522,16 @@ long vm_stat(struct vm *vm, const char *name)
 		return -1;
 	snprintf(path, sizeof(path), "%s/%s", dir, name);
 	return read_number(path);
+}
+
+struct vm_counts vm_counts(struct vm *vm)
+{
+	return (struct vm_counts){
+		.hcalls = vm_stat(vm, "tce_hcalls"),
+		.entries = vm_stat(vm, "tce_entries"),
+		.user = vm_stat(vm, "tce_user"),
+		.real = vm_stat(vm, "tce_realmode"),
+	};
 }
 
 void vm_print_stats(struct vm *vm, const char *prefix)

@@ -27,6 +27,7 @@ struct vm_stream {
 
 struct vm {
 	unsigned int nr_devices;	/* that it gets; 0: all */
+	const char *disk;	/* the one device, for Debian's own kernel */
 	pid_t pid;
 	int control;
 	struct vm_stream qmp;
@@ -75,6 +76,14 @@ void vm_kill(struct vm *vm);
 
 /* KVM's statistics of this guest; -1 where there is none of this name. */
 long vm_stat(struct vm *vm, const char *name);
+struct vm_counts {
+	long hcalls;
+	long entries;
+	long user;
+	long real;
+};
+
+struct vm_counts vm_counts(struct vm *vm);
 void vm_print_stats(struct vm *vm, const char *prefix);
 
 /* A line "name: NUMBER kB" of what /proc knows of QEMU, in bytes. */

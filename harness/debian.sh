@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# debian.sh FLAVOUR: get Debian's own kernel for a guest, with pages of the size that
+# the host has, and print the folder with it: vmlinux, and in modroot the modules
+# that the guest needs, unpacked.
+. "$(dirname "$0")/lib.sh"
+
+# The disk and its file system; brd is the disk that PID 1 makes.
+MODULES="nvme ext4 brd"
+
+case $1 in
+*-4k*) NAME=4k PATTERN='linux-image-[0-9][^-]*-powerpc64le' ;;
+*) NAME=64k PATTERN='linux-image-[0-9][^-]*-powerpc64le-64k' ;;
+esac
+DIR=$OUT/debian-$NAME
+
+# With what they need, also what is only named in a module.
+needed() {
+	local m
+	for m in $MODULES; do
+		/sbin/modprobe -d "$1" -S "$2" --show-depends "$m"
+	done | sed -n "s|^insmod $1/*lib/modules/$2/\([^ ]*\).*|\1|p" | sort -u
+}
+
+make_dir() {
+	local from version m to
+	from=$OUT/userland/linux-$NAME
+	version=$(ls "$from/lib/modules")
+	rm -rf "$DIR"
+	mkdir -p "$DIR/modroot"
+	/sbin/depmod -b "$from" "$version"
+	for m in $(needed "$from" "$version"); do
+		to=$DIR/modroot/lib/modules/$version/${m%.xz}
+		mkdir -p "$(dirname "$to")"
+		case $m in
+		*.xz) xz -dc "$from/lib/modules/$version/$m" >"$to" ;;
+		*) cp "$from/lib/modules/$version/$m" "$to" ;;
+		esac
+	done
+	/sbin/depmod -b "$DIR/modroot" "$version"
+	cp "$from/boot/vmlinux-$version" "$DIR/vmlinux"
+}
+
+"$HARNESS/userland.sh" -newest "linux-$NAME" "$PATTERN" >/dev/null
+take_lock
+KEY=$(cat "$0" "$OUT/userland/linux-$NAME.stamp" | hash_of)
+if ! is_done "$DIR.stamp" "$KEY"; then
+	rm -f "$DIR.stamp"
+	step "unpack Debian's kernel for a guest" "$LOGS/debian-$NAME.log" make_dir
+	set_done "$DIR.stamp" "$KEY"
+fi
+echo "$DIR"

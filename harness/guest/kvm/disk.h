@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The NVMe disk that the host passes on to a guest with Debian's kernel: it has a
+ * file system and the file "numbers". What is done with it, on the host and in the
+ * guest, are commands of the shell; a person may see them. A call is false where
+ * its command fails, and disk.line is the last line that the command has said.
+ */
+#ifndef HARNESS_KVM_DISK_H
+#define HARNESS_KVM_DISK_H
+
+#include "vm.h"
+
+#define DISK_NO_DDW	"disable_ddw"	/* of the guest's kernel */
+#define DISK_WRITTEN	64		/* MiB that disk_write() writes */
+
+struct disk {
+	char bdf[16];
+	char line[512];
+	/* gets each command before it is run, with where that is */
+	void (*said)(const char *where, const char *command);
+};
+
+extern struct disk disk;
+
+/* Finds it: NULL, or what is missing. */
+const char *disk_missing(void);
+
+/* Debian's kernel is on the disk with QEMU, if it could be had. */
+#define DISK_NEEDS_KERNEL \
+	"Debian's kernel for the guest, of which no package could be had"
+bool disk_has_kernel(void);
+
+/* To vfio-pci, and to the host's own driver, which must find the disk again. */
+bool disk_give(void);
+bool disk_take(void);
+
+/*
+ * On the host, or in the guest @vm: mount and umount, and the checksum of a file
+ * as the disk has it. The host checks the file system, too.
+ */
+bool disk_mount(struct vm *vm);
+bool disk_umount(struct vm *vm);
+bool disk_sum(struct vm *vm, const char *file);
+bool disk_check(void);
+
+/* The guest writes a new file; the checksum is that of what it has written. */
+bool disk_write(struct vm *vm, const char *file);
+
+/* The guest reads and writes until its end; something is under way now. */
+bool disk_busy(struct vm *vm);
+
+/* A guest that gets the disk: it has booted, and its driver has found it. */
+bool disk_start(struct vm *vm, const char *append);
+bool disk_boot(struct vm *vm, char *version, size_t size);
+
+#endif
