@@ -969,7 +969,9 @@ static noinline int tce_refuse_map(struct tce_container *container,
 		why.cause = TCE_NO_WINDOW;
 		break;
 	case -EPERM:
-		why.cause = TCE_NOT_ENABLED;
+		/* the default window, which the call was to create */
+		why.cause = !win && container->enabled ? TCE_NOT_SHARED :
+							 TCE_NOT_ENABLED;
 		break;
 	case -ENOMEM:
 		why.cause = TCE_NO_MEMORY;
@@ -1053,7 +1055,7 @@ static noinline long tce_map_v1(struct tce_container *container,
 	struct iommu_table *tbl = iommu_tce_table_get(win->tbl);
 	unsigned long npages = PFN_UP(map->size);
 	unsigned int shift = win->shift;
-	long ret = -EBUSY;
+	long ret = container->enabled ? -EBUSY : -EPERM;
 
 	if (atomic_long_add_return(npages, &container->pinning) >
 	    container->locked)

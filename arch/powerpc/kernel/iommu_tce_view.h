@@ -93,8 +93,11 @@ tce_view_find(struct iommu_tce_view *view, unsigned long block)
 {
 	void **slot = tce_view_slot(view, block, 0);
 
-	/* pairs with cmpxchg() in tce_view_prepare() */
-	return slot ? READ_ONCE(*slot) : NULL;
+	/*
+	 * pairs with cmpxchg() in tce_view_prepare(): where a block is, the
+	 * levels of the table are that were made before
+	 */
+	return slot ? smp_load_acquire(slot) : NULL;
 }
 
 /**

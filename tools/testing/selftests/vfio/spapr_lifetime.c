@@ -304,6 +304,29 @@ TEST_F_TIMEOUT(lifetime, one_of_two_groups_takes_nothing_along, SECONDS)
 	let_go(&h);
 }
 
+/* The window has its place beside one that is not there any more. */
+TEST_F_TIMEOUT(lifetime, a_group_joins_a_second_window_that_is_alone, SECONDS)
+{
+	struct vfio_iommu_spapr_tce_info info;
+	char *mem = spapr_mem(CHUNK);
+	struct spapr s;
+	__u64 at;
+
+	NEED_DEVICES(return, 2);
+	spapr_open(&s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
+	spapr_info(s.fd, &info);
+	spapr_register(s.fd, mem, CHUNK);
+	ASSERT_EQ(0, __spapr_create(s.fd, iommu_shift(&info), GIB, 1, &at));
+	spapr_remove(s.fd, info.dma32_window_start);
+	spapr_map(s.fd, at, mem, CHUNK, SPAPR_RW);
+	spapr_attach(&s, 1);
+	spapr_detach(&s, 0);
+	spapr_map(s.fd, at + CHUNK, mem, CHUNK, SPAPR_RW);
+	spapr_unmap(s.fd, at, 2 * CHUNK);
+	spapr_close(&s);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
 /* ------------------------------------------------------------------ */
 /* Files that outlive their process */
 
