@@ -13,7 +13,6 @@
 #include "kselftest.h"
 #include "../../../arch/powerpc/kernel/iommu_tce_view.h"
 
-#define SPARE		8	/* empty blocks that a view keeps */
 #define ENTRIES		TCE_VIEW_ENTRIES
 
 static struct iommu_tce_view *view_create(struct iommu_table *tbl,
@@ -25,20 +24,9 @@ static struct iommu_tce_view *view_create(struct iommu_table *tbl,
 	return tbl->it_view;
 }
 
-/* Looks at a block and changes nothing. */
-static struct tce_view_block *peek(struct iommu_tce_view *view,
-				   unsigned long block)
-{
-	struct tce_view_block *blk;
-
-	blk = tce_view_lock(view, block);
-	tce_view_unlock(view, block, NULL);
-	return blk;
-}
-
 /* -- against a list ------------------------------------------------------ */
 
-#define BLOCKS	48UL	/* with 8 spare, some are always free */
+#define BLOCKS	48UL
 
 /* A block, and what must be in it. */
 struct place {
@@ -54,7 +42,6 @@ struct model {
 	struct place *places;	/* by block */
 	unsigned int nr;
 	unsigned long mapped;
-	unsigned int spare;
 };
 
 static int by_block(const void *a, const void *b)
@@ -93,18 +80,9 @@ static void model_init(struct model *m, struct rng *rng, unsigned long size)
 	model_places(m, rng);
 }
 
-static void model_unlocked(struct model *m, struct place *p)
-{
-	if (!p->present || p->used || m->spare <= SPARE)
-		return;
-	p->present = false;
-	m->spare--;
-}
-
 static void model_prepare(struct model *m, struct place *p)
 {
 	check(!tce_view_prepare(m->view, p->block));
-	m->spare += !p->present;
 	p->present = true;
 }
 
@@ -125,15 +103,10 @@ static void model_change(struct model *m, struct place *p, struct rng *rng)
 		blk->entry[i] = p->entry[i];
 	}
 	if (blk) {
-		tce_view_used(m->view, blk, (long)p->used - was);
+		blk->used += (long)p->used - was;
 		m->mapped += (long)p->used - was;
-		if (!was && p->used)
-			m->spare--;
-		else if (was && !p->used)
-			m->spare++;
 	}
-	tce_view_unlock(m->view, p->block, blk);
-	model_unlocked(m, p);
+	tce_view_unlock(m->view, p->block);
 }
 
 static void model_clear(struct model *m, struct place *p)
@@ -143,14 +116,12 @@ static void model_clear(struct model *m, struct place *p)
 	blk = tce_view_lock(m->view, p->block);
 	if (blk) {
 		memset(blk->entry, 0, sizeof(blk->entry));
-		tce_view_used(m->view, blk, -(long)p->used);
-		m->spare += !!p->used;
+		blk->used -= p->used;
 	}
 	m->mapped -= p->used;
 	p->used = 0;
 	memset(p->entry, 0, sizeof(p->entry));
-	tce_view_unlock(m->view, p->block, blk);
-	model_unlocked(m, p);
+	tce_view_unlock(m->view, p->block);
 }
 
 static void model_exit(struct model *m)
@@ -168,7 +139,7 @@ static void model_exit(struct model *m)
 
 static void model_compare(struct model *m, const struct place *p)
 {
-	struct tce_view_block *blk = peek(m->view, p->block);
+	struct tce_view_block *blk = tce_view_find(m->view, p->block);
 
 	check(!!blk == p->present);
 	if (!blk)
@@ -214,8 +185,9 @@ static void model_step(struct model *m, struct rng *rng)
 		model_change(m, p, rng);
 		break;
 	}
-	check(iommu_tce_view_mapped(&m->tbl) == m->mapped);
-	check(atomic_read(&m->view->spare) == m->spare);
+	/* it walks through all blocks */
+	if (!rng_below(rng, 32))
+		check(iommu_tce_view_mapped(&m->tbl) == m->mapped);
 }
 
 static void test_model(struct rng *rng)
@@ -234,8 +206,8 @@ static void test_model(struct rng *rng)
 			model_step(&m, rng);
 		for (k = 0; k < m.nr; k++)
 			model_compare(&m, &m.places[k]);
-		ksft_print_msg("%lu entries, %u levels: %lu mapped, %u spare\n",
-			       sizes[i], m.view->levels, m.mapped, m.spare);
+		ksft_print_msg("%lu entries, %u levels: %lu mapped\n",
+			       sizes[i], m.view->levels, m.mapped);
 		model_exit(&m);
 	}
 }
@@ -278,31 +250,7 @@ static void test_two_views(struct rng *rng)
 	check(!iommu_tce_view_mapped(&tbl));
 }
 
-/* Who maps and unmaps one page over and over allocates once. */
-static void test_spare(struct rng *rng)
-{
-	struct iommu_table tbl;
-	struct iommu_tce_view *view = view_create(&tbl, 100 * ENTRIES);
-	struct tce_view_block *blk;
-	unsigned long i;
-
-	shim_slab_fail(0, false);
-	for (i = 0; i < 1000; i++) {
-		check(!tce_view_prepare(view, 7));
-		blk = tce_view_lock(view, 7);
-		check(blk);
-		tce_view_used(view, blk, 1);
-		tce_view_unlock(view, 7, blk);
-		blk = tce_view_lock(view, 7);
-		check(blk);
-		tce_view_used(view, blk, -1);
-		tce_view_unlock(view, 7, blk);
-	}
-	check(shim_slab.calls == 1 + view->levels);
-	iommu_tce_view_destroy(&tbl);
-}
-
-/* Adds to what a block has, which may be gone after that. */
+/* Adds to what a block has. */
 static void view_add(struct iommu_tce_view *view, unsigned long block,
 		     unsigned int place, int more)
 {
@@ -311,8 +259,25 @@ static void view_add(struct iommu_tce_view *view, unsigned long block,
 	blk = tce_view_lock(view, block);
 	check(blk);
 	blk->entry[place] = more > 0 ? block + 1 : 0;
-	tce_view_used(view, blk, more);
-	tce_view_unlock(view, block, blk);
+	blk->used += more;
+	tce_view_unlock(view, block);
+}
+
+/* Who maps and unmaps pages, wherever they are, allocates for each block once. */
+static void test_once(struct rng *rng)
+{
+	struct iommu_table tbl;
+	struct iommu_tce_view *view = view_create(&tbl, 100 * ENTRIES);
+	unsigned long i;
+
+	shim_slab_fail(0, false);
+	for (i = 0; i < 1000; i++) {
+		check(!tce_view_prepare(view, i % 100));
+		view_add(view, i % 100, i % ENTRIES, 1);
+		view_add(view, i % 100, i % ENTRIES, -1);
+	}
+	check(shim_slab.calls == 100 + view->levels);
+	iommu_tce_view_destroy(&tbl);
 }
 
 static void test_stay(struct rng *rng)
@@ -320,25 +285,23 @@ static void test_stay(struct rng *rng)
 	struct iommu_table tbl;
 	struct iommu_tce_view *view = view_create(&tbl, 100 * ENTRIES);
 	struct tce_view_block *blk[100];
-	unsigned long i, left = 0;
+	unsigned long i;
 
 	for (i = 0; i < 100; i++) {
 		check(!tce_view_prepare(view, i));
 		view_add(view, i, i, 1);
-		blk[i] = peek(view, i);
+		blk[i] = tce_view_find(view, i);
 	}
-	check(!atomic_read(&view->spare));
 	for (i = 0; i < 100; i++) {
 		view_add(view, i, 200, 1);
 		view_add(view, i, 200, -1);
-		check(peek(view, i) == blk[i]);
+		check(tce_view_find(view, i) == blk[i]);
 		check(blk[i]->used == 1 && blk[i]->entry[i] == i + 1);
 	}
 	for (i = 0; i < 100; i++)
 		view_add(view, i, i, -1);
 	for (i = 0; i < 100; i++)
-		left += !!peek(view, i);
-	check(left == SPARE);
+		check(tce_view_find(view, i) == blk[i] && !blk[i]->used);
 	iommu_tce_view_destroy(&tbl);
 }
 
@@ -361,10 +324,10 @@ static void test_fail_nth(struct rng *rng)
 			shim_slab_fail(nth, i & 1);
 			if (!tce_view_prepare(view, block))
 				break;
-			check(!peek(view, block));
+			check(!tce_view_find(view, block));
 			check(tce_view_next(view, block) != block);
 		}
-		check(peek(view, block));
+		check(tce_view_find(view, block));
 		check(tce_view_next(view, block) == block);
 	}
 	shim_slab_fail(0, false);
@@ -396,7 +359,7 @@ static struct tce_view_block *actor_lock(struct actor *a, unsigned long block)
 		blk = tce_view_lock(a->view, block);
 		if (blk)
 			return blk;
-		tce_view_unlock(a->view, block, NULL);
+		tce_view_unlock(a->view, block);
 		check(!tce_view_prepare(a->view, block));
 	}
 }
@@ -406,7 +369,7 @@ static void actor_step(struct actor *a)
 	unsigned long block = rng_below(&a->rng, SHARED_BLOCKS);
 	unsigned int i, from = rng_below(&a->rng, ENTRIES / THREADS);
 	unsigned int n = 1 + rng_below(&a->rng, 16);
-	/* more than is entered: blocks are to come and go */
+	/* more than is entered: blocks are to be empty at times */
 	bool clear = rng_below(&a->rng, 2), all = rng_below(&a->rng, 3);
 	struct tce_view_block *blk = actor_lock(a, block);
 	u64 *mine = a->entry[block];
@@ -426,8 +389,8 @@ static void actor_step(struct actor *a)
 		more += !!mine[i];
 		*entry = mine[i];
 	}
-	tce_view_used(a->view, blk, more);
-	tce_view_unlock(a->view, block, blk);
+	blk->used += more;
+	tce_view_unlock(a->view, block);
 	a->mapped += more;
 }
 
@@ -442,7 +405,7 @@ static void actor_walk(struct actor *a)
 		blk = tce_view_lock(a->view, next);
 		if (blk)
 			check(blk->used <= ENTRIES);
-		tce_view_unlock(a->view, next, blk);
+		tce_view_unlock(a->view, next);
 		block = next + 1;
 	}
 }
@@ -473,7 +436,7 @@ static void test_threads(struct rng *rng)
 	struct actor *a;
 	unsigned long block, used = 0;
 	struct tce_view_block *blk;
-	unsigned int i, k, empty = 0;
+	unsigned int i, k;
 
 	view = view_create(&tbl, SHARED_BLOCKS * ENTRIES);
 	a = test_alloc(THREADS, sizeof(*a));
@@ -487,7 +450,7 @@ static void test_threads(struct rng *rng)
 		check(!pthread_join(a[i].thread, NULL));
 
 	for (block = 0; block < SHARED_BLOCKS; block++) {
-		blk = peek(view, block);
+		blk = tce_view_find(view, block);
 		for (i = 0; i < THREADS; i++)
 			for (k = 0; k < ENTRIES / THREADS; k++)
 				check((blk ? blk->entry[k * THREADS + i] : 0) ==
@@ -495,18 +458,60 @@ static void test_threads(struct rng *rng)
 		if (!blk)
 			continue;
 		used += blk->used;
-		empty += !blk->used;
 	}
 	check(iommu_tce_view_mapped(&tbl) == used);
-	check(atomic_read(&view->spare) == empty && empty <= SPARE);
 	for (block = 0; block < SHARED_BLOCKS; block++) {
 		blk = tce_view_lock(view, block);
 		if (blk)
-			tce_view_used(view, blk, -(long)blk->used);
-		tce_view_unlock(view, block, blk);
+			blk->used = 0;
+		tce_view_unlock(view, block);
 	}
 	iommu_tce_view_destroy(&tbl);
 	free(a);
+}
+
+struct visited {
+	unsigned long calls;
+	unsigned long first;
+	unsigned long npages;
+	int ret;
+};
+
+static int visit(struct iommu_table *tbl, unsigned long index,
+		 unsigned long npages, void *arg)
+{
+	struct visited *v = arg;
+
+	v->calls++;
+	v->first = index;
+	v->npages = npages;
+	return v->ret;
+}
+
+/* What is mapped is visited from the first to the last entry of a block. */
+static void test_walk(struct rng *rng)
+{
+	struct iommu_table tbl = { };
+	struct visited v = { 0 };
+	struct iommu_tce_view *view;
+
+	check(!iommu_tce_view_walk(&tbl, visit, &v) && !v.calls);
+	view = view_create(&tbl, 100 * ENTRIES);
+	tbl.it_offset = 77;
+	check(!tce_view_prepare(view, 3) && !tce_view_prepare(view, 9));
+	check(!iommu_tce_view_walk(&tbl, visit, &v) && !v.calls);
+	view_add(view, 9, 5, 1);
+	view_add(view, 9, 300, 1);
+	check(!iommu_tce_view_walk(&tbl, visit, &v) && v.calls == 1);
+	check(v.first == 77 + 9 * ENTRIES + 5 && v.npages == 296);
+	view_add(view, 3, ENTRIES - 1, 1);
+	v.ret = -EIO;
+	check(iommu_tce_view_walk(&tbl, visit, &v) == -EIO && v.calls == 2);
+	check(v.first == 77 + 4 * ENTRIES - 1 && v.npages == 1);
+	view_add(view, 9, 5, -1);
+	view_add(view, 9, 300, -1);
+	view_add(view, 3, ENTRIES - 1, -1);
+	iommu_tce_view_destroy(&tbl);
 }
 
 /* Whoever destroys it, what the table was charged for is uncharged. */
@@ -526,9 +531,10 @@ static const struct test tests[] = {
 	{ "random steps agree with a list of blocks", test_model },
 	{ "as many levels as a size needs", test_levels },
 	{ "a second view is not made, nor destroyed", test_two_views },
-	{ "what is used over and over is allocated once", test_spare },
-	{ "a block with an entry stays where it is", test_stay },
+	{ "what is used over and over is allocated once", test_once },
+	{ "a block stays where it is, empty or not", test_stay },
 	{ "every allocation failed in turn", test_fail_nth },
+	{ "a walk visits what is mapped", test_walk },
 	{ "a charge is given back with the view", test_charge },
 	{ "threads on the same blocks", test_threads, true },
 };

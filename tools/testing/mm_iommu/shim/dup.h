@@ -10,9 +10,12 @@
 #endif
 #define PAGE_SIZE		BIT(PAGE_SHIFT)
 
-/* Relaxed atomics are what the kernel means, and what TSAN understands. */
+/*
+ * Relaxed atomics are what the kernel means, and what TSAN understands, but for what
+ * is read through a pointer that was just read: that comes later.
+ */
 #undef READ_ONCE
-#define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_RELAXED)
+#define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_CONSUME)
 #undef WRITE_ONCE
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), v, __ATOMIC_RELAXED)
 

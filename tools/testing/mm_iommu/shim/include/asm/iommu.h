@@ -11,6 +11,7 @@
 struct iommu_tce_view;
 
 struct iommu_table {
+	unsigned long it_offset;
 	unsigned long it_size;
 	struct iommu_tce_view *it_view;
 };
