@@ -522,7 +522,6 @@ static struct fake_mem *fake_mem(struct kunit *test, struct fake *f,
 	return fake_mem_at(test, f, KUNIT_UA + f->nr_mems * BIT(35), npages);
 }
 
-
 static u64 fake_view(struct fake *f, unsigned long i)
 {
 	struct tce_view_block *blk = tce_view_find(f->tbl.it_view, i / BLOCK);

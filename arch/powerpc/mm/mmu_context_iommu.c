@@ -121,8 +121,8 @@ int mm_iommu_unregistered_start(struct mm_struct *mm)
 	if (!reg)
 		return -ENOMEM;
 
-	/* pairs with smp_mb() in kvmppc_tce_is_complete() */
 	atomic_inc(&reg->unregistered);
+	/* pairs with smp_mb() in kvmppc_tce_is_complete() */
 	smp_mb__after_atomic();
 	return 0;
 }
