@@ -21,7 +21,8 @@ CPIO=$OUT/$NAME.cpio.gz
 compile() {
 	local name=$1
 	shift
-	"${CROSS}gcc" -O2 -g0 -Wall -Wextra -Wno-format-truncation -static \
+	"${CROSS}gcc" -O2 -g0 -Wall -Wextra -Wno-format-truncation \
+		-Wno-missing-field-initializers -static \
 		-pthread -isystem "$OUT/headers/usr/include" -I"$VFIO" \
 		-o "$name" "$@"
 }
@@ -43,7 +44,8 @@ build_guest() {
 	done
 	cp "$KVM/settings" "$HARNESS/console/deny" "$EXTRA/kvm/"
 	mkdir "$EXTRA/dpdk"
-	compile "$EXTRA/dpdk/dpdk" "$DPDK/dpdk.c" "$KVM/vm.c" "$VFIO/libspapr.c"
+	compile "$EXTRA/dpdk/dpdk" "$DPDK/dpdk.c" "$KVM"/{vm,tap}.c \
+		"$VFIO/libspapr.c"
 	cp "$DPDK/settings" "$EXTRA/dpdk/"
 }
 

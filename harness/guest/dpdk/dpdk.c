@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "libspapr.h"
+#include "../kvm/tap.h"
 #include "../kvm/vm.h"
 
 #define PCI		"/sys/bus/pci/devices"
@@ -78,9 +79,6 @@ static struct pmd sender = { .name = "sender", .lcores = "0@1,1@0", .card = 2 };
 static struct pmd forwarder = { .name = "forwarder", .lcores = "0@0,1@1" };
 
 static struct {
-	unsigned int tests;
-	unsigned int failed;
-	const char *about;
 	char bdf[CARDS][SPAPR_BDF_LEN];
 	unsigned int nr_cards;
 	unsigned int round;
@@ -90,39 +88,14 @@ static struct {
 	long page;		/* that DPDK registers and maps, one by one */
 } all = { .page = 2 << 20 };
 
-/* ------------------------------------------------------------------ */
-/* TAP */
-
-static bool is(bool good, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static bool is(bool good, const char *fmt, ...)
-{
-	va_list ap;
-
-	printf("%s %u %s: ", good ? "ok" : "not ok", ++all.tests, all.about);
-	va_start(ap, fmt);
-	vprintf(fmt, ap);
-	va_end(ap);
-	putchar('\n');
-	if (!good)
-		all.failed++;
-	return good;
-}
-
 /* As is(), with the last words of testpmd where it is not so. */
-static bool must(struct pmd *p, bool good, const char *what)
+static bool pmd_must(struct pmd *p, bool good, const char *what)
 {
 	unsigned int i;
 
 	for (i = p->nr_kept > KEPT ? p->nr_kept - KEPT : 0; !good && i < p->nr_kept; i++)
 		printf("# %s: %s\n", p->name, p->kept[i % KEPT]);
 	return is(good, "the %s %s", p->name, what);
-}
-
-static void skip(const char *why)
-{
-	printf("ok %u %s # SKIP %s\n", ++all.tests, all.about, why);
 }
 
 /* ------------------------------------------------------------------ */
@@ -424,9 +397,9 @@ static bool start_with(struct pmd *p, const char *program, const char *mode,
 
 static bool start(struct pmd *p, const char *mode)
 {
-	return must(p, start_with(p, "dpdk-testpmd", mode,
-				  "-i --no-mlockall --total-num-mbufs=2048 --burst=16") &&
-		    listen_until(is_up, p), "starts with its two cards");
+	return pmd_must(p, start_with(p, "dpdk-testpmd", mode,
+				      "-i --no-mlockall --total-num-mbufs=2048 --burst=16") &&
+			listen_until(is_up, p), "starts with its two cards");
 }
 
 static bool tell(struct pmd *p, const char *fmt, ...)
@@ -476,7 +449,7 @@ static bool end(struct pmd *p)
 	if (p->busy)
 		printf("# %s: %lu UNREGISTERs of mapped memory: its UNMAPs have wrong addresses\n",
 		       p->name, p->busy);
-	return must(p, ok && WIFEXITED(status) && !WEXITSTATUS(status), "ends well");
+	return pmd_must(p, ok && WIFEXITED(status) && !WEXITSTATUS(status), "ends well");
 }
 
 static bool quit(struct pmd *p)
@@ -610,10 +583,6 @@ static bool legacy_mem(void)
 /* DPDK registers 4 KiB each, whatever the page size of the kernel. */
 static bool no_huge(void)
 {
-	if (spapr_page_size() != 4096) {
-		skip("DPDK without huge pages needs a kernel with 4K pages");
-		return true;
-	}
 	all.page = 4096;
 	return forward("--no-huge -m 64 --iova-mode=va --base-virtaddr=0x200000000");
 }
@@ -663,11 +632,11 @@ static bool own_tests(void)
 
 	for (i = 0; i < sizeof(tests) / sizeof(tests[0]); i++) {
 		before = spapr_pins_acquired();
-		if (!start_with(&forwarder, "dpdk-test", "", tests[i]) ||
-		    !end(&forwarder))
+		if (!is(start_with(&forwarder, "dpdk-test", "", tests[i]),
+			"dpdk-test starts") || !end(&forwarder))
 			return false;
 		snprintf(what, sizeof(what), "passes its %s", tests[i]);
-		must(&forwarder, forwarder.passed, what);
+		pmd_must(&forwarder, forwarder.passed, what);
 		before = spapr_pins_acquired() - before;
 		is(before > 0, "it had %ld pages pinned for devices", before);
 		nothing_is_left();
@@ -675,37 +644,26 @@ static bool own_tests(void)
 	return true;
 }
 
-static const struct {
-	const char *name;
-	bool (*call)(void);
-	bool huge;	/* needs huge pages */
-} cases[] = {
-	{ "default", by_default, true },
-	{ "virtual", virtual, true },
-	{ "in_memory", in_memory, true },
-	{ "legacy_mem", legacy_mem, true },
-	{ "restarts", restarts, true },
-	{ "own_tests", own_tests, true },
-	{ "no_huge", no_huge, false },
-};
-
-static void run_cases(const char *name)
+static const char *huge(void)
 {
-	unsigned int i;
-
-	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		if (name && strcmp(name, cases[i].name))
-			continue;
-		all.about = cases[i].name;
-		if (cases[i].huge && !all.huge)
-			skip("there are no huge pages");
-		else if (!cases[i].call())
-			is(false, "the rest of it was not done");
-		kill_it(&sender);
-		kill_it(&forwarder);
-		remove_files();
-	}
+	return all.huge ? NULL : "there are no huge pages";
 }
+
+static const char *small(void)
+{
+	return spapr_page_size() == 4096 ? NULL :
+	       "DPDK without huge pages needs a kernel with 4K pages";
+}
+
+static const struct tap_case cases[] = {
+	{ "default", by_default, huge },
+	{ "virtual", virtual, huge },
+	{ "in_memory", in_memory, huge },
+	{ "legacy_mem", legacy_mem, huge },
+	{ "restarts", restarts, huge },
+	{ "own_tests", own_tests, huge },
+	{ "no_huge", no_huge, small },
+};
 
 static const char *missing(char *why, size_t size)
 {
@@ -735,9 +693,12 @@ int main(int argc, char **argv)
 	mount("hugetlbfs", HUGE, "hugetlbfs", 0, NULL);
 	all.pins = spapr_pins();
 	all.huge = free_huge_pages();
-	run_cases(argc == 3 && !strcmp(argv[1], "-t") ? argv[2] : NULL);
+	run_cases(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
+	kill_it(&sender);
+	kill_it(&forwarder);
+	remove_files();
 	umount(HUGE);
 	vm_umount();
-	printf("1..%u\n", all.tests);
-	return all.failed ? 1 : 0;
+	printf("1..%u\n", tap.tests);
+	return tap.failed ? 1 : 0;
 }

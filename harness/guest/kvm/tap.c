@@ -47,14 +47,20 @@ bool run_cases(const struct tap_case *cases, size_t nr, int argc, char **argv)
 {
 	const char *names = argc == 3 && !strcmp(argv[1], "-t") ? argv[2] : NULL;
 	unsigned int n = 0;
+	const char *why;
 	bool ok = true;
 	size_t i;
 
 	for (i = 0; ok && i < nr; i++) {
 		if (!is_wanted(names, cases[i].name))
 			continue;
-		ok = cases[i].call();
 		n++;
+		tap.about = cases[i].name;
+		why = cases[i].missing ? cases[i].missing() : NULL;
+		if (why)
+			skip("the case", why);
+		else
+			ok = cases[i].call();
 	}
 	if (!n)
 		printf("Bail out! there is no case %s\n", names);

@@ -9,7 +9,7 @@
 struct tap {
 	unsigned int tests;
 	unsigned int failed;
-	const char *about;	/* what is done to the guest now */
+	const char *about;	/* what is done now; at first the name of the case */
 	const char *why;	/* what must() prints when it fails */
 };
 
@@ -25,6 +25,7 @@ void skip(const char *what, const char *why);
 struct tap_case {
 	const char *name;
 	bool (*call)(void);
+	const char *(*missing)(void);	/* what it needs and is not here, or NULL */
 };
 
 /* All cases, or with "-t NAME[+NAME...]" some of them, until one is false. */
