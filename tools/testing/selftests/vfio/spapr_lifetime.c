@@ -189,6 +189,61 @@ TEST_F_TIMEOUT(lifetime, processes_can_be_killed_one_after_the_other, SECONDS)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
+#define LARGE_SHIFT	25	/* of the number of TCEs */
+
+/* Does not come back before all TCEs of a large window are cleared. */
+static void create_large_window(int parent)
+{
+	struct vfio_iommu_spapr_tce_info info;
+	struct spapr s;
+	__u64 start;
+	char byte;
+
+	if (__spapr_open(&s, VFIO_SPAPR_TCE_v2_IOMMU, 1) ||
+	    __spapr_info(s.fd, &info) ||
+	    __spapr_remove(s.fd, info.dma32_window_start))
+		_exit(1);
+	if (write(parent, "", 1) == 1 && read(parent, &byte, 1) == 1)
+		__spapr_create(s.fd, iommu_shift(&info),
+			       1ULL << (LARGE_SHIFT + iommu_shift(&info)), 1,
+			       &start);
+	_exit(2);
+}
+
+TEST_F_TIMEOUT(lifetime, clearing_a_large_window_ends_with_the_process, SECONDS)
+{
+	int pair[2], status;
+	siginfo_t info = {};
+	long hcalls;
+	char byte;
+	pid_t pid;
+
+	NOT_ON_STOCK(return);
+	ASSERT_EQ(0, socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid)
+		create_large_window(pair[1]);
+	ASSERT_EQ(1, read(pair[0], &byte, 1));
+	if (spapr_hcalls_begin()) {
+		kill_and_reap(pid);
+		SKIP(return, "needs a hypervisor and the trace of its calls");
+	}
+	ASSERT_EQ(1, write(pair[0], "", 1));
+	while (!spapr_trace_has("hcall_entry") &&
+	       !waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) &&
+	       !info.si_pid)
+		;
+	kill(pid, SIGKILL);
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_TRUE(WIFSIGNALED(status));
+	hcalls = spapr_hcalls_end();
+	EXPECT_GT(1L << (LARGE_SHIFT - 9), hcalls);
+	TH_LOG("%ld hypercalls", hcalls);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+	EXPECT_USABLE(true);
+}
+
 /* A refused UNREGISTER must not outlive the process. */
 TEST_F_TIMEOUT(lifetime, a_refused_unregister_leaves_nothing_at_the_end,
 	       SECONDS)
