@@ -20,7 +20,7 @@ help:
 # One script of the same name per target.
 TARGETS := setup tree series each kernel stock modular initramfs selftests run demo \
 	   doctor \
-	   test test-stock bench bench-check figures shell gdb style rerun clean \
+	   test test-stock bench bench-check bench-disk figures shell gdb style rerun clean \
 	   distclean
 .PHONY: $(TARGETS)
 $(TARGETS):

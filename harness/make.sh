@@ -25,7 +25,7 @@ remove() {
 clean() {
 	rm -rf "$OUT"/kernel-{stock,series,style}*
 	remove selftests headers headers.stamp bin series series.stamp style \
-		each each.done bench bench-check kvm.root initramfs.stamp initramfs.cpio.gz mm_iommu
+		each each.done bench bench-check bench-disk kvm.root initramfs.stamp initramfs.cpio.gz mm_iommu
 	rm -rf "$OUT"/initramfs-{series,debian}-* "$OUT"/kvm-*.img* "$OUT"/files.img \
 		"$OUT"/debian-*
 }
@@ -80,6 +80,7 @@ shell | gdb)
 	exec "$HARNESS/run.sh" -"$1" "$(machines powernv9)" "$f" ;;
 test) tree; exec "$HARNESS/test.sh" ;;
 bench) setup gnuplot-nox; tree; exec "$HARNESS/bench.sh" ;;
+bench-disk) setup; tree; exec "$HARNESS/bench-disk.sh" ;;
 bench-check) tree; exec "$HARNESS/bench.sh" check ;;
 figures) setup gnuplot-nox; exec "$HARNESS/figures.sh" ;;
 test-stock) tree; exec "$HARNESS/test.sh" stock ;;

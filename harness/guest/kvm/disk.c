@@ -73,7 +73,7 @@ static bool in_guest(struct vm *vm, const char *command)
 }
 
 /* What a person would not type, such as to wait. */
-static bool quietly(struct vm *vm, const char *command)
+bool disk_sh(struct vm *vm, const char *command)
 {
 	return vm ? in_guest(vm, command) : on_host(command);
 }
@@ -91,7 +91,7 @@ static bool run(struct vm *vm, const char *fmt, ...)
 	va_end(ap);
 	if (disk.said)
 		disk.said(vm ? "guest" : "host", command);
-	return quietly(vm, command);
+	return disk_sh(vm, command);
 }
 
 /* ------------------------------------------------------------------ */
@@ -109,7 +109,7 @@ static bool bind_to(const char *driver)
 	       run(NULL, "cd " PCI "/%s; echo %s >driver/unbind", disk.bdf,
 		   disk.bdf) &&
 	       run(NULL, "echo %s >/sys/bus/pci/drivers_probe", disk.bdf) &&
-	       quietly(NULL, check);
+	       disk_sh(NULL, check);
 }
 
 bool disk_give(void)
@@ -120,7 +120,7 @@ bool disk_give(void)
 /* A driver looks for the disk behind the back of who binds it. */
 bool disk_take(void)
 {
-	return bind_to("nvme") && quietly(NULL, FOUND);
+	return bind_to("nvme") && disk_sh(NULL, FOUND);
 }
 
 bool disk_start(struct vm *vm, const char *append)
@@ -133,7 +133,7 @@ bool disk_start(struct vm *vm, const char *append)
 bool disk_boot(struct vm *vm, char *version, size_t size)
 {
 	return vm_hear(vm, "@hello", version, size) &&
-	       vm_hear(vm, "@agent ready", NULL, 0) && quietly(vm, FOUND);
+	       vm_hear(vm, "@agent ready", NULL, 0) && disk_sh(vm, FOUND);
 }
 
 /* ------------------------------------------------------------------ */
@@ -141,7 +141,7 @@ bool disk_boot(struct vm *vm, char *version, size_t size)
 
 bool disk_mount(struct vm *vm)
 {
-	return quietly(vm, FOUND "; mkdir -p /mnt") &&
+	return disk_sh(vm, FOUND "; mkdir -p /mnt") &&
 	       run(vm, "mount -t ext4 /dev/nvme0n1 /mnt");
 }
 
@@ -173,6 +173,6 @@ bool disk_busy(struct vm *vm)
 {
 	return run(vm, "while :; do dd if=/dev/urandom of=/mnt/busy bs=1M count=8 conv=fsync;"
 		   " done >/dev/null 2>&1 &") &&
-	       quietly(vm, "until [ -s /mnt/busy ] && awk '{ exit !$9 }' "
+	       disk_sh(vm, "until [ -s /mnt/busy ] && awk '{ exit !$9 }' "
 		       "/sys/block/nvme0n1/stat; do :; done");
 }

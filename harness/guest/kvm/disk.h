@@ -46,6 +46,9 @@ bool disk_check(void);
 /* The guest writes a new file; the checksum is that of what it has written. */
 bool disk_write(struct vm *vm, const char *file);
 
+/* A command that a person does not see, in the guest or on the host (NULL). */
+bool disk_sh(struct vm *vm, const char *command);
+
 /* The guest reads and writes until its end; something is under way now. */
 bool disk_busy(struct vm *vm);
 

@@ -127,19 +127,6 @@ static void print_left_calls(void)
 		fclose(f);
 }
 
-static bool is_power8(void)
-{
-	FILE *f = fopen("/proc/cpuinfo", "re");
-	char line[256];
-	bool found = false;
-
-	while (f && !found && fgets(line, sizeof(line), f))
-		found = !strncmp(line, "cpu", 3) && strstr(line, "POWER8");
-	if (f)
-		fclose(f);
-	return found;
-}
-
 /* What the description of the host says of the container that QEMU uses. */
 static bool is_v1(void)
 {
@@ -176,11 +163,10 @@ static void check_real_mode(long hcalls)
 {
 	const char *what = "at least 99 % of them in real mode";
 	long real = vm_stat(&all.vm, "tce_realmode");
+	const char *why = vm_no_real_mode(&all.vm);
 
-	if (real < 0)
-		skip(what, "this kernel serves none in real mode");
-	else if (!is_power8() || strstr(getenv("harness_kvm") ? : "", "PR"))
-		skip(what, "only a guest of KVM-HV on POWER8 calls in real mode");
+	if (why)
+		skip(what, why);
 	else
 		is(real * 100 >= hcalls * 99, "%s: %ld", what, real);
 }

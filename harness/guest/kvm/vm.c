@@ -549,6 +549,28 @@ void vm_print_stats(struct vm *vm, const char *prefix)
 			       vm_stat(vm, list[i]->d_name));
 }
 
+static bool is_power8(void)
+{
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	char line[256];
+	bool found = false;
+
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = !strncmp(line, "cpu", 3) && strstr(line, "POWER8");
+	if (f)
+		fclose(f);
+	return found;
+}
+
+const char *vm_no_real_mode(struct vm *vm)
+{
+	if (vm_stat(vm, "tce_realmode") < 0)
+		return "this kernel serves none in real mode";
+	if (!is_power8() || strstr(getenv("harness_kvm") ? : "", "PR"))
+		return "only a guest of KVM-HV on POWER8 calls in real mode";
+	return NULL;
+}
+
 long vm_memory(struct vm *vm, const char *name)
 {
 	size_t len = strlen(name);

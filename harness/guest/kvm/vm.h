@@ -86,6 +86,9 @@ struct vm_counts {
 struct vm_counts vm_counts(struct vm *vm);
 void vm_print_stats(struct vm *vm, const char *prefix);
 
+/* Why none of the hypercalls of this guest is served in real mode; NULL: they are. */
+const char *vm_no_real_mode(struct vm *vm);
+
 /* A line "name: NUMBER kB" of what /proc knows of QEMU, in bytes. */
 long vm_memory(struct vm *vm, const char *name);
 
