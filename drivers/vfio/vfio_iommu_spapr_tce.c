@@ -57,8 +57,9 @@
 
 #define TCE_MAX_WINDOWS	IOMMU_TABLE_GROUP_MAX_TABLES
 
-/* Refusals that a container remembers, for people. */
+/* Refusals that a container remembers, for people, and the length of a line. */
 #define TCE_REFUSALS	4
+#define TCE_REFUSAL_TEXT	256
 
 /**
  * struct tce_window - a DMA window of the container
@@ -99,85 +100,6 @@ struct tce_registration {
 	bool busy;
 };
 
-/* Why a call was refused; the words are in tce_cause_text[]. */
-enum tce_cause {
-	TCE_NO_WINDOW,
-	TCE_OUTSIDE,
-	TCE_UNALIGNED,
-	TCE_NOT_MAPPABLE,
-	TCE_READ_ONLY,
-	TCE_PLATFORM,
-	TCE_NO_MEMORY,
-	TCE_NOT_ENABLED,
-	TCE_BAD_WINDOW,
-	TCE_ALL_WINDOWS,
-	TCE_LIMIT,
-	TCE_OVERLAP,
-	TCE_UNPINNABLE,
-	TCE_KILLED,
-	TCE_TWICE,
-	TCE_UNKNOWN,
-	TCE_MAPPED,
-	TCE_PINNING,
-	TCE_LEVEL,
-	TCE_NO_PLACE,
-	TCE_NO_TABLES,
-	TCE_NO_DYNAMIC,
-	TCE_ONE_GROUP,
-	TCE_NOT_SHARED,
-	TCE_OTHER,
-};
-
-static const char * const tce_cause_text[] = {
-	[TCE_NO_WINDOW] = "no window at this bus address",
-	[TCE_OUTSIDE] = "more than the window, or not whole IOMMU pages",
-	[TCE_UNALIGNED] = "not whole pages, or nothing, or beyond the end",
-	[TCE_NOT_MAPPABLE] = "not registered, or memory in smaller pieces than the IOMMU page",
-	[TCE_READ_ONLY] = "was mapped for reading only when it was first registered",
-	[TCE_PLATFORM] = "the platform refused",
-	[TCE_NO_MEMORY] = "the kernel has no memory for it",
-	[TCE_NOT_ENABLED] = "nothing was registered or enabled yet",
-	[TCE_BAD_WINDOW] = "page size, window size or levels not supported",
-	[TCE_ALL_WINDOWS] = "all windows are in use",
-	[TCE_LIMIT] = "over the limit of locked memory, bytes left of it",
-	[TCE_OVERLAP] = "overlaps what is registered there",
-	[TCE_UNPINNABLE] = "no memory there, or none that can be pinned",
-	[TCE_KILLED] = "the process was killed",
-	[TCE_TWICE] = "is registered already, or was enabled",
-	[TCE_UNKNOWN] = "is not registered through this container",
-	[TCE_MAPPED] = "IOMMU pages of it are mapped",
-	[TCE_PINNING] = "other calls map as much as the window at present",
-	[TCE_LEVEL] = "no contiguous memory for a level of the table, bytes of a level",
-	[TCE_NO_PLACE] = "no place for a first window beside the second",
-	[TCE_NO_TABLES] = "the group has no TCE tables",
-	[TCE_NO_DYNAMIC] = "the group has no dynamic windows, version 1 can use it",
-	[TCE_ONE_GROUP] = "version 1 has one group, or the group is attached",
-	[TCE_NOT_SHARED] = "the windows cannot be shared by these groups",
-	[TCE_OTHER] = "for another reason, see the error",
-};
-
-/**
- * struct tce_refusal - a call that was refused
- * @call: its name
- * @error: what it returned
- * @cause: why
- * @start: what it was asked for: bus address of MAP, UNMAP and windows, number
- *	of the group of ATTACH, else user address
- * @size: bytes of that
- * @at: more of the cause: TCE_LIMIT: bytes that are left; TCE_LEVEL: bytes of a
- *	level; TCE_MAPPED: pages; else the user address where it failed, or 0
- * @at_size: TCE_OVERLAP: bytes of what is there
- */
-struct tce_refusal {
-	const char *call;
-	int error;
-	enum tce_cause cause;
-	u64 start;
-	u64 size;
-	u64 at;
-	u64 at_size;
-};
-
 /**
  * struct tce_container - state of a container
  * @v2: VFIO_SPAPR_TCE_v2_IOMMU; does not change
@@ -190,12 +112,11 @@ struct tce_refusal {
  * @locked: v1: pages counted in locked_vm by ENABLE
  * @pinning: v1: pages of memory that MAPs ask for at present, without any lock
  * @windows: by slot
- * @shortage: cause and @at of the last window that got -ENOMEM
  * @groups: list of struct tce_group
  * @memory_lock: protects @registrations
  * @registrations: v2: struct tce_registration by first user address
  * @refusal_lock: protects what follows
- * @refusals: the last ones
+ * @refusals: lines of fdinfo, the last ones
  * @nr_refusals: number of refusals ever; the next goes to this index modulo
  *	TCE_REFUSALS
  */
@@ -209,27 +130,37 @@ struct tce_container {
 	unsigned long locked;
 	atomic_long_t pinning;
 	struct tce_window windows[TCE_MAX_WINDOWS];
-	struct tce_refusal shortage;
 	struct list_head groups;
 
 	struct mutex memory_lock;	/* registrations */
 	struct rb_root registrations;
 
 	spinlock_t refusal_lock;	/* all below */
-	struct tce_refusal refusals[TCE_REFUSALS];
+	char refusals[TCE_REFUSALS][TCE_REFUSAL_TEXT];
 	unsigned int nr_refusals;
 };
 
-/* Remembers why a call is refused, and returns its error. */
-static noinline int tce_refuse(struct tce_container *container,
-			       const struct tce_refusal *why)
+/*
+ * Remembers why a call is refused, and returns its error. @start and @size are what
+ * it was asked for: bus address of MAP, UNMAP and windows, number of the group of
+ * ATTACH, else user address. Without words it was the platform.
+ */
+static noinline int tce_refuse(struct tce_container *container, const char *call,
+			       u64 start, u64 size, int error, const char *words)
 {
-	trace_spapr_tce_refused(why->call, why->error, why->start, why->size,
-				tce_cause_text[why->cause], why->at);
+	char *line;
+
+	if (!*words)
+		words = error == -EINTR ? "the process was killed" :
+					  "the platform refused";
+	trace_spapr_tce_refused(call, error, start, size, words);
 	spin_lock(&container->refusal_lock);
-	container->refusals[container->nr_refusals++ % TCE_REFUSALS] = *why;
+	line = container->refusals[container->nr_refusals++ % TCE_REFUSALS];
+	scnprintf(line, TCE_REFUSAL_TEXT,
+		  "spapr_tce_refusal:\tcall=%s error=%d start=0x%llx size=0x%llx cause=%s\n",
+		  call, error, start, size, words);
 	spin_unlock(&container->refusal_lock);
-	return why->error;
+	return error;
 }
 
 /* v1: every TCE pins the page behind it */
@@ -470,6 +401,14 @@ static long tce_set_groups(struct tce_container *container, int slot,
 	return ret;
 }
 
+/* A group that has got no window of the others. */
+static long tce_refuse_set(long error, struct mm_iommu_refusal *why)
+{
+	if (error == -EPERM)
+		mm_iommu_refuse(why, error, "the windows cannot be shared by these groups");
+	return error;
+}
+
 /* Puts a table that no group has any more. KVM may still have it. */
 static void tce_free_window(struct tce_window *win)
 {
@@ -521,29 +460,31 @@ static void tce_drop_window(struct tce_container *container, int slot)
 	*win = (struct tce_window){ };
 }
 
-/* Remembers why there was no memory for a table, and returns the error. */
-static long tce_short_of_table(struct tce_container *container,
-			       const struct iommu_table_group *tables,
-			       u32 page_shift, u64 size, u32 levels)
+/* Why the platform has made no table, which it says by its error alone. */
+static long tce_refuse_table(const struct iommu_table_group *tables,
+			     u32 page_shift, u64 size, u32 levels, long error,
+			     struct mm_iommu_refusal *why)
 {
-	u64 level;
-
-	container->shortage = (struct tce_refusal){ .cause = TCE_NO_MEMORY };
-	if (tables->max_levels <= 1)
-		return -ENOMEM;
-
 	/* each level is one block of contiguous memory */
-	level = sizeof(u64) << DIV_ROUND_UP(ilog2(size) - page_shift, levels);
-	if (level > PAGE_SIZE) {
-		container->shortage.cause = TCE_LEVEL;
-		container->shortage.at = level;
-	}
-	return -ENOMEM;
+	u64 level = sizeof(u64) << DIV_ROUND_UP(ilog2(size) - page_shift,
+						max(levels, 1U));
+
+	if (error == -EINVAL)
+		return mm_iommu_refuse(why, error, "page size, window size or levels not supported");
+	if (error == -EPERM)
+		return mm_iommu_refuse(why, error, "no place for a first window beside the second");
+	if (error == -ENOMEM && tables->max_levels > 1 && level > PAGE_SIZE)
+		return mm_iommu_refuse(why, error, "no contiguous memory for a level of the table, bytes of a level: %llu",
+				       level);
+	if (error == -ENOMEM)
+		return mm_iommu_refuse(why, error, "the kernel has no memory for it");
+	return error;
 }
 
 /* Creates a window; on failure nothing is left of it. */
 static long tce_add_window(struct tce_container *container, int slot,
-			   u32 page_shift, u64 size, u32 levels)
+			   u32 page_shift, u64 size, u32 levels,
+			   struct mm_iommu_refusal *why)
 {
 	struct iommu_table_group *tables = tce_first_group(container);
 	struct tce_window *win = &container->windows[slot];
@@ -553,17 +494,14 @@ static long tce_add_window(struct tce_container *container, int slot,
 
 	locked = tables->ops->get_table_size(page_shift, size, levels);
 	if (!locked)
-		return -EINVAL;
+		return tce_refuse_table(tables, page_shift, size, levels,
+					-EINVAL, why);
 
 	locked = DIV_ROUND_UP(locked, PAGE_SIZE);
 	ret = account_locked_vm(container->mm, locked, true);
-	if (ret) {
-		container->shortage = (struct tce_refusal){
-			.cause = TCE_LIMIT,
-			.at = mm_iommu_limit_left(container->mm),
-		};
-		return ret;
-	}
+	if (ret)
+		return mm_iommu_refuse(why, ret, "over the limit of locked memory, bytes left of it: %lu",
+				       mm_iommu_limit_left(container->mm));
 
 	ret = tables->ops->create_table(tables, slot, page_shift, size, levels,
 					&tbl);
@@ -579,7 +517,7 @@ static long tce_add_window(struct tce_container *container, int slot,
 	ret = tce_set_groups(container, slot, tbl);
 	if (ret) {
 		iommu_tce_table_put(tbl);
-		return ret;
+		return tce_refuse_set(ret, why);
 	}
 
 	win->tbl = tbl;
@@ -601,18 +539,17 @@ err_unset_groups:
 	iommu_tce_table_put(tbl);
 err_unaccount:
 	account_locked_vm(container->mm, locked, false);
-	return ret == -ENOMEM ? tce_short_of_table(container, tables, page_shift,
-						   size, levels) : ret;
+	return tce_refuse_table(tables, page_shift, size, levels, ret, why);
 }
 
 /* Creates the table of a window that was promised but not yet used. */
 static long tce_use_window(struct tce_container *container,
-			   struct tce_window *win)
+			   struct tce_window *win, struct mm_iommu_refusal *why)
 {
 	if (!win->size || win->tbl)
 		return 0;
 	return tce_add_window(container, win - container->windows, win->shift,
-			      win->size, 1);
+			      win->size, 1, why);
 }
 
 /*
@@ -672,67 +609,28 @@ static int tce_check_create(const struct iommu_table_group *tables,
 	return 0;
 }
 
-static int tce_refuse_window(struct tce_container *container, const char *call,
-			     int error, enum tce_cause cause, u64 start,
-			     u64 size)
-{
-	return tce_refuse(container, &(struct tce_refusal){
-		.call = call,
-		.error = error,
-		.cause = cause,
-		.start = start,
-		.size = size,
-	});
-}
-
-static int tce_refuse_create(struct tce_container *container,
-			     const struct vfio_iommu_spapr_tce_create *create,
-			     int error)
-{
-	struct tce_refusal why = {
-		.call = "CREATE",
-		.error = error,
-		.cause = TCE_PLATFORM,
-		.size = create->window_size,
-	};
-
-	lockdep_assert_held(&container->lock);
-	if (error == -EINVAL) {
-		why.cause = TCE_BAD_WINDOW;
-	} else if (error == -ENOSPC) {
-		why.cause = TCE_ALL_WINDOWS;
-	} else if (error == -EPERM) {
-		why.cause = list_is_singular(&container->groups) ?
-			    TCE_NO_PLACE : TCE_NOT_SHARED;
-	} else if (error == -ENOMEM) {
-		why.cause = container->shortage.cause;
-		why.at = container->shortage.at;
-	}
-	return tce_refuse(container, &why);
-}
-
 static int tce_create(struct tce_container *container,
-		      struct vfio_iommu_spapr_tce_create *create)
+		      struct vfio_iommu_spapr_tce_create *create,
+		      struct mm_iommu_refusal *why)
 {
 	struct tce_window *first = &container->windows[0];
 	bool promised = first->size && !first->tbl;
 	int slot, ret;
 
-	ret = tce_check_create(tce_first_group(container), create);
-	if (ret)
-		return ret;
+	if (tce_check_create(tce_first_group(container), create))
+		return mm_iommu_refuse(why, -EINVAL, "page size, window size or levels not supported");
 
 	slot = tce_free_slot(container);
 	if (slot < 0)
-		return slot;
+		return mm_iommu_refuse(why, slot, "all windows are in use");
 
 	/* the default window has the first claim on slot 0 */
-	ret = tce_use_window(container, first);
+	ret = tce_use_window(container, first, why);
 	if (ret)
 		return ret;
 
 	ret = tce_add_window(container, slot, create->page_shift,
-			     create->window_size, create->levels);
+			     create->window_size, create->levels, why);
 	if (ret) {
 		if (promised)
 			tce_unuse_window(container, first);
@@ -752,20 +650,22 @@ static int tce_create_locked(struct tce_container *container,
 			     struct vfio_iommu_spapr_tce_create *create,
 			     struct iommu_table **tblp)
 {
+	struct mm_iommu_refusal why = { };
 	int slot;
 
 	if (down_write_killable(&container->lock))
 		return -EINTR;
-	slot = tce_first_group(container) ? tce_create(container, create) :
+	slot = tce_first_group(container) ? tce_create(container, create, &why) :
 					    -ENXIO;
 	trace_spapr_tce_create_window(create->start_addr, create->window_size,
 				      create->page_shift, create->levels,
 				      min(slot, 0));
 	if (slot >= 0)
 		*tblp = iommu_tce_table_get(container->windows[slot].tbl);
-	else if (slot != -ENXIO)
-		slot = tce_refuse_create(container, create, slot);
 	up_write(&container->lock);
+	if (slot < 0 && slot != -ENXIO)
+		tce_refuse(container, "CREATE", 0, create->window_size, slot,
+			   why.text);
 	return slot;
 }
 
@@ -818,14 +718,13 @@ static long tce_remove(struct tce_container *container, u64 start)
 
 	win = tce_find_window(container, start);
 	if (!win || win->start != start)
-		return tce_refuse_window(container, "REMOVE", -EINVAL,
-					 TCE_NO_WINDOW, start, 0);
+		return tce_refuse(container, "REMOVE", start, 0, -EINVAL,
+				  "no window at this bus address");
 
 	ret = tce_remove_window(container, win - container->windows);
 	trace_spapr_tce_remove_window(start, ret);
 	if (ret)
-		ret = tce_refuse_window(container, "REMOVE", ret, TCE_PLATFORM,
-					start, 0);
+		tce_refuse(container, "REMOVE", start, 0, ret, "");
 	return ret;
 }
 
@@ -952,57 +851,52 @@ static u64 tce_bad_page(struct tce_container *container, u64 ua,
 	return 0;
 }
 
+/* A range that is in no window, or not as a window has it. */
+static noinline int tce_refuse_range(struct tce_container *container,
+				     const char *call, u64 iova, u64 size,
+				     int error)
+{
+	return tce_refuse(container, call, iova, size, error, error == -ENXIO ?
+			  "no window at this bus address" :
+			  "more than the window, or not whole IOMMU pages");
+}
+
+/* What the TCE core says by its error alone. */
 static noinline int tce_refuse_map(struct tce_container *container,
 				   const struct vfio_iommu_type1_dma_map *map,
 				   const struct tce_window *win, int error)
 {
-	struct tce_refusal why = {
-		.call = "MAP",
-		.error = error,
-		.start = map->iova,
-		.size = map->size,
-	};
 	bool write = map->flags & VFIO_DMA_MAP_FLAG_WRITE;
+	struct mm_iommu_refusal why = { };
+	const char *words = "";
+	u64 at;
 
 	switch (error) {
-	case -ENXIO:
-		why.cause = TCE_NO_WINDOW;
-		break;
 	case -EPERM:
-		/* the default window, which the call was to create */
-		why.cause = !win && container->enabled ? TCE_NOT_SHARED :
-							 TCE_NOT_ENABLED;
+		words = "nothing was registered or enabled yet";
 		break;
 	case -ENOMEM:
-		why.cause = TCE_NO_MEMORY;
-		/* of the default window, which could not be created */
-		if (!win) {
-			why.cause = container->shortage.cause;
-			why.at = container->shortage.at;
-		}
+		words = "the kernel has no memory for it";
 		break;
 	case -EBUSY:
-		why.cause = TCE_PINNING;
+		words = "other calls map as much as the window at present";
 		break;
 	case -EINVAL:
-	case -EFAULT:
-		why.cause = TCE_OUTSIDE;
-		if (!win)
-			break;
-		why.cause = TCE_NOT_MAPPABLE;
-		if (error == -EFAULT)
-			why.cause = container->v2 ? TCE_READ_ONLY :
-						    TCE_UNPINNABLE;
-		/* v1 would have to pin user memory to find the page */
-		if (container->v2)
-			why.at = tce_bad_page(container, map->vaddr,
-					      map->size >> win->shift,
-					      win->shift, write);
+		words = "not registered, or memory in smaller pieces than the IOMMU page";
 		break;
-	default:
-		why.cause = TCE_PLATFORM;
+	case -EFAULT:
+		words = container->v2 ?
+			"was mapped for reading only when it was first registered" :
+			"no memory there, or none that can be pinned";
 	}
-	return tce_refuse(container, &why);
+	/* v1 would have to pin user memory to find the page */
+	if (container->v2 && (error == -EINVAL || error == -EFAULT)) {
+		at = tce_bad_page(container, map->vaddr, map->size >> win->shift,
+				  win->shift, write);
+		mm_iommu_refuse(&why, error, at ? "%s: 0x%llx" : "%s", words, at);
+		words = why.text;
+	}
+	return tce_refuse(container, "MAP", map->iova, map->size, error, words);
 }
 
 /*
@@ -1010,15 +904,20 @@ static noinline int tce_refuse_map(struct tce_container *container,
  * held for reading, and released in between. Version 1 may have been disabled
  * since the caller looked: there was no table to close then.
  */
-static noinline int tce_use_promised(struct tce_container *container)
+static noinline int tce_use_promised(struct tce_container *container,
+				     const struct vfio_iommu_type1_dma_map *map)
 {
+	struct mm_iommu_refusal why = { };
 	int ret;
 
 	up_read(&container->lock);
 	down_write(&container->lock);
 	ret = container->enabled ?
-	      tce_use_window(container, &container->windows[0]) : -EPERM;
+	      tce_use_window(container, &container->windows[0], &why) :
+	      mm_iommu_refuse(&why, -EPERM, "nothing was registered or enabled yet");
 	downgrade_write(&container->lock);
+	if (ret)
+		tce_refuse(container, "MAP", map->iova, map->size, ret, why.text);
 	return ret;
 }
 
@@ -1085,18 +984,19 @@ again:
 	for (;;) {
 		win = tce_window_of_range(container, map->iova, map->size);
 		if (IS_ERR(win))
-			return tce_refuse_map(container, map, NULL,
-					      PTR_ERR(win));
+			return tce_refuse_range(container, "MAP", map->iova,
+						map->size, PTR_ERR(win));
 		if (!tce_map_is_sane(map, win))
-			return tce_refuse_map(container, map, NULL, -EINVAL);
+			return tce_refuse_range(container, "MAP", map->iova,
+						map->size, -EINVAL);
 		if (!map->size)
 			return 0;
 		if (win->tbl)
 			break;
 
-		ret = tce_use_promised(container);
+		ret = tce_use_promised(container, map);
 		if (ret)
-			return tce_refuse_map(container, map, NULL, ret);
+			return ret;
 		made = true;
 	}
 
@@ -1151,10 +1051,8 @@ tce_unmap(struct tce_container *container,
 
 	win = tce_window_of_range(container, unmap->iova, unmap->size);
 	if (IS_ERR(win))
-		return tce_refuse_window(container, "UNMAP", PTR_ERR(win),
-					 PTR_ERR(win) == -ENXIO ?
-					 TCE_NO_WINDOW : TCE_OUTSIDE,
-					 unmap->iova, unmap->size);
+		return tce_refuse_range(container, "UNMAP", unmap->iova,
+					unmap->size, PTR_ERR(win));
 
 	if (!win->tbl)
 		return 0;
@@ -1164,8 +1062,7 @@ tce_unmap(struct tce_container *container,
 			      unmap->size >> win->shift);
 	trace_spapr_tce_unmap(unmap->iova, unmap->size, ret);
 	if (unlikely(ret))
-		ret = tce_refuse_window(container, "UNMAP", ret, TCE_PLATFORM,
-					unmap->iova, unmap->size);
+		tce_refuse(container, "UNMAP", unmap->iova, unmap->size, ret, "");
 	return ret;
 }
 
@@ -1201,6 +1098,7 @@ static long tce_ioctl_enable(struct tce_container *container)
 {
 	struct iommu_table_group *tables = tce_first_group(container);
 	struct tce_window *win = &container->windows[0];
+	struct mm_iommu_refusal why;
 	unsigned long locked;
 	int ret;
 
@@ -1217,24 +1115,18 @@ static long tce_ioctl_enable(struct tce_container *container)
 
 	locked = tables->tce32_size >> PAGE_SHIFT;
 	ret = account_locked_vm(container->mm, locked, true);
-	if (ret)
-		return tce_refuse(container, &(struct tce_refusal){
-			.call = "ENABLE",
-			.error = ret,
-			.cause = TCE_LIMIT,
-			.size = tables->tce32_size,
-			.at = mm_iommu_limit_left(container->mm),
-		});
+	if (ret) {
+		mm_iommu_refuse(&why, ret, "over the limit of locked memory, bytes left of it: %lu",
+				mm_iommu_limit_left(container->mm));
+		return tce_refuse(container, "ENABLE", 0, tables->tce32_size,
+				  ret, why.text);
+	}
 
 	ret = mm_iommu_unregistered_start(container->mm);
 	if (ret) {
 		account_locked_vm(container->mm, locked, false);
-		return tce_refuse(container, &(struct tce_refusal){
-			.call = "ENABLE",
-			.error = ret,
-			.cause = TCE_NO_MEMORY,
-			.size = tables->tce32_size,
-		});
+		return tce_refuse(container, "ENABLE", 0, tables->tce32_size,
+				  ret, "the kernel has no memory for it");
 	}
 
 	container->locked = locked;
@@ -1294,47 +1186,6 @@ static bool tce_memory_is_sane(const struct vfio_iommu_spapr_register_memory *m)
 	/* no memory ends at 2^64, where the sum is 0 */
 	return PAGE_ALIGNED(m->vaddr | m->size) &&
 	       m->vaddr + m->size > m->vaddr;
-}
-
-static int tce_refuse_memory(struct tce_container *container, const char *call,
-			     const struct vfio_iommu_spapr_register_memory *m,
-			     int error, enum tce_cause cause, u64 at)
-{
-	return tce_refuse(container, &(struct tce_refusal){
-		.call = call,
-		.error = error,
-		.cause = cause,
-		.start = m->vaddr,
-		.size = m->size,
-		.at = at,
-	});
-}
-
-/* A refusal of the registry, in the container's words. */
-static int tce_refuse_register(struct tce_container *container,
-			       const struct mm_iommu_refusal *refusal,
-			       int error)
-{
-	static const u8 cause[] = {
-		[MM_IOMMU_NO_CAUSE] = TCE_OTHER,
-		[MM_IOMMU_UNALIGNED] = TCE_UNALIGNED,
-		[MM_IOMMU_OVERLAP] = TCE_OVERLAP,
-		[MM_IOMMU_LIMIT] = TCE_LIMIT,
-		[MM_IOMMU_UNPINNABLE] = TCE_UNPINNABLE,
-		[MM_IOMMU_NO_MEMORY] = TCE_NO_MEMORY,
-		[MM_IOMMU_KILLED] = TCE_KILLED,
-		[MM_IOMMU_OTHER] = TCE_OTHER,
-	};
-
-	return tce_refuse(container, &(struct tce_refusal){
-		.call = "REGISTER",
-		.error = error,
-		.cause = cause[refusal->cause],
-		.start = refusal->ua,
-		.size = refusal->size,
-		.at = refusal->at,
-		.at_size = refusal->in_the_way,
-	});
 }
 
 /*
@@ -1413,7 +1264,7 @@ static noinline long tce_ioctl_register(struct tce_container *container,
 {
 	struct vfio_iommu_spapr_register_memory memory;
 	struct mm_iommu_region *region, *old;
-	struct mm_iommu_refusal refusal;
+	struct mm_iommu_refusal why = { };
 	struct tce_registration *reg;
 	int ret;
 
@@ -1424,18 +1275,18 @@ static noinline long tce_ioctl_register(struct tce_container *container,
 	if (ret)
 		return ret;
 	if (!tce_memory_is_sane(&memory))
-		return tce_refuse_memory(container, "REGISTER", &memory,
-					 -EINVAL, TCE_UNALIGNED, 0);
+		return tce_refuse(container, "REGISTER", memory.vaddr, memory.size,
+				  -EINVAL, "not whole pages, or nothing, or beyond the end");
 
 	reg = tce_claim_registration(container, memory.vaddr, memory.size);
 	if (IS_ERR(reg))
 		return PTR_ERR(reg);
 	if (!reg)
-		return tce_refuse_memory(container, "REGISTER", &memory,
-					 -EBUSY, TCE_TWICE, 0);
+		return tce_refuse(container, "REGISTER", memory.vaddr, memory.size,
+				  -EBUSY, "is registered already, or was enabled");
 
 	ret = mm_iommu_register(container->mm, memory.vaddr, memory.size,
-				&region, &refusal);
+				&region, &why);
 	trace_spapr_tce_register(memory.vaddr, memory.size, ret);
 
 	mutex_lock(&container->memory_lock);
@@ -1448,7 +1299,8 @@ static noinline long tce_ioctl_register(struct tce_container *container,
 	mutex_unlock(&container->memory_lock);
 
 	if (ret)
-		return tce_refuse_register(container, &refusal, ret);
+		return tce_refuse(container, "REGISTER", memory.vaddr, memory.size,
+				  ret, why.text);
 	if (old)
 		mm_iommu_release(old);
 	/* pairs with smp_load_acquire() in tce_check_enabled() */
@@ -1474,15 +1326,17 @@ tce_take_registration(struct tce_container *container, unsigned long ua,
 	return reg;
 }
 
-static int tce_refuse_mapped(struct tce_container *container,
-			     const struct vfio_iommu_spapr_register_memory *m,
-			     struct mm_iommu_region *region)
+static void tce_refuse_mapped(struct tce_container *container,
+			      const struct vfio_iommu_spapr_register_memory *m,
+			      struct mm_iommu_region *region)
 {
+	struct mm_iommu_refusal why;
 	struct mm_iommu_info info;
 
 	mm_iommu_get_info(region, &info);
-	return tce_refuse_memory(container, "UNREGISTER", m, -EBUSY,
-				 TCE_MAPPED, info.mapped);
+	mm_iommu_refuse(&why, -EBUSY, "IOMMU pages of it are mapped: %lu",
+			info.mapped);
+	tce_refuse(container, "UNREGISTER", m->vaddr, m->size, -EBUSY, why.text);
 }
 
 /* VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY */
@@ -1502,13 +1356,13 @@ static noinline long tce_ioctl_unregister(struct tce_container *container,
 	if (ret)
 		return ret;
 	if (!tce_memory_is_sane(&memory))
-		return tce_refuse_memory(container, "UNREGISTER", &memory,
-					 -EINVAL, TCE_UNALIGNED, 0);
+		return tce_refuse(container, "UNREGISTER", memory.vaddr, memory.size,
+				  -EINVAL, "not whole pages, or nothing, or beyond the end");
 
 	reg = tce_take_registration(container, memory.vaddr, memory.size);
 	if (!reg)
-		return tce_refuse_memory(container, "UNREGISTER", &memory,
-					 -ENOENT, TCE_UNKNOWN, 0);
+		return tce_refuse(container, "UNREGISTER", memory.vaddr, memory.size,
+				  -ENOENT, "is not registered through this container");
 
 	ret = mm_iommu_unregister(reg->region);
 	trace_spapr_tce_unregister(memory.vaddr, memory.size, ret);
@@ -1709,49 +1563,26 @@ static unsigned long tce_show_regions(struct tce_container *container,
 	return pages;
 }
 
-#define TCE_REFUSAL_TEXT	256	/* more than a line of it has */
-
-static int tce_print_refusal(const struct tce_refusal *why, char *text,
-			     size_t size)
-{
-	int len;
-
-	len = scnprintf(text, size,
-			"spapr_tce_refusal:\tcall=%s error=%d start=0x%llx size=0x%llx cause=%s",
-			why->call, why->error, why->start, why->size,
-			tce_cause_text[why->cause]);
-	if (why->cause == TCE_LIMIT || why->cause == TCE_MAPPED ||
-	    why->cause == TCE_LEVEL)
-		len += scnprintf(text + len, size - len, ": %llu", why->at);
-	else if (why->cause == TCE_OVERLAP)
-		len += scnprintf(text + len, size - len, ": 0x%llx, 0x%llx bytes",
-				 why->at, why->at_size);
-	else if (why->at)
-		len += scnprintf(text + len, size - len, ": 0x%llx", why->at);
-	return len + scnprintf(text + len, size - len, "\n");
-}
-
 /* The last refusals as lines of fdinfo, to be freed; NULL: there are none. */
 static char *tce_iommu_refusals(void *iommu_data)
 {
-	const size_t size = TCE_REFUSALS * TCE_REFUSAL_TEXT;
 	struct tce_container *container = iommu_data;
-	struct tce_refusal refusals[TCE_REFUSALS];
 	unsigned int i, nr;
 	int len = 0;
 	char *text;
 
-	spin_lock(&container->refusal_lock);
-	memcpy(refusals, container->refusals, sizeof(refusals));
-	nr = container->nr_refusals;
-	spin_unlock(&container->refusal_lock);
-
-	text = nr ? kmalloc(size, GFP_KERNEL_ACCOUNT) : NULL;
+	if (!READ_ONCE(container->nr_refusals))
+		return NULL;
+	text = kmalloc(sizeof(container->refusals), GFP_KERNEL_ACCOUNT);
 	if (!text)
 		return NULL;
+
+	spin_lock(&container->refusal_lock);
+	nr = container->nr_refusals;
 	for (i = nr - min(nr, TCE_REFUSALS); i != nr; i++)
-		len += tce_print_refusal(&refusals[i % TCE_REFUSALS],
-					 text + len, size - len);
+		len += strscpy(text + len, container->refusals[i % TCE_REFUSALS],
+			       TCE_REFUSAL_TEXT);
+	spin_unlock(&container->refusal_lock);
 	return text;
 }
 
@@ -1795,42 +1626,26 @@ static void tce_iommu_show_fdinfo(void *iommu_data, struct seq_file *m)
 
 static int tce_check_group(struct tce_container *container,
 			   struct iommu_group *grp,
-			   const struct iommu_table_group *tables)
+			   const struct iommu_table_group *tables,
+			   struct mm_iommu_refusal *why)
 {
 	struct tce_group *group;
 
 	lockdep_assert_held(&container->lock);
 	if (container->v2 && !tables->max_dynamic_windows_supported)
-		return -EINVAL;
+		return mm_iommu_refuse(why, -EINVAL, "the group has no dynamic windows, version 1 can use it");
 	if (!container->v2 && !list_empty(&container->groups))
-		return -EBUSY;
+		return mm_iommu_refuse(why, -EBUSY, "version 1 has one group, or the group is attached");
 
 	list_for_each_entry(group, &container->groups, list) {
 		if (group->grp == grp)
-			return -EBUSY;
+			return mm_iommu_refuse(why, -EBUSY, "version 1 has one group, or the group is attached");
 		/* tables are shared, so all are of one platform */
 		if (group->tables->ops->create_table !=
 		    tables->ops->create_table)
-			return -EPERM;
+			return tce_refuse_set(-EPERM, why);
 	}
 	return 0;
-}
-
-static int tce_refuse_group(struct tce_container *container,
-			    struct iommu_group *grp, int error)
-{
-	enum tce_cause cause = TCE_PLATFORM;
-
-	if (error == -ENODEV)
-		cause = TCE_NO_TABLES;
-	else if (error == -EINVAL)
-		cause = TCE_NO_DYNAMIC;
-	else if (error == -EBUSY)
-		cause = TCE_ONE_GROUP;
-	else if (error == -EPERM)
-		cause = TCE_NOT_SHARED;
-	return tce_refuse_window(container, "ATTACH", error, cause,
-				 iommu_group_id(grp), 0);
 }
 
 /* Gives a new group all windows that the container has, or none. */
@@ -1858,6 +1673,7 @@ static int tce_iommu_attach_group(void *iommu_data, struct iommu_group *grp,
 				  enum vfio_group_type type)
 {
 	struct tce_container *container = iommu_data;
+	struct mm_iommu_refusal why = { };
 	struct iommu_table_group *tables;
 	struct tce_group *group;
 	int ret;
@@ -1867,7 +1683,8 @@ static int tce_iommu_attach_group(void *iommu_data, struct iommu_group *grp,
 
 	tables = iommu_group_get_iommudata(grp);
 	if (!tables || !tables->ops || !tables->ops->create_table)
-		return tce_refuse_group(container, grp, -ENODEV);
+		return tce_refuse(container, "ATTACH", iommu_group_id(grp), 0,
+				  -ENODEV, "the group has no TCE tables");
 
 	group = kzalloc(sizeof(*group), GFP_KERNEL_ACCOUNT);
 	if (!group)
@@ -1880,11 +1697,11 @@ static int tce_iommu_attach_group(void *iommu_data, struct iommu_group *grp,
 		return -EINTR;
 	}
 	down_write(&container->lock);
-	ret = tce_check_group(container, grp, tables);
+	ret = tce_check_group(container, grp, tables, &why);
 	if (ret)
 		goto err_unlock;
 
-	ret = tce_set_windows(container, tables);
+	ret = tce_refuse_set(tce_set_windows(container, tables), &why);
 	if (ret)
 		goto err_unlock;
 
@@ -1899,7 +1716,8 @@ err_unlock:
 	up_write(&container->lock);
 	up_write(&container->eeh_lock);
 	kfree(group);
-	return tce_refuse_group(container, grp, ret);
+	return tce_refuse(container, "ATTACH", iommu_group_id(grp), 0, ret,
+			  why.text);
 }
 
 /* Only this group loses the windows; with the last one they go. */

@@ -179,10 +179,11 @@ static void tce_kunit_exit(struct kunit *test)
 
 static long tce_kunit_add(struct tce_kunit *t)
 {
+	struct mm_iommu_refusal why;
 	long ret;
 
 	down_write(&t->container->lock);
-	ret = tce_add_window(t->container, 0, KUNIT_SHIFT, KUNIT_WINDOW, 1);
+	ret = tce_add_window(t->container, 0, KUNIT_SHIFT, KUNIT_WINDOW, 1, &why);
 	up_write(&t->container->lock);
 	return ret;
 }

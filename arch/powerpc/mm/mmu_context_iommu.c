@@ -368,40 +368,64 @@ unsigned long mm_iommu_limit_left(const struct mm_struct *mm)
 }
 EXPORT_SYMBOL_GPL(mm_iommu_limit_left);
 
-static enum mm_iommu_cause pin_cause(int ret)
+/**
+ * mm_iommu_refuse() - remember why a call is refused
+ * @why: where to store the words
+ * @error: negative errno of the call
+ * @fmt: format of the words, for fdinfo and tracing
+ *
+ * Context: Any.
+ * Return: @error.
+ */
+int mm_iommu_refuse(struct mm_iommu_refusal *why, int error, const char *fmt, ...)
 {
-	switch (ret) {
+	va_list args;
+
+	va_start(args, fmt);
+	vscnprintf(why->text, sizeof(why->text), fmt, args);
+	va_end(args);
+	return error;
+}
+EXPORT_SYMBOL_GPL(mm_iommu_refuse);
+
+/* @ua is the first page that is not pinned */
+static int refuse_pin(struct mm_iommu_refusal *why, int error, unsigned long ua)
+{
+	switch (error) {
 	case -EFAULT:
-		return MM_IOMMU_UNPINNABLE;
+		return mm_iommu_refuse(why, error, "no memory there, or none that can be pinned: 0x%lx",
+				       ua);
 	case -ENOMEM:
-		return MM_IOMMU_NO_MEMORY;
+		return mm_iommu_refuse(why, error, "the kernel has no memory for it: 0x%lx",
+				       ua);
 	case -EINTR:
-		return MM_IOMMU_KILLED;
+		return mm_iommu_refuse(why, error, "the process was killed: 0x%lx",
+				       ua);
 	default:
-		return MM_IOMMU_OTHER;
+		return mm_iommu_refuse(why, error, "for another reason, see the error: 0x%lx",
+				       ua);
 	}
 }
 
 /* Counts and pins a reserved range; nothing is left of it on failure. */
 static int region_pin(struct mm_iommu_region *region,
-		      struct mm_iommu_refusal *refusal)
+		      struct mm_iommu_refusal *why)
 {
 	struct mm_struct *mm = region->registry->mm;
+	unsigned long bad;
 	int ret;
 
 	ret = account_locked_vm(mm, region->trans.npages, true);
-	if (ret) {
-		refusal->cause = MM_IOMMU_LIMIT;
-		refusal->at = mm_iommu_limit_left(mm);
-		return ret;
-	}
+	if (ret)
+		return mm_iommu_refuse(why, ret, "over the limit of locked memory, bytes left of it: %lu",
+				       mm_iommu_limit_left(mm));
 
-	ret = mm_iommu_pin(&region->trans, &refusal->at);
+	ret = mm_iommu_pin(&region->trans, &bad);
 	if (ret) {
-		refusal->cause = pin_cause(ret);
 		account_locked_vm(mm, region->trans.npages, false);
+		return refuse_pin(why, ret, bad);
 	}
-	return ret;
+	return 0;
 }
 
 static void registry_share(struct mm_iommu_region *region)
@@ -420,7 +444,7 @@ static void registry_share(struct mm_iommu_region *region)
  */
 static int registry_reserve(struct mm_iommu_region *new,
 			    struct mm_iommu_region **sharedp,
-			    struct mm_iommu_refusal *refusal)
+			    struct mm_iommu_refusal *why)
 {
 	unsigned long ua = new->trans.ua, last = mm_iommu_last(new);
 	struct mm_iommu *reg = new->registry;
@@ -437,23 +461,19 @@ static int registry_reserve(struct mm_iommu_region *new,
 		mutex_unlock(&reg->lock);
 		ret = wait_for_completion_killable(&shared->pinned);
 		region_put(shared);
-		if (ret) {
-			refusal->cause = MM_IOMMU_KILLED;
-			return -EINTR;
-		}
+		if (ret)
+			return mm_iommu_refuse(why, -EINTR, "the process was killed");
 	}
 
-	if (ret && shared) {
-		refusal->cause = MM_IOMMU_OVERLAP;
-		refusal->at = shared->trans.ua;
-		refusal->in_the_way = mm_iommu_size(shared);
-	} else if (ret) {
-		refusal->cause = MM_IOMMU_OTHER;
-	} else if (shared) {
+	if (ret && shared)
+		mm_iommu_refuse(why, ret, "overlaps what is registered there: 0x%lx, 0x%lx bytes",
+				shared->trans.ua, mm_iommu_size(shared));
+	else if (ret)
+		mm_iommu_refuse(why, ret, "for another reason, see the error");
+	else if (shared)
 		registry_share(shared);
-	} else {
+	else
 		list_add(&new->list, &reg->pending);
-	}
 	mutex_unlock(&reg->lock);
 	*sharedp = shared;
 	return ret;
@@ -480,34 +500,28 @@ static struct mm_iommu_region *registry_try_share(struct mm_iommu *reg,
 static noinline int register_new(struct mm_iommu *reg, unsigned long ua,
 				 unsigned long size,
 				 struct mm_iommu_region **regionp,
-				 struct mm_iommu_refusal *refusal)
+				 struct mm_iommu_refusal *why)
 {
 	struct mm_iommu_region *region;
 	int ret;
 
-	*refusal = (struct mm_iommu_refusal){
-		.cause = MM_IOMMU_NO_MEMORY,
-		.ua = ua,
-		.size = size,
-		.at = ua,
-	};
 	region = region_alloc(reg, ua, size >> PAGE_SHIFT);
 	if (!region)
-		return -ENOMEM;
+		return mm_iommu_refuse(why, -ENOMEM, "the kernel has no memory for it");
 
-	ret = registry_reserve(region, regionp, refusal);
+	ret = registry_reserve(region, regionp, why);
 	if (ret || *regionp) {
 		region_put(region);
 		return ret;
 	}
 
-	ret = region_pin(region, refusal);
+	ret = region_pin(region, why);
 	if (ret)
 		goto err_withdraw;
 
 	ret = registry_publish(region);
 	if (ret) {
-		refusal->cause = MM_IOMMU_OTHER;
+		mm_iommu_refuse(why, ret, "for another reason, see the error");
 		goto err_give_back;
 	}
 	*regionp = region;
@@ -526,7 +540,7 @@ err_withdraw:
  * @ua: first user address
  * @size: bytes
  * @regionp: where to store the region
- * @refusal: on failure, where to store the cause
+ * @why: on failure, where to store the reason
  *
  * The first registration of a range counts its pages in locked_vm and pins
  * them; the same range again is shared. Memory that is mapped for reading only
@@ -547,34 +561,22 @@ err_withdraw:
  */
 int mm_iommu_register(struct mm_struct *mm, unsigned long ua,
 		      unsigned long size, struct mm_iommu_region **regionp,
-		      struct mm_iommu_refusal *refusal)
+		      struct mm_iommu_refusal *why)
 {
 	struct mm_iommu *reg;
 
 	if (!size || !PAGE_ALIGNED(ua | size) || size > mm->task_size ||
-	    ua > mm->task_size - size) {
-		*refusal = (struct mm_iommu_refusal){
-			.cause = MM_IOMMU_UNALIGNED,
-			.ua = ua,
-			.size = size,
-		};
-		return -EINVAL;
-	}
+	    ua > mm->task_size - size)
+		return mm_iommu_refuse(why, -EINVAL, "not whole pages, or nothing, or beyond the end");
 
 	reg = mm_iommu_make_registry(mm);
-	if (!reg) {
-		*refusal = (struct mm_iommu_refusal){
-			.cause = MM_IOMMU_NO_MEMORY,
-			.ua = ua,
-			.size = size,
-		};
-		return -ENOMEM;
-	}
+	if (!reg)
+		return mm_iommu_refuse(why, -ENOMEM, "the kernel has no memory for it");
 
 	*regionp = registry_try_share(reg, ua, ua + size - 1);
 	if (*regionp)
 		return 0;
-	return register_new(reg, ua, size, regionp, refusal);
+	return register_new(reg, ua, size, regionp, why);
 }
 EXPORT_SYMBOL_GPL(mm_iommu_register);
 

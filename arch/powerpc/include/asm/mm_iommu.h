@@ -14,42 +14,12 @@ struct mm_iommu_region;
 struct mm_iommu_slot;
 
 /**
- * enum mm_iommu_cause - why memory could not be registered
- * @MM_IOMMU_NO_CAUSE: it never failed
- * @MM_IOMMU_UNALIGNED: not whole pages, nothing, or more than there is
- * @MM_IOMMU_OVERLAP: a part of it is registered
- * @MM_IOMMU_LIMIT: more than RLIMIT_MEMLOCK allows
- * @MM_IOMMU_UNPINNABLE: not mapped, or memory that cannot be pinned
- * @MM_IOMMU_NO_MEMORY: the kernel needs memory that it has not
- * @MM_IOMMU_KILLED: the process was killed meanwhile
- * @MM_IOMMU_OTHER: pinning failed with another error
- */
-enum mm_iommu_cause {
-	MM_IOMMU_NO_CAUSE,
-	MM_IOMMU_UNALIGNED,
-	MM_IOMMU_OVERLAP,
-	MM_IOMMU_LIMIT,
-	MM_IOMMU_UNPINNABLE,
-	MM_IOMMU_NO_MEMORY,
-	MM_IOMMU_KILLED,
-	MM_IOMMU_OTHER,
-};
-
-/**
- * struct mm_iommu_refusal - a registration that failed, and why
- * @cause: why
- * @ua: user address that it asked for
- * @size: its bytes
- * @at: LIMIT: bytes of the limit that are left; OVERLAP: user address of the
- *	region in the way; else the first user address that is not pinned
- * @in_the_way: OVERLAP: bytes of that region
+ * struct mm_iommu_refusal - why a call was refused, for people
+ * @text: the reason in words, with the address or the number that belongs to it;
+ *	empty where nothing is known but the error
  */
 struct mm_iommu_refusal {
-	enum mm_iommu_cause cause;
-	unsigned long ua;
-	unsigned long size;
-	unsigned long at;
-	unsigned long in_the_way;
+	char text[96];
 };
 
 /**
@@ -103,9 +73,11 @@ struct mm_iommu_info {
 
 void mm_iommu_destroy(struct mm_struct *mm);
 
+__printf(3, 4)
+int mm_iommu_refuse(struct mm_iommu_refusal *why, int error, const char *fmt, ...);
 int mm_iommu_register(struct mm_struct *mm, unsigned long ua,
 		      unsigned long size, struct mm_iommu_region **regionp,
-		      struct mm_iommu_refusal *refusal);
+		      struct mm_iommu_refusal *why);
 int mm_iommu_unregister(struct mm_iommu_region *region);
 void mm_iommu_release(struct mm_iommu_region *region);
 bool mm_iommu_is_current(struct mm_iommu_region *region);
