@@ -140,25 +140,42 @@ struct tce_container {
 	unsigned int nr_refusals;
 };
 
+/* The line of fdinfo; of what is not known the platform knows the reason. */
+static void tce_print_refusal(char *line, const char *call, u64 start, u64 size,
+			      int error, const struct mm_iommu_refusal *why)
+{
+	char last = why->words[strlen(why->words) - 1];
+	int len;
+
+	len = scnprintf(line, TCE_REFUSAL_TEXT,
+			"spapr_tce_refusal:\tcall=%s error=%d start=0x%llx size=0x%llx cause=%s",
+			call, error, start, size, why->words);
+	if (last == 'x')
+		len += scnprintf(line + len, TCE_REFUSAL_TEXT - len, "%llx", why->at);
+	else if (last == ' ')
+		len += scnprintf(line + len, TCE_REFUSAL_TEXT - len, "%llu", why->at);
+	scnprintf(line + len, TCE_REFUSAL_TEXT - len, "\n");
+}
+
 /*
  * Remembers why a call is refused, and returns its error. @start and @size are what
  * it was asked for: bus address of MAP, UNMAP and windows, number of the group of
- * ATTACH, else user address. Without words it was the platform.
+ * ATTACH, else user address. NULL: the platform knows why.
  */
 static noinline int tce_refuse(struct tce_container *container, const char *call,
-			       u64 start, u64 size, int error, const char *words)
+			       u64 start, u64 size, int error,
+			       const struct mm_iommu_refusal *why)
 {
-	char *line;
+	const struct mm_iommu_refusal unknown = {
+		error == -EINTR ? "the process was killed" : "the platform refused"
+	};
 
-	if (!*words)
-		words = error == -EINTR ? "the process was killed" :
-					  "the platform refused";
-	trace_spapr_tce_refused(call, error, start, size, words);
+	if (!why || !why->words)
+		why = &unknown;
+	trace_spapr_tce_refused(call, error, start, size, why->words, why->at);
 	spin_lock(&container->refusal_lock);
-	line = container->refusals[container->nr_refusals++ % TCE_REFUSALS];
-	scnprintf(line, TCE_REFUSAL_TEXT,
-		  "spapr_tce_refusal:\tcall=%s error=%d start=0x%llx size=0x%llx cause=%s\n",
-		  call, error, start, size, words);
+	tce_print_refusal(container->refusals[container->nr_refusals++ % TCE_REFUSALS],
+			  call, start, size, error, why);
 	spin_unlock(&container->refusal_lock);
 	return error;
 }
@@ -332,8 +349,8 @@ static struct tce_window *tce_find_window(struct tce_container *container,
 static int tce_clear_window(struct tce_container *container,
 			    struct tce_window *win)
 {
-	return iommu_tce_unmap(win->tbl, tce_backing(container), container->mm,
-			       win->tbl->it_offset, win->tbl->it_size);
+	return iommu_tce_unmap(win->tbl, win->tbl->it_offset,
+			       win->tbl->it_size);
 }
 
 /* Takes a table away from one group, if it is there. */
@@ -405,7 +422,7 @@ static long tce_set_groups(struct tce_container *container, int slot,
 static long tce_refuse_set(long error, struct mm_iommu_refusal *why)
 {
 	if (error == -EPERM)
-		mm_iommu_refuse(why, error, "the windows cannot be shared by these groups");
+		mm_iommu_refuse(why, error, "the windows cannot be shared by these groups", 0);
 	return error;
 }
 
@@ -470,14 +487,14 @@ static long tce_refuse_table(const struct iommu_table_group *tables,
 						max(levels, 1U));
 
 	if (error == -EINVAL)
-		return mm_iommu_refuse(why, error, "page size, window size or levels not supported");
+		return mm_iommu_refuse(why, error, "page size, window size or levels not supported", 0);
 	if (error == -EPERM)
-		return mm_iommu_refuse(why, error, "no place for a first window beside the second");
+		return mm_iommu_refuse(why, error, "no place for a first window beside the second", 0);
 	if (error == -ENOMEM && tables->max_levels > 1 && level > PAGE_SIZE)
-		return mm_iommu_refuse(why, error, "no contiguous memory for a level of the table, bytes of a level: %llu",
+		return mm_iommu_refuse(why, error, "no contiguous memory for a level of the table, bytes of a level: ",
 				       level);
 	if (error == -ENOMEM)
-		return mm_iommu_refuse(why, error, "the kernel has no memory for it");
+		return mm_iommu_refuse(why, error, "the kernel has no memory for it", 0);
 	return error;
 }
 
@@ -500,7 +517,7 @@ static long tce_add_window(struct tce_container *container, int slot,
 	locked = DIV_ROUND_UP(locked, PAGE_SIZE);
 	ret = account_locked_vm(container->mm, locked, true);
 	if (ret)
-		return mm_iommu_refuse(why, ret, "over the limit of locked memory, bytes left of it: %lu",
+		return mm_iommu_refuse(why, ret, "over the limit of locked memory, bytes left of it: ",
 				       mm_iommu_limit_left(container->mm));
 
 	ret = tables->ops->create_table(tables, slot, page_shift, size, levels,
@@ -512,7 +529,7 @@ static long tce_add_window(struct tce_container *container, int slot,
 	ret = iommu_tce_view_create(tbl);
 	if (ret)
 		goto err_unset_groups;
-	iommu_tce_view_charge(tbl, container->mm, locked);
+	iommu_tce_bind(tbl, tce_backing(container), container->mm, locked);
 
 	ret = tce_set_groups(container, slot, tbl);
 	if (ret) {
@@ -526,12 +543,9 @@ static long tce_add_window(struct tce_container *container, int slot,
 	win->shift = page_shift;
 	win->locked = locked;
 
-	/*
-	 * Last: KVM attaches a table that has an owner. It counts what it maps
-	 * in registered memory, as v2 does.
-	 */
+	/* Last: KVM attaches it, and maps registered memory, as v2 does. */
 	if (container->v2)
-		iommu_tce_set_owner(tbl, container->mm);
+		iommu_tce_publish(tbl);
 	return 0;
 
 err_unset_groups:
@@ -618,11 +632,11 @@ static int tce_create(struct tce_container *container,
 	int slot, ret;
 
 	if (tce_check_create(tce_first_group(container), create))
-		return mm_iommu_refuse(why, -EINVAL, "page size, window size or levels not supported");
+		return mm_iommu_refuse(why, -EINVAL, "page size, window size or levels not supported", 0);
 
 	slot = tce_free_slot(container);
 	if (slot < 0)
-		return mm_iommu_refuse(why, slot, "all windows are in use");
+		return mm_iommu_refuse(why, slot, "all windows are in use", 0);
 
 	/* the default window has the first claim on slot 0 */
 	ret = tce_use_window(container, first, why);
@@ -665,7 +679,7 @@ static int tce_create_locked(struct tce_container *container,
 	up_write(&container->lock);
 	if (slot < 0 && slot != -ENXIO)
 		tce_refuse(container, "CREATE", 0, create->window_size, slot,
-			   why.text);
+			   &why);
 	return slot;
 }
 
@@ -719,12 +733,12 @@ static long tce_remove(struct tce_container *container, u64 start)
 	win = tce_find_window(container, start);
 	if (!win || win->start != start)
 		return tce_refuse(container, "REMOVE", start, 0, -EINVAL,
-				  "no window at this bus address");
+				  &(struct mm_iommu_refusal){ "no window at this bus address" });
 
 	ret = tce_remove_window(container, win - container->windows);
 	trace_spapr_tce_remove_window(start, ret);
 	if (ret)
-		tce_refuse(container, "REMOVE", start, 0, ret, "");
+		tce_refuse(container, "REMOVE", start, 0, ret, NULL);
 	return ret;
 }
 
@@ -856,9 +870,11 @@ static noinline int tce_refuse_range(struct tce_container *container,
 				     const char *call, u64 iova, u64 size,
 				     int error)
 {
-	return tce_refuse(container, call, iova, size, error, error == -ENXIO ?
-			  "no window at this bus address" :
-			  "more than the window, or not whole IOMMU pages");
+	const struct mm_iommu_refusal why = { error == -ENXIO ?
+		"no window at this bus address" :
+		"more than the window, or not whole IOMMU pages" };
+
+	return tce_refuse(container, call, iova, size, error, &why);
 }
 
 /* What the TCE core says by its error alone. */
@@ -867,36 +883,31 @@ static noinline int tce_refuse_map(struct tce_container *container,
 				   const struct tce_window *win, int error)
 {
 	bool write = map->flags & VFIO_DMA_MAP_FLAG_WRITE;
-	struct mm_iommu_refusal why = { };
-	const char *words = "";
-	u64 at;
+	struct mm_iommu_refusal why = { .at = map->vaddr };
 
 	switch (error) {
 	case -EPERM:
-		words = "nothing was registered or enabled yet";
+		why.words = "nothing was registered or enabled yet";
 		break;
 	case -ENOMEM:
-		words = "the kernel has no memory for it";
+		why.words = "the kernel has no memory for it";
 		break;
 	case -EBUSY:
-		words = "other calls map as much as the window at present";
+		why.words = "other calls map as much as the window at present";
 		break;
 	case -EINVAL:
-		words = "not registered, or memory in smaller pieces than the IOMMU page";
+		why.words = "not registered, or memory in smaller pieces than the IOMMU page: 0x";
 		break;
 	case -EFAULT:
-		words = container->v2 ?
-			"was mapped for reading only when it was first registered" :
+		why.words = container->v2 ?
+			"was mapped for reading only when it was first registered: 0x" :
 			"no memory there, or none that can be pinned";
 	}
 	/* v1 would have to pin user memory to find the page */
-	if (container->v2 && (error == -EINVAL || error == -EFAULT)) {
-		at = tce_bad_page(container, map->vaddr, map->size >> win->shift,
-				  win->shift, write);
-		mm_iommu_refuse(&why, error, at ? "%s: 0x%llx" : "%s", words, at);
-		words = why.text;
-	}
-	return tce_refuse(container, "MAP", map->iova, map->size, error, words);
+	if (container->v2 && (error == -EINVAL || error == -EFAULT))
+		why.at = tce_bad_page(container, map->vaddr,
+				      map->size >> win->shift, win->shift, write);
+	return tce_refuse(container, "MAP", map->iova, map->size, error, &why);
 }
 
 /*
@@ -914,10 +925,10 @@ static noinline int tce_use_promised(struct tce_container *container,
 	down_write(&container->lock);
 	ret = container->enabled ?
 	      tce_use_window(container, &container->windows[0], &why) :
-	      mm_iommu_refuse(&why, -EPERM, "nothing was registered or enabled yet");
+	      mm_iommu_refuse(&why, -EPERM, "nothing was registered or enabled yet", 0);
 	downgrade_write(&container->lock);
 	if (ret)
-		tce_refuse(container, "MAP", map->iova, map->size, ret, why.text);
+		tce_refuse(container, "MAP", map->iova, map->size, ret, &why);
 	return ret;
 }
 
@@ -961,8 +972,8 @@ static noinline long tce_map_v1(struct tce_container *container,
 		goto out_put;
 
 	up_read(&container->lock);
-	ret = iommu_tce_map(tbl, &tce_v1_pinned, container->mm,
-			    map->iova >> shift, map->vaddr, map->size >> shift,
+	ret = iommu_tce_map(tbl, map->iova >> shift, map->vaddr,
+			    map->size >> shift,
 			    map->flags & VFIO_DMA_MAP_FLAG_WRITE);
 	down_read(&container->lock);
 	if (ret == -ENXIO)
@@ -1001,8 +1012,7 @@ again:
 	}
 
 	if (likely(container->v2))
-		ret = iommu_tce_map(win->tbl, &iommu_tce_registered,
-				    container->mm, map->iova >> win->shift,
+		ret = iommu_tce_map(win->tbl, map->iova >> win->shift,
 				    map->vaddr, map->size >> win->shift,
 				    map->flags & VFIO_DMA_MAP_FLAG_WRITE);
 	else
@@ -1057,12 +1067,11 @@ tce_unmap(struct tce_container *container,
 	if (!win->tbl)
 		return 0;
 
-	ret = iommu_tce_unmap(win->tbl, tce_backing(container), container->mm,
-			      unmap->iova >> win->shift,
+	ret = iommu_tce_unmap(win->tbl, unmap->iova >> win->shift,
 			      unmap->size >> win->shift);
 	trace_spapr_tce_unmap(unmap->iova, unmap->size, ret);
 	if (unlikely(ret))
-		tce_refuse(container, "UNMAP", unmap->iova, unmap->size, ret, "");
+		tce_refuse(container, "UNMAP", unmap->iova, unmap->size, ret, NULL);
 	return ret;
 }
 
@@ -1116,17 +1125,17 @@ static long tce_ioctl_enable(struct tce_container *container)
 	locked = tables->tce32_size >> PAGE_SHIFT;
 	ret = account_locked_vm(container->mm, locked, true);
 	if (ret) {
-		mm_iommu_refuse(&why, ret, "over the limit of locked memory, bytes left of it: %lu",
+		mm_iommu_refuse(&why, ret, "over the limit of locked memory, bytes left of it: ",
 				mm_iommu_limit_left(container->mm));
 		return tce_refuse(container, "ENABLE", 0, tables->tce32_size,
-				  ret, why.text);
+				  ret, &why);
 	}
 
 	ret = mm_iommu_unregistered_start(container->mm);
 	if (ret) {
 		account_locked_vm(container->mm, locked, false);
 		return tce_refuse(container, "ENABLE", 0, tables->tce32_size,
-				  ret, "the kernel has no memory for it");
+				  ret, &(struct mm_iommu_refusal){ "the kernel has no memory for it" });
 	}
 
 	container->locked = locked;
@@ -1180,6 +1189,10 @@ static noinline long tce_ioctl_v1(struct tce_container *container, bool enable)
 }
 
 /* v2: registered memory */
+
+static const struct mm_iommu_refusal tce_not_whole = {
+	"not whole pages, or nothing, or beyond the end"
+};
 
 static bool tce_memory_is_sane(const struct vfio_iommu_spapr_register_memory *m)
 {
@@ -1264,7 +1277,7 @@ static noinline long tce_ioctl_register(struct tce_container *container,
 {
 	struct vfio_iommu_spapr_register_memory memory;
 	struct mm_iommu_region *region, *old;
-	struct mm_iommu_refusal why = { };
+	struct mm_iommu_refusal why;
 	struct tce_registration *reg;
 	int ret;
 
@@ -1276,14 +1289,15 @@ static noinline long tce_ioctl_register(struct tce_container *container,
 		return ret;
 	if (!tce_memory_is_sane(&memory))
 		return tce_refuse(container, "REGISTER", memory.vaddr, memory.size,
-				  -EINVAL, "not whole pages, or nothing, or beyond the end");
+				  -EINVAL, &tce_not_whole);
 
 	reg = tce_claim_registration(container, memory.vaddr, memory.size);
 	if (IS_ERR(reg))
 		return PTR_ERR(reg);
 	if (!reg)
 		return tce_refuse(container, "REGISTER", memory.vaddr, memory.size,
-				  -EBUSY, "is registered already, or was enabled");
+				  -EBUSY, &(struct mm_iommu_refusal){
+					"is registered already, or was enabled" });
 
 	ret = mm_iommu_register(container->mm, memory.vaddr, memory.size,
 				&region, &why);
@@ -1300,7 +1314,7 @@ static noinline long tce_ioctl_register(struct tce_container *container,
 
 	if (ret)
 		return tce_refuse(container, "REGISTER", memory.vaddr, memory.size,
-				  ret, why.text);
+				  ret, &why);
 	if (old)
 		mm_iommu_release(old);
 	/* pairs with smp_load_acquire() in tce_check_enabled() */
@@ -1334,9 +1348,9 @@ static void tce_refuse_mapped(struct tce_container *container,
 	struct mm_iommu_info info;
 
 	mm_iommu_get_info(region, &info);
-	mm_iommu_refuse(&why, -EBUSY, "IOMMU pages of it are mapped: %lu",
+	mm_iommu_refuse(&why, -EBUSY, "IOMMU pages of it are mapped: ",
 			info.mapped);
-	tce_refuse(container, "UNREGISTER", m->vaddr, m->size, -EBUSY, why.text);
+	tce_refuse(container, "UNREGISTER", m->vaddr, m->size, -EBUSY, &why);
 }
 
 /* VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY */
@@ -1357,12 +1371,13 @@ static noinline long tce_ioctl_unregister(struct tce_container *container,
 		return ret;
 	if (!tce_memory_is_sane(&memory))
 		return tce_refuse(container, "UNREGISTER", memory.vaddr, memory.size,
-				  -EINVAL, "not whole pages, or nothing, or beyond the end");
+				  -EINVAL, &tce_not_whole);
 
 	reg = tce_take_registration(container, memory.vaddr, memory.size);
 	if (!reg)
 		return tce_refuse(container, "UNREGISTER", memory.vaddr, memory.size,
-				  -ENOENT, "is not registered through this container");
+				  -ENOENT, &(struct mm_iommu_refusal){
+					"is not registered through this container" });
 
 	ret = mm_iommu_unregister(reg->region);
 	trace_spapr_tce_unregister(memory.vaddr, memory.size, ret);
@@ -1633,13 +1648,13 @@ static int tce_check_group(struct tce_container *container,
 
 	lockdep_assert_held(&container->lock);
 	if (container->v2 && !tables->max_dynamic_windows_supported)
-		return mm_iommu_refuse(why, -EINVAL, "the group has no dynamic windows, version 1 can use it");
+		return mm_iommu_refuse(why, -EINVAL, "the group has no dynamic windows, version 1 can use it", 0);
 	if (!container->v2 && !list_empty(&container->groups))
-		return mm_iommu_refuse(why, -EBUSY, "version 1 has one group, or the group is attached");
+		return mm_iommu_refuse(why, -EBUSY, "version 1 has one group, or the group is attached", 0);
 
 	list_for_each_entry(group, &container->groups, list) {
 		if (group->grp == grp)
-			return mm_iommu_refuse(why, -EBUSY, "version 1 has one group, or the group is attached");
+			return mm_iommu_refuse(why, -EBUSY, "version 1 has one group, or the group is attached", 0);
 		/* tables are shared, so all are of one platform */
 		if (group->tables->ops->create_table !=
 		    tables->ops->create_table)
@@ -1684,7 +1699,8 @@ static int tce_iommu_attach_group(void *iommu_data, struct iommu_group *grp,
 	tables = iommu_group_get_iommudata(grp);
 	if (!tables || !tables->ops || !tables->ops->create_table)
 		return tce_refuse(container, "ATTACH", iommu_group_id(grp), 0,
-				  -ENODEV, "the group has no TCE tables");
+				  -ENODEV, &(struct mm_iommu_refusal){
+					"the group has no TCE tables" });
 
 	group = kzalloc(sizeof(*group), GFP_KERNEL_ACCOUNT);
 	if (!group)
@@ -1717,7 +1733,7 @@ err_unlock:
 	up_write(&container->eeh_lock);
 	kfree(group);
 	return tce_refuse(container, "ATTACH", iommu_group_id(grp), 0, ret,
-			  why.text);
+			  &why);
 }
 
 /* Only this group loses the windows; with the last one they go. */

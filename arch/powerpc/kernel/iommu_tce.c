@@ -87,8 +87,6 @@ struct tce_old {
  */
 struct tce_olds {
 	struct iommu_table *tbl;
-	const struct iommu_tce_backing *backing;
-	struct mm_struct *mm;
 	unsigned long first;
 	unsigned long end;
 	unsigned int nr;
@@ -98,13 +96,14 @@ struct tce_olds {
 
 static void olds_flush(struct tce_olds *olds)
 {
+	const struct iommu_tce_backing *backing = olds->tbl->it_view->backing;
 	unsigned int i;
 
 	tce_kill(olds->tbl, olds->first, olds->end - olds->first);
 	olds->first = olds->end;
 	for (i = 0; i < olds->nr; i++)
-		olds->backing->drop(olds->old[i].mem, olds->old[i].npages,
-				    olds->old[i].write);
+		backing->drop(olds->old[i].mem, olds->old[i].npages,
+			      olds->old[i].write);
 	olds->nr = 0;
 }
 
@@ -128,6 +127,7 @@ static bool old_has(const struct tce_old *old, u64 view)
 /* The piece of memory of what was in an entry of the view. */
 static struct tce_old *olds_find(struct tce_olds *olds, u64 view)
 {
+	struct iommu_tce_view *owner = olds->tbl->it_view;
 	struct tce_old *old = olds->old + olds->nr - 1;
 
 	if (olds->nr && old_has(old, view))
@@ -138,8 +138,8 @@ static struct tce_old *olds_find(struct tce_olds *olds, u64 view)
 	old = olds->old + olds->nr;
 	old->write = view & TCE_VIEW_WRITE;
 	old->npages = 0;
-	old->mem = olds->backing->find(olds->mm, view & ~TCE_VIEW_WRITE,
-				       &old->base, &old->size);
+	old->mem = owner->backing->find(owner->mm, view & ~TCE_VIEW_WRITE,
+					&old->base, &old->size);
 	if (old->mem) {
 		olds->nr++;
 		return old;
@@ -196,8 +196,6 @@ struct tce_held {
  */
 struct tce_map {
 	struct iommu_table *tbl;
-	const struct iommu_tce_backing *backing;
-	struct mm_struct *mm;
 	unsigned long entry;
 	unsigned long npages;
 	struct tce_held *held;
@@ -212,10 +210,9 @@ struct tce_map {
 };
 
 /* The TCE that an entry of the view stands for. */
-static __be64 tce_of_view(struct iommu_table *tbl,
-			  const struct iommu_tce_backing *backing,
-			  struct mm_struct *mm, u64 view)
+static __be64 tce_of_view(struct iommu_table *tbl, u64 view)
 {
+	const struct iommu_tce_backing *backing = tbl->it_view->backing;
 	unsigned long size;
 	__be64 tce = 0;
 	void *mem;
@@ -223,7 +220,8 @@ static __be64 tce_of_view(struct iommu_table *tbl,
 
 	if (!view)
 		return 0;
-	mem = backing->find(mm, view & ~TCE_VIEW_WRITE, &base, &size);
+	mem = backing->find(tbl->it_view->mm, view & ~TCE_VIEW_WRITE, &base,
+			    &size);
 	if (mem)
 		backing->translate(mem, ALIGN_DOWN(view, SZ_4K), 1,
 				   tbl->it_page_shift,
@@ -233,11 +231,10 @@ static __be64 tce_of_view(struct iommu_table *tbl,
 }
 
 /* Drops the reference of one entry that was in the view. */
-static void tce_drop_one(const struct iommu_tce_backing *backing,
-			 struct mm_struct *mm, u64 view)
+static void tce_drop_one(const struct iommu_tce_view *owner, u64 view)
 {
-	if (backing->drop_page(mm, view & ~TCE_VIEW_WRITE,
-			       view & TCE_VIEW_WRITE))
+	if (owner->backing->drop_page(owner->mm, view & ~TCE_VIEW_WRITE,
+				      view & TCE_VIEW_WRITE))
 		tce_bad_view();
 }
 
@@ -281,9 +278,7 @@ tce_lock_block(struct iommu_table *tbl, unsigned long entry,
  * Writes one TCE and its view, and returns what the view said, in *@old; and
  * whether nobody knows what the TCE is now, in *@lost.
  */
-static int tce_exchange_one(struct iommu_table *tbl,
-			    const struct iommu_tce_backing *backing,
-			    struct mm_struct *mm, unsigned long entry,
+static int tce_exchange_one(struct iommu_table *tbl, unsigned long entry,
 			    u64 new, __be64 tce, u64 *old, bool *lost)
 {
 	unsigned long i = entry - tbl->it_offset, block = i / TCE_BLOCK;
@@ -303,7 +298,7 @@ static int tce_exchange_one(struct iommu_table *tbl,
 		blk->used += !*old;
 	} else {
 		/* whatever it did, it must be what the view says */
-		tce = tce_of_view(tbl, backing, mm, *old);
+		tce = tce_of_view(tbl, *old);
 		*lost = tbl->it_ops->set_tces(tbl, entry, 1, &tce) &&
 			tbl->it_ops->clear_tces(tbl, entry, 1);
 	}
@@ -313,39 +308,36 @@ static int tce_exchange_one(struct iommu_table *tbl,
 }
 
 /* The steps of iommu_tce_map() for one page, where there is nothing to list. */
-static int tce_map_one(struct iommu_table *tbl,
-		       const struct iommu_tce_backing *backing,
-		       struct mm_struct *mm, unsigned long entry,
+static int tce_map_one(struct iommu_table *tbl, unsigned long entry,
 		       unsigned long ua, bool write)
 {
+	const struct iommu_tce_view *owner = tbl->it_view;
 	struct mm_iommu_held held;
 	bool lost = false;
 	__be64 tce;
 	u64 old;
 	long ret;
 
-	ret = backing->hold(mm, ua, 1, tbl->it_page_shift, write, &held);
+	ret = owner->backing->hold(owner->mm, ua, 1, tbl->it_page_shift, write,
+				   &held);
 	if (ret < 0)
 		return ret;
 	tce = cpu_to_be64(held.hpa | tce_perm(write));
 	if (write)
 		held.cookie |= TCE_VIEW_WRITE;
 
-	ret = tce_exchange_one(tbl, backing, mm, entry, held.cookie, tce,
-			       &old, &lost);
+	ret = tce_exchange_one(tbl, entry, held.cookie, tce, &old, &lost);
 	if (lost)
 		tce_lost();
 	else if (ret)
-		backing->drop(held.mem, 1, false);
+		owner->backing->drop(held.mem, 1, false);
 	else if (old)
-		tce_drop_one(backing, mm, old);
+		tce_drop_one(owner, old);
 	return ret;
 }
 
 /* The steps of iommu_tce_unmap() for one page. */
-static int tce_unmap_one(struct iommu_table *tbl,
-			 const struct iommu_tce_backing *backing,
-			 struct mm_struct *mm, unsigned long entry)
+static int tce_unmap_one(struct iommu_table *tbl, unsigned long entry)
 {
 	unsigned long i = entry - tbl->it_offset, block = i / TCE_BLOCK;
 	struct iommu_tce_view *view = tbl->it_view;
@@ -371,8 +363,13 @@ static int tce_unmap_one(struct iommu_table *tbl,
 		return ret;
 
 	tce_kill(tbl, entry, 1);
-	tce_drop_one(backing, mm, old);
+	tce_drop_one(view, old);
 	return 0;
+}
+
+static const struct iommu_tce_backing *map_backing(const struct tce_map *map)
+{
+	return map->tbl->it_view->backing;
 }
 
 static unsigned int map_shift(const struct tce_map *map)
@@ -440,7 +437,7 @@ static void map_unhold(struct tce_map *map)
 		n = held->npages - min(told, held->npages);
 		told -= held->npages - n;
 		if (n && held->mem.mem)
-			map->backing->drop(held->mem.mem, n, false);
+			map_backing(map)->drop(held->mem.mem, n, false);
 		cond_resched();
 	}
 }
@@ -460,8 +457,8 @@ static int map_hold_part(struct tce_map *map, unsigned long ua,
 				return n;
 		}
 		held = &map->held[map->nr_held];
-		n = map->backing->hold(map->mm, ua, npages, shift, write,
-				       &held->mem);
+		n = map_backing(map)->hold(map->tbl->it_view->mm, ua, npages,
+					   shift, write, &held->mem);
 		if (n < 0)
 			return n;
 		if (write)
@@ -560,6 +557,7 @@ static void cursor_move(const struct tce_map *map, struct tce_cursor *at,
 /* Fills the list with the TCEs of @n pages from the cursor on. */
 static void map_fill(struct tce_map *map, struct tce_cursor at, unsigned long n)
 {
+	const struct iommu_tce_backing *backing = map_backing(map);
 	unsigned int shift = map_shift(map);
 	const struct tce_held *held;
 	unsigned long k, m, ua;
@@ -569,9 +567,9 @@ static void map_fill(struct tce_map *map, struct tce_cursor at, unsigned long n)
 		ua = held->ua + (at.used << shift);
 		m = cursor_step(map, &at, n - k);
 		if (held->mem.mem)
-			map->backing->translate(held->mem.mem, ua, m, shift,
-						tce_perm(held->write),
-						held->write, map->list + k);
+			backing->translate(held->mem.mem, ua, m, shift,
+					   tce_perm(held->write), held->write,
+					   map->list + k);
 		else
 			memset(map->list + k, 0, m * sizeof(*map->list));
 	}
@@ -645,8 +643,7 @@ static void map_restore(struct tce_map *map, struct tce_view_block *blk,
 			}
 			before++;
 			empty += !*view;
-			*list++ = tce_of_view(map->tbl, map->backing, map->mm,
-					      *view);
+			*list++ = tce_of_view(map->tbl, *view);
 		}
 	}
 	blk->used += more;
@@ -726,8 +723,6 @@ static void map_drop_before(struct tce_map *map)
 	struct tce_old old;
 	struct tce_olds olds = {
 		.tbl = map->tbl,
-		.backing = map->backing,
-		.mm = map->mm,
 		.max = 1,
 		.old = &old,
 	};
@@ -742,12 +737,9 @@ static void map_drop_before(struct tce_map *map)
 }
 
 static void map_init(struct tce_map *map, struct iommu_table *tbl,
-		     const struct iommu_tce_backing *backing,
-		     struct mm_struct *mm, unsigned long entry)
+		     unsigned long entry)
 {
 	map->tbl = tbl;
-	map->backing = backing;
-	map->mm = mm;
 	map->entry = entry;
 	map->npages = 0;
 	map->held = &map->few;
@@ -806,10 +798,8 @@ static int map_commit(struct tce_map *map)
 }
 
 static noinline int tce_map_range(struct iommu_table *tbl,
-				  const struct iommu_tce_backing *backing,
-				  struct mm_struct *mm, unsigned long entry,
-				  unsigned long ua, unsigned long npages,
-				  bool write)
+				  unsigned long entry, unsigned long ua,
+				  unsigned long npages, bool write)
 {
 	struct iommu_tce_want want = {
 		.ua = ua,
@@ -819,16 +809,14 @@ static noinline int tce_map_range(struct iommu_table *tbl,
 	struct tce_map map;
 	int ret;
 
-	map_init(&map, tbl, backing, mm, entry);
+	map_init(&map, tbl, entry);
 	ret = map_begin(&map, &want, 1, 0);
 	return ret ? : map_commit(&map);
 }
 
 /**
  * iommu_tce_map() - map user memory in a TCE table, in place of what was there
- * @tbl: a table in the hands of an external owner, with a view
- * @backing: where the memory comes from
- * @mm: whose memory it is
+ * @tbl: a table that is bound to its owner
  * @entry: first entry, counted from bus address 0; the range is in the table
  * @ua: user address, a multiple of the IOMMU page
  * @npages: IOMMU pages, may be 0
@@ -838,28 +826,24 @@ static noinline int tce_map_range(struct iommu_table *tbl,
  * at the same range meanwhile may see a part of it.
  *
  * Context: Process context, may sleep. The caller keeps @tbl in place.
- * Return: 0; -ENOMEM; what @backing says to a page that cannot be mapped
+ * Return: 0; -ENOMEM; what the backing says to a page that cannot be mapped
  *	(-EINVAL for memory that is not registered, or smaller than the IOMMU
  *	page, -EFAULT for writing to read-only memory); the platform's error.
  */
-int iommu_tce_map(struct iommu_table *tbl,
-		  const struct iommu_tce_backing *backing,
-		  struct mm_struct *mm, unsigned long entry, unsigned long ua,
-		  unsigned long npages, bool write)
+int iommu_tce_map(struct iommu_table *tbl, unsigned long entry,
+		  unsigned long ua, unsigned long npages, bool write)
 {
 	if (npages == 1)
-		return tce_map_one(tbl, backing, mm, entry, ua, write);
+		return tce_map_one(tbl, entry, ua, write);
 	if (!npages)
 		return 0;
-	return tce_map_range(tbl, backing, mm, entry, ua, npages, write);
+	return tce_map_range(tbl, entry, ua, npages, write);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_map);
 
 /**
  * iommu_tce_begin() - get ready to map a list of memory
- * @tbl: a table in the hands of an external owner, with a view
- * @backing: where the memory comes from
- * @mm: whose memory it is
+ * @tbl: a table that is bound to its owner
  * @entry: first entry, counted from bus address 0; the range is in the table
  * @wants: what to map, part by part
  * @nr: number of parts, more than 0
@@ -872,9 +856,7 @@ EXPORT_SYMBOL_GPL(iommu_tce_map);
  * Return: for iommu_tce_commit() or iommu_tce_abort(); ERR_PTR() of what
  *	iommu_tce_map() returns.
  */
-struct tce_map *iommu_tce_begin(struct iommu_table *tbl,
-				const struct iommu_tce_backing *backing,
-				struct mm_struct *mm, unsigned long entry,
+struct tce_map *iommu_tce_begin(struct iommu_table *tbl, unsigned long entry,
 				const struct iommu_tce_want *wants,
 				unsigned int nr, unsigned int order)
 {
@@ -885,7 +867,7 @@ struct tce_map *iommu_tce_begin(struct iommu_table *tbl,
 	if (!map)
 		return ERR_PTR(-ENOMEM);
 
-	map_init(map, tbl, backing, mm, entry);
+	map_init(map, tbl, entry);
 	ret = map_begin(map, wants, nr, order);
 	if (ret) {
 		kfree(map);
@@ -1019,13 +1001,9 @@ static int unmap_block(struct tce_unmap *unmap, unsigned long entry,
 }
 
 static noinline int tce_unmap_range(struct iommu_table *tbl,
-				    const struct iommu_tce_backing *backing,
-				    struct mm_struct *mm, unsigned long entry,
-				    unsigned long npages)
+				    unsigned long entry, unsigned long npages)
 {
-	struct tce_unmap unmap = {
-		.olds = { .tbl = tbl, .backing = backing, .mm = mm },
-	};
+	struct tce_unmap unmap = { .olds = { .tbl = tbl } };
 	unsigned long i = entry - tbl->it_offset, end = i + npages, n, block;
 	int err, ret = 0;
 
@@ -1051,9 +1029,7 @@ static noinline int tce_unmap_range(struct iommu_table *tbl,
 
 /**
  * iommu_tce_unmap() - clear a range of a TCE table
- * @tbl: a table in the hands of an external owner, with a view
- * @backing: where the memory in it came from
- * @mm: whose memory it is
+ * @tbl: a table that is bound to its owner
  * @entry: first entry, counted from bus address 0; the range is in the table
  * @npages: entries, mapped or not
  *
@@ -1065,14 +1041,12 @@ static noinline int tce_unmap_range(struct iommu_table *tbl,
  *	place.
  * Return: 0, or the platform's first error.
  */
-int iommu_tce_unmap(struct iommu_table *tbl,
-		    const struct iommu_tce_backing *backing,
-		    struct mm_struct *mm, unsigned long entry,
+int iommu_tce_unmap(struct iommu_table *tbl, unsigned long entry,
 		    unsigned long npages)
 {
 	if (npages == 1)
-		return tce_unmap_one(tbl, backing, mm, entry);
-	return tce_unmap_range(tbl, backing, mm, entry, npages);
+		return tce_unmap_one(tbl, entry);
+	return tce_unmap_range(tbl, entry, npages);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_unmap);
 

@@ -181,8 +181,9 @@ static __always_inline void change_end(struct iommu_tce_change *c,
 }
 
 static __always_inline int change_start(struct iommu_tce_change *c,
-					struct mm_struct *mm, const bool real)
+					const bool real)
 {
+	struct iommu_tce_view *view = c->tbl->it_view;
 	int ret = -EAGAIN;
 
 	if (!c->tbl->it_ops->realmode)
@@ -192,13 +193,13 @@ static __always_inline int change_start(struct iommu_tce_change *c,
 		local_irq_save(c->flags);
 	if (!change_lock(c, real))
 		goto err_restore;
-	if (READ_ONCE(c->tbl->it_view->closed))
+	if (READ_ONCE(view->closed))
 		goto err_unlock;
 	/* asks the groups of the table, which the locks keep */
 	if (real && !c->tbl->it_ops->realmode(c->tbl))
 		goto err_unlock;
-	ret = real ? mm_iommu_enter_rm(mm, &c->section) :
-		     mm_iommu_enter(mm, &c->section);
+	ret = real ? mm_iommu_enter_rm(view->mm, &c->section) :
+		     mm_iommu_enter(view->mm, &c->section);
 	if (ret)
 		goto err_unlock;
 	return 0;
@@ -262,7 +263,7 @@ static __always_inline void change_abort(struct iommu_tce_change *c,
 
 static __always_inline int
 change_begin(struct iommu_tce_change *c, struct iommu_table *tbl,
-	     struct mm_struct *mm, unsigned long entry, unsigned long npages,
+	     unsigned long entry, unsigned long npages,
 	     struct iommu_tce_scratch *scratch, const bool real)
 {
 	unsigned int i;
@@ -274,7 +275,7 @@ change_begin(struct iommu_tce_change *c, struct iommu_table *tbl,
 	c->tces = scratch ? scratch->tces : &c->tce;
 	c->cookies = scratch ? scratch->cookies : &c->cookie;
 
-	ret = change_start(c, mm, real);
+	ret = change_start(c, real);
 	if (ret)
 		return ret;
 
@@ -290,8 +291,7 @@ change_begin(struct iommu_tce_change *c, struct iommu_table *tbl,
 /**
  * iommu_tce_change_begin() - begin to change some entries of a table
  * @change: where to keep it
- * @tbl: a table with a view, of which @mm is the owner
- * @mm: whose registered memory is mapped there
+ * @tbl: a table that is bound to registered memory
  * @entry: first entry, counted from bus address 0; the range is in the table
  * @npages: entries, 1 to IOMMU_TCE_ATOMIC_MAX
  * @scratch: needed for more than one entry
@@ -306,22 +306,22 @@ change_begin(struct iommu_tce_change *c, struct iommu_table *tbl,
  * Return: 0; -EAGAIN where it is to be done by iommu_tce_map().
  */
 int iommu_tce_change_begin(struct iommu_tce_change *change,
-			   struct iommu_table *tbl, struct mm_struct *mm,
-			   unsigned long entry, unsigned long npages,
+			   struct iommu_table *tbl, unsigned long entry,
+			   unsigned long npages,
 			   struct iommu_tce_scratch *scratch)
 {
-	return change_begin(change, tbl, mm, entry, npages, scratch, false);
+	return change_begin(change, tbl, entry, npages, scratch, false);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_change_begin);
 
 /* The same with the MMU off; also -EBUSY where somebody holds the registry. */
 __kprobes int
 iommu_tce_change_begin_rm(struct iommu_tce_change *change,
-			  struct iommu_table *tbl, struct mm_struct *mm,
-			  unsigned long entry, unsigned long npages,
+			  struct iommu_table *tbl, unsigned long entry,
+			  unsigned long npages,
 			  struct iommu_tce_scratch *scratch)
 {
-	return change_begin(change, tbl, mm, entry, npages, scratch, true);
+	return change_begin(change, tbl, entry, npages, scratch, true);
 }
 
 /**
@@ -561,7 +561,6 @@ static __kprobes bool clear_is_nothing(const struct iommu_tce_change *c)
 }
 
 static __always_inline int clear_atomic(struct iommu_table *tbl,
-					struct mm_struct *mm,
 					unsigned long entry,
 					unsigned long npages, const bool real)
 {
@@ -571,7 +570,7 @@ static __always_inline int clear_atomic(struct iommu_table *tbl,
 	if (npages > IOMMU_TCE_ATOMIC_MAX)
 		return -EAGAIN;
 	change_init(&c, tbl, entry, npages);
-	ret = change_start(&c, mm, real);
+	ret = change_start(&c, real);
 	if (ret)
 		return ret;
 
@@ -587,8 +586,7 @@ static __always_inline int clear_atomic(struct iommu_table *tbl,
 
 /**
  * iommu_tce_clear_atomic() - clear some entries of a table
- * @tbl: a table with a view, of which @mm is the owner
- * @mm: whose registered memory is mapped there
+ * @tbl: a table that is bound to registered memory
  * @entry: first entry, counted from bus address 0; the range is in the table
  * @npages: entries, 1 to IOMMU_TCE_ATOMIC_MAX
  *
@@ -596,20 +594,19 @@ static __always_inline int clear_atomic(struct iommu_table *tbl,
  * Return: 1; 0 where nothing was mapped anywhere near, so that no cache had to
  *	be invalidated; -EAGAIN where it is to be done by iommu_tce_unmap().
  */
-int iommu_tce_clear_atomic(struct iommu_table *tbl, struct mm_struct *mm,
-			   unsigned long entry, unsigned long npages)
+int iommu_tce_clear_atomic(struct iommu_table *tbl, unsigned long entry,
+			   unsigned long npages)
 {
-	return clear_atomic(tbl, mm, entry, npages, false);
+	return clear_atomic(tbl, entry, npages, false);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_clear_atomic);
 
 /* The same with the MMU off; also -EBUSY where somebody holds the registry. */
 __kprobes int iommu_tce_clear_atomic_rm(struct iommu_table *tbl,
-					struct mm_struct *mm,
 					unsigned long entry,
 					unsigned long npages)
 {
-	return clear_atomic(tbl, mm, entry, npages, true);
+	return clear_atomic(tbl, entry, npages, true);
 }
 
 /*
@@ -664,8 +661,8 @@ static __always_inline int put_one(struct iommu_table *tbl,
 }
 
 static __always_inline int
-put_atomic(struct iommu_table *tbl, struct mm_struct *mm, unsigned long entry,
-	   unsigned long ua, u64 perm, const bool real)
+put_atomic(struct iommu_table *tbl, unsigned long entry, unsigned long ua,
+	   u64 perm, const bool real)
 {
 	unsigned long i = entry - tbl->it_offset, flags = 0;
 	unsigned long block = i / TCE_VIEW_ENTRIES;
@@ -691,8 +688,8 @@ put_atomic(struct iommu_table *tbl, struct mm_struct *mm, unsigned long entry,
 		ret = perm ? -EAGAIN : 0;
 		goto out_unlock;
 	}
-	if (real ? mm_iommu_enter_rm(mm, &section) :
-		   mm_iommu_enter(mm, &section))
+	if (real ? mm_iommu_enter_rm(view->mm, &section) :
+		   mm_iommu_enter(view->mm, &section))
 		goto out_unlock;
 
 	ret = put_one(tbl, &section, entry, ua, perm, blk,
@@ -718,8 +715,7 @@ out_unlock:
 
 /**
  * iommu_tce_put_atomic() - map or clear one entry of a table
- * @tbl: a table with a view, of which @mm is the owner
- * @mm: whose registered memory is mapped there
+ * @tbl: a table that is bound to registered memory
  * @entry: the entry, counted from bus address 0; it is in the table
  * @ua: user address, a multiple of the IOMMU page
  * @perm: TCE_PCI_READ and TCE_PCI_WRITE; none of them clears the entry
@@ -729,17 +725,17 @@ out_unlock:
  *	invalidated; -EAGAIN where it is to be done by iommu_tce_map() or
  *	iommu_tce_unmap().
  */
-int iommu_tce_put_atomic(struct iommu_table *tbl, struct mm_struct *mm,
-			 unsigned long entry, unsigned long ua, u64 perm)
+int iommu_tce_put_atomic(struct iommu_table *tbl, unsigned long entry,
+			 unsigned long ua, u64 perm)
 {
-	return put_atomic(tbl, mm, entry, ua, perm, false);
+	return put_atomic(tbl, entry, ua, perm, false);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_put_atomic);
 
 /* The same with the MMU off. */
 __kprobes int iommu_tce_put_atomic_rm(struct iommu_table *tbl,
-				      struct mm_struct *mm, unsigned long entry,
-				      unsigned long ua, u64 perm)
+				      unsigned long entry, unsigned long ua,
+				      u64 perm)
 {
-	return put_atomic(tbl, mm, entry, ua, perm, true);
+	return put_atomic(tbl, entry, ua, perm, true);
 }

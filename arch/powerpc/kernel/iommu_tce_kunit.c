@@ -424,14 +424,12 @@ static void fake_refuse(struct fake *f, enum fake_op op, unsigned int at,
 static int fake_map(struct fake *f, unsigned long i, unsigned long ua,
 		    unsigned long npages)
 {
-	return iommu_tce_map(&f->tbl, &fake_backing, fake_mm(f),
-			     f->tbl.it_offset + i, ua, npages, true);
+	return iommu_tce_map(&f->tbl, f->tbl.it_offset + i, ua, npages, true);
 }
 
 static int fake_unmap(struct fake *f, unsigned long i, unsigned long npages)
 {
-	return iommu_tce_unmap(&f->tbl, &fake_backing, fake_mm(f),
-			       f->tbl.it_offset + i, npages);
+	return iommu_tce_unmap(&f->tbl, f->tbl.it_offset + i, npages);
 }
 
 /* Whatever a test did: in the end nothing is mapped and nothing held. */
@@ -450,6 +448,9 @@ static void fake_finish(void *data)
 		KUNIT_EXPECT_EQ(test, f->mems[i].refs, 0);
 		KUNIT_EXPECT_EQ(test, f->mems[i].reach, 0);
 	}
+	/* this was no mm */
+	if (f->tbl.it_view->mm == fake_mm(f))
+		f->tbl.it_view->mm = NULL;
 	/* it warns, and where a test has failed that is no news */
 	if (!iommu_tce_view_mapped(&f->tbl))
 		iommu_tce_view_destroy(&f->tbl);
@@ -481,6 +482,8 @@ static struct fake *fake_create(struct kunit *test, unsigned long size,
 	f->tbl.it_offset = offset;
 	f->tbl.it_page_shift = shift;
 	KUNIT_ASSERT_EQ(test, iommu_tce_view_create(&f->tbl), 0);
+	f->tbl.it_view->backing = &fake_backing;
+	f->tbl.it_view->mm = fake_mm(f);
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, fake_finish, f));
 	return f;
@@ -821,8 +824,7 @@ static void map_patches(struct kunit *test, struct fake *f,
 	for (i = 0; i < npages; i += n + k % 5, k++) {
 		n = min(npages - i, 1 + k % 17);
 		KUNIT_ASSERT_EQ(test, 0,
-				iommu_tce_map(&f->tbl, &fake_backing,
-					      fake_mm(f),
+				iommu_tce_map(&f->tbl,
 					      f->tbl.it_offset + first + i,
 					      mem[k % 2]->ua + fake_bytes(f, i),
 					      n, k % 3 == 0));
@@ -868,8 +870,7 @@ static void what_a_device_may_do_is_in_the_tce(struct kunit *test)
 		for (write = 0; write < 2; write++) {
 			mem->dirty = 0;
 			KUNIT_ASSERT_EQ(test, 0,
-					iommu_tce_map(&f->tbl, &fake_backing,
-						      fake_mm(f), 100, mem->ua,
+					iommu_tce_map(&f->tbl, 100, mem->ua,
 						      n, write));
 			expect_mapped(test, f, 100, mem, mem->ua, n, write);
 			KUNIT_ASSERT_EQ(test, fake_unmap(f, 100, n), 0);
@@ -1567,23 +1568,25 @@ static void a_table_of_2_to_the_43_entries(struct kunit *test)
 
 /* ---- registered memory ------------------------------------------------- */
 
-static int real_map(struct kunit *test, struct fake *f, unsigned long i,
-		    unsigned long ua, unsigned long npages,
-		    bool write)
+static struct fake *real_create(struct kunit *test, unsigned long offset,
+				unsigned int shift)
 {
+	struct fake *f = fake_create(test, 10 * BLOCK, offset, shift);
 	struct mm_iommu_kunit *t = test->priv;
 
-	return iommu_tce_map(&f->tbl, &iommu_tce_registered, t->mm,
-			     f->tbl.it_offset + i, ua, npages, write);
+	iommu_tce_bind(&f->tbl, &iommu_tce_registered, t->mm, 0);
+	return f;
 }
 
-static int real_unmap(struct kunit *test, struct fake *f, unsigned long i,
-		      unsigned long npages)
+static int real_map(struct fake *f, unsigned long i, unsigned long ua,
+		    unsigned long npages, bool write)
 {
-	struct mm_iommu_kunit *t = test->priv;
+	return iommu_tce_map(&f->tbl, f->tbl.it_offset + i, ua, npages, write);
+}
 
-	return iommu_tce_unmap(&f->tbl, &iommu_tce_registered, t->mm,
-			       f->tbl.it_offset + i, npages);
+static int real_unmap(struct fake *f, unsigned long i, unsigned long npages)
+{
+	return iommu_tce_unmap(&f->tbl, f->tbl.it_offset + i, npages);
 }
 
 static struct mm_iommu_region *real_register(struct kunit *test,
@@ -1618,12 +1621,12 @@ static u64 real_hpa(struct kunit *test, unsigned long ua, unsigned int shift)
 
 static void registered_memory_is_mapped(struct kunit *test)
 {
-	struct fake *f = fake_create(test, 10 * BLOCK, 777, PAGE_SHIFT);
+	struct fake *f = real_create(test, 777, PAGE_SHIFT);
 	unsigned long ua = mm_iommu_kunit_map(test, 600), i;
 	struct mm_iommu_region *region = real_register(test, ua, 600);
 
 	KUNIT_ASSERT_EQ(test, 0,
-			real_map(test, f, 100, ua, 600, true));
+			real_map(f, 100, ua, 600, true));
 	KUNIT_EXPECT_EQ(test, real_mapped(region), 600);
 	for (i = 0; i < 600; i++) {
 		KUNIT_ASSERT_EQ(test, fake_tce(f, 100 + i),
@@ -1634,42 +1637,42 @@ static void registered_memory_is_mapped(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
 
 	/* in reverse: from single pages to the rest */
-	KUNIT_EXPECT_EQ(test, real_unmap(test, f, 100, 1), 0);
-	KUNIT_EXPECT_EQ(test, real_unmap(test, f, 300, 200), 0);
+	KUNIT_EXPECT_EQ(test, real_unmap(f, 100, 1), 0);
+	KUNIT_EXPECT_EQ(test, real_unmap(f, 300, 200), 0);
 	KUNIT_EXPECT_EQ(test, real_mapped(region), 600 - 201);
-	KUNIT_EXPECT_EQ(test, real_unmap(test, f, 0, 10 * BLOCK), 0);
+	KUNIT_EXPECT_EQ(test, real_unmap(f, 0, 10 * BLOCK), 0);
 	KUNIT_EXPECT_EQ(test, real_mapped(region), 0);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 }
 
 static void pages_of_the_iommu_are_smaller(struct kunit *test)
 {
-	struct fake *f = fake_create(test, 10 * BLOCK, 0, 12);
+	struct fake *f = real_create(test, 0, 12);
 	unsigned long ua = mm_iommu_kunit_map(test, 40);
 	struct mm_iommu_region *region = real_register(test, ua, 40);
 	unsigned long n = 40 << (PAGE_SHIFT - 12);
 
 	KUNIT_ASSERT_EQ(test, 0,
-			real_map(test, f, 3, ua, n, false));
+			real_map(f, 3, ua, n, false));
 	KUNIT_EXPECT_EQ(test, real_mapped(region), n);
 	KUNIT_EXPECT_EQ(test, fake_tce(f, 3 + n - 1),
 			real_hpa(test, ua + (n - 1) * SZ_4K, 12) |
 			TCE_PCI_READ);
-	KUNIT_EXPECT_EQ(test, real_unmap(test, f, 3, n), 0);
+	KUNIT_EXPECT_EQ(test, real_unmap(f, 3, n), 0);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 }
 
 static void memory_that_is_not_registered(struct kunit *test)
 {
-	struct fake *f = fake_simple(test);
+	struct fake *f = real_create(test, 0, PAGE_SHIFT);
 	unsigned long ua = mm_iommu_kunit_map(test, 40), i;
 	struct mm_iommu_region *first = real_register(test, ua, 10), *second;
 
 	second = real_register(test, ua + 10 * PAGE_SIZE, 20);
 	KUNIT_EXPECT_EQ(test, -EINVAL,
-			real_map(test, f, 0, ua, 31, true));
+			real_map(f, 0, ua, 31, true));
 	KUNIT_EXPECT_EQ(test, -EINVAL,
-			real_map(test, f, 0, ua + 30 * PAGE_SIZE, 1,
+			real_map(f, 0, ua + 30 * PAGE_SIZE, 1,
 				 true));
 	expect_log(test, f, "");
 	KUNIT_EXPECT_EQ(test, real_mapped(first), 0);
@@ -1677,12 +1680,12 @@ static void memory_that_is_not_registered(struct kunit *test)
 
 	/* neighbours are mapped at once, and each counts its own */
 	KUNIT_EXPECT_EQ(test, 0,
-			real_map(test, f, 0, ua, 30, true));
+			real_map(f, 0, ua, 30, true));
 	KUNIT_EXPECT_EQ(test, real_mapped(first), 10);
 	KUNIT_EXPECT_EQ(test, real_mapped(second), 20);
 	for (i = 0; i < 30; i++)
 		KUNIT_EXPECT_NE(test, fake_tce(f, i), 0);
-	KUNIT_EXPECT_EQ(test, real_unmap(test, f, 0, 30), 0);
+	KUNIT_EXPECT_EQ(test, real_unmap(f, 0, 30), 0);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(first), 0);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(second), 0);
 }
@@ -1699,13 +1702,13 @@ static void real_map_again(struct kunit *test, unsigned long ua,
 
 static void a_refused_region_ends_with_its_last_tce(struct kunit *test)
 {
-	struct fake *f = fake_simple(test);
+	struct fake *f = real_create(test, 0, PAGE_SHIFT);
 	struct mm_iommu_kunit *t = test->priv;
 	unsigned long ua = mm_iommu_kunit_map(test, 40);
 	struct mm_iommu_region *old = real_register(test, ua, 40), *new;
 
 	KUNIT_ASSERT_EQ(test, 0,
-			real_map(test, f, 0, ua, 40, true));
+			real_map(f, 0, ua, 40, true));
 	KUNIT_ASSERT_EQ(test, mm_iommu_unregister(old), -EBUSY);
 	real_map_again(test, ua, 40);
 	new = real_register(test, ua, 40);
@@ -1713,17 +1716,17 @@ static void a_refused_region_ends_with_its_last_tce(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->mm->locked_vm, 80);
 
 	KUNIT_ASSERT_EQ(test, 0,
-			real_map(test, f, 0, ua, 1, true));
-	KUNIT_ASSERT_EQ(test, 0, real_map(test, f, 1, ua + PAGE_SIZE, 20,
+			real_map(f, 0, ua, 1, true));
+	KUNIT_ASSERT_EQ(test, 0, real_map(f, 1, ua + PAGE_SIZE, 20,
 					  true));
 	KUNIT_EXPECT_EQ(test, real_mapped(new), 21);
 	KUNIT_EXPECT_EQ(test, t->mm->locked_vm, 80);
 	/* the rest of the old one, and some of the new one */
-	KUNIT_EXPECT_EQ(test, real_unmap(test, f, 11, 29), 0);
+	KUNIT_EXPECT_EQ(test, real_unmap(f, 11, 29), 0);
 	KUNIT_EXPECT_EQ(test, real_mapped(new), 11);
 	KUNIT_EXPECT_EQ(test, t->mm->locked_vm, 40);
 
-	KUNIT_EXPECT_EQ(test, real_unmap(test, f, 0, 40), 0);
+	KUNIT_EXPECT_EQ(test, real_unmap(f, 0, 40), 0);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(new), 0);
 }
 

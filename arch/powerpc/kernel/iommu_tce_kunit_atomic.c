@@ -334,6 +334,7 @@ static struct fake *fake_create_as(struct kunit *test, const struct mode *mode,
 	f->ops.realmode = fake_realmode;
 	f->tbl.it_ops = &f->ops;
 	KUNIT_ASSERT_EQ(test, iommu_tce_view_create(&f->tbl), 0);
+	iommu_tce_bind(&f->tbl, &iommu_tce_registered, f->mm, 0);
 	return f;
 }
 
@@ -385,8 +386,7 @@ static void fake_end(struct kunit *test, struct fake *f)
 	unsigned int i;
 
 	KUNIT_EXPECT_EQ(test, 0,
-			iommu_tce_unmap(&f->tbl, &iommu_tce_registered, f->mm,
-					f->tbl.it_offset, ENTRIES));
+			iommu_tce_unmap(&f->tbl, f->tbl.it_offset, ENTRIES));
 	KUNIT_EXPECT_EQ(test, iommu_tce_view_mapped(&f->tbl), 0);
 	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
 	for (i = 0; i < f->nr_regions; i++) {
@@ -431,10 +431,10 @@ static int job_begin(struct job *j)
 	struct fake *f = j->f;
 
 	if (f->mode->real)
-		return iommu_tce_change_begin_rm(&j->change, &f->tbl, f->mm,
+		return iommu_tce_change_begin_rm(&j->change, &f->tbl,
 						 f->tbl.it_offset + j->entry,
 						 j->npages, scratch);
-	return iommu_tce_change_begin(&j->change, &f->tbl, f->mm,
+	return iommu_tce_change_begin(&j->change, &f->tbl,
 				      f->tbl.it_offset + j->entry, j->npages,
 				      scratch);
 }
@@ -474,9 +474,9 @@ static int job_clear(struct job *j)
 	struct fake *f = j->f;
 
 	if (f->mode->real)
-		return iommu_tce_clear_atomic_rm(&f->tbl, f->mm, entry,
+		return iommu_tce_clear_atomic_rm(&f->tbl, entry,
 						 j->npages);
-	return iommu_tce_clear_atomic(&f->tbl, f->mm, entry, j->npages);
+	return iommu_tce_clear_atomic(&f->tbl, entry, j->npages);
 }
 
 /* All of it in one mode. */
@@ -490,10 +490,9 @@ static int job_put(struct job *j)
 	if (j->nr && !want->clear)
 		perm = want->write ? TCE_PCI_WRITE : TCE_PCI_READ;
 	if (j->f->mode->real)
-		return iommu_tce_put_atomic_rm(tbl, j->f->mm,
-					       tbl->it_offset + j->entry,
+		return iommu_tce_put_atomic_rm(tbl, tbl->it_offset + j->entry,
 					       want->ua, perm);
-	return iommu_tce_put_atomic(tbl, j->f->mm, tbl->it_offset + j->entry,
+	return iommu_tce_put_atomic(tbl, tbl->it_offset + j->entry,
 				    want->ua, perm);
 }
 
@@ -1289,8 +1288,8 @@ static void no_change_while_there_is_an_orphan(struct kunit *test)
 
 	/* its last TCE is gone */
 	KUNIT_ASSERT_EQ(test, 0,
-			iommu_tce_unmap(&f->tbl, &iommu_tce_registered, f->mm,
-					f->tbl.it_offset + BLOCK - 10, 20));
+			iommu_tce_unmap(&f->tbl, f->tbl.it_offset + BLOCK - 10,
+					20));
 	KUNIT_EXPECT_EQ(test, map(test, f, BLOCK - 5, ua, 10, true), 0);
 	expect_mapped(test, f, BLOCK - 5, new, 0, 10, true);
 	KUNIT_EXPECT_EQ(test, mapped(new), 10);
@@ -1549,11 +1548,10 @@ static int core_change(struct twin *t, struct fake *f)
 	struct tce_map *m;
 
 	if (!t->j->nr)
-		return iommu_tce_unmap(&f->tbl, &iommu_tce_registered, f->mm,
-				       f->tbl.it_offset + t->j->entry,
+		return iommu_tce_unmap(&f->tbl, f->tbl.it_offset + t->j->entry,
 				       t->j->npages);
-	m = iommu_tce_begin(&f->tbl, &iommu_tce_registered, f->mm,
-			    f->tbl.it_offset + t->j->entry, t->j->wants,
+	m = iommu_tce_begin(&f->tbl, f->tbl.it_offset + t->j->entry,
+			    t->j->wants,
 			    t->j->nr, 0);
 	return IS_ERR(m) ? PTR_ERR(m) : iommu_tce_commit(m);
 }
@@ -1565,8 +1563,7 @@ static int core_map(struct twin *t, struct fake *f)
 
 	if (t->j->nr != 1 || want->clear)
 		return core_change(t, f);
-	return iommu_tce_map(&f->tbl, &iommu_tce_registered, f->mm,
-			     f->tbl.it_offset + t->j->entry, want->ua,
+	return iommu_tce_map(&f->tbl, f->tbl.it_offset + t->j->entry, want->ua,
 			     want->npages, want->write);
 }
 
@@ -1705,15 +1702,12 @@ static int thread_run(void *data)
 			prandom_u32_state(&rnd) % BLOCK;
 		npages = 1 + prandom_u32_state(&rnd) % 300;
 		if (prandom_u32_state(&rnd) % 2)
-			t->failed += !!iommu_tce_map(&t->f->tbl,
-						     &iommu_tce_registered,
-						     t->f->mm, first,
+			t->failed += !!iommu_tce_map(&t->f->tbl, first,
 						     ua_of(t->region, 0),
 						     npages, true);
 		else
-			t->failed += !!iommu_tce_unmap(&t->f->tbl,
-						       &iommu_tce_registered,
-						       t->f->mm, first, npages);
+			t->failed += !!iommu_tce_unmap(&t->f->tbl, first,
+						       npages);
 		cond_resched();
 	}
 	complete(&t->done);

@@ -131,26 +131,29 @@ int iommu_tce_view_walk(struct iommu_table *tbl,
 }
 
 /**
- * iommu_tce_view_charge() - leave to a table what is counted for it
+ * iommu_tce_bind() - say whose memory is mapped in a table
  * @tbl: a table with a view
- * @mm: where it is counted
- * @npages: pages that the caller has added to its locked_vm
+ * @backing: where the memory comes from
+ * @mm: whose memory it is
+ * @locked: pages that the caller has added to locked_vm of @mm for the table
  *
  * The table may have other users than the one that was charged for it. What it
  * costs is uncharged when the last of them has put it.
  *
  * Context: Process context, before others see the table.
  */
-void iommu_tce_view_charge(struct iommu_table *tbl, struct mm_struct *mm,
-			   unsigned long npages)
+void iommu_tce_bind(struct iommu_table *tbl,
+		    const struct iommu_tce_backing *backing,
+		    struct mm_struct *mm, unsigned long locked)
 {
 	struct iommu_tce_view *view = tbl->it_view;
 
 	mmgrab(mm);
+	view->backing = backing;
 	view->mm = mm;
-	view->locked = npages;
+	view->locked = locked;
 }
-EXPORT_SYMBOL_GPL(iommu_tce_view_charge);
+EXPORT_SYMBOL_GPL(iommu_tce_bind);
 
 static void view_uncharge(struct iommu_tce_view *view)
 {
@@ -161,9 +164,8 @@ static void view_uncharge(struct iommu_tce_view *view)
 }
 
 /**
- * iommu_tce_set_owner() - say whose registered memory is mapped in a table
- * @tbl: a table with a view
- * @mm: its mm; NULL where what is mapped is not registered
+ * iommu_tce_publish() - let others map in a table what its owner has registered
+ * @tbl: a table that is bound to registered memory
  *
  * From here on KVM attaches the table: the caller has it in all groups, and
  * calls iommu_tce_close() before it puts it. Where iommu_tce_is_owner() returns
@@ -171,12 +173,12 @@ static void view_uncharge(struct iommu_tce_view *view)
  *
  * Context: Process context.
  */
-void iommu_tce_set_owner(struct iommu_table *tbl, struct mm_struct *mm)
+void iommu_tce_publish(struct iommu_table *tbl)
 {
 	/* pairs with smp_load_acquire() in iommu_tce_is_owner() */
-	smp_store_release(&tbl->it_view->owner, mm);
+	smp_store_release(&tbl->it_view->published, true);
 }
-EXPORT_SYMBOL_GPL(iommu_tce_set_owner);
+EXPORT_SYMBOL_GPL(iommu_tce_publish);
 
 /**
  * iommu_tce_is_owner() - whether registered memory of an mm is mapped here
@@ -190,8 +192,8 @@ bool iommu_tce_is_owner(struct iommu_table *tbl, const struct mm_struct *mm)
 {
 	struct iommu_tce_view *view = READ_ONCE(tbl->it_view);
 
-	/* pairs with smp_store_release() in iommu_tce_set_owner() */
-	return view && mm && smp_load_acquire(&view->owner) == mm;
+	/* pairs with smp_store_release() in iommu_tce_publish() */
+	return view && smp_load_acquire(&view->published) && view->mm == mm;
 }
 EXPORT_SYMBOL_GPL(iommu_tce_is_owner);
 

@@ -29,6 +29,8 @@ struct tce_view_block {
 	u64 entry[TCE_VIEW_ENTRIES];
 };
 
+struct iommu_tce_backing;
+
 struct tce_view_node {
 	void *slot[TCE_VIEW_SLOTS];
 };
@@ -39,10 +41,12 @@ struct tce_view_node {
  * @shift: log2 of the number of blocks that they have slots for
  * @blocks: number of blocks that the table has room for
  * @root: a node, or the only block
- * @owner: the mm whose registered memory is mapped; to be compared only
+ * @backing: where the memory comes from that is mapped
+ * @mm: whose memory that is, and whose locked_vm is charged for the table; held by
+ *	mmgrab(); NULL until the table is bound
+ * @published: others than who has made the table may map in it
  * @closed: nothing is mapped any more; read under the lock of a block
- * @mm: whose locked_vm is charged for the table, held by mmgrab(); or NULL
- * @locked: pages that it is charged
+ * @locked: pages that @mm is charged
  * @locks: of the blocks, by their number
  */
 struct iommu_tce_view {
@@ -50,9 +54,10 @@ struct iommu_tce_view {
 	unsigned int shift;
 	unsigned long blocks;
 	void *root;
-	struct mm_struct *owner;
-	bool closed;
+	const struct iommu_tce_backing *backing;
 	struct mm_struct *mm;
+	bool published;
+	bool closed;
 	unsigned long locked;
 	raw_spinlock_t locks[TCE_VIEW_LOCKS];
 };

@@ -519,10 +519,8 @@ static int put_one(struct kvmppc_tce_table *t, struct kvmppc_tce_hw *hw,
 	if (iommu_tce_is_closed(hw->tbl))
 		return -ENXIO;
 	if (want->clear)
-		return iommu_tce_unmap(hw->tbl, &iommu_tce_registered,
-				       t->kvm->mm, entry, npages);
-	return iommu_tce_map(hw->tbl, &iommu_tce_registered, t->kvm->mm, entry,
-			     want->ua, npages, want->write);
+		return iommu_tce_unmap(hw->tbl, entry, npages);
+	return iommu_tce_map(hw->tbl, entry, want->ua, npages, want->write);
 }
 
 /* A change of one table of the hardware that is ready to be made. */
@@ -570,8 +568,8 @@ static int put_all(struct kvmppc_tce_table *t, unsigned long i,
 			ret = -ENOMEM;
 			goto err_abort;
 		}
-		ready->map = iommu_tce_begin(hw->tbl, &iommu_tce_registered,
-					     t->kvm->mm, kvmppc_tce_hw_entry(t, hw, i),
+		ready->map = iommu_tce_begin(hw->tbl,
+					     kvmppc_tce_hw_entry(t, hw, i),
 					     wants, nr, hw->order);
 		if (IS_ERR(ready->map)) {
 			ret = PTR_ERR(ready->map);

@@ -167,10 +167,9 @@ static __always_inline int begin(struct kvm_vcpu *vcpu,
 	if (npages > 1 && scratch)
 		more = &scratch->change;
 	if (real)
-		return iommu_tce_change_begin_rm(change, hw->tbl, t->kvm->mm,
-						 entry, npages, more);
-	return iommu_tce_change_begin(change, hw->tbl, t->kvm->mm, entry,
-				      npages, more);
+		return iommu_tce_change_begin_rm(change, hw->tbl, entry, npages,
+						 more);
+	return iommu_tce_change_begin(change, hw->tbl, entry, npages, more);
 }
 
 /* Makes a change, if all that went before succeeded. */
@@ -201,9 +200,8 @@ static __always_inline int clear_hw(struct kvm_vcpu *vcpu,
 	if (npages > IOMMU_TCE_ATOMIC_MAX >> hw->order)
 		return -EAGAIN;
 	npages <<= hw->order;
-	ret = real ? iommu_tce_clear_atomic_rm(hw->tbl, t->kvm->mm, entry,
-					       npages) :
-		     iommu_tce_clear_atomic(hw->tbl, t->kvm->mm, entry, npages);
+	ret = real ? iommu_tce_clear_atomic_rm(hw->tbl, entry, npages) :
+		     iommu_tce_clear_atomic(hw->tbl, entry, npages);
 	if (ret < 0)
 		return ret;
 	vcpu->stat.tce_kills += ret;
@@ -253,7 +251,6 @@ static __always_inline int put_hw(struct kvm_vcpu *vcpu,
 				  struct kvmppc_tce_hw *hw, unsigned long i,
 				  unsigned long ua, u64 perm, const bool real)
 {
-	struct mm_struct *mm = t->kvm->mm;
 	unsigned long entry = t->offset + i;
 	int ret;
 
@@ -261,8 +258,8 @@ static __always_inline int put_hw(struct kvm_vcpu *vcpu,
 		return real ? put_hw_large_rm(vcpu, t, hw, i, ua, perm) :
 			      put_hw_large_vm(vcpu, t, hw, i, ua, perm);
 
-	ret = real ? iommu_tce_put_atomic_rm(hw->tbl, mm, entry, ua, perm) :
-		     iommu_tce_put_atomic(hw->tbl, mm, entry, ua, perm);
+	ret = real ? iommu_tce_put_atomic_rm(hw->tbl, entry, ua, perm) :
+		     iommu_tce_put_atomic(hw->tbl, entry, ua, perm);
 	if (ret < 0)
 		return ret;
 	vcpu->stat.tce_kills += ret;

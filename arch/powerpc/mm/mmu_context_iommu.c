@@ -368,41 +368,21 @@ unsigned long mm_iommu_limit_left(const struct mm_struct *mm)
 }
 EXPORT_SYMBOL_GPL(mm_iommu_limit_left);
 
-/**
- * mm_iommu_refuse() - remember why a call is refused
- * @why: where to store the words
- * @error: negative errno of the call
- * @fmt: format of the words, for fdinfo and tracing
- *
- * Context: Any.
- * Return: @error.
- */
-int mm_iommu_refuse(struct mm_iommu_refusal *why, int error, const char *fmt, ...)
-{
-	va_list args;
-
-	va_start(args, fmt);
-	vscnprintf(why->text, sizeof(why->text), fmt, args);
-	va_end(args);
-	return error;
-}
-EXPORT_SYMBOL_GPL(mm_iommu_refuse);
-
 /* @ua is the first page that is not pinned */
 static int refuse_pin(struct mm_iommu_refusal *why, int error, unsigned long ua)
 {
 	switch (error) {
 	case -EFAULT:
-		return mm_iommu_refuse(why, error, "no memory there, or none that can be pinned: 0x%lx",
+		return mm_iommu_refuse(why, error, "no memory there, or none that can be pinned: 0x",
 				       ua);
 	case -ENOMEM:
-		return mm_iommu_refuse(why, error, "the kernel has no memory for it: 0x%lx",
+		return mm_iommu_refuse(why, error, "the kernel has no memory for it: 0x",
 				       ua);
 	case -EINTR:
-		return mm_iommu_refuse(why, error, "the process was killed: 0x%lx",
+		return mm_iommu_refuse(why, error, "the process was killed: 0x",
 				       ua);
 	default:
-		return mm_iommu_refuse(why, error, "for another reason, see the error: 0x%lx",
+		return mm_iommu_refuse(why, error, "for another reason, see the error: 0x",
 				       ua);
 	}
 }
@@ -417,7 +397,7 @@ static int region_pin(struct mm_iommu_region *region,
 
 	ret = account_locked_vm(mm, region->trans.npages, true);
 	if (ret)
-		return mm_iommu_refuse(why, ret, "over the limit of locked memory, bytes left of it: %lu",
+		return mm_iommu_refuse(why, ret, "over the limit of locked memory, bytes left of it: ",
 				       mm_iommu_limit_left(mm));
 
 	ret = mm_iommu_pin(&region->trans, &bad);
@@ -462,14 +442,14 @@ static int registry_reserve(struct mm_iommu_region *new,
 		ret = wait_for_completion_killable(&shared->pinned);
 		region_put(shared);
 		if (ret)
-			return mm_iommu_refuse(why, -EINTR, "the process was killed");
+			return mm_iommu_refuse(why, -EINTR, "the process was killed", 0);
 	}
 
 	if (ret && shared)
-		mm_iommu_refuse(why, ret, "overlaps what is registered there: 0x%lx, 0x%lx bytes",
-				shared->trans.ua, mm_iommu_size(shared));
+		mm_iommu_refuse(why, ret, "overlaps what is registered there: 0x",
+				shared->trans.ua);
 	else if (ret)
-		mm_iommu_refuse(why, ret, "for another reason, see the error");
+		mm_iommu_refuse(why, ret, "for another reason, see the error", 0);
 	else if (shared)
 		registry_share(shared);
 	else
@@ -507,7 +487,7 @@ static noinline int register_new(struct mm_iommu *reg, unsigned long ua,
 
 	region = region_alloc(reg, ua, size >> PAGE_SHIFT);
 	if (!region)
-		return mm_iommu_refuse(why, -ENOMEM, "the kernel has no memory for it");
+		return mm_iommu_refuse(why, -ENOMEM, "the kernel has no memory for it", 0);
 
 	ret = registry_reserve(region, regionp, why);
 	if (ret || *regionp) {
@@ -521,7 +501,7 @@ static noinline int register_new(struct mm_iommu *reg, unsigned long ua,
 
 	ret = registry_publish(region);
 	if (ret) {
-		mm_iommu_refuse(why, ret, "for another reason, see the error");
+		mm_iommu_refuse(why, ret, "for another reason, see the error", 0);
 		goto err_give_back;
 	}
 	*regionp = region;
@@ -567,11 +547,11 @@ int mm_iommu_register(struct mm_struct *mm, unsigned long ua,
 
 	if (!size || !PAGE_ALIGNED(ua | size) || size > mm->task_size ||
 	    ua > mm->task_size - size)
-		return mm_iommu_refuse(why, -EINVAL, "not whole pages, or nothing, or beyond the end");
+		return mm_iommu_refuse(why, -EINVAL, "not whole pages, or nothing, or beyond the end", 0);
 
 	reg = mm_iommu_make_registry(mm);
 	if (!reg)
-		return mm_iommu_refuse(why, -ENOMEM, "the kernel has no memory for it");
+		return mm_iommu_refuse(why, -ENOMEM, "the kernel has no memory for it", 0);
 
 	*regionp = registry_try_share(reg, ua, ua + size - 1);
 	if (*regionp)

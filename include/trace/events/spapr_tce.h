@@ -119,8 +119,8 @@ TRACE_EVENT(spapr_tce_remove_window,
 /* A call was refused; the same words as in the container's fdinfo. */
 TRACE_EVENT(spapr_tce_refused,
 	TP_PROTO(const char *call, int error, u64 start, u64 size,
-		 const char *cause),
-	TP_ARGS(call, error, start, size, cause),
+		 const char *cause, u64 at),
+	TP_ARGS(call, error, start, size, cause, at),
 
 	TP_STRUCT__entry(
 		__string(call, call)
@@ -128,6 +128,7 @@ TRACE_EVENT(spapr_tce_refused,
 		__field(u64, start)
 		__field(u64, size)
 		__string(cause, cause)
+		__field(u64, at)
 	),
 
 	TP_fast_assign(
@@ -136,11 +137,12 @@ TRACE_EVENT(spapr_tce_refused,
 		__entry->start = start;
 		__entry->size = size;
 		__assign_str(cause);
+		__entry->at = at;
 	),
 
-	TP_printk("call=%s error=%d start=0x%llx size=0x%llx cause=%s",
+	TP_printk("call=%s error=%d start=0x%llx size=0x%llx at=0x%llx cause=%s",
 		  __get_str(call), __entry->error, __entry->start,
-		  __entry->size, __get_str(cause))
+		  __entry->size, __entry->at, __get_str(cause))
 );
 
 #endif /* _TRACE_SPAPR_TCE_H */

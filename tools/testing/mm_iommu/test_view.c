@@ -521,7 +521,7 @@ static void test_charge(struct rng *rng)
 	struct iommu_table tbl;
 
 	view_create(&tbl, ENTRIES);
-	iommu_tce_view_charge(&tbl, &mm, 5);
+	iommu_tce_bind(&tbl, NULL, &mm, 5);
 	check(mm.locked_vm == 7 && mm.count == 2);
 	iommu_tce_view_destroy(&tbl);
 	check(mm.locked_vm == 2 && mm.count == 1);

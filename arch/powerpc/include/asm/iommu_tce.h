@@ -61,20 +61,14 @@ struct iommu_tce_want {
 
 extern const struct iommu_tce_backing iommu_tce_registered;
 
-int iommu_tce_map(struct iommu_table *tbl,
-		  const struct iommu_tce_backing *backing,
-		  struct mm_struct *mm, unsigned long entry, unsigned long ua,
-		  unsigned long npages, bool write);
-struct tce_map *iommu_tce_begin(struct iommu_table *tbl,
-				const struct iommu_tce_backing *backing,
-				struct mm_struct *mm, unsigned long entry,
+int iommu_tce_map(struct iommu_table *tbl, unsigned long entry,
+		  unsigned long ua, unsigned long npages, bool write);
+struct tce_map *iommu_tce_begin(struct iommu_table *tbl, unsigned long entry,
 				const struct iommu_tce_want *wants,
 				unsigned int nr, unsigned int order);
 int iommu_tce_commit(struct tce_map *map);
 void iommu_tce_abort(struct tce_map *map);
-int iommu_tce_unmap(struct iommu_table *tbl,
-		    const struct iommu_tce_backing *backing,
-		    struct mm_struct *mm, unsigned long entry,
+int iommu_tce_unmap(struct iommu_table *tbl, unsigned long entry,
 		    unsigned long npages);
 
 #endif /* _ASM_POWERPC_IOMMU_TCE_H */

@@ -60,10 +60,10 @@ struct iommu_tce_change {
 	u64 cookie;
 };
 
-int iommu_tce_put_atomic(struct iommu_table *tbl, struct mm_struct *mm,
-			 unsigned long entry, unsigned long ua, u64 perm);
-int iommu_tce_put_atomic_rm(struct iommu_table *tbl, struct mm_struct *mm,
-			    unsigned long entry, unsigned long ua, u64 perm);
+int iommu_tce_put_atomic(struct iommu_table *tbl, unsigned long entry,
+			 unsigned long ua, u64 perm);
+int iommu_tce_put_atomic_rm(struct iommu_table *tbl, unsigned long entry,
+			    unsigned long ua, u64 perm);
 
 int iommu_tce_change_map(struct iommu_tce_change *change, unsigned long ua,
 			 unsigned long npages, bool write);
@@ -71,21 +71,21 @@ void iommu_tce_change_clear(struct iommu_tce_change *change,
 			    unsigned long npages);
 
 int iommu_tce_change_begin(struct iommu_tce_change *change,
-			   struct iommu_table *tbl, struct mm_struct *mm,
-			   unsigned long entry, unsigned long npages,
+			   struct iommu_table *tbl, unsigned long entry,
+			   unsigned long npages,
 			   struct iommu_tce_scratch *scratch);
 int iommu_tce_change_commit(struct iommu_tce_change *change);
 void iommu_tce_change_abort(struct iommu_tce_change *change);
-int iommu_tce_clear_atomic(struct iommu_table *tbl, struct mm_struct *mm,
-			   unsigned long entry, unsigned long npages);
+int iommu_tce_clear_atomic(struct iommu_table *tbl, unsigned long entry,
+			   unsigned long npages);
 
 int iommu_tce_change_begin_rm(struct iommu_tce_change *change,
-			      struct iommu_table *tbl, struct mm_struct *mm,
-			      unsigned long entry, unsigned long npages,
+			      struct iommu_table *tbl, unsigned long entry,
+			      unsigned long npages,
 			      struct iommu_tce_scratch *scratch);
 int iommu_tce_change_commit_rm(struct iommu_tce_change *change);
 void iommu_tce_change_abort_rm(struct iommu_tce_change *change);
-int iommu_tce_clear_atomic_rm(struct iommu_table *tbl, struct mm_struct *mm,
-			      unsigned long entry, unsigned long npages);
+int iommu_tce_clear_atomic_rm(struct iommu_table *tbl, unsigned long entry,
+			      unsigned long npages);
 
 #endif /* _ASM_POWERPC_IOMMU_TCE_ATOMIC_H */

@@ -9,6 +9,7 @@
 #include <linux/types.h>
 
 struct iommu_table;
+struct iommu_tce_backing;
 struct mm_struct;
 
 #ifdef CONFIG_SPAPR_TCE_IOMMU
@@ -19,9 +20,10 @@ unsigned long iommu_tce_view_mapped(struct iommu_table *tbl);
 int iommu_tce_view_walk(struct iommu_table *tbl,
 			int (*fn)(struct iommu_table *tbl, unsigned long index,
 				  unsigned long npages, void *arg), void *arg);
-void iommu_tce_view_charge(struct iommu_table *tbl, struct mm_struct *mm,
-			   unsigned long npages);
-void iommu_tce_set_owner(struct iommu_table *tbl, struct mm_struct *mm);
+void iommu_tce_bind(struct iommu_table *tbl,
+		    const struct iommu_tce_backing *backing,
+		    struct mm_struct *mm, unsigned long locked);
+void iommu_tce_publish(struct iommu_table *tbl);
 bool iommu_tce_is_owner(struct iommu_table *tbl, const struct mm_struct *mm);
 void iommu_tce_close(struct iommu_table *tbl, bool close);
 void iommu_tce_view_sync(struct iommu_table *tbl);

@@ -15,12 +15,23 @@ struct mm_iommu_slot;
 
 /**
  * struct mm_iommu_refusal - why a call was refused, for people
- * @text: the reason in words, with the address or the number that belongs to it;
- *	empty where nothing is known but the error
+ * @words: the reason; NULL where nothing is known but the error. Words that end
+ *	with "0x" go on with @at as an address, those that end with a blank with @at
+ *	as a number
+ * @at: address or number
  */
 struct mm_iommu_refusal {
-	char text[96];
+	const char *words;
+	u64 at;
 };
+
+/* Remembers why a call is refused, and returns its error. */
+static inline int mm_iommu_refuse(struct mm_iommu_refusal *why, int error,
+				  const char *words, u64 at)
+{
+	*why = (struct mm_iommu_refusal){ .words = words, .at = at };
+	return error;
+}
 
 /**
  * struct mm_iommu_held - memory that is kept in place for IOMMU pages
@@ -73,8 +84,6 @@ struct mm_iommu_info {
 
 void mm_iommu_destroy(struct mm_struct *mm);
 
-__printf(3, 4)
-int mm_iommu_refuse(struct mm_iommu_refusal *why, int error, const char *fmt, ...);
 int mm_iommu_register(struct mm_struct *mm, unsigned long ua,
 		      unsigned long size, struct mm_iommu_region **regionp,
 		      struct mm_iommu_refusal *why);
