@@ -38,6 +38,8 @@
 
 #define MAX_ARGS	80
 
+static bool crashed;	/* the guest's kernel, on purpose */
+
 static const char * const binds[] = { "proc", "sys", "dev" };
 
 /* ------------------------------------------------------------------ */
@@ -241,6 +243,7 @@ bool vm_start(struct vm *vm, const char *append)
 	fcntl(control[0], F_SETFD, FD_CLOEXEC);
 	signal(SIGPIPE, SIG_IGN);
 
+	crashed = false;
 	args = command(vm, append, qmp[1], report[1], control[1]);
 	fflush(stdout);
 	vm->pid = fork();
@@ -368,14 +371,22 @@ bool vm_hear(struct vm *vm, const char *begin, char *rest, size_t size)
 	}
 }
 
-bool vm_tell(struct vm *vm, const char *command, const char *answer, char *rest,
-	     size_t size)
+bool vm_say(struct vm *vm, const char *command)
 {
 	char line[1024];
 	int len = snprintf(line, sizeof(line), "%s\n", command);
 
-	if (write(vm->control, line, len) != len)
-		return fail(vm, "%s: QEMU does not listen", command);
+	return write(vm->control, line, len) == len ||
+	       fail(vm, "%s: QEMU does not listen", command);
+}
+
+bool vm_tell(struct vm *vm, const char *command, const char *answer, char *rest,
+	     size_t size)
+{
+	char line[1024];
+
+	if (!vm_say(vm, command))
+		return false;
 	snprintf(line, sizeof(line), "@agent %s", answer);
 	return vm_hear(vm, line, rest, size);
 }
@@ -669,6 +680,25 @@ static bool compile_deny(regex_t *re)
 	return *all && !regcomp(re, all, REG_EXTENDED | REG_NOSUB);
 }
 
+void vm_expect_crash(void)
+{
+	crashed = true;
+}
+
+/* The begin of the last kernel, which may follow on what the dead one has said. */
+static long last_kernel(FILE *f)
+{
+	char line[1024];
+	long at = 0, last = 0;
+
+	while (fgets(line, sizeof(line), f)) {
+		if (strstr(line, "] Linux version "))
+			last = at;
+		at = ftell(f);
+	}
+	return last;
+}
+
 unsigned int vm_print_splats(const char *prefix)
 {
 	FILE *f = fopen(ROOT CONSOLE, "re");
@@ -679,6 +709,7 @@ unsigned int vm_print_splats(const char *prefix)
 	/* Nothing was looked at: that is not good either. */
 	if (!f || !compile_deny(&re))
 		return UINT_MAX;
+	fseek(f, crashed ? last_kernel(f) : 0, SEEK_SET);
 	while (fgets(line, sizeof(line), f)) {
 		line[strcspn(line, "\r\n")] = '\0';
 		if (regexec(&re, line, 0, NULL, 0))

@@ -62,7 +62,8 @@ bool vm_start(struct vm *vm, const char *append);
 /* Waits for a line that begins so, and copies the rest of it. */
 bool vm_hear(struct vm *vm, const char *begin, char *rest, size_t size);
 
-/* A command for the agent in the guest, and its answer. */
+/* A command for the agent in the guest, and its answer if there will be one. */
+bool vm_say(struct vm *vm, const char *command);
 bool vm_tell(struct vm *vm, const char *command, const char *answer,
 	     char *rest, size_t size);
 
@@ -104,6 +105,9 @@ long vm_mapped(struct vm *vm);
 
 /* The version of these containers; -1 where they do not tell. */
 long vm_version(struct vm *vm);
+
+/* From now on only what the guest's last kernel says can fail a run. */
+void vm_expect_crash(void);
 
 /* Lines of the last guest's console that fail a run; prints them. */
 unsigned int vm_print_splats(const char *prefix);
