@@ -48,8 +48,8 @@ make_files() {
 }
 
 case $DISK in
-kvm) "$HARNESS/userland.sh" qemu qemu-system-ppc e2fsprogs >/dev/null ;;
-kvm-sid) "$HARNESS/userland.sh" -sid qemu-sid qemu-system-ppc e2fsprogs >/dev/null || exit 4 ;;
+kvm) "$HARNESS/userland.sh" qemu qemu-system-ppc e2fsprogs kexec-tools >/dev/null ;;
+kvm-sid) "$HARNESS/userland.sh" -sid qemu-sid qemu-system-ppc e2fsprogs kexec-tools >/dev/null || exit 4 ;;
 dpdk)
 	USERLAND=$("$HARNESS/userland.sh" -sid dpdk-sid dpdk-dev) || {
 		say "DPDK of this machine's own release is taken"

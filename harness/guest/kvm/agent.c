@@ -12,6 +12,8 @@
  *	isolate N	let the hypervisor have the device, in use as it is
  *	close		close everything
  *	remove N	the kernel is to forget the device
+ *	release BDF	it forgets that device, which the hypervisor then has
+ *	accept		it looks for the device that was released
  *	run PROGRAM	a test program
  *	sh COMMAND	a command of the shell; answers with its last line
  *	quit
@@ -39,6 +41,7 @@
 /* LoPAPR 7.3.5.4: the isolation state of a connector */
 #define ISOLATION	9001
 #define ISOLATE		0
+#define UNISOLATE	1
 
 static struct {
 	struct dma dma[SPAPR_MAX_GROUPS];
@@ -50,6 +53,7 @@ static struct {
 	atomic_int error[SPAPR_MAX_GROUPS];	/* why a worker ended */
 	char bdf[SPAPR_MAX_GROUPS][SPAPR_BDF_LEN];
 	unsigned int drc[SPAPR_MAX_GROUPS];
+	unsigned int released;	/* the connector of what was released */
 } agent;
 
 static void answer(const char *fmt, ...)
@@ -254,17 +258,22 @@ static int set_indicator(unsigned int indicator, unsigned int index,
 	return call.args[3] ? -EIO : 0;
 }
 
+static int read_drc(const char *bdf, unsigned int *drc)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), DEVICES "/%s/of_node/ibm,my-drc-index", bdf);
+	return read_be32(path, drc);
+}
+
 /* What is gone is asked for no more: so all is read at the beginning. */
 static void note_devices(void)
 {
-	char path[PATH_MAX];
 	unsigned int i;
 
 	for (i = 0; i < spapr_nr_devices(); i++) {
 		strcpy(agent.bdf[i], spapr_bdf(i));
-		snprintf(path, sizeof(path),
-			 DEVICES "/%s/of_node/ibm,my-drc-index", agent.bdf[i]);
-		if (read_be32(path, &agent.drc[i]))
+		if (read_drc(agent.bdf[i], &agent.drc[i]))
 			agent.drc[i] = 0;
 	}
 }
@@ -303,6 +312,34 @@ static void remove_device(const char *arg)
 		failed("remove", ret);
 	else
 		answer("removed %s", agent.bdf[n]);
+}
+
+static void release(const char *arg)
+{
+	char path[PATH_MAX];
+	int ret = read_drc(arg, &agent.released);
+
+	snprintf(path, sizeof(path), DEVICES "/%s/remove", arg);
+	if (!ret)
+		ret = write_one(path);
+	if (!ret)
+		ret = set_indicator(ISOLATION, agent.released, ISOLATE);
+	if (ret)
+		failed("release", ret);
+	else
+		answer("released %s", arg);
+}
+
+static void accept_device(const char *arg)
+{
+	int ret = set_indicator(ISOLATION, agent.released, UNISOLATE);
+
+	if (!ret)
+		ret = write_one("/sys/bus/pci/rescan");
+	if (ret)
+		failed("accept", ret);
+	else
+		answer("accepted");
 }
 
 /* ------------------------------------------------------------------ */
@@ -358,6 +395,8 @@ static const struct {
 	{ "isolate", isolate },
 	{ "close", close_devices },
 	{ "remove", remove_device },
+	{ "release", release },
+	{ "accept", accept_device },
 	{ "run", run },
 	{ "sh", shell },
 };

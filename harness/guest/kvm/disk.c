@@ -171,8 +171,86 @@ bool disk_write(struct vm *vm, const char *file)
 /* The ninth word is what the disk has not answered yet. */
 bool disk_busy(struct vm *vm)
 {
-	return run(vm, "while :; do dd if=/dev/urandom of=/mnt/busy bs=1M count=8 conv=fsync;"
-		   " done >/dev/null 2>&1 &") &&
-	       disk_sh(vm, "until [ -s /mnt/busy ] && awk '{ exit !$9 }' "
+	return run(vm, "for i in $(seq $(nproc)); do"
+		   " while dd if=/dev/urandom of=/mnt/busy$i bs=1M count=8 conv=fsync;"
+		   " do :; done >/dev/null 2>&1 & done") &&
+	       disk_sh(vm, "until [ -s /mnt/busy1 ] && awk '{ exit !$9 }' "
 		       "/sys/block/nvme0n1/stat; do :; done");
+}
+
+/* Each file has numbers of its own. */
+#define TEXTS	"for i in $(seq %u %u); do seq ${i}000000 ${i}399999 | "
+
+bool disk_texts(struct vm *vm, unsigned int from, unsigned int to)
+{
+	return run(vm, TEXTS "dd of=/mnt/text$i bs=64k conv=fsync & done; wait",
+		   from, to);
+}
+
+bool disk_has_texts(struct vm *vm, unsigned int from, unsigned int to)
+{
+	return run(vm, "echo 3 >/proc/sys/vm/drop_caches; "
+		   TEXTS "cmp - /mnt/text$i || exit 1; done", from, to);
+}
+
+/* ------------------------------------------------------------------ */
+/* Other kernels of a guest */
+
+#define KEXEC	"/mnt/kexec/ld64.so.2 --library-path /mnt/kexec /mnt/kexec/kexec"
+
+bool disk_add_kernel(void)
+{
+	return run(NULL, "mkdir -p /mnt/kexec; cd " ROOT "; cp -L sbin/kexec "
+		   "lib/powerpc64le-linux-gnu/ld64.so.2 lib/powerpc64le-linux-gnu/libc.so.6 "
+		   "guest/debian/vmlinux guest/debian/initramfs.cpio.gz /mnt/kexec/");
+}
+
+bool disk_load(struct vm *vm, const char *how, const char *append)
+{
+	return run(vm, KEXEC " %s /mnt/kexec/vmlinux "
+		   "--initrd=/mnt/kexec/initramfs.cpio.gz --append=\""
+		   "$(sed 's/crashkernel=[^ ]*//' /proc/cmdline) %s\"", how, append);
+}
+
+bool disk_kexec(struct vm *vm)
+{
+	return vm_say(vm, "sh " KEXEC " -e -y");
+}
+
+/* The head of its memory as an ELF file, which begins with a note of each CPU. */
+bool disk_dump(struct vm *vm)
+{
+	return run(vm, "dd if=/proc/vmcore of=/mnt/vmcore bs=64k count=256 conv=fsync");
+}
+
+bool disk_has_dump(void)
+{
+	return run(NULL, "[ $(stat -c %%s /mnt/vmcore) = 16777216 ] && "
+		   "head -c 4 /mnt/vmcore | grep ELF && grep -c 'OSRELEASE=' /mnt/vmcore");
+}
+
+/* ------------------------------------------------------------------ */
+/* The disk leaves a guest that writes to it, and comes back */
+
+bool disk_release(struct vm *vm)
+{
+	char command[32];
+
+	if (!disk_sh(vm, "basename $(dirname $(grep -l " NVME " " PCI "/*/class))"))
+		return false;
+	snprintf(command, sizeof(command), "release %.16s", disk.line);
+	if (!vm_tell(vm, command, "released", NULL, 0)) {
+		strcpy(disk.line, vm->why);
+		return false;
+	}
+	/* what wrote has failed by now, or will */
+	return disk_sh(vm, "until umount /mnt; do :; done");
+}
+
+bool disk_accept(struct vm *vm)
+{
+	if (vm_tell(vm, "accept", "accepted", NULL, 0))
+		return disk_sh(vm, FOUND);
+	strcpy(disk.line, vm->why);
+	return false;
 }

@@ -49,8 +49,28 @@ bool disk_write(struct vm *vm, const char *file);
 /* A command that a person does not see, in the guest or on the host (NULL). */
 bool disk_sh(struct vm *vm, const char *command);
 
-/* The guest reads and writes until its end; something is under way now. */
+/* Each CPU of the guest writes until its end; something is under way now. */
 bool disk_busy(struct vm *vm);
+
+/* Some MiB for each number, written all together; are they as they were written? */
+bool disk_texts(struct vm *vm, unsigned int from, unsigned int to);
+bool disk_has_texts(struct vm *vm, unsigned int from, unsigned int to);
+
+/*
+ * The guest's own kernel, from the disk, where the host has put it: it is loaded
+ * (@how is an option of kexec), and the guest goes on with it.
+ */
+bool disk_add_kernel(void);
+bool disk_load(struct vm *vm, const char *how, const char *append);
+bool disk_kexec(struct vm *vm);
+
+/* The kernel after a crash writes memory of the dead one, and the host finds it. */
+bool disk_dump(struct vm *vm);
+bool disk_has_dump(void);
+
+/* The guest forgets the disk, in use or not, and looks for it. */
+bool disk_release(struct vm *vm);
+bool disk_accept(struct vm *vm);
 
 /* A guest that gets the disk: it has booted, and its driver has found it. */
 bool disk_start(struct vm *vm, const char *append);

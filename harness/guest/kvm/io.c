@@ -6,11 +6,9 @@
  * "# io" of the base kernel and of the series into docs/figures.md.
  */
 #include <stdlib.h>
-#include <string.h>
 
-#include "disk.h"
+#include "disktest.h"
 #include "libspapr.h"
-#include "tap.h"
 
 /*
  * The guest's allocator has one part of the window for small buffers of a CPU, and
@@ -47,17 +45,6 @@ static const struct load {
 	  "dd if=/dev/zero of=/mnt/zeros bs=1M count=32 conv=fsync", 32 << 10 },
 };
 
-static struct {
-	struct vm vm;
-	long pins;
-} all;
-
-static bool does(bool good, const char *what)
-{
-	tap.why = *all.vm.why ? all.vm.why : disk.line;
-	return must(good, what);
-}
-
 /* Of the last load, in the guest and, where it has a hypervisor, of the host. */
 struct cost {
 	long guest;
@@ -67,17 +54,17 @@ struct cost {
 
 static bool measure(const struct load *load, struct cost *c)
 {
-	struct vm_counts before = vm_counts(&all.vm), after;
+	struct vm_counts before = vm_counts(&test.vm), after;
 	bool has_trace;
 
-	if (!does(disk_sh(&all.vm, COUNT_BEGIN), "the guest counts its hypercalls"))
+	if (!does(disk_sh(&test.vm, COUNT_BEGIN), "the guest counts its hypercalls"))
 		return false;
 	has_trace = !spapr_hcalls_begin();
-	if (!does(disk_sh(&all.vm, load->command), load->name))
+	if (!does(disk_sh(&test.vm, load->command), load->name))
 		return false;
 	c->host = has_trace ? spapr_hcalls_end() : -1;
-	after = vm_counts(&all.vm);
-	if (!does(disk_sh(&all.vm, COUNT_END), "it has counted them"))
+	after = vm_counts(&test.vm);
+	if (!does(disk_sh(&test.vm, COUNT_END), "it has counted them"))
 		return false;
 	c->guest = atol(disk.line);
 	c->kvm.hcalls = after.hcalls - before.hcalls;
@@ -94,7 +81,7 @@ static void print_cost(const struct load *load, const struct cost *c)
 	if (c->host >= 0)
 		printf("%.1f", c->host / mib);
 	printf("\t");
-	if (!vm_no_real_mode(&all.vm) && c->kvm.hcalls)
+	if (!vm_no_real_mode(&test.vm) && c->kvm.hcalls)
 		printf("%.1f", 100.0 * c->kvm.real / c->kvm.hcalls);
 	printf("\n");
 }
@@ -102,13 +89,13 @@ static void print_cost(const struct load *load, const struct cost *c)
 /* Whoever looks at the trace, at KVM or at the clock makes none of these calls. */
 static void check_cost(const struct load *load, const struct cost *c, bool ddw)
 {
-	const char *why = vm_no_real_mode(&all.vm);
+	const char *why = vm_no_real_mode(&test.vm);
 
 	if (ddw)
 		is(!c->guest, "%s: %ld hypercalls", load->name, c->guest);
 	else
 		is(c->guest > 0, "%s: %ld hypercalls", load->name, c->guest);
-	if (vm_stat(&all.vm, "tce_hcalls") < 0)
+	if (vm_stat(&test.vm, "tce_hcalls") < 0)
 		return;		/* the base kernel does not count them */
 	is(c->kvm.hcalls == c->guest && c->kvm.user <= 0,
 	   "%s: the kernel serves all of them: %ld", load->name, c->kvm.hcalls);
@@ -120,42 +107,36 @@ static void check_cost(const struct load *load, const struct cost *c, bool ddw)
 
 static bool use(const char *append, bool ddw)
 {
-	char version[128];
 	struct cost cost;
 	unsigned int i;
 
-	if (!does(disk_start(&all.vm, append), "QEMU starts with the disk") ||
-	    !does(disk_boot(&all.vm, version, sizeof(version)),
-		  "the guest boots and finds the disk") ||
-	    !does(disk_mount(&all.vm), "it mounts the disk") ||
-	    !does(disk_sh(&all.vm, WALK), "its I/O goes through the window"))
+	if (!does(disk_give(), "VFIO has the disk") || !disktest_boot(append) ||
+	    !does(disk_mount(&test.vm), "it mounts the disk") ||
+	    !does(disk_sh(&test.vm, WALK), "its I/O goes through the window"))
 		return false;
-	printf("# Linux%s\n", version);
 	for (i = 0; i < sizeof(loads) / sizeof(loads[0]); i++) {
 		if (!measure(&loads[i], &cost))
 			return false;
 		print_cost(&loads[i], &cost);
 		check_cost(&loads[i], &cost, ddw);
 	}
-	if (!does(disk_umount(&all.vm), "it lets the disk go"))
+	if (!does(disk_umount(&test.vm), "it lets the disk go"))
 		return false;
-	vm_kill(&all.vm);
-	is(spapr_pins_settle(all.pins) == all.pins, "nothing is pinned: %ld pages",
-	   spapr_pins() - all.pins);
-	return is(!vm_print_splats("# console of the guest: "),
-		  "no warning of the guest's kernel");
+	vm_kill(&test.vm);
+	disktest_nothing_left();
+	return true;
 }
 
 static bool ddw(void)
 {
 	tap.about = "64-bit window";
-	return does(disk_give(), "VFIO has the disk") && use("", true);
+	return use("", true);
 }
 
 static bool no_ddw(void)
 {
 	tap.about = "32-bit window";
-	return does(disk_give(), "VFIO has the disk") && use(DISK_NO_DDW, false);
+	return use(DISK_NO_DDW, false);
 }
 
 static const struct tap_case cases[] = {
@@ -165,28 +146,5 @@ static const struct tap_case cases[] = {
 
 int main(int argc, char **argv)
 {
-	const char *missing = vm_missing() ? : disk_missing();
-
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	if (missing) {
-		printf("1..0 # SKIP needs %s\n", missing);
-		return 0;
-	}
-	all.pins = spapr_pins();
-	if (!vm_mount(all.vm.why, sizeof(all.vm.why))) {
-		printf("Bail out! %s\n", all.vm.why);
-		return 1;
-	}
-	if (!disk_has_kernel()) {
-		printf("1..0 # SKIP needs " DISK_NEEDS_KERNEL "\n");
-		vm_umount();
-		return 0;
-	}
-	if (!run_cases(cases, sizeof(cases) / sizeof(cases[0]), argc, argv)) {
-		vm_kill(&all.vm);
-		vm_print_console("# console of the guest: ", 40);
-	}
-	vm_umount();
-	printf("1..%u\n", tap.tests);
-	return tap.failed ? 1 : 0;
+	return disktest_main(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
 }

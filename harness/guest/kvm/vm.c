@@ -34,9 +34,11 @@
 	"console=hvc0 rdinit=/init panic_on_warn=1 kunit.enable=0 " \
 	"harness_timeout=3600 harness_tests=kvm:agent"
 
-#define DEBIAN_MODULES	"crc32c_generic,ext4,brd,nvme"
+#define DEBIAN_MODULES	"crc32c_generic,ext4,brd,virtio_balloon,nvme"
 
 #define MAX_ARGS	80
+
+static bool crashed;	/* the guest's kernel, on purpose */
 
 static const char * const binds[] = { "proc", "sys", "dev" };
 
@@ -186,6 +188,8 @@ static char **command(struct vm *vm, const char *append, int qmp, int report,
 	add_port(args, &nr, "report", report);
 	add_port(args, &nr, "control", control);
 	add_devices(vm, args, &nr);
+	for (i = 0; vm->more && vm->more[i]; i++)
+		add(args, &nr, "%s", vm->more[i]);
 	return args;
 }
 
@@ -206,7 +210,7 @@ void vm_enter(void)
 		_exit(126);
 }
 
-static void become_qemu(char **args)
+static void become_qemu(struct vm *vm, char **args)
 {
 	int log;
 
@@ -214,6 +218,9 @@ static void become_qemu(char **args)
 	log = open(QEMU_LOG, O_WRONLY | O_CREAT | O_APPEND, 0644);
 	dup2(log, STDOUT_FILENO);
 	dup2(log, STDERR_FILENO);
+	unlink(CONSOLE);	/* of another user, maybe */
+	if (vm->become)
+		vm->become();
 	execv(args[0], args);
 	_exit(127);
 }
@@ -236,11 +243,12 @@ bool vm_start(struct vm *vm, const char *append)
 	fcntl(control[0], F_SETFD, FD_CLOEXEC);
 	signal(SIGPIPE, SIG_IGN);
 
+	crashed = false;
 	args = command(vm, append, qmp[1], report[1], control[1]);
 	fflush(stdout);
 	vm->pid = fork();
 	if (!vm->pid)
-		become_qemu(args);
+		become_qemu(vm, args);
 	for (i = 0; args[i]; i++)
 		free(args[i]);
 	free(args);
@@ -363,14 +371,22 @@ bool vm_hear(struct vm *vm, const char *begin, char *rest, size_t size)
 	}
 }
 
-bool vm_tell(struct vm *vm, const char *command, const char *answer, char *rest,
-	     size_t size)
+bool vm_say(struct vm *vm, const char *command)
 {
 	char line[1024];
 	int len = snprintf(line, sizeof(line), "%s\n", command);
 
-	if (write(vm->control, line, len) != len)
-		return fail(vm, "%s: QEMU does not listen", command);
+	return write(vm->control, line, len) == len ||
+	       fail(vm, "%s: QEMU does not listen", command);
+}
+
+bool vm_tell(struct vm *vm, const char *command, const char *answer, char *rest,
+	     size_t size)
+{
+	char line[1024];
+
+	if (!vm_say(vm, command))
+		return false;
 	snprintf(line, sizeof(line), "@agent %s", answer);
 	return vm_hear(vm, line, rest, size);
 }
@@ -589,9 +605,8 @@ long vm_memory(struct vm *vm, const char *name)
 	return kb < 0 ? kb : kb * 1024;
 }
 
-/* Calls @call for each line of ours in the fdinfo of each container of QEMU. */
-static void each_line(struct vm *vm, void (*call)(const char *line, void *arg),
-		      void *arg)
+void vm_each_line(struct vm *vm, void (*call)(const char *line, void *arg),
+		  void *arg)
 {
 	char dir[64], path[PATH_MAX], link[PATH_MAX], line[512];
 	struct dirent **list;
@@ -626,7 +641,7 @@ static void print_line(const char *line, void *arg)
 
 void vm_print_containers(struct vm *vm, const char *prefix)
 {
-	each_line(vm, print_line, (void *)prefix);
+	vm_each_line(vm, print_line, (void *)prefix);
 }
 
 static void add_mapped(const char *line, void *arg)
@@ -643,7 +658,7 @@ long vm_mapped(struct vm *vm)
 {
 	long sum = -1;
 
-	each_line(vm, add_mapped, &sum);
+	vm_each_line(vm, add_mapped, &sum);
 	return sum;
 }
 
@@ -659,7 +674,7 @@ long vm_version(struct vm *vm)
 {
 	long version = -1;
 
-	each_line(vm, take_version, &version);
+	vm_each_line(vm, take_version, &version);
 	return version;
 }
 
@@ -687,6 +702,25 @@ static bool compile_deny(regex_t *re)
 	return *all && !regcomp(re, all, REG_EXTENDED | REG_NOSUB);
 }
 
+void vm_expect_crash(void)
+{
+	crashed = true;
+}
+
+/* The begin of the last kernel, which may follow on what the dead one has said. */
+static long last_kernel(FILE *f)
+{
+	char line[1024];
+	long at = 0, last = 0;
+
+	while (fgets(line, sizeof(line), f)) {
+		if (strstr(line, "] Linux version "))
+			last = at;
+		at = ftell(f);
+	}
+	return last;
+}
+
 unsigned int vm_print_splats(const char *prefix)
 {
 	FILE *f = fopen(ROOT CONSOLE, "re");
@@ -697,6 +731,7 @@ unsigned int vm_print_splats(const char *prefix)
 	/* Nothing was looked at: that is not good either. */
 	if (!f || !compile_deny(&re))
 		return UINT_MAX;
+	fseek(f, crashed ? last_kernel(f) : 0, SEEK_SET);
 	while (fgets(line, sizeof(line), f)) {
 		line[strcspn(line, "\r\n")] = '\0';
 		if (regexec(&re, line, 0, NULL, 0))

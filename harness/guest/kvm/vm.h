@@ -28,6 +28,8 @@ struct vm_stream {
 struct vm {
 	unsigned int nr_devices;	/* that it gets; 0: all */
 	const char *disk;	/* the one device, for Debian's own kernel */
+	const char * const *more;	/* arguments of QEMU; NULL ends them */
+	void (*become)(void);	/* is called in the process that becomes QEMU */
 	pid_t pid;
 	int control;
 	struct vm_stream qmp;
@@ -60,7 +62,8 @@ bool vm_start(struct vm *vm, const char *append);
 /* Waits for a line that begins so, and copies the rest of it. */
 bool vm_hear(struct vm *vm, const char *begin, char *rest, size_t size);
 
-/* A command for the agent in the guest, and its answer. */
+/* A command for the agent in the guest, and its answer if there will be one. */
+bool vm_say(struct vm *vm, const char *command);
 bool vm_tell(struct vm *vm, const char *command, const char *answer,
 	     char *rest, size_t size);
 
@@ -97,10 +100,17 @@ long vm_memory(struct vm *vm, const char *name);
  * their windows; -1 where they do not tell.
  */
 void vm_print_containers(struct vm *vm, const char *prefix);
+
+/* Calls @call for each line of ours in the fdinfo of each container of QEMU. */
+void vm_each_line(struct vm *vm, void (*call)(const char *line, void *arg),
+		  void *arg);
 long vm_mapped(struct vm *vm);
 
 /* The version of these containers; -1 where they do not tell. */
 long vm_version(struct vm *vm);
+
+/* From now on only what the guest's last kernel says can fail a run. */
+void vm_expect_crash(void);
 
 /* Lines of the last guest's console that fail a run; prints them. */
 unsigned int vm_print_splats(const char *prefix);
