@@ -34,7 +34,7 @@
 	"console=hvc0 rdinit=/init panic_on_warn=1 kunit.enable=0 " \
 	"harness_timeout=3600 harness_tests=kvm:agent"
 
-#define DEBIAN_MODULES	"crc32c_generic,ext4,brd,nvme"
+#define DEBIAN_MODULES	"crc32c_generic,ext4,brd,virtio_balloon,nvme"
 
 #define MAX_ARGS	80
 
@@ -186,6 +186,8 @@ static char **command(struct vm *vm, const char *append, int qmp, int report,
 	add_port(args, &nr, "report", report);
 	add_port(args, &nr, "control", control);
 	add_devices(vm, args, &nr);
+	for (i = 0; vm->more && vm->more[i]; i++)
+		add(args, &nr, "%s", vm->more[i]);
 	return args;
 }
 
@@ -206,7 +208,7 @@ void vm_enter(void)
 		_exit(126);
 }
 
-static void become_qemu(char **args)
+static void become_qemu(struct vm *vm, char **args)
 {
 	int log;
 
@@ -214,6 +216,9 @@ static void become_qemu(char **args)
 	log = open(QEMU_LOG, O_WRONLY | O_CREAT | O_APPEND, 0644);
 	dup2(log, STDOUT_FILENO);
 	dup2(log, STDERR_FILENO);
+	unlink(CONSOLE);	/* of another user, maybe */
+	if (vm->become)
+		vm->become();
 	execv(args[0], args);
 	_exit(127);
 }
@@ -240,7 +245,7 @@ bool vm_start(struct vm *vm, const char *append)
 	fflush(stdout);
 	vm->pid = fork();
 	if (!vm->pid)
-		become_qemu(args);
+		become_qemu(vm, args);
 	for (i = 0; args[i]; i++)
 		free(args[i]);
 	free(args);
@@ -567,9 +572,8 @@ long vm_memory(struct vm *vm, const char *name)
 	return kb < 0 ? kb : kb * 1024;
 }
 
-/* Calls @call for each line of ours in the fdinfo of each container of QEMU. */
-static void each_line(struct vm *vm, void (*call)(const char *line, void *arg),
-		      void *arg)
+void vm_each_line(struct vm *vm, void (*call)(const char *line, void *arg),
+		  void *arg)
 {
 	char dir[64], path[PATH_MAX], link[PATH_MAX], line[512];
 	struct dirent **list;
@@ -604,7 +608,7 @@ static void print_line(const char *line, void *arg)
 
 void vm_print_containers(struct vm *vm, const char *prefix)
 {
-	each_line(vm, print_line, (void *)prefix);
+	vm_each_line(vm, print_line, (void *)prefix);
 }
 
 static void add_mapped(const char *line, void *arg)
@@ -621,7 +625,7 @@ long vm_mapped(struct vm *vm)
 {
 	long sum = -1;
 
-	each_line(vm, add_mapped, &sum);
+	vm_each_line(vm, add_mapped, &sum);
 	return sum;
 }
 
@@ -637,7 +641,7 @@ long vm_version(struct vm *vm)
 {
 	long version = -1;
 
-	each_line(vm, take_version, &version);
+	vm_each_line(vm, take_version, &version);
 	return version;
 }
 
