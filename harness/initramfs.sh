@@ -37,7 +37,7 @@ build_guest() {
 	local p
 	rm -rf "$EXTRA"
 	mkdir -p "$EXTRA/kvm"
-	for p in passthrough demo drivers agent; do
+	for p in passthrough demo drivers memory agent; do
 		compile "$EXTRA/kvm/$p" -Wno-unused-parameter "$KVM/$p.c" "$KVM/vm.c" \
 			"$KVM"/{disk,disktest,dma,tap}.c "$VFIO/libspapr.c" "$VFIO/edu.c"
 	done
