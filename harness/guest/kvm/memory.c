@@ -90,7 +90,7 @@ static void equal(long is_now, long wanted, const char *what)
 	is(is_now == wanted, "%s: %ld", what, is_now);
 }
 
-/* All memory that the guest has now, once, in pages of this size. */
+/* All memory that the guest has now, once, in pages of this size; each is pinned. */
 static void check_registered(unsigned int regions, long bytes, long page, bool ddw)
 {
 	struct sum s = sum();
@@ -98,7 +98,7 @@ static void check_registered(unsigned int regions, long bytes, long page, bool d
 	equal(s.regions, regions, "regions");
 	equal(s.bytes, bytes, "bytes registered");
 	equal(s.granule, page, "their pages, in bytes");
-	equal(spapr_pins() - test.pins, bytes / page, "pages pinned");
+	equal(spapr_pins() - test.pins, bytes / spapr_page_size(), "pages pinned");
 	equal(s.windows, ddw ? 2 : 1, "windows");
 	if (ddw)
 		equal(s.mapped, bytes, "bytes mapped");

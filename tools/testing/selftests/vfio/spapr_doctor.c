@@ -1025,8 +1025,8 @@ int main(int argc, char **argv)
 			return print_help(argv[0], 2);
 		}
 	}
-	if (!doc.memory ||
-	    (doc.max_memory && doc.max_memory < doc.memory) || doc.bridges < 1 || doc.bridges > 1000 ||
+	if (!doc.memory || doc.bridges < 1 || doc.bridges > 1000 ||
+	    (doc.max_memory && doc.max_memory < doc.memory) ||
 	    (refused && optind < argc))
 		return print_help(argv[0], 2);
 	if (refused)
