@@ -5,8 +5,8 @@
 # that the guest needs, unpacked.
 . "$(dirname "$0")/lib.sh"
 
-# The disk and its file system; brd is the disk that PID 1 makes.
-MODULES="nvme ext4 brd"
+# The disk and its file system; brd is the disk that PID 1 makes; the balloon.
+MODULES="nvme ext4 brd virtio_balloon"
 
 case $1 in
 *-4k*) NAME=4k PATTERN='linux-image-[0-9][^-]*-powerpc64le' ;;

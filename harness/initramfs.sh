@@ -38,7 +38,7 @@ build_guest() {
 	local p
 	rm -rf "$EXTRA"
 	mkdir -p "$EXTRA/kvm"
-	for p in passthrough demo drivers io life agent; do
+	for p in passthrough demo drivers io life memory agent; do
 		compile "$EXTRA/kvm/$p" -Wno-unused-parameter "$KVM/$p.c" "$KVM/vm.c" \
 			"$KVM"/{disk,disktest,dma,tap}.c "$VFIO/libspapr.c" "$VFIO/edu.c"
 	done

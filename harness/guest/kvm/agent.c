@@ -16,8 +16,11 @@
  *	accept		it looks for the device that was released
  *	run PROGRAM	a test program
  *	sh COMMAND	a command of the shell; answers with its last line
+ *	direct A F G	read F without the page cache, compare, write G; answers how
+ *			many pages of the buffer were at or above the address A
  *	quit
  */
+#define _GNU_SOURCE
 #include <dirent.h>
 #include <endian.h>
 #include <errno.h>
@@ -29,6 +32,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -382,6 +387,92 @@ static void shell(const char *arg)
 		answer("sh %s", line);
 }
 
+/* Pages of @mem whose physical address is @from or above; -1: not to be known. */
+static long pages_above(const char *mem, size_t size, unsigned long from)
+{
+	size_t page = spapr_page_size(), at;
+	int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	unsigned long entry;
+	long n = 0;
+
+	for (at = 0; n >= 0 && at < size; at += page) {
+		if (pread(fd, &entry, sizeof(entry), (unsigned long)(mem + at) /
+			  page * sizeof(entry)) != sizeof(entry))
+			n = -1;
+		else
+			n += (entry & ((1UL << 55) - 1)) * page >= from;
+	}
+	close(fd);
+	return n;
+}
+
+/* All of a file: the device writes to @mem, or reads from it. */
+static int direct_io(const char *path, char *mem, size_t size, bool write_it)
+{
+	int fd = open(path, O_CLOEXEC | O_DIRECT |
+		      (write_it ? O_WRONLY | O_CREAT | O_TRUNC : O_RDONLY), 0644);
+	size_t done = 0;
+	ssize_t len = 1;
+
+	while (fd >= 0 && len > 0 && done < size) {
+		len = write_it ? write(fd, mem + done, size - done) :
+				 read(fd, mem + done, size - done);
+		done += len > 0 ? len : 0;
+	}
+	if (fd < 0 || len < 0 || close(fd))
+		return -errno;
+	return 0;
+}
+
+static int same_as(const char *path, const char *mem, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC), ret = 0;
+	char part[65536];
+	ssize_t len;
+	size_t at;
+
+	for (at = 0; !ret && at < size; at += len) {
+		len = read(fd, part, sizeof(part));
+		if (len <= 0 || memcmp(part, mem + at, len))
+			ret = -EIO;
+	}
+	close(fd);
+	return ret;
+}
+
+static void direct(const char *arg)
+{
+	size_t page = spapr_page_size(), size;
+	char from[256], to[256], *mem;
+	unsigned long above;
+	struct stat st;
+	long n = -1;
+	int ret;
+
+	if (sscanf(arg, "%li %255s %255s", (long *)&above, from, to) != 3 ||
+	    stat(from, &st)) {
+		failed("direct", -EINVAL);
+		return;
+	}
+	size = (st.st_size + page - 1) / page * page;
+	mem = spapr_mem(size);
+	ret = mem ? direct_io(from, mem, size, false) : -ENOMEM;
+	if (!ret)
+		ret = same_as(from, mem, st.st_size);
+	if (!ret)
+		ret = direct_io(to, mem, size, true);
+	if (!ret && truncate(to, st.st_size))
+		ret = -errno;
+	if (!ret)
+		n = pages_above(mem, size, above);
+	if (mem)
+		munmap(mem, size);
+	if (ret)
+		failed("direct", ret);
+	else
+		answer("direct %ld of %zu", n, size / page);
+}
+
 static const struct {
 	const char *name;
 	void (*call)(const char *arg);
@@ -399,6 +490,7 @@ static const struct {
 	{ "accept", accept_device },
 	{ "run", run },
 	{ "sh", shell },
+	{ "direct", direct },
 };
 
 static void obey(char *line)

@@ -39,9 +39,11 @@
 #define GIB		(KIB * KIB * KIB)
 #define DEFAULT_WINDOW	GIB	/* of a guest's host bridge, in QEMU */
 #define DEFAULT_SHIFT	12
+#define SECOND_SHIFT	24	/* a guest takes the largest pages it is offered */
 
 static struct {
 	__u64 memory;
+	__u64 max_memory;	/* 0: none can be added */
 	unsigned int bridges;
 	bool bridges_given;
 	unsigned int nr;
@@ -605,11 +607,21 @@ struct need {
 	__u64 kvm;
 };
 
+/* The guest's 64-bit window. Memory that can be added begins at a whole GiB. */
+static __u64 second_window(void)
+{
+	__u64 end = doc.memory;
+
+	if (doc.max_memory > doc.memory)
+		end = round_up(doc.memory, GIB) + doc.max_memory - doc.memory;
+	return 1ULL << (64 - __builtin_clzll(end - 1));
+}
+
 /* The guest's default bridge has KVM's tables too, for emulated devices. */
 static struct need need_of(bool kvm)
 {
 	unsigned int shift = iommu_shift_for(spapr_page_size());
-	__u64 window = 1ULL << (64 - __builtin_clzll(doc.memory - 1));
+	__u64 window = second_window();
 	struct need n = { };
 	__u64 second, kvm_second;
 
@@ -623,7 +635,7 @@ static struct need need_of(bool kvm)
 	} else {
 		n.memory = round_up(doc.memory, spapr_page_size());
 		second = table_of(shift, window);
-		kvm_second = kvm_table_of(shift, window);
+		kvm_second = kvm_table_of(SECOND_SHIFT, window);
 	}
 	if (doc.version == 1 || doc.info.ddw.max_dynamic_windows_supported > 1) {
 		n.tables += second;
@@ -641,10 +653,11 @@ static struct need need_of(bool kvm)
 static __u64 libvirt_kib(void)
 {
 	__u64 memory = doc.memory / KIB, bridges = doc.bridges + 1;
+	__u64 max = doc.max_memory > doc.memory ? doc.max_memory / KIB : memory;
 	__u64 old = 2 * KIB * KIB * bridges;
 	__u64 now = memory + memory / 512 * bridges + 8192;
 
-	return memory / 128 + 4096 * bridges + 8192 + (old > now ? old : now);
+	return max / 128 + 4096 * bridges + 8192 + (old > now ? old : now);
 }
 
 static bool check_limit(bool kvm)
@@ -660,6 +673,9 @@ static bool check_limit(bool kvm)
 	   n.memory / KIB,
 	   doc.version == 1 ? "windows, whatever is mapped" : "memory",
 	   n.tables / KIB, n.kvm / KIB);
+	if (doc.max_memory > doc.memory)
+		ok("  and %llu more when all memory is plugged that can be",
+		   (doc.max_memory - doc.memory) / KIB);
 	if (libvirt_kib() * KIB >= all)
 		ok("libvirt allows it %llu KiB", libvirt_kib());
 	else
@@ -890,13 +906,15 @@ static int explain_refused(const char *what)
 static int print_help(const char *name, int ret)
 {
 	fprintf(ret ? stderr : stdout,
-		"usage: %s [--memory SIZE] [--bridges M] [BDF...]\n"
+		"usage: %s [--memory SIZE] [--max-memory SIZE] [--bridges M] [BDF...]\n"
 		"       %s --refused FILE|PID\n"
 		"\n"
 		"Says whether the PCI devices can be passed to a guest, what is\n"
 		"wrong and what to do; without BDF for all that vfio-pci has.\n"
 		"\n"
-		"  --memory SIZE  memory of the guest with all its DIMMs: 512M, 4G (1G)\n"
+		"  --memory SIZE  memory that the guest starts with: 512M, 4G (1G)\n"
+		"  --max-memory SIZE\n"
+		"                 what it can have with DIMMs: maxmem= of QEMU\n"
 		"  --bridges M    host bridges of the guest with passed-through devices,\n"
 		"                 beside its default one; without it one for each group\n"
 		"  --refused X    what the refusals in a copy of fdinfo of a container,\n"
@@ -975,6 +993,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "help", no_argument, NULL, 'h' },
 		{ "memory", required_argument, NULL, 'm' },
+		{ "max-memory", required_argument, NULL, 'x' },
 		{ "bridges", required_argument, NULL, 'b' },
 		{ "refused", required_argument, NULL, 'r' },
 		{ }
@@ -983,12 +1002,17 @@ int main(int argc, char **argv)
 	int c;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	while ((c = getopt_long(argc, argv, "hm:b:r:", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "hm:x:b:r:", options, NULL)) != -1) {
 		switch (c) {
 		case 'h':
 			return print_help(argv[0], 0);
 		case 'm':
 			doc.memory = parse_size(optarg);
+			break;
+		case 'x':
+			doc.max_memory = parse_size(optarg);
+			if (!doc.max_memory)
+				return print_help(argv[0], 2);
 			break;
 		case 'b':
 			doc.bridges = atoi(optarg);
@@ -1002,6 +1026,7 @@ int main(int argc, char **argv)
 		}
 	}
 	if (!doc.memory || doc.bridges < 1 || doc.bridges > 1000 ||
+	    (doc.max_memory && doc.max_memory < doc.memory) ||
 	    (refused && optind < argc))
 		return print_help(argv[0], 2);
 	if (refused)

@@ -164,6 +164,8 @@ TEST_F(doctor, bad_usage_is_2_and_help_is_0)
 	EXPECT_DOCTOR(2, "--memory", "0");
 	EXPECT_DOCTOR(2, "--bridges", "0");
 	EXPECT_DOCTOR(2, "--memory");
+	EXPECT_DOCTOR(2, "--max-memory", "0");
+	EXPECT_DOCTOR(2, "--memory", "2G", "--max-memory", "1G");
 	EXPECT_DOCTOR(2, "0000:00:00.0-is-too-long");
 	EXPECT_DOCTOR(2, "--refused", "1", bdf(0));
 }
@@ -368,7 +370,7 @@ static int create(int fd, __u32 shift, __u64 window)
 }
 
 /* A guest's bridge with a device: the calls that QEMU makes, in its order. */
-static int add_bridge_v2(unsigned int n, char *mem,
+static int add_bridge_v2(unsigned int n, char *mem, __u64 window,
 			 const struct vfio_iommu_spapr_tce_info *info)
 {
 	struct spapr s;
@@ -382,7 +384,7 @@ static int add_bridge_v2(unsigned int n, char *mem,
 	if (!ret)
 		ret = create(s.fd, 12, GIB);
 	if (!ret && info->ddw.max_dynamic_windows_supported > 1)
-		ret = create(s.fd, iommu_shift(info), 128 * MIB);
+		ret = create(s.fd, iommu_shift(info), window);
 	return ret;
 }
 
@@ -412,9 +414,8 @@ static int kvm_table(int vm, __u64 liobn, __u32 shift, __u64 window)
 	return ioctl(vm, KVM_CREATE_SPAPR_TCE_64, &args) < 0 ? -errno : 0;
 }
 
-/* The guest's tables in KVM, of its default bridge too. */
-static int add_kvm_tables(unsigned int bridges, bool second,
-			  const struct vfio_iommu_spapr_tce_info *info)
+/* The guest's tables in KVM, of its default bridge too; 0: no second window. */
+static int add_kvm_tables(unsigned int bridges, __u64 second)
 {
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm, ret = 0;
 	unsigned int i;
@@ -425,14 +426,16 @@ static int add_kvm_tables(unsigned int bridges, bool second,
 	for (i = 0; !ret && i <= bridges; i++) {
 		ret = kvm_table(vm, i, 12, GIB);
 		if (!ret && second)
-			ret = kvm_table(vm, 100 + i, iommu_shift(info),
-					128 * MIB);
+			ret = kvm_table(vm, 100 + i, 24, second);
 	}
 	return ret;
 }
 
-/* All that a guest needs, with @limit bytes of locked memory; nothing is closed. */
-static int run_guest(size_t limit, unsigned int bridges, int version,
+/*
+ * All that a guest needs with a 64-bit window of this size, and @limit bytes of
+ * locked memory; nothing is closed.
+ */
+static int run_guest(size_t limit, unsigned int bridges, int version, __u64 window,
 		     const struct vfio_iommu_spapr_tce_info *info)
 {
 	char *mem = spapr_mem(MEMORY);
@@ -441,36 +444,47 @@ static int run_guest(size_t limit, unsigned int bridges, int version,
 
 	ret = mem ? give_up_ipc_lock(limit) : -ENOMEM;
 	for (i = 0; !ret && i < bridges; i++)
-		ret = version == 2 ? add_bridge_v2(i, mem, info) :
+		ret = version == 2 ? add_bridge_v2(i, mem, window, info) :
 				     add_bridge_v1(i, mem, info);
 	if (!ret)
 		ret = add_kvm_tables(bridges, version == 2 &&
-				     info->ddw.max_dynamic_windows_supported > 1,
-				     info);
+				     info->ddw.max_dynamic_windows_supported > 1 ?
+				     window : 0);
 	return ret;
 }
 
 TEST_F(doctor, the_locked_memory_is_enough_and_a_page_less_is_not)
 {
-	unsigned int bridges;
+	/* memory that can be added begins at 1 GiB */
+	static const struct {
+		char *max_memory;
+		__u64 window;
+	} guests[] = {
+		{ MEMORY_TEXT, 128 * MIB },
+		{ "584M", 2 * GIB },
+	};
+	unsigned int bridges, i;
 	char number[8];
 	size_t limit;
 	char *at;
 
-	for (bridges = 1; bridges <= 2; bridges++) {
+	for (i = 0; i < 2 * ARRAY_SIZE(guests); i++) {
+		bridges = i % 2 + 1;
 		if (spapr_nr_devices() < bridges)
-			break;
+			continue;
 		snprintf(number, sizeof(number), "%u", bridges);
-		EXPECT_DOCTOR(0, "--memory", MEMORY_TEXT, "--bridges", number,
+		EXPECT_DOCTOR(0, "--memory", MEMORY_TEXT, "--max-memory",
+			      guests[i / 2].max_memory, "--bridges", number,
 			      bdf(0));
 		at = strstr(text, " locks ");
 		ASSERT_NE(NULL, at);
 		limit = strtoul(at + strlen(" locks "), NULL, 10) * KIB;
 		TH_LOG("%u bridge(s): %zu KiB", bridges, limit / KIB);
 		EXPECT_IN_CHILD(!run_guest(limit, bridges, self->version,
-					   &self->info));
+					   guests[i / 2].window, &self->info));
 		EXPECT_IN_CHILD(run_guest(limit - spapr_page_size(), bridges,
-					  self->version, &self->info) ==
+					  self->version, guests[i / 2].window,
+					  &self->info) ==
 				-ENOMEM);
 	}
 }
