@@ -39,7 +39,7 @@ build_guest() {
 	mkdir -p "$EXTRA/kvm"
 	for p in passthrough demo drivers agent; do
 		compile "$EXTRA/kvm/$p" -Wno-unused-parameter "$KVM/$p.c" "$KVM/vm.c" \
-			"$KVM"/{disk,dma,tap}.c "$VFIO/libspapr.c" "$VFIO/edu.c"
+			"$KVM"/{disk,disktest,dma,tap}.c "$VFIO/libspapr.c" "$VFIO/edu.c"
 	done
 	cp "$KVM/settings" "$HARNESS/console/deny" "$EXTRA/kvm/"
 	mkdir "$EXTRA/dpdk"
