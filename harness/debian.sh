@@ -6,8 +6,8 @@
 # the one of sid, and "4k" for pages of this size.
 . "$(dirname "$0")/lib.sh"
 
-# The disk and its file system; brd is the disk that PID 1 makes.
-MODULES="nvme ext4 brd"
+# The disk and its file system; brd is the disk that PID 1 makes; the network card.
+MODULES="nvme ext4 brd e1000e"
 
 case $1-${2:-} in
 *-4k*) NAME=4k PATTERN='[0-9][^-]*-powerpc64le' ;;

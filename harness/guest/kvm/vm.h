@@ -27,7 +27,9 @@ struct vm_stream {
 
 struct vm {
 	unsigned int nr_devices;	/* that it gets; 0: all */
-	const char *disk;	/* the one device, for Debian's own kernel */
+	const char *disk;	/* the devices, for Debian's own kernel */
+	const char *card;
+	bool one_bridge;	/* for all devices */
 	pid_t pid;
 	int control;
 	struct vm_stream qmp;
@@ -94,6 +96,7 @@ long vm_memory(struct vm *vm, const char *name);
  * their windows; -1 where they do not tell.
  */
 void vm_print_containers(struct vm *vm, const char *prefix);
+unsigned int vm_containers(struct vm *vm);
 long vm_mapped(struct vm *vm);
 
 /* The version of these containers; -1 where they do not tell. */
