@@ -48,7 +48,7 @@ check_variables() {
 kvm_host() {
 	local m=${MACHINES:-powernv9}
 	[ -f "$HARNESS/machines/$m-kvm" ] && m=$m-kvm
-	[ -f "$HARNESS/machines/$m" ] && [ -n "$(disk "$m")" ] ||
+	[ -n "$(disk "$m" 2>/dev/null)" ] ||
 		die "M=$MACHINES cannot be a host of guests; there are:" \
 			"$(all_machines | tr ' ' '\n' | sed -n 's/-kvm$//p' | paste -sd' ')"
 	# The data may name a better one.
