@@ -49,7 +49,7 @@ programs() {
 	echo "vfio:spapr_bench${ops:+/$(printf %s "$ops" | tr -s '[:space:]' +)}"
 }
 
-about() { sed -n 's/^about: *//p' "$HARNESS/machines/$1"; }
+about() { machine_says about "$1"; }
 
 build_all() {
 	local k

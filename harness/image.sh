@@ -3,14 +3,15 @@
 # image.sh FLAVOUR [DISK]: make the disk of a machine and print its path. Those of
 # hosts of KVM guests have Debian's QEMU for ppc64el with all that it needs, and the
 # kernels of the guests with their user space: those of the host, and Debian's. The
-# disk kvm has QEMU of the machine's own release, kvm-sid of Debian's sid; dpdk has
+# disk kvm has QEMU of the machine's own release, kvm-sid of Debian's sid, and what
+# may follow is what debian.sh makes of a guest: kvm-new, kvm-4k; dpdk has
 # DPDK of sid, or else of the release. Where a disk's packages cannot be had the exit
 # status is 4; Debian's kernel alone is left out.
 . "$(dirname "$0")/lib.sh"
 
 FLAVOUR=$1 DISK=${2:-kvm}
 IMAGE=$OUT/$DISK-$FLAVOUR.img
-USERLAND=$OUT/userland/qemu${DISK#kvm}
+USERLAND=$OUT/userland/qemu
 ROOTFS=$OUT/kvm.root
 GUEST=
 
@@ -48,8 +49,9 @@ make_files() {
 }
 
 case $DISK in
-kvm) "$HARNESS/userland.sh" qemu qemu-system-ppc e2fsprogs kexec-tools >/dev/null ;;
-kvm-sid) "$HARNESS/userland.sh" -sid qemu-sid qemu-system-ppc e2fsprogs kexec-tools >/dev/null || exit 4 ;;
+kvm-sid*)
+	USERLAND=$("$HARNESS/userland.sh" -sid qemu-sid qemu-system-ppc e2fsprogs kexec-tools) || exit 4 ;;
+kvm*) USERLAND=$("$HARNESS/userland.sh" qemu qemu-system-ppc e2fsprogs kexec-tools) ;;
 dpdk)
 	USERLAND=$("$HARNESS/userland.sh" -sid dpdk-sid dpdk-dev) || {
 		say "DPDK of this machine's own release is taken"
@@ -60,7 +62,8 @@ esac
 case $DISK in kvm*)
 	CPIO=$("$HARNESS/initramfs.sh" "$FLAVOUR")
 	GUEST="$OUT/kernel-$FLAVOUR/vmlinux $CPIO"
-	if DEBIAN=$("$HARNESS/debian.sh" "$FLAVOUR"); then
+	KIND=${DISK#kvm} KIND=${KIND#-sid} KIND=${KIND#-}
+	if DEBIAN=$("$HARNESS/debian.sh" "$FLAVOUR" "$KIND"); then
 		DEBIAN_CPIO=$("$HARNESS/initramfs.sh" "${DEBIAN##*/}")
 		GUEST="$GUEST $DEBIAN.stamp $DEBIAN_CPIO"
 	else

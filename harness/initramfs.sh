@@ -38,9 +38,9 @@ build_guest() {
 	local p
 	rm -rf "$EXTRA"
 	mkdir -p "$EXTRA/kvm"
-	for p in passthrough demo drivers io life memory agent; do
+	for p in passthrough demo drivers io life memory network agent; do
 		compile "$EXTRA/kvm/$p" -Wno-unused-parameter "$KVM/$p.c" "$KVM/vm.c" \
-			"$KVM"/{disk,disktest,dma,tap}.c "$VFIO/libspapr.c" "$VFIO/edu.c"
+			"$KVM"/{card,disk,disktest,dma,tap}.c "$VFIO/libspapr.c" "$VFIO/edu.c"
 	done
 	cp "$KVM/settings" "$HARNESS/console/deny" "$EXTRA/kvm/"
 	mkdir "$EXTRA/dpdk"

@@ -148,8 +148,23 @@ flavour() {
 
 all_machines() { (cd "$HARNESS/machines" && echo *); }
 
+# What the data of a machine, or any file like it, says of KEY: says KEY FILE, all
+# lines on one. What a machine says nothing of is as of the one that it is like.
+says() { sed -n "s/^$1: *//p" "$2" | paste -sd' '; }
+machine_says() {
+	local file=$HARNESS/machines/$2
+	if grep -q '^like:' "$file" && ! grep -q "^$1:" "$file"; then
+		machine_says "$1" "$(says like "$file")"
+	else
+		says "$1" "$file"
+	fi
+}
+
 # What is on the disk of a machine; nothing where it has none.
-disk() { sed -n 's/^disk: *//p' "$HARNESS/machines/$1"; }
+disk() { machine_says disk "$1"; }
+
+# The version of QEMU that a machine needs; nothing where any does.
+emulator() { machine_says emulator "$1"; }
 
 # The machines asked for, checked; $1 = default.
 machines() {

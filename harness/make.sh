@@ -48,11 +48,11 @@ check_variables() {
 kvm_host() {
 	local m=${MACHINES:-powernv9}
 	[ -f "$HARNESS/machines/$m-kvm" ] && m=$m-kvm
-	grep -qs '^disk:' "$HARNESS/machines/$m" ||
+	[ -n "$(disk "$m" 2>/dev/null)" ] ||
 		die "M=$MACHINES cannot be a host of guests; there are:" \
 			"$(all_machines | tr ' ' '\n' | sed -n 's/-kvm$//p' | paste -sd' ')"
 	# The data may name a better one.
-	grep -s '^run:' "$HARNESS/machines/$m" | sed 's/^run: *//' | grep . || echo "$m"
+	machine_says run "$m" | grep . || echo "$m"
 }
 
 check_variables

@@ -1,34 +1,46 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # qemu.sh VERSION: print the path of a qemu-system-ppc64 of this version or newer:
-# the machine's own, else that of Debian's backports, unpacked in $OUT. It fails,
-# and says why, where there is neither.
+# the machine's own, else that of Debian's backports, else of sid, both unpacked in
+# $OUT. It fails, and says why, where there is none.
 . "$(dirname "$0")/lib.sh"
 
-# A program that finds the libraries, modules and data that came with it.
+# wrap DIR: a program that finds the libraries, modules and data that came with it,
+# with the loader of sid where they are for its C library.
 wrap() {
-	local lib
+	local lib loader
 	lib=$1/usr/lib/$(gcc -print-multiarch)
+	loader=$(find "$lib" -maxdepth 1 -name 'ld-linux*.so.*')
+	mkdir -p "$OUT/bin"
 	cat >"$WRAPPER.new" <<-EOF
 	#!/bin/sh
-	export LD_LIBRARY_PATH='$lib' QEMU_MODULE_DIR='$lib/qemu'
-	exec '$1/usr/bin/qemu-system-ppc64' -L '$1/usr/share/qemu' "\$@"
+	${loader:+#}export LD_LIBRARY_PATH='$lib'
+	export QEMU_MODULE_DIR='$lib/qemu'
+	exec ${loader:+"'$loader' --library-path '$lib' "}'$1/usr/bin/qemu-system-ppc64' \\
+		-L '$1/usr/share/qemu' "\$@"
 	EOF
 	chmod +x "$WRAPPER.new"
 	mv "$WRAPPER.new" "$WRAPPER"
 }
 
-WRAPPER=$OUT/bin/qemu-system-ppc64
+# try OPTION VERSION: what userland.sh gets with it, if it is new enough.
+try() {
+	local dir
+	WRAPPER=$OUT/bin/qemu-system-ppc64-$1
+	dir=$("$HARNESS/userland.sh" "-$1" "qemu-$1" qemu-system-ppc) || return
+	wrap "$dir"
+	at_least "$(qemu_version "$WRAPPER")" "$2" && echo "$WRAPPER"
+}
+
 if at_least "$(qemu_version qemu-system-ppc64)" "$1"; then
 	command -v qemu-system-ppc64
 	exit
 fi
 if ! have apt-get || ! have dpkg-deb; then
-	die "QEMU $1 or newer is needed; this is not Debian"
+	say "error: QEMU $1 or newer is needed; this is not Debian"
+	exit 4
 fi
-DIR=$("$HARNESS/userland.sh" -backports qemu-backports qemu-system-ppc) || exit
-mkdir -p "$OUT/bin"
-wrap "$DIR"
-at_least "$(qemu_version "$WRAPPER")" "$1" ||
-	die "QEMU $1 or newer is needed; Debian's backports have an older one"
-echo "$WRAPPER"
+try backports "$1" || try native "$1" || {
+	say "error: QEMU $1 or newer is needed; Debian's backports and sid have none"
+	exit 4
+}

@@ -10,15 +10,13 @@
 
 usage() { die "usage: run.sh [-shell|-gdb|-stock|-demo] MACHINE FLAVOUR"; }
 
-QEMU_SYSTEM=${QEMU_SYSTEM:-qemu-system-ppc64}
 MODE='test'
 case ${1:-} in
 -shell | -gdb | -stock | -demo) MODE=${1#-}; shift ;;
 esac
 [ $# -eq 2 ] || usage
 MACHINE=$1 FLAVOUR=$2
-DATA=$HARNESS/machines/$MACHINE
-[ -f "$DATA" ] || die "no such machine: $MACHINE"
+[ -f "$HARNESS/machines/$MACHINE" ] || die "no such machine: $MACHINE"
 
 KERNEL=$OUT/kernel-$FLAVOUR/vmlinux
 CPIO=$OUT/initramfs.cpio.gz
@@ -29,19 +27,24 @@ case $FLAVOUR in
 	MODULES=kvm,kvm-hv,kvm-pr,vfio,vfio-pci,vfio_iommu_spapr_tce ;;
 esac
 
-# What the data says of KEY, all its lines on one: first what stands for all
-# machines in the file OVERRIDE, which may also say that there is none.
-says() { sed -n "s/^$1: *//p" "$2" | paste -sd' '; }
+# What the data says of KEY: first what stands for all machines in the file
+# OVERRIDE, which may also say that there is none.
 data() {
 	if [ -n "${OVERRIDE:-}" ] && grep -q "^$1:" "$OVERRIDE"; then
 		says "$1" "$OVERRIDE"
 	else
-		says "$1" "$DATA"
+		machine_says "$1" "$MACHINE"
 	fi
 }
 
 # What both files say.
-both() { says "$1" "$DATA"; [ -z "${OVERRIDE:-}" ] || says "$1" "$OVERRIDE"; }
+both() { machine_says "$1" "$MACHINE"; [ -z "${OVERRIDE:-}" ] || says "$1" "$OVERRIDE"; }
+
+# QEMU of this machine, or the version that the data asks for.
+if [ -z "${QEMU_SYSTEM:-}" ]; then
+	QEMU_SYSTEM=qemu-system-ppc64 VERSION=$(data emulator)
+	[ -z "$VERSION" ] || QEMU_SYSTEM=$("$HARNESS/qemu.sh" "$VERSION")
+fi
 
 DISK=$(data disk)
 [ -z "$DISK" ] || DISK=$OUT/$DISK-$FLAVOUR.img

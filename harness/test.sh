@@ -44,20 +44,24 @@ build_all() {
 		"$HARNESS/initramfs.sh" "$k" >/dev/null
 	done
 	while read -r m k _; do
-		[ -z "$(disk "$m")" ] || build_disk "$m" "$k"
+		[ -z "$(disk "$m")" ] ||
+			get "$m-$k" "no disk" "$HARNESS/image.sh" "$k" "$(disk "$m")"
+		[ -z "$(emulator "$m")" ] ||
+			get "$m-$k" "no QEMU" "$HARNESS/qemu.sh" "$(emulator "$m")"
 	done <"$DIR/plan"
 }
 
-# A disk with what the archive does not have is left out, and its machine with it.
-build_disk() {
-	local rc=0
-	"$HARNESS/image.sh" "$2" "$(disk "$1")" >/dev/null \
-		2>"$DIR/$1-$2.err" || rc=$?
-	cat "$DIR/$1-$2.err" >&2
+# get RUN WHAT COMMAND...: what the archive does not have is left out, and its run
+# with it.
+get() {
+	local run=$1 what=$2 rc=0
+	shift 2
+	"$@" >/dev/null 2>"$DIR/$run.err" || rc=$?
+	cat "$DIR/$run.err" >&2
 	case $rc in
 	0) ;;
-	4) printf 'SKIP\t(run)\tno disk\t%s\n' \
-		"$(grep -m 1 -E '^(E|error): ' "$DIR/$1-$2.err")" >"$DIR/$1-$2.skip" ;;
+	4) printf 'SKIP\t(run)\t%s\t%s\n' "$what" \
+		"$(grep -m 1 -E '^(E|error): ' "$DIR/$run.err")" >"$DIR/$run.skip" ;;
 	*) exit $rc ;;
 	esac
 }

@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# userland.sh [-sid | -backports] NAME PACKAGE...: unpack Debian packages of ppc64el,
-# with all that they depend on, into $OUT/userland/NAME: those of the machine's own
-# release, or of sid. With -backports: packages for this machine, newer than its
-# own, with what it does not have yet of what they depend on. With -newest and a
-# pattern: of the packages of Debian 13 with such a name the newest that can be had,
-# alone.
+# userland.sh [-sid | -native | -backports] NAME PACKAGE...: unpack Debian packages of
+# ppc64el, with all that they depend on, into $OUT/userland/NAME: those of the
+# machine's own release, or of sid. With -native: packages of sid for this machine.
+# With -backports: packages for this machine, newer than its own, with what it does
+# not have yet of what they depend on. With -newest SUITE and patterns in place of
+# packages: for each the newest of this suite with such a name that can be had, alone.
 #
 # This has an apt configuration of its own, with the archives that the machine
 # is set up for. The machine itself gets no foreign architecture and no package.
@@ -13,8 +13,8 @@
 
 SUITE='' NEWEST=''
 case $1 in
--sid | -backports) SUITE=${1#-}; shift ;;
--newest) SUITE=trixie NEWEST=yes; shift ;;
+-sid | -native | -backports) SUITE=${1#-}; shift ;;
+-newest) SUITE=$2 NEWEST=yes; shift 2 ;;
 esac
 FROM=${SUITE:-ppc64el} APT=$OUT/apt${SUITE:+-$SUITE}
 
@@ -47,11 +47,13 @@ apt_target() {
 	if [ "$SUITE" = backports ]; then
 		echo "Dir::State::status \"/var/lib/dpkg/status\";"
 		echo "APT::Default-Release \"$(release)-backports\";"
-	else
-		echo 'APT::Architecture "ppc64el";'
-		echo 'APT::Architectures { "ppc64el"; };'
-		echo "Dir::State::status \"$APT/state/status\";"
+		return
 	fi
+	echo "Dir::State::status \"$APT/state/status\";"
+	[ "$SUITE" = native ] || cat <<-EOF
+	APT::Architecture "ppc64el";
+	APT::Architectures { "ppc64el"; };
+	EOF
 }
 
 apt_setup() {
@@ -61,6 +63,7 @@ apt_setup() {
 	rm -f "$APT"/etc/sources.list "$APT"/etc/sources.list.d/*
 	case $SUITE in
 	sid | trixie) add_suite "$SUITE" ;;
+	native) add_suite sid ;;
 	backports) copy_sources; add_suite "$(release)-backports" ;;
 	*)
 		copy_sources
@@ -99,7 +102,7 @@ fetch() {
 	apt-get -q update || true
 	rm -f "$APT"/cache/archives/*.deb
 	if [ -n "$NEWEST" ]; then
-		fetch_newest "$1"
+		for p in "$@"; do fetch_newest "$p"; done
 	else
 		apt-get -q -y --download-only install "$@"
 	fi

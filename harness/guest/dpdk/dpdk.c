@@ -143,8 +143,12 @@ static bool take_cards(void)
 			continue;
 		snprintf(all.bdf[all.nr_cards++], SPAPR_BDF_LEN, "%s", bdf);
 		snprintf(path, sizeof(path), PCI "/%s/driver_override", bdf);
-		if (write_text(path, "vfio-pci") ||
-		    write_text("/sys/bus/pci/drivers_probe", bdf))
+		if (write_text(path, "vfio-pci"))
+			return false;
+		/* the host's own driver may have it */
+		snprintf(path, sizeof(path), PCI "/%s/driver/unbind", bdf);
+		write_text(path, bdf);
+		if (write_text("/sys/bus/pci/drivers_probe", bdf))
 			return false;
 		snprintf(path, sizeof(path), "/sys/bus/pci/drivers/vfio-pci/%s", bdf);
 		if (access(path, F_OK))

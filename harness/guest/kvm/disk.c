@@ -78,6 +78,11 @@ bool disk_sh(struct vm *vm, const char *command)
 	return vm ? in_guest(vm, command) : on_host(command);
 }
 
+bool disk_shell(struct vm *vm, const char *command)
+{
+	return disk_sh(vm, command);
+}
+
 static bool run(struct vm *vm, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
@@ -97,30 +102,28 @@ static bool run(struct vm *vm, const char *fmt, ...)
 /* ------------------------------------------------------------------ */
 /* Whose it is */
 
-static bool bind_to(const char *driver)
+bool disk_bind(const char *bdf, const char *driver)
 {
 	char check[128];
 
 	snprintf(check, sizeof(check),
 		 "[ -e /sys/bus/pci/drivers/%s/%s ] || { echo not bound; false; }",
-		 driver, disk.bdf);
-	return run(NULL, "cd " PCI "/%s; echo %s >driver_override", disk.bdf,
-		   driver) &&
-	       run(NULL, "cd " PCI "/%s; echo %s >driver/unbind", disk.bdf,
-		   disk.bdf) &&
-	       run(NULL, "echo %s >/sys/bus/pci/drivers_probe", disk.bdf) &&
+		 driver, bdf);
+	return run(NULL, "cd " PCI "/%s; echo %s >driver_override", bdf, driver) &&
+	       run(NULL, "cd " PCI "/%s; echo %s >driver/unbind", bdf, bdf) &&
+	       run(NULL, "echo %s >/sys/bus/pci/drivers_probe", bdf) &&
 	       disk_sh(NULL, check);
 }
 
 bool disk_give(void)
 {
-	return bind_to("vfio-pci");
+	return disk_bind(disk.bdf, "vfio-pci");
 }
 
 /* A driver looks for the disk behind the back of who binds it. */
 bool disk_take(void)
 {
-	return bind_to("nvme") && disk_sh(NULL, FOUND);
+	return disk_bind(disk.bdf, "nvme") && disk_sh(NULL, FOUND);
 }
 
 bool disk_start(struct vm *vm, const char *append)

@@ -30,6 +30,12 @@ const char *disk_missing(void);
 	"Debian's kernel for the guest, of which no package could be had"
 bool disk_has_kernel(void);
 
+/* A command on the host, or in the guest @vm, that nobody sees. */
+bool disk_shell(struct vm *vm, const char *command);
+
+/* Another device, to a driver. */
+bool disk_bind(const char *bdf, const char *driver);
+
 /* To vfio-pci, and to the host's own driver, which must find the disk again. */
 bool disk_give(void);
 bool disk_take(void);

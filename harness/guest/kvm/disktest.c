@@ -58,6 +58,24 @@ bool disktest_read_and_write(void)
 	return has(&test.vm, "written", test.written);
 }
 
+void disktest_counters(const struct vm_counts *from, bool ddw)
+{
+	struct vm_counts to = vm_counts(&test.vm);
+	long hcalls = to.hcalls - from->hcalls;
+
+	vm_print_stats(&test.vm, "# ");
+	if (to.real >= 0 && hcalls > 0)
+		printf("# %ld %% of them in real mode\n",
+		       (to.real - from->real) * 100 / hcalls);
+	if (to.hcalls < 0)
+		skip("hypercalls are counted", "this kernel does not count them");
+	else if (ddw)
+		is(!hcalls, "no I/O is a hypercall: %ld", hcalls);
+	else
+		is(hcalls > 0, "the kernel serves the hypercalls of I/O: %ld", hcalls);
+	is(to.user <= 0, "none is left to QEMU: %ld", to.user);
+}
+
 void disktest_nothing_left(void)
 {
 	is(spapr_pins_settle(test.pins) == test.pins, "nothing is pinned: %ld pages",

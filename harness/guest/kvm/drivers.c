@@ -10,21 +10,6 @@
 
 #define MEMORY		(512L << 20)
 
-static void check_counters(const struct vm_counts *from, bool ddw)
-{
-	struct vm_counts to = vm_counts(&test.vm);
-	long hcalls = to.hcalls - from->hcalls;
-
-	vm_print_stats(&test.vm, "# ");
-	if (to.hcalls < 0)
-		skip("hypercalls are counted", "this kernel does not count them");
-	else if (ddw)
-		is(!hcalls, "no I/O is a hypercall: %ld", hcalls);
-	else
-		is(hcalls > 0, "the kernel serves the hypercalls of I/O: %ld", hcalls);
-	is(to.user <= 0, "none is left to QEMU: %ld", to.user);
-}
-
 static bool use(const char *append, bool ddw)
 {
 	struct vm_counts before;
@@ -36,7 +21,7 @@ static bool use(const char *append, bool ddw)
 	before = vm_counts(&test.vm);
 	if (!disktest_read_and_write())
 		return false;
-	check_counters(&before, ddw);
+	disktest_counters(&before, ddw);
 	if (!does(disk_busy(&test.vm), "it goes on writing"))
 		return false;
 	vm_kill(&test.vm);

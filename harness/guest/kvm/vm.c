@@ -34,7 +34,7 @@
 	"console=hvc0 rdinit=/init panic_on_warn=1 kunit.enable=0 " \
 	"harness_timeout=3600 harness_tests=kvm:agent"
 
-#define DEBIAN_MODULES	"crc32c_generic,ext4,brd,virtio_balloon,nvme"
+#define DEBIAN_MODULES	"crc32c_generic,ext4,brd,e1000e,virtio_balloon,nvme"
 
 #define MAX_ARGS	80
 
@@ -110,35 +110,47 @@ static void add_port(char **args, unsigned int *nr, const char *name, int fd)
 	add(args, nr, "virtserialport,chardev=%s,name=%s", name, name);
 }
 
+/* Debian's own kernel is to drive what it gets. */
+static bool is_debian(struct vm *vm)
+{
+	return vm->disk || vm->card;
+}
+
 static const char *device(struct vm *vm, unsigned int i)
 {
-	return vm->disk ? : spapr_bdf(i);
+	if (!is_debian(vm))
+		return spapr_bdf(i);
+	return !i && vm->disk ? vm->disk : vm->card;
 }
 
 /*
  * Each device has a host bridge of its own, so that each is an IOMMU group of the
- * guest, and QEMU registers the guest's memory in a container for each.
+ * guest, and QEMU registers the guest's memory in a container for each; or they
+ * have one for all, which is one container with their groups.
  */
 static void add_devices(struct vm *vm, char **args, unsigned int *nr)
 {
-	unsigned int i;
+	unsigned int i, bridge;
 
 	for (i = 0; i < vm->nr_devices; i++) {
-		add(args, nr, "-device");
-		add(args, nr, "spapr-pci-host-bridge,index=%u,id=phb%u", i + 1,
-		    i + 1);
+		bridge = vm->one_bridge ? 1 : i + 1;
+		if (bridge == i + 1) {
+			add(args, nr, "-device");
+			add(args, nr, "spapr-pci-host-bridge,index=%u,id=phb%u",
+			    bridge, bridge);
+		}
 		add(args, nr, "-device");
 		add(args, nr, "vfio-pci,host=%s,bus=phb%u.0,id=dev%u",
-		    device(vm, i), i + 1, i);
+		    device(vm, i), bridge, i);
 	}
 }
 
-/* The kernel is ours, or Debian's where it is to drive a disk. */
+/* The kernel is ours, or Debian's. */
 static void add_kernel(struct vm *vm, const char *append, char **args,
 		       unsigned int *nr)
 {
-	const char *dir = vm->disk ? "/guest/debian" : "/guest";
-	const char *modules = vm->disk ? DEBIAN_MODULES :
+	const char *dir = is_debian(vm) ? "/guest/debian" : "/guest";
+	const char *modules = is_debian(vm) ? DEBIAN_MODULES :
 			      getenv("harness_modules") ? : "";
 
 	add(args, nr, "-kernel");
@@ -147,7 +159,7 @@ static void add_kernel(struct vm *vm, const char *append, char **args,
 	add(args, nr, "%s/initramfs.cpio.gz", dir);
 	add(args, nr, "-append");
 	add(args, nr, APPEND " harness_modules=%s harness_groups=%u %s",
-	    modules, vm->disk ? 0 : vm->nr_devices, append);
+	    modules, is_debian(vm) ? 0 : vm->nr_devices, append);
 }
 
 /*
@@ -156,7 +168,7 @@ static void add_kernel(struct vm *vm, const char *append, char **args,
  */
 static const char *memory(struct vm *vm)
 {
-	return vm->disk ? "512M,slots=1,maxmem=1G" : "512M";
+	return is_debian(vm) ? "512M,slots=1,maxmem=1G" : "512M";
 }
 
 static char **command(struct vm *vm, const char *append, int qmp, int report,
@@ -642,6 +654,19 @@ static void print_line(const char *line, void *arg)
 void vm_print_containers(struct vm *vm, const char *prefix)
 {
 	vm_each_line(vm, print_line, (void *)prefix);
+}
+
+static void add_container(const char *line, void *arg)
+{
+	*(unsigned int *)arg += !strncmp(line, "spapr_tce_version:", 18);
+}
+
+unsigned int vm_containers(struct vm *vm)
+{
+	unsigned int nr = 0;
+
+	vm_each_line(vm, add_container, &nr);
+	return nr;
 }
 
 static void add_mapped(const char *line, void *arg)

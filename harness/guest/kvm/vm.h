@@ -27,7 +27,9 @@ struct vm_stream {
 
 struct vm {
 	unsigned int nr_devices;	/* that it gets; 0: all */
-	const char *disk;	/* the one device, for Debian's own kernel */
+	const char *disk;	/* the devices, for Debian's own kernel */
+	const char *card;
+	bool one_bridge;	/* for all devices */
 	const char * const *more;	/* arguments of QEMU; NULL ends them */
 	void (*become)(void);	/* is called in the process that becomes QEMU */
 	pid_t pid;
@@ -100,6 +102,7 @@ long vm_memory(struct vm *vm, const char *name);
  * their windows; -1 where they do not tell.
  */
 void vm_print_containers(struct vm *vm, const char *prefix);
+unsigned int vm_containers(struct vm *vm);
 
 /* Calls @call for each line of ours in the fdinfo of each container of QEMU. */
 void vm_each_line(struct vm *vm, void (*call)(const char *line, void *arg),
