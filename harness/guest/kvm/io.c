@@ -124,7 +124,7 @@ static bool use(const char *append, bool ddw)
 		return false;
 	vm_kill(&test.vm);
 	disktest_nothing_left();
-	return true;
+	return does(disk_take(), "the host's driver has the disk");
 }
 
 static bool ddw(void)
