@@ -181,11 +181,9 @@ static void unpin_page(struct page *page, bool dirty)
 }
 
 /* Unpins what a large folio has of a block; returns its pages. */
-static unsigned long unpin_large(struct page *page, unsigned long nr,
-				 bool dirty)
+static unsigned long unpin_large(struct folio *folio, struct page *page,
+				 unsigned long nr, bool dirty)
 {
-	struct folio *folio = page_folio(page);
-
 	nr = min_t(unsigned long, nr, folio_nr_pages(folio) -
 				      folio_page_idx(folio, page));
 	if (dirty)
@@ -198,10 +196,11 @@ static unsigned long unpin_large(struct page *page, unsigned long nr,
 /* Unpins a large folio, or a batch of pages up to one; returns the pages. */
 static unsigned long unpin_some(struct page *page, unsigned long nr, bool dirty)
 {
+	struct folio *folio = page_folio(page);
 	unsigned long i;
 
-	if (folio_test_large(page_folio(page)))
-		return unpin_large(page, nr, dirty);
+	if (folio_test_large(folio))
+		return unpin_large(folio, page, nr, dirty);
 
 	nr = min(nr, MM_IOMMU_PIN_BATCH);
 	for (i = 0; i < nr && !folio_test_large(page_folio(page)); i++, page++)

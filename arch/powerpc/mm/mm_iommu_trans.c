@@ -11,19 +11,18 @@
  *	+----------+	  | node   --|----> | block    |
  *
  * A radix table, as a page table is one. A block is contiguous memory, aligned
- * to its size in user and in host addresses, whatever pages it consists of. Its
- * entry is at the highest level where it fills one; where it fills several, all
- * have the first host address and the order of the block. So one entry tells
- * where an address is and which IOMMU pages can be there. A block may go on
- * beyond the ends of its region, where nobody asks for it: what is contiguous
- * from end to end is one block, and the root.
+ * to its size in user and in host addresses. Its entry is at the highest level
+ * where it fills one; where it fills several, all have the first host address and
+ * the order of the block: one entry tells where an address is, and which IOMMU
+ * pages can be there. A block may go on beyond the ends of its region, where
+ * nobody asks for it: what is contiguous from end to end is one block, the root.
  *
  * A node is no larger than a page, and has entries only for what its region has.
  * Two loads at most translate an address of a region of 16 GiB, three one of 128
  * TiB; with pages of 4K these are 1 and 512 GiB, and four loads do for 256 TiB.
  *
- * The table is built while memory is pinned, front to back: contiguous pages are
- * collected, and entered as blocks when their run ends.
+ * While memory is pinned, front to back, contiguous pages are collected; they are
+ * entered, as blocks, when their run ends.
  */
 #include "mm_iommu.h"
 
@@ -40,7 +39,6 @@ static unsigned long trans_next(const struct mm_iommu_trans *trans)
 	return trans->ua + (trans->added << PAGE_SHIFT);
 }
 
-/* Aligned pieces of 2^shift that [first, last] touches. */
 static unsigned long trans_pieces(unsigned long first, unsigned long last,
 				  unsigned int shift)
 {
@@ -103,7 +101,6 @@ static int trans_close(struct mm_iommu_trans *trans)
 	if (trans->npages > TRANS_MAX_END >> PAGE_SHIFT ||
 	    trans->ua > TRANS_MAX_END - (trans->npages << PAGE_SHIFT))
 		return -EINVAL;
-
 	if (ua == trans->ua && trans->added) {
 		mask = BIT(__ffs((ua ^ at) | BIT(TRANS_MAX_ORDER))) - 1;
 		at &= ~mask;
@@ -116,11 +113,11 @@ static int trans_close(struct mm_iommu_trans *trans)
 			      __ffs((ua ^ at) | ua | BIT(TRANS_MAX_ORDER)));
 		if (ua + BIT(order) <= trans->ua)
 			continue;
+		trans->order = min(trans->order, order);
 		if (trans_enter(trans, max(ua, trans->ua),
 				min(ua + BIT(order), end) - 1,
 				at | FIELD_PREP(MM_IOMMU_ORDER, order)))
 			return -ENOMEM;
-		trans->order = min(trans->order, order);
 	}
 	trans->run_ua = end;
 	return 0;
@@ -213,13 +210,12 @@ static long trans_add_single(struct mm_iommu_trans *trans, struct page **pages,
 long mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, struct page **pages,
 			      long nr, u64 marks)
 {
-	unsigned long pfn = page_to_pfn(pages[0]);
 	long n = trans_add_single(trans, pages, nr, marks);
 	int ret;
 
 	if (n)
 		return n;
-	for (n = 1; n < nr && page_to_pfn(pages[n]) == pfn + n; n++)
+	for (n = 1; n < nr && pages[n] == nth_page(pages[0], n); n++)
 		;
 	ret = mm_iommu_trans_add(trans, page_to_phys(pages[0]) | marks, n);
 	return ret ? : n;
@@ -238,15 +234,18 @@ int mm_iommu_trans_finish(struct mm_iommu_trans *trans)
 	return trans->added == trans->npages ? trans_close(trans) : -EFAULT;
 }
 
-static void trans_free(u64 node, unsigned long first, unsigned long last)
+static void trans_free(const struct mm_iommu_trans *trans, u64 node,
+		       unsigned long first, unsigned long last)
 {
-	unsigned long ua, end, mask = BIT(mm_iommu_trans_order(node)) - 1;
 	u64 *entry = mm_iommu_trans_below(node, first), *start = entry;
+	unsigned int shift = mm_iommu_trans_order(node);
+	unsigned long ua, end;
 
-	for (ua = first; ua <= last; ua = end + 1, entry++) {
-		end = min(ua | mask, last);
-		if (*entry & MM_IOMMU_NODE)
-			trans_free(*entry, ua, end);
+	/* only for smaller blocks there are nodes below */
+	for (ua = first; trans->order < shift && ua <= last; ua = end + 1) {
+		end = min(ua | (BIT(shift) - 1), last);
+		if (*entry++ & MM_IOMMU_NODE)
+			trans_free(trans, entry[-1], ua, end);
 	}
 	kfree(start);
 	cond_resched();
@@ -261,7 +260,7 @@ static void trans_free(u64 node, unsigned long first, unsigned long last)
 void mm_iommu_trans_free(struct mm_iommu_trans *trans)
 {
 	if (trans->root & MM_IOMMU_NODE)
-		trans_free(trans->root, trans->ua, trans_last(trans));
+		trans_free(trans, trans->root, trans->ua, trans_last(trans));
 	trans->root = 0;
 }
 
@@ -296,9 +295,10 @@ unsigned long mm_iommu_trans_block(const struct mm_iommu_trans *trans,
 		entry = mm_iommu_trans_below(block, ua);
 	}
 	last = min(mm_iommu_trans_end(block, ua) - 1, trans_last(trans));
-	*at = mm_iommu_trans_hpa(block, ua) | (block & MM_IOMMU_READONLY);
-	for (n = trans_pieces(ua, last, shift); n; n--)
-		*at |= READ_ONCE(*entry++) & MM_IOMMU_DIRTY;
+	for (n = trans_pieces(ua, last, shift); n > 1; n--)
+		block |= READ_ONCE(*++entry);
+	*at = mm_iommu_trans_hpa(block, ua) |
+	      (block & (MM_IOMMU_READONLY | MM_IOMMU_DIRTY));
 	return last - ua + 1;
 }
 

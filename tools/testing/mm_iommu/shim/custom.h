@@ -63,6 +63,7 @@ void kmem_cache_free(struct kmem_cache *cache, void *p);
 /* Of a page only its address counts. */
 #define shim_page(hpa)		((struct page *)((hpa) | 1))
 #define page_to_phys(page)	((unsigned long)(page) & ~1UL)
+#define nth_page(p, n)	((struct page *)((unsigned long)(p) + ((n) << PAGE_SHIFT)))
 #define page_to_pfn(page)	(page_to_phys(page) >> PAGE_SHIFT)
 
 /* The linear map: who forgets to translate gets a bad address; who does counts. */
