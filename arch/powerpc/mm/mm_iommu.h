@@ -68,7 +68,7 @@ void mm_iommu_trans_fill(struct mm_iommu_trans *trans, unsigned long ua,
 int mm_iommu_pin_user(unsigned long ua, int n, unsigned int flags,
 		      struct page **pages);
 int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad);
-void mm_iommu_unpin(const struct mm_iommu_trans *trans);
+void mm_iommu_unpin(struct mm_iommu_trans *trans);
 
 /* Tags are from 1 to this; they have bits 0 to 10 of a cookie. */
 #define MM_IOMMU_TAGS	2047U

@@ -208,28 +208,57 @@ static unsigned long unpin_some(struct page *page, unsigned long nr, bool dirty)
 	return i;
 }
 
+static void unpin_block(struct page *page, unsigned long nr, bool dirty,
+			unsigned int *steps)
+{
+	unsigned long n;
+
+	for (; nr; nr -= n, page = nth_page(page, n)) {
+		n = unpin_some(page, nr, dirty);
+		if (!(++*steps % 4))
+			cond_resched();
+	}
+}
+
+/* Unpins pages of a node that are blocks of their own; returns their bytes. */
+static unsigned long unpin_single(struct mm_iommu_trans *trans,
+				  unsigned long ua)
+{
+	unsigned long start = ua;
+	u64 *entry, block, at;
+
+	entry = mm_iommu_trans_entry(trans, ua, &block);
+	do {
+		at = mm_iommu_trans_hpa(block, ua);
+		unpin_page(pfn_to_page(PHYS_PFN(at)), block & MM_IOMMU_DIRTY);
+		ua += PAGE_SIZE;
+		if (ua >= trans->run_ua || !(ua % SZ_2M))
+			break;
+		block = *++entry;
+	} while (mm_iommu_trans_order(block) == PAGE_SHIFT);
+	cond_resched();
+	return ua - start;
+}
+
 /**
  * mm_iommu_unpin() - unpin the pages of a region
  * @trans: its translation, which nobody uses any more; maybe not complete
  *
  * Context: Process context, may sleep; any process.
  */
-void mm_iommu_unpin(const struct mm_iommu_trans *trans)
+void mm_iommu_unpin(struct mm_iommu_trans *trans)
 {
-	unsigned long left = trans->added, ua = trans->ua, block = 0, n;
+	unsigned long ua, end = trans->ua + (trans->added << PAGE_SHIFT), len;
 	unsigned int steps = 0;
-	struct page *page;
 	u64 at;
 
-	for (; left; left -= n, block -= n, ua += n << PAGE_SHIFT) {
-		if (!block) {
-			block = mm_iommu_trans_block(trans, ua, &at) >>
-				PAGE_SHIFT;
-			page = pfn_to_page(PHYS_PFN(at & MM_IOMMU_ADDR));
-		}
-		n = unpin_some(page, block, at & MM_IOMMU_DIRTY);
-		page = nth_page(page, n);
-		if (!(++steps % 4))
-			cond_resched();
+	for (ua = trans->ua; ua < end; ua += len) {
+		len = mm_iommu_trans_block(trans, ua, &at);
+		if (len == PAGE_SIZE && ua < trans->run_ua)
+			len = unpin_single(trans, ua);
+		else
+			unpin_block(pfn_to_page(PHYS_PFN(at & MM_IOMMU_ADDR)),
+				    len >> PAGE_SHIFT, at & MM_IOMMU_DIRTY,
+				    &steps);
 	}
 }
