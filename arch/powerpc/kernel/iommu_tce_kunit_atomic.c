@@ -616,7 +616,7 @@ static u64 wanted_tce(const struct mm_iommu_region *region, unsigned long ua,
 {
 	u64 at;
 
-	mm_iommu_trans_entry(&region->trans, ua, &at);
+	mm_iommu_trans_block(&region->trans, ua, &at);
 	return (at & MM_IOMMU_ADDR) | TCE_PCI_READ |
 	       (write ? TCE_PCI_WRITE : 0);
 }
@@ -764,11 +764,15 @@ static void a_change_is_made_and_unmade(struct kunit *test)
 	fake_end(test, f);
 }
 
+/* Of the block that the page is in. */
 static bool is_dirty(const struct mm_iommu_region *region, unsigned long page)
 {
+	unsigned long ua = region->trans.ua, len;
 	u64 at;
 
-	mm_iommu_trans_entry(&region->trans, ua_of(region, page), &at);
+	while ((len = mm_iommu_trans_block(&region->trans, ua, &at)) <=
+	       ua_of(region, page) - ua)
+		ua += len;
 	return at & MM_IOMMU_DIRTY;
 }
 
@@ -1483,7 +1487,7 @@ static bool part_is_good(const struct twin *t,
 		region = twin_find(t, ua);
 		if (!region || (at_once && region != first))
 			return false;
-		mm_iommu_trans_entry(&region->trans, ua, &at);
+		mm_iommu_trans_block(&region->trans, ua, &at);
 		if (want->write && at & MM_IOMMU_READONLY)
 			return false;
 	}

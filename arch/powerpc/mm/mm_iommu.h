@@ -9,31 +9,29 @@
 #include "mm_iommu_internal.h"
 
 /*
- * What a translation says of an address: its host physical address and marks,
- * that a device may only read there, that one may have written there.
+ * An entry of a translation: 0; a node, with the order of what each of its
+ * entries translates; or a block, with its order and first host address, and
+ * marks, that a device may only read there, that one may have written there.
+ * Memory that may only be read is no part of a block that may be written.
  */
 #define MM_IOMMU_ADDR		GENMASK_ULL(54, 0)
 #define MM_IOMMU_READONLY	BIT_ULL(55)
+#define MM_IOMMU_ORDER		GENMASK_ULL(61, 56)
+#define MM_IOMMU_NODE		BIT_ULL(62)
 #define MM_IOMMU_DIRTY		BIT_ULL(63)
-
-/*
- * An entry of its table: the above, and between them these; 0 means that there
- * is nothing. The mark of memory that may only be read counts as a part of the
- * address: it breaks a block as a jump of the address does, and goes where the
- * address goes.
- */
-#define MM_IOMMU_BLOCK		(MM_IOMMU_ADDR | MM_IOMMU_READONLY)
-#define MM_IOMMU_SHIFT		GENMASK_ULL(61, 56)
-#define MM_IOMMU_LEAF		BIT_ULL(62)
 
 /**
  * struct mm_iommu_trans - translation of one region
  * @ua: first user address, a multiple of PAGE_SIZE
  * @npages: number of pages of PAGE_SIZE
- * @added: so many of them, counted from the first, are in the table
- * @shift: log2 of the size of a granule
+ * @root: the entry of all of it
  * @readonly: a device may only read some of it
- * @granules: one entry for each granule that the range touches
+ * @order: log2 of the size of the smallest block
+ * @bytes: memory that its nodes take
+ * @added: pages that were added, counted from the first
+ * @run_ua: where the run begins that was added last and is not in the table
+ * @run_at: its host address, with MM_IOMMU_READONLY where that is so
+ * @next: the entry of @run_ua in the node of the page before it, if it has one
  *
  * Written by the thread that pins, before anybody else can find the region,
  * and by the one that unpins, when nobody can. In between only dirty marks are
@@ -43,39 +41,34 @@
 struct mm_iommu_trans {
 	unsigned long ua;
 	unsigned long npages;
-	unsigned long added;
-	unsigned int shift;
+	u64 root;
 	bool readonly;
-	u64 *granules;
+	u8 order;
+	unsigned long bytes;
+	unsigned long added;
+	unsigned long run_ua;
+	u64 run_at;
+	u64 *next;
 };
 
 void mm_iommu_trans_init(struct mm_iommu_trans *trans, unsigned long ua,
 			 unsigned long npages);
-int mm_iommu_trans_add(struct mm_iommu_trans *trans, unsigned long ua, u64 at,
-		       unsigned long len);
-long mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, unsigned long ua,
-			      struct page **pages, unsigned long nr, u64 marks);
+int mm_iommu_trans_add(struct mm_iommu_trans *trans, u64 at,
+		       unsigned long npages);
+long mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, struct page **pages,
+			      long nr, u64 marks);
 int mm_iommu_trans_finish(struct mm_iommu_trans *trans);
 void mm_iommu_trans_free(struct mm_iommu_trans *trans);
-unsigned long mm_iommu_trans_entry(const struct mm_iommu_trans *trans,
+unsigned long mm_iommu_trans_block(const struct mm_iommu_trans *trans,
 				   unsigned long ua, u64 *at);
-unsigned long mm_iommu_trans_run(const struct mm_iommu_trans *trans,
-				 unsigned long ua, unsigned long size, u64 *at);
-const u64 *mm_iommu_trans_pages(const struct mm_iommu_trans *trans,
-				unsigned long ua, unsigned long *nr);
 void mm_iommu_trans_fill(struct mm_iommu_trans *trans, unsigned long ua,
 			 unsigned long npages, unsigned int shift, u64 bits,
-			 u64 dirty, __be64 *out);
-void mm_iommu_trans_mark_dirty(struct mm_iommu_trans *trans, unsigned long ua,
-			       unsigned long size);
-
-size_t mm_iommu_trans_bytes(const struct mm_iommu_trans *trans);
-unsigned long mm_iommu_trans_piece(const struct mm_iommu_trans *trans);
+			 __be64 *out);
 
 int mm_iommu_pin_user(unsigned long ua, int n, unsigned int flags,
 		      struct page **pages);
 int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad);
-void mm_iommu_unpin(const struct mm_iommu_trans *trans);
+void mm_iommu_unpin(struct mm_iommu_trans *trans);
 
 /* Tags are from 1 to this; they have bits 0 to 10 of a cookie. */
 #define MM_IOMMU_TAGS	2047U
@@ -291,62 +284,83 @@ mm_iommu_index_find(struct mm_iommu *reg, struct mm_iommu_slot *slot,
 	return __mm_iommu_index_find(reg, slot, ua);
 }
 
-/**
- * __mm_iommu_trans_entry() - mm_iommu_trans_entry() that may go too far
- * @trans: the translation
- * @ua: user address inside the region
- * @at: as for mm_iommu_trans_entry()
- *
- * Context: Any, MMU on or off.
- * Return: bytes, not more of the region than mm_iommu_trans_entry() says.
- */
-static __always_inline unsigned long
-__mm_iommu_trans_entry(const struct mm_iommu_trans *trans, unsigned long ua,
-		       u64 *at)
+static inline unsigned int mm_iommu_trans_order(u64 entry)
 {
-	unsigned int shift = trans->shift;
-	unsigned long index = ua >> shift, first = trans->ua >> shift, start;
-	u64 entry = READ_ONCE(trans->granules[index - first]), *leaf;
+	return FIELD_GET(MM_IOMMU_ORDER, entry);
+}
 
-	if (entry & MM_IOMMU_LEAF) {
-		start = index == first ? trans->ua : index << shift;
-		leaf = __va(entry & MM_IOMMU_ADDR);
-		shift = FIELD_GET(MM_IOMMU_SHIFT, entry);
-		entry = READ_ONCE(leaf[(ua >> shift) - (start >> shift)]);
-	}
-	ua &= BIT(shift) - 1;
-	*at = (entry & (MM_IOMMU_BLOCK | MM_IOMMU_DIRTY)) + ua;
-	return BIT(shift) - ua;
+/* A node says where its entry of user address 0 would be. */
+static inline u64 *mm_iommu_trans_below(u64 node, unsigned long ua)
+{
+	ua >>= mm_iommu_trans_order(node);
+	return __va((node + ua * sizeof(u64)) & MM_IOMMU_ADDR);
+}
+
+static inline u64 mm_iommu_trans_hpa(u64 block, unsigned long ua)
+{
+	return (block & MM_IOMMU_ADDR) |
+	       (ua & (BIT(mm_iommu_trans_order(block)) - 1));
+}
+
+/* Where a block ends; what it has of its region may end before. */
+static inline unsigned long mm_iommu_trans_end(u64 block, unsigned long ua)
+{
+	return (ua | (BIT(mm_iommu_trans_order(block)) - 1)) + 1;
 }
 
 /**
- * mm_iommu_region_block() - translate an IOMMU page
+ * mm_iommu_trans_entry() - find the entry of an address
+ * @trans: the translation, complete
+ * @ua: user address inside the region
+ * @block: where to store the entry
+ *
+ * Context: Any, MMU on or off.
+ * Return: where the entry is, for mm_iommu_trans_mark().
+ */
+static __always_inline u64 *
+mm_iommu_trans_entry(struct mm_iommu_trans *trans, unsigned long ua, u64 *block)
+{
+	u64 *entry = &trans->root;
+
+	while ((*block = READ_ONCE(*entry)) & MM_IOMMU_NODE)
+		entry = mm_iommu_trans_below(*block, ua);
+	return entry;
+}
+
+/**
+ * mm_iommu_trans_mark() - note that a device may write to a block
+ * @entry: what mm_iommu_trans_entry() returned
+ * @block: what it stored
+ * @dirty: MM_IOMMU_DIRTY, or 0 for nothing
+ *
+ * All that changes in an entry: concurrent writers store the same. The pages of
+ * the block are marked when they are unpinned: here struct page cannot be
+ * reached.
+ *
+ * Context: Any, MMU on or off.
+ */
+static inline void mm_iommu_trans_mark(u64 *entry, u64 block, u64 dirty)
+{
+	if (dirty & ~block)
+		WRITE_ONCE(*entry, block | dirty);
+}
+
+/**
+ * mm_iommu_region_has_page() - tell whether an IOMMU page is in one block
  * @region: a region, of which @ua is
  * @ua: user address, a multiple of the IOMMU page
  * @shift: log2 of the size of the IOMMU page
- * @at: where to store the host physical address, with the marks
- *	MM_IOMMU_READONLY and MM_IOMMU_DIRTY where some of the page has them
+ * @block: what mm_iommu_trans_entry() stored for @ua
  *
  * Context: Any, MMU on or off.
- * Return: whether the IOMMU page is one block inside of the region.
+ * Return: whether all of it is in @block and in the region.
  */
-static __always_inline bool
-mm_iommu_region_block(struct mm_iommu_region *region, unsigned long ua,
-		      unsigned int shift, u64 *at)
+static inline bool
+mm_iommu_region_has_page(const struct mm_iommu_region *region,
+			 unsigned long ua, unsigned int shift, u64 block)
 {
-	unsigned long size = 1UL << shift;
-
-	/* what is not larger than a page of the MMU is in one entry */
-	if (likely(shift <= PAGE_SHIFT)) {
-		__mm_iommu_trans_entry(&region->trans, ua, at);
-		return true;
-	}
-	if (size - 1 > mm_iommu_last(region) - ua)
-		return false;
-	/* only a block that is aligned is looked at to its end */
-	__mm_iommu_trans_entry(&region->trans, ua, at);
-	return IS_ALIGNED(*at & MM_IOMMU_ADDR, size) &&
-	       mm_iommu_trans_run(&region->trans, ua, size, at) >= size;
+	return mm_iommu_trans_order(block) >= shift &&
+	       (1UL << shift) - 1 <= mm_iommu_last(region) - ua;
 }
 
 /**
@@ -389,21 +403,20 @@ mm_iommu_region_hold_one(struct mm_iommu_region *region, unsigned long ua,
 			 unsigned int shift, bool write,
 			 struct mm_iommu_held *held)
 {
-	u64 at;
+	u64 *entry, block;
 
-	if (!mm_iommu_region_block(region, ua, shift, &at))
+	entry = mm_iommu_trans_entry(&region->trans, ua, &block);
+	if (!mm_iommu_region_has_page(region, ua, shift, block))
 		return -EINVAL;
-	if (write && at & MM_IOMMU_READONLY)
+	if (write && block & MM_IOMMU_READONLY)
 		return -EFAULT;
 	if (!mm_iommu_region_tryget(region, 1))
 		return -EINVAL;
 
-	/* of several pages the mark may be that of another one */
-	if (write && (shift > PAGE_SHIFT || !(at & MM_IOMMU_DIRTY)))
-		mm_iommu_trans_mark_dirty(&region->trans, ua, 1UL << shift);
+	mm_iommu_trans_mark(entry, block, write ? MM_IOMMU_DIRTY : 0);
 	held->mem = region;
 	held->cookie = ua | region->tag;
-	held->hpa = at & MM_IOMMU_ADDR;
+	held->hpa = mm_iommu_trans_hpa(block, ua);
 	return 0;
 }
 

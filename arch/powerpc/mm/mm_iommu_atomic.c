@@ -19,9 +19,6 @@
  */
 #include "mm_iommu.h"
 
-/* Entries of translations that a section walks for large IOMMU pages. */
-#define SECTION_STEPS		1024
-
 /*
  * How often MM_IOMMU_TRIES are made: a writer waits for all readers, each with
  * up to 512 pages, while it keeps others out.
@@ -64,7 +61,6 @@ static __always_inline int section_enter(struct mm_struct *mm,
 	}
 	section->reg = reg;
 	section->slot = slot;
-	section->steps = SECTION_STEPS;
 	return 0;
 }
 
@@ -117,45 +113,21 @@ __kprobes void mm_iommu_exit(struct mm_iommu_section *section)
 	__mm_iommu_read_unlock(section->slot);
 }
 
-/*
- * Whether the section can afford to look at an IOMMU page. One that is covered
- * by one entry is free of charge; one in many pieces is for those who may sleep.
- */
-static __kprobes bool section_affords(struct mm_iommu_section *section,
-				      const struct mm_iommu_trans *trans,
-				      unsigned long ua, unsigned int shift)
-{
-	unsigned long len, steps;
-	u64 at;
-
-	if (shift <= PAGE_SHIFT)
-		return true;
-
-	len = __mm_iommu_trans_entry(trans, ua, &at);
-	steps = (1UL << shift) >> ilog2(len);
-	if (steps > section->steps)
-		return false;
-	if (steps > 1)
-		section->steps -= steps;
-	return true;
-}
-
-/* Whether each IOMMU page of a range is one block. */
-static __kprobes bool all_blocks(struct mm_iommu_section *section,
-				 struct mm_iommu_region *region,
+/* Whether each IOMMU page of a range that is in the region is in one block. */
+static __kprobes bool all_blocks(struct mm_iommu_region *region,
 				 unsigned long ua, unsigned long npages,
 				 unsigned int shift)
 {
-	u64 at;
+	u64 block;
 
-	/* pages of the MMU are always one block */
-	if (shift <= PAGE_SHIFT)
+	if (shift <= region->trans.order)
 		return true;
 
-	for (; npages; npages--, ua += 1UL << shift)
-		if (!section_affords(section, &region->trans, ua, shift) ||
-		    !mm_iommu_region_block(region, ua, shift, &at))
+	for (; npages; npages--, ua += 1UL << shift) {
+		mm_iommu_trans_entry(&region->trans, ua, &block);
+		if (mm_iommu_trans_order(block) < shift)
 			return false;
+	}
 	return true;
 }
 
@@ -178,7 +150,7 @@ __kprobes int mm_iommu_section_hold_one(struct mm_iommu_section *section,
 	struct mm_iommu_region *region;
 
 	region = mm_iommu_index_find(section->reg, section->slot, ua);
-	if (!region || !section_affords(section, &region->trans, ua, shift) ||
+	if (!region ||
 	    mm_iommu_region_hold_one(region, ua, shift, write, held))
 		return -EAGAIN;
 	return 0;
@@ -210,13 +182,13 @@ __kprobes int mm_iommu_section_hold(struct mm_iommu_section *section,
 	region = mm_iommu_index_find(section->reg, section->slot, ua);
 	if (!region || (npages << shift) - 1 > mm_iommu_last(region) - ua ||
 	    (write && region->trans.readonly) ||
-	    !all_blocks(section, region, ua, npages, shift) ||
+	    !all_blocks(region, ua, npages, shift) ||
 	    !mm_iommu_region_tryget(region, npages))
 		return -EAGAIN;
 
 	*cookie = ua | region->tag;
-	mm_iommu_trans_fill(&region->trans, ua, npages, shift, bits,
-			    write ? MM_IOMMU_DIRTY : 0, out);
+	mm_iommu_trans_fill(&region->trans, ua, npages, shift,
+			    bits | (write ? MM_IOMMU_DIRTY : 0), out);
 	return 0;
 }
 

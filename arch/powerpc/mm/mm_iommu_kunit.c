@@ -318,70 +318,66 @@ static void expect_state(struct kunit *test, struct test_pages *p,
 
 /* ---- translation ------------------------------------------------------- */
 
-/* Granules where all is single pages: a leaf must not be too large. */
-#define SHIFT_OF_PAGES	(PAGE_SHIFT < 16 ? 21 : 24)
-/* One entry for each page, and the granules. */
-#define BYTES_OF_PAGES	(PAGE_SHIFT < 16 ? 2102000 : 135000)
+/* Nodes of 2M for each page, and the node above them. */
+#define BYTES_OF_PAGES	((SZ_1G / PAGE_SIZE + 512) * 8)
 
 const struct mm_iommu_kunit_layout mm_iommu_kunit_layouts[] = {
 	{
 		.name = "one page",
 		.offset = 3 * PAGE_SIZE, .size = PAGE_SIZE,
 		.run = PAGE_SIZE, .gap = PAGE_SIZE,
-		.bytes = 16,
+		.bytes = 0,
 	}, {
 		.name = "1G of single pages",
 		.size = SZ_1G, .run = PAGE_SIZE, .gap = PAGE_SIZE,
-		.shift = SHIFT_OF_PAGES, .bytes = BYTES_OF_PAGES,
+		.order = PAGE_SHIFT, .bytes = BYTES_OF_PAGES,
 	}, {
 		.name = "1G of single pages from an odd address",
 		.offset = 5 * PAGE_SIZE, .size = SZ_1G,
 		.run = PAGE_SIZE, .gap = PAGE_SIZE,
-		.shift = SHIFT_OF_PAGES, .bytes = BYTES_OF_PAGES + 4096,
+		.order = PAGE_SHIFT, .bytes = BYTES_OF_PAGES + 8192,
 	}, {
 		.name = "1G of 2M folios",
 		.size = SZ_1G, .run = SZ_2M, .gap = SZ_2M,
-		.shift = 21, .bytes = 4500,
+		.order = 21, .bytes = 4096,
 	}, {
 		.name = "1G of 2M folios from inside of one",
 		.offset = SZ_1M, .size = SZ_1G, .run = SZ_2M, .gap = SZ_2M,
-		.shift = 21, .bytes = 8192,
+		.order = 21, .bytes = 8192,
 	}, {
 		.name = "64M of 2M folios, not aligned alike",
 		.size = SZ_64M, .run = SZ_2M, .gap = SZ_2M, .skew = PAGE_SIZE,
-		.shift = PAGE_SHIFT < 16 ? 21 : 30,
-		.bytes = BYTES_OF_PAGES / 16,
+		.order = PAGE_SHIFT, .bytes = BYTES_OF_PAGES / 16,
 	}, {
 		.name = "1G of 2M folios, one page elsewhere",
 		.size = SZ_1G, .run = SZ_2M, .gap = SZ_2M,
 		.broken = SZ_512M + 7 * PAGE_SIZE,
-		.shift = 21, .bytes = 4096 + SZ_2M / PAGE_SIZE * 8,
+		.order = PAGE_SHIFT, .bytes = 4096 + SZ_2M / PAGE_SIZE * 8,
 	}, {
 		.name = "64M, every other 2M in single pages",
 		.size = SZ_64M, .run = SZ_2M, .gap = SZ_2M, .mixed = true,
-		.shift = 21, .bytes = 256 + SZ_32M / PAGE_SIZE * 8,
+		.order = PAGE_SHIFT, .bytes = 256 + SZ_32M / PAGE_SIZE * 8,
 	}, {
 		.name = "1G of 16M folios",
 		.size = SZ_1G, .run = SZ_16M, .gap = SZ_16M,
-		.shift = 24, .bytes = 512,
+		.order = 24, .bytes = 4096,
 	}, {
 		.name = "4G of 1G folios",
 		.size = SZ_4G, .run = SZ_1G, .gap = SZ_1G,
-		.shift = 30, .bytes = 4 * 128,
+		.order = 30, .bytes = 4 * 4096,
 	}, {
 		.name = "1G folio, one page elsewhere",
 		.size = SZ_1G, .run = SZ_1G, .gap = SZ_1G,
 		.broken = SZ_512M,
-		.shift = SHIFT_OF_PAGES,
-		.bytes = PAGE_SHIFT < 16 ? 8192 : 2560,
+		.order = PAGE_SHIFT, .bytes = 4096 + SZ_2M / PAGE_SIZE * 8,
 	}, {
 		.name = "neighbours, 16M of them aligned alike",
 		.offset = SZ_16M, .size = SZ_64M, .run = SZ_64M, .gap = 0,
-		.skew = SZ_16M, .shift = 24, .bytes = 32,
+		.skew = SZ_16M, .order = 24, .bytes = 256,
 	}, {
 		.name = "neighbours, all in one block",
 		.offset = SZ_2M, .size = SZ_64M, .run = PAGE_SIZE, .gap = 0,
-		.bytes = 8,
+		.bytes = 0,
 	},
 };
 
@@ -428,7 +424,7 @@ static unsigned long layout_run(const struct mm_iommu_kunit_layout *l,
  * @trans: the translation to make; the caller frees it
  * @l: the layout
  *
- * Runs are added as pinning adds them: huge folios whole, others in batches.
+ * Runs are added as pinning adds them, in batches.
  */
 void mm_iommu_kunit_trans(struct kunit *test, struct mm_iommu_trans *trans,
 			  const struct mm_iommu_kunit_layout *l)
@@ -440,24 +436,22 @@ void mm_iommu_kunit_trans(struct kunit *test, struct mm_iommu_trans *trans,
 	for (; ua < end; ua += len) {
 		len = layout_run(l, ua, min(end, ALIGN(ua + 1, most)));
 		KUNIT_ASSERT_EQ(test, 0,
-				mm_iommu_trans_add(trans, ua,
+				mm_iommu_trans_add(trans,
 						   mm_iommu_kunit_hpa(l, ua),
-						   len));
+						   len >> PAGE_SHIFT));
 	}
 	KUNIT_ASSERT_EQ(test, mm_iommu_trans_finish(trans), 0);
 }
 
-static void trans_has_best_granules(struct kunit *test)
+static void trans_takes_little_memory(struct kunit *test)
 {
 	const struct mm_iommu_kunit_layout *l = test->param_value;
 	struct mm_iommu_trans trans;
 
 	mm_iommu_kunit_trans(test, &trans, l);
-	if (l->shift)
-		KUNIT_EXPECT_EQ(test, trans.shift, l->shift);
-	KUNIT_EXPECT_LE(test, mm_iommu_trans_bytes(&trans), l->bytes);
-	kunit_info(test, "mm_iommu figure: translation of %s bytes=%zu\n",
-		   l->name, mm_iommu_trans_bytes(&trans));
+	KUNIT_EXPECT_LE(test, trans.bytes, l->bytes);
+	kunit_info(test, "mm_iommu figure: translation of %s bytes=%lu\n",
+		   l->name, trans.bytes);
 	mm_iommu_trans_free(&trans);
 }
 
@@ -467,40 +461,56 @@ static void trans_translates_every_page(struct kunit *test)
 	unsigned long ua = KUNIT_UA + l->offset, end = ua + l->size;
 	struct mm_iommu_trans trans;
 	unsigned long len, n;
-	u64 at;
+	u64 at, block;
 
 	mm_iommu_kunit_trans(test, &trans, l);
 	for (; ua < end; ua += len) {
-		len = mm_iommu_trans_entry(&trans, ua, &at);
+		len = mm_iommu_trans_block(&trans, ua, &at);
 		KUNIT_ASSERT_GT(test, len, 0);
 		KUNIT_ASSERT_LE(test, len, end - ua);
-		for (n = 0; n < len; n += PAGE_SIZE)
+		for (n = 0; n < len; n += PAGE_SIZE) {
 			KUNIT_ASSERT_EQ(test, at + n,
 					mm_iommu_kunit_hpa(l, ua + n));
+			mm_iommu_trans_entry(&trans, ua + n, &block);
+			KUNIT_ASSERT_EQ(test, at + n,
+					mm_iommu_trans_hpa(block, ua + n));
+		}
 	}
 	mm_iommu_trans_free(&trans);
 }
 
-static void trans_run_is_as_long_as_memory_is_contiguous(struct kunit *test)
+/* Whether an IOMMU page inside the region can be at an address. */
+static bool layout_has(const struct mm_iommu_kunit_layout *l, unsigned long ua,
+		       unsigned int order)
+{
+	unsigned long size = BIT(order), end = KUNIT_UA + l->offset + l->size;
+
+	return IS_ALIGNED(ua | mm_iommu_kunit_hpa(l, ua), size) &&
+	       size <= end - ua && layout_run(l, ua, ua + size) == size;
+}
+
+static void trans_block_is_as_large_as_it_can_be(struct kunit *test)
 {
 	const struct mm_iommu_kunit_layout *l = test->param_value;
-	unsigned long start = KUNIT_UA + l->offset, end = start + l->size;
+	unsigned long start = KUNIT_UA + l->offset, end = start + l->size, ua;
 	struct mm_iommu_trans trans;
+	unsigned int order, i;
 	struct rnd_state rnd;
-	unsigned int i;
+	u64 block;
 
 	prandom_seed_state(&rnd, 1);
 	mm_iommu_kunit_trans(test, &trans, l);
+	if (l->order)
+		KUNIT_EXPECT_EQ(test, trans.order, l->order);
 	for (i = 0; i < 300; i++) {
-		unsigned long ua = start + prandom_u32_state(&rnd) % l->size;
-		unsigned long size = 1 + prandom_u32_state(&rnd) %
-				     (256 * PAGE_SIZE);
-		u64 at;
-
-		size = min(size, end - ua);
-		KUNIT_ASSERT_EQ(test, mm_iommu_trans_run(&trans, ua, size, &at),
-				layout_run(l, ua, ua + size));
-		KUNIT_ASSERT_EQ(test, at, mm_iommu_kunit_hpa(l, ua));
+		order = PAGE_SHIFT + i % 12;
+		ua = ALIGN(start + prandom_u32_state(&rnd) % l->size,
+			   BIT(order));
+		if (ua >= end || BIT(order) > end - ua)
+			continue;
+		mm_iommu_trans_entry(&trans, ua, &block);
+		KUNIT_ASSERT_EQ(test, mm_iommu_trans_order(block) >= order,
+				layout_has(l, ua, order));
 	}
 	mm_iommu_trans_free(&trans);
 }
@@ -511,12 +521,13 @@ static void trans_keeps_dirty_marks(struct kunit *test)
 	unsigned long start = KUNIT_UA + l->offset, end = start + l->size, ua;
 	unsigned long mark = ALIGN_DOWN(start + l->size / 2, PAGE_SIZE), len;
 	struct mm_iommu_trans trans;
-	u64 at;
+	u64 *entry, block, at;
 
 	mm_iommu_kunit_trans(test, &trans, l);
-	mm_iommu_trans_mark_dirty(&trans, mark, PAGE_SIZE);
+	entry = mm_iommu_trans_entry(&trans, mark, &block);
+	mm_iommu_trans_mark(entry, block, MM_IOMMU_DIRTY);
 	for (ua = start; ua < end; ua += len) {
-		len = mm_iommu_trans_entry(&trans, ua, &at);
+		len = mm_iommu_trans_block(&trans, ua, &at);
 		KUNIT_ASSERT_EQ(test, !!(at & MM_IOMMU_DIRTY),
 				mark >= ua && mark < ua + len);
 		KUNIT_ASSERT_EQ(test, at & MM_IOMMU_ADDR,
@@ -525,26 +536,18 @@ static void trans_keeps_dirty_marks(struct kunit *test)
 	mm_iommu_trans_free(&trans);
 }
 
-/* Each entry, also one of a leaf: memory at host address 0 is another thing. */
-static void trans_with_an_empty_entry_is_refused(struct kunit *test)
+/* One page less than there are: memory at host address 0 is another thing. */
+static void trans_without_all_pages_is_refused(struct kunit *test)
 {
 	const struct mm_iommu_kunit_layout *l = test->param_value;
 	struct mm_iommu_trans trans;
-	u64 *entry, old;
 
 	mm_iommu_kunit_trans(test, &trans, l);
-	entry = trans.granules;
-	old = *entry;
-	*entry = 0;
+	KUNIT_EXPECT_EQ(test, mm_iommu_trans_add(&trans, KUNIT_HPA, 1),
+			-EINVAL);
+	trans.added--;
 	KUNIT_EXPECT_EQ(test, mm_iommu_trans_finish(&trans), -EFAULT);
-	*entry = old;
-	if (old & MM_IOMMU_LEAF) {
-		entry = __va(old & MM_IOMMU_ADDR);
-		old = *entry;
-		*entry = 0;
-		KUNIT_EXPECT_EQ(test, mm_iommu_trans_finish(&trans), -EFAULT);
-		*entry = old;
-	}
+	trans.added++;
 	KUNIT_EXPECT_EQ(test, mm_iommu_trans_finish(&trans), 0);
 	mm_iommu_trans_free(&trans);
 }
@@ -652,7 +655,7 @@ static void one_page_takes_512_bytes_at_most(struct kunit *test)
 		kunit_skip(test, "locks are larger with CONFIG_DEBUG_SPINLOCK");
 
 	region = test_register(test, ua, PAGE_SIZE);
-	bytes = ksize(region) + mm_iommu_trans_bytes(&region->trans);
+	bytes = ksize(region) + region->trans.bytes;
 	kunit_info(test, "mm_iommu figure: region of one page bytes=%zu\n",
 		   bytes);
 	KUNIT_EXPECT_LE(test, bytes, 512);
@@ -932,10 +935,10 @@ static void mapping_for_writing_makes_pages_dirty(struct kunit *test)
 	test_unmap(test, &read);
 	test_unmap(test, &write);
 
-	/* a mark is for all that its entry translates */
-	first = mm_iommu_trans_entry(&region->trans, ua, &at) > PAGE_SIZE ?
+	/* a mark is for all of its block */
+	first = mm_iommu_trans_block(&region->trans, ua, &at) > PAGE_SIZE ?
 		0 : 1;
-	last = mm_iommu_trans_entry(&region->trans, ua + PAGE_SIZE, &at) >>
+	last = mm_iommu_trans_block(&region->trans, ua + PAGE_SIZE, &at) >>
 	       PAGE_SHIFT;
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 
@@ -1255,7 +1258,7 @@ static void only_pages_that_were_pinned_are_entered(struct kunit *test)
 	t->from_ua = ua;
 	region = test_register(test, ua, REMAPPED * PAGE_SIZE);
 	for (i = 0; i < REMAPPED; i++) {
-		mm_iommu_trans_entry(&region->trans, ua + i * PAGE_SIZE, &at);
+		mm_iommu_trans_block(&region->trans, ua + i * PAGE_SIZE, &at);
 		KUNIT_EXPECT_EQ(test, at, page_to_phys(page[i]));
 		folio = page_folio(page[i]);
 		KUNIT_EXPECT_TRUE(test, folio_maybe_dma_pinned(folio));
@@ -1490,16 +1493,16 @@ static void every_allocation_fails_in_turn(struct kunit *test)
 	region = test_register(test, ua, TEST_SIZE);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 
-	/* the region, the array of pages, the table */
+	/* the region, the array of pages, what nodes there are */
 	fail_each(test, p, ua, TEST_SIZE, &failed, &survived);
-	KUNIT_EXPECT_GE(test, failed, 3);
+	KUNIT_EXPECT_GE(test, failed, 2);
 
-	/* a table with leaves, which is cut again at last */
+	/* a node above two at least */
 	mm_iommu_kunit_stub_pins(test);
 	t->instead = ua;
 	fail_each(test, p, KUNIT_UA + SZ_16M - 300 * PAGE_SIZE,
 		  600 * PAGE_SIZE, &failed, &survived);
-	KUNIT_EXPECT_GE(test, failed, 3 + 5);
+	KUNIT_EXPECT_GE(test, failed, 2 + 5);
 	kunit_info(test, "%u allocations failed in turn, %u of them without harm\n",
 		   1 + failed + survived, survived);
 }
@@ -1594,12 +1597,12 @@ static void many_regions_are_found(struct kunit *test)
 }
 
 static struct kunit_case mm_iommu_cases[] = {
-	KUNIT_CASE_PARAM(trans_has_best_granules, layout_gen_params),
+	KUNIT_CASE_PARAM(trans_takes_little_memory, layout_gen_params),
 	KUNIT_CASE_PARAM(trans_translates_every_page, layout_gen_params),
-	KUNIT_CASE_PARAM(trans_run_is_as_long_as_memory_is_contiguous,
+	KUNIT_CASE_PARAM(trans_block_is_as_large_as_it_can_be,
 			 layout_gen_params),
 	KUNIT_CASE_PARAM(trans_keeps_dirty_marks, layout_gen_params),
-	KUNIT_CASE_PARAM(trans_with_an_empty_entry_is_refused,
+	KUNIT_CASE_PARAM(trans_without_all_pages_is_refused,
 			 layout_gen_params),
 	KUNIT_CASE(trans_with_nothing_is_refused),
 	KUNIT_CASE(register_pins_and_counts_once),

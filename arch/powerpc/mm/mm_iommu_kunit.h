@@ -9,7 +9,7 @@
 
 #include "mm_iommu.h"
 
-/* Aligned for every granule, and far from where the tests map memory. */
+/* Aligned for every node, and far from where the tests map memory. */
 #define KUNIT_UA	BIT(40)
 #define KUNIT_HPA	BIT(44)
 
@@ -56,14 +56,14 @@ bool mm_iommu_kunit_alloc_failed(void);
 /**
  * struct mm_iommu_kunit_layout - memory as user and host addresses see it
  * @name: for people
- * @offset: where the region starts, from an address aligned for all granules
+ * @offset: where the region starts, from an address aligned for all nodes
  * @size: bytes
  * @run: bytes that are contiguous and aligned in both addresses, as folios are
  * @gap: bytes between two runs, in host addresses
  * @skew: host addresses are so far from that alignment
  * @broken: offset of one page that is elsewhere, or 0
  * @mixed: every other 2M are single pages
- * @shift: log2 of the granule that takes the least memory, or 0 for any
+ * @order: log2 of the size of the smallest block, or 0 for any
  * @bytes: what the translation takes at most
  */
 struct mm_iommu_kunit_layout {
@@ -75,7 +75,7 @@ struct mm_iommu_kunit_layout {
 	unsigned long skew;
 	unsigned long broken;
 	bool mixed;
-	unsigned int shift;
+	unsigned int order;
 	size_t bytes;
 };
 

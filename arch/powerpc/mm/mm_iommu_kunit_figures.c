@@ -55,16 +55,18 @@ static void pass_nothing(struct figures *f)
 	}
 }
 
-static __always_inline void find_and_run(struct figures *f,
+static __always_inline void find_and_look(struct figures *f,
 					 struct mm_iommu_slot *slot,
 					 unsigned long ua)
 {
 	struct mm_iommu_region *region;
-	u64 at;
+	u64 block;
 
 	region = mm_iommu_index_find(f->reg, slot, ua);
-	if (region)
-		f->found += mm_iommu_trans_run(&region->trans, ua, 1, &at);
+	if (!region)
+		return;
+	mm_iommu_trans_entry(&region->trans, ua, &block);
+	f->found += !!mm_iommu_trans_hpa(block, ua);
 }
 
 /* Random addresses, thus no hint. */
@@ -76,7 +78,7 @@ static void pass_find(struct figures *f)
 	for (i = 0; i < LOOKUPS; i++) {
 		slot = this_slot(f);
 		slot->hint = NULL;
-		find_and_run(f, slot, f->ua[i]);
+		find_and_look(f, slot, f->ua[i]);
 	}
 }
 
@@ -89,7 +91,7 @@ static void pass_lookup(struct figures *f)
 	for (i = 0; i < LOOKUPS; i++) {
 		this_slot(f)->hint = NULL;
 		slot = mm_iommu_read_lock(f->reg, &flags);
-		find_and_run(f, slot, f->ua[i]);
+		find_and_look(f, slot, f->ua[i]);
 		mm_iommu_read_unlock(slot, flags);
 	}
 }
@@ -109,7 +111,7 @@ static void pass_find_hint(struct figures *f)
 
 	for (i = 0; i < LOOKUPS; i++) {
 		slot = this_slot(f);
-		find_and_run(f, slot, f->ua[0]);
+		find_and_look(f, slot, f->ua[0]);
 	}
 }
 
@@ -121,7 +123,7 @@ static void pass_lookup_hint(struct figures *f)
 
 	for (i = 0; i < LOOKUPS; i++) {
 		slot = mm_iommu_read_lock(f->reg, &flags);
-		find_and_run(f, slot, f->ua[0]);
+		find_and_look(f, slot, f->ua[0]);
 		mm_iommu_read_unlock(slot, flags);
 	}
 }

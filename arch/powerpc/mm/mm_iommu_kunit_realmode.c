@@ -94,32 +94,34 @@ static void the_mmu_goes_off(struct kunit *test)
 
 /*
  * A question to the registry, and its answers: @tried is true where nobody held
- * the lock, @found where a region holds the address.
+ * the lock, @found where a region holds the address; @has where it has an IOMMU
+ * page of 2^@shift there.
  */
 struct lookup {
 	struct mm_iommu *reg;
 	unsigned long ua;
-	unsigned long size;
+	unsigned int shift;
 	bool mark;
 	bool tried;
 	bool found;
-	unsigned long len;
-	unsigned long run;
+	bool has;
+	u64 block;
 	u64 at;
-	u64 run_at;
+	u64 filled;
 };
 
 static void look_up_region(struct lookup *q, struct mm_iommu_region *region)
 {
 	struct mm_iommu_trans *trans = &region->trans;
+	u64 *entry;
 
 	q->found = true;
-	if (q->mark)
-		mm_iommu_trans_mark_dirty(trans, q->ua, 1);
-	q->len = mm_iommu_trans_entry(trans, q->ua, &q->at);
-	q->run = mm_iommu_trans_run(trans, q->ua,
-				    min(q->size, mm_iommu_last(region) -
-					q->ua + 1), &q->run_at);
+	entry = mm_iommu_trans_entry(trans, q->ua, &q->block);
+	mm_iommu_trans_mark(entry, q->block, q->mark ? MM_IOMMU_DIRTY : 0);
+	q->block = *entry;
+	q->at = mm_iommu_trans_hpa(q->block, q->ua);
+	q->has = mm_iommu_region_has_page(region, q->ua, q->shift, q->block);
+	mm_iommu_trans_fill(trans, q->ua, 1, 0, 0, (__be64 *)&q->filled);
 }
 
 static unsigned long look_up(void *data)
@@ -198,10 +200,10 @@ static void compare_lookup(struct kunit *test, struct lookup *q)
 	KUNIT_EXPECT_TRUE(test, q->tried);
 	KUNIT_EXPECT_TRUE(test, off.tried);
 	KUNIT_EXPECT_EQ(test, q->found, off.found);
-	KUNIT_EXPECT_EQ(test, q->len, off.len);
+	KUNIT_EXPECT_EQ(test, q->block, off.block);
 	KUNIT_EXPECT_EQ(test, q->at, off.at);
-	KUNIT_EXPECT_EQ(test, q->run, off.run);
-	KUNIT_EXPECT_EQ(test, q->run_at, off.run_at);
+	KUNIT_EXPECT_EQ(test, q->has, off.has);
+	KUNIT_EXPECT_EQ(test, q->filled, off.filled);
 	q->mark = off.mark;
 }
 
@@ -228,17 +230,14 @@ static void lookup_is_the_same_with_the_mmu_off(struct kunit *test)
 	reg = make_registry(test, l);
 	prandom_seed_state(&rnd, 1);
 	for (i = 0; i < 500; i++) {
-		q = (struct lookup){ .reg = reg, .size = SZ_64K };
+		q = (struct lookup){ .reg = reg, .shift = i % 24 };
 		q.ua = start + prandom_u32_state(&rnd) % l->size;
 		q.mark = i % 2;
 		compare_lookup(test, &q);
 		KUNIT_ASSERT_TRUE(test, q.found);
-		KUNIT_ASSERT_GT(test, q.run, 0);
-		KUNIT_ASSERT_EQ(test, q.at & MM_IOMMU_ADDR,
-				mm_iommu_kunit_hpa(l, q.ua));
-		KUNIT_ASSERT_EQ(test, q.run_at & MM_IOMMU_ADDR,
-				q.at & MM_IOMMU_ADDR);
-		KUNIT_ASSERT_TRUE(test, !q.mark || q.at & MM_IOMMU_DIRTY);
+		KUNIT_ASSERT_EQ(test, q.at, mm_iommu_kunit_hpa(l, q.ua));
+		KUNIT_ASSERT_EQ(test, be64_to_cpu((__be64)q.filled), q.at);
+		KUNIT_ASSERT_TRUE(test, !q.mark || q.block & MM_IOMMU_DIRTY);
 	}
 }
 

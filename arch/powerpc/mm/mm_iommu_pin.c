@@ -6,7 +6,7 @@
  * only if a page is not mapped, and not for longer than one batch. Each page
  * that it returns is entered in the translation, in this order, and nothing
  * else is: what is mapped there may change at any time. So every page in the
- * translation has one pin of its own, and those of a run that is in one folio
+ * translation has one pin of its own, and those of a block that is in one folio
  * are released by one operation.
  *
  * Memory that is not mapped for writing is pinned for reading, and marked so in
@@ -118,8 +118,8 @@ static int pin_batch(struct pin_state *pin)
 		return pin_find_readonly(pin);
 
 	for (i = 0; i < got; i += n) {
-		n = mm_iommu_trans_add_pages(pin->trans, pin_ua(pin),
-					     pin->pages + i, got - i, marks);
+		n = mm_iommu_trans_add_pages(pin->trans, pin->pages + i,
+					     got - i, marks);
 		if (n < 0) {
 			unpin_user_pages(pin->pages + i, got - i);
 			return n;
@@ -138,7 +138,7 @@ static int pin_batch(struct pin_state *pin)
  *
  * Context: Process context of the owner of the memory, may sleep.
  * Return: 0; -EINVAL if the range ends above 2^63; -EFAULT if a page is not
- *	mapped or may not be pinned, or an entry of @trans is empty; -ENOMEM;
+ *	mapped or may not be pinned; -ENOMEM;
  *	-EINTR when the process is being killed; other errors of
  *	pin_user_pages_fast(), always negative.
  */
@@ -163,108 +163,81 @@ int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad)
 
 	if (pin.pages != few)
 		kfree(pin.pages);
+	if (!ret)
+		ret = mm_iommu_trans_finish(trans);
 	if (ret) {
 		*bad = pin_ua(&pin);
 		mm_iommu_unpin(trans);
-		return ret;
 	}
-	/* a bug: which pages are to be unpinned is not known */
-	ret = mm_iommu_trans_finish(trans);
-	WARN_ON_ONCE(ret);
 	return ret;
 }
 
-static struct page *trans_page(u64 at)
+static void unpin_page(struct page *page, bool dirty)
 {
-	return pfn_to_page(PHYS_PFN(at & MM_IOMMU_ADDR));
-}
-
-static void unpin_page(struct page *page, u64 at)
-{
-	if (at & MM_IOMMU_DIRTY)
+	if (dirty)
 		unpin_user_page_range_dirty_lock(page, 1, true);
 	else
 		unpin_user_page(page);
 }
 
-static bool page_is_large(struct page *page)
+/* Unpins what a large folio has of a block; returns its pages. */
+static unsigned long unpin_large(struct folio *folio, struct page *page,
+				 unsigned long nr, bool dirty)
 {
-	return folio_test_large(page_folio(page));
-}
-
-static unsigned long folio_rest(struct folio *folio, struct page *page)
-{
-	return (folio_nr_pages(folio) - folio_page_idx(folio, page)) <<
-	       PAGE_SHIFT;
-}
-
-/*
- * Unpins what a large folio has at @ua, of which @len bytes are known to be one
- * run; returns its bytes.
- */
-static unsigned long unpin_large(const struct mm_iommu_trans *trans,
-				 unsigned long ua, unsigned long size,
-				 unsigned long len, u64 at)
-{
-	struct page *page = trans_page(at);
-
-	size = min(size, folio_rest(page_folio(page), page));
-	if (len < size)
-		len = mm_iommu_trans_run(trans, ua, size, &at);
-	len = min(len, size);
-	if (at & MM_IOMMU_DIRTY)
-		unpin_user_page_range_dirty_lock(page, len >> PAGE_SHIFT, true);
+	nr = min_t(unsigned long, nr, folio_nr_pages(folio) -
+				      folio_page_idx(folio, page));
+	if (dirty)
+		unpin_user_page_range_dirty_lock(page, nr, true);
 	else
-		unpin_user_folio(page_folio(page), len >> PAGE_SHIFT);
-	return len;
+		unpin_user_folio(folio, nr);
+	return nr;
 }
 
-/* Unpins order-0 pages up to the first large folio; returns how many. */
-static unsigned long unpin_entries(const u64 *entry, unsigned long nr)
+/* Unpins a large folio, or a batch of pages up to one; returns the pages. */
+static unsigned long unpin_some(struct page *page, unsigned long nr, bool dirty)
 {
-	struct page *page;
+	struct folio *folio = page_folio(page);
 	unsigned long i;
 
-	for (i = 0; i < nr; i++) {
-		page = trans_page(entry[i]);
-		if (page_is_large(page))
-			break;
-		unpin_page(page, entry[i]);
+	if (folio_test_large(folio))
+		return unpin_large(folio, page, nr, dirty);
+
+	nr = min(nr, MM_IOMMU_PIN_BATCH);
+	for (i = 0; i < nr && !folio_test_large(page_folio(page)); i++, page++)
+		unpin_page(page, dirty);
+	return i;
+}
+
+static void unpin_block(struct page *page, unsigned long nr, bool dirty,
+			unsigned int *steps)
+{
+	unsigned long n;
+
+	for (; nr; nr -= n, page = nth_page(page, n)) {
+		n = unpin_some(page, nr, dirty);
+		if (!(++*steps % 4))
+			cond_resched();
 	}
-	return i;
 }
 
-/* The same for pages that follow each other from @at on. */
-static unsigned long unpin_block(u64 at, unsigned long nr)
+/* Unpins pages of a node that are blocks of their own; returns their bytes. */
+static unsigned long unpin_single(struct mm_iommu_trans *trans,
+				  unsigned long ua)
 {
-	struct page *page = trans_page(at);
-	unsigned long i;
+	unsigned long start = ua;
+	u64 *entry, block, at;
 
-	for (i = 0; i < nr && !page_is_large(page); i++, page++)
-		unpin_page(page, at);
-	return i;
-}
-
-/* Unpins a batch, or what a large folio has at @ua; returns its bytes. */
-static unsigned long unpin_some(const struct mm_iommu_trans *trans,
-				unsigned long ua, unsigned long size)
-{
-	unsigned long nr, max = min(size >> PAGE_SHIFT, MM_IOMMU_PIN_BATCH);
-	unsigned long len = PAGE_SIZE;
-	const u64 *entry;
-	u64 at;
-
-	entry = mm_iommu_trans_pages(trans, ua, &nr);
-	if (entry)
-		at = *entry;
-	else
-		len = mm_iommu_trans_entry(trans, ua, &at);
-
-	if (page_is_large(trans_page(at)))
-		return unpin_large(trans, ua, size, len, at);
-	if (entry)
-		return unpin_entries(entry, min(nr, max)) << PAGE_SHIFT;
-	return unpin_block(at, min(len >> PAGE_SHIFT, max)) << PAGE_SHIFT;
+	entry = mm_iommu_trans_entry(trans, ua, &block);
+	do {
+		at = mm_iommu_trans_hpa(block, ua);
+		unpin_page(pfn_to_page(PHYS_PFN(at)), block & MM_IOMMU_DIRTY);
+		ua += PAGE_SIZE;
+		if (ua >= trans->run_ua || !(ua % SZ_2M))
+			break;
+		block = *++entry;
+	} while (mm_iommu_trans_order(block) == PAGE_SHIFT);
+	cond_resched();
+	return ua - start;
 }
 
 /**
@@ -273,15 +246,19 @@ static unsigned long unpin_some(const struct mm_iommu_trans *trans,
  *
  * Context: Process context, may sleep; any process.
  */
-void mm_iommu_unpin(const struct mm_iommu_trans *trans)
+void mm_iommu_unpin(struct mm_iommu_trans *trans)
 {
-	unsigned long left = trans->added << PAGE_SHIFT, len;
-	unsigned long ua = trans->ua;
+	unsigned long ua, end = trans->ua + (trans->added << PAGE_SHIFT), len;
 	unsigned int steps = 0;
+	u64 at;
 
-	for (; left; left -= len, ua += len) {
-		len = unpin_some(trans, ua, left);
-		if (!(++steps % 4))
-			cond_resched();
+	for (ua = trans->ua; ua < end; ua += len) {
+		len = mm_iommu_trans_block(trans, ua, &at);
+		if (len == PAGE_SIZE && ua < trans->run_ua)
+			len = unpin_single(trans, ua);
+		else
+			unpin_block(pfn_to_page(PHYS_PFN(at & MM_IOMMU_ADDR)),
+				    len >> PAGE_SHIFT, at & MM_IOMMU_DIRTY,
+				    &steps);
 	}
 }

@@ -45,12 +45,6 @@
  */
 #include "mm_iommu.h"
 
-/*
- * An upper bound for the run that one call translates with interrupts off; an
- * IOMMU page larger than this is one aligned block, thus few steps.
- */
-#define MM_IOMMU_MAX_RUN	SZ_2M
-
 /**
  * mm_iommu_destroy() - free the registry of a dying mm
  * @mm: the mm; nobody else uses it any more
@@ -714,30 +708,28 @@ void mm_iommu_get_info(struct mm_iommu_region *region,
 	mutex_unlock(&reg->lock);
 
 	info->readonly = region->trans.readonly;
-	info->granule = mm_iommu_trans_piece(&region->trans);
-	info->bytes = ksize(region) + mm_iommu_trans_bytes(&region->trans);
+	info->granule = min(BIT(region->trans.order),
+			    rounddown_pow_of_two(mm_iommu_size(region)));
+	info->bytes = ksize(region) + region->trans.bytes;
 }
 EXPORT_SYMBOL_GPL(mm_iommu_get_info);
 
-/* Whether IOMMU pages of a range can be mapped so. */
+/* Whether IOMMU pages of a range that is in the region can be mapped so. */
 static int region_check(struct mm_iommu_region *region, unsigned long ua,
 			unsigned long npages, unsigned int shift, bool write)
 {
-	const struct mm_iommu_trans *trans = &region->trans;
-	unsigned long size = 1UL << shift, left = npages << shift, len;
-	u64 at;
+	struct mm_iommu_trans *trans = &region->trans;
+	unsigned long end = ua + (npages << shift);
+	u64 block;
 
-	/* pages of the MMU are always one block */
-	if (shift <= PAGE_SHIFT && !(write && trans->readonly))
+	if (shift <= trans->order && !(write && trans->readonly))
 		return 0;
 
-	for (; left; left -= len, ua += len) {
-		len = min(left, max(size, MM_IOMMU_MAX_RUN));
-		len = mm_iommu_trans_run(trans, ua, len, &at);
-		len = ALIGN_DOWN(len, size);
-		if (!len || !IS_ALIGNED(at & MM_IOMMU_ADDR, size))
+	for (; ua < end; ua = mm_iommu_trans_end(block, ua)) {
+		mm_iommu_trans_entry(trans, ua, &block);
+		if (mm_iommu_trans_order(block) < shift)
 			return -EINVAL;
-		if (write && at & MM_IOMMU_READONLY)
+		if (write && block & MM_IOMMU_READONLY)
 			return -EFAULT;
 		cond_resched();
 	}
@@ -851,8 +843,8 @@ void mm_iommu_translate(struct mm_iommu_region *region, unsigned long ua,
 			unsigned long npages, unsigned int shift, u64 bits,
 			bool write, __be64 *out)
 {
-	mm_iommu_trans_fill(&region->trans, ua, npages, shift, bits,
-			    write ? MM_IOMMU_DIRTY : 0, out);
+	mm_iommu_trans_fill(&region->trans, ua, npages, shift,
+			    bits | (write ? MM_IOMMU_DIRTY : 0), out);
 }
 EXPORT_SYMBOL_GPL(mm_iommu_translate);
 

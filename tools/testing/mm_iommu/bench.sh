@@ -55,7 +55,7 @@ done
 gib=16
 echo
 echo "Instructions for the translation of a GiB that comes in runs of one block,"
-echo "of $gib GiB; finish: to cut it anew"
+echo "of $gib GiB; finish: to enter the last"
 echo
 printf '%9s %9s %9s\n' block add finish
 for shift in 16 21 24 30; do

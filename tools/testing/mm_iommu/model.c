@@ -109,6 +109,28 @@ unsigned long layout_hpa(const struct layout *l, unsigned long ua)
 	return l->runs[low].hpa + (ua - l->runs[low].ua);
 }
 
+/*
+ * The block of page @i: the largest that is contiguous and aligned, where memory
+ * before and behind the region goes on as it begins and ends.
+ */
+static unsigned int pages_block(const struct pages *p, unsigned long i)
+{
+	unsigned long first = p->first[i], end = i + p->left[i], mask;
+	unsigned long ua = p->ua + (i << PAGE_SHIFT);
+	unsigned int order = PAGE_SHIFT;
+
+	for (; order < MODEL_MAX_ORDER; order++) {
+		mask = BIT(order + 1) - 1;
+		if ((ua ^ p->hpa[i]) & mask)
+			break;
+		if (first && (ua & ~mask) < p->ua + (first << PAGE_SHIFT))
+			break;
+		if (end < p->nr && (ua | mask) >= p->ua + (end << PAGE_SHIFT))
+			break;
+	}
+	return order;
+}
+
 void pages_init(struct pages *p, const struct layout *l)
 {
 	const struct run *run = l->runs;
@@ -118,7 +140,8 @@ void pages_init(struct pages *p, const struct layout *l)
 	p->nr = (l->end - l->ua) >> PAGE_SHIFT;
 	p->hpa = test_alloc(p->nr, sizeof(*p->hpa));
 	p->left = test_alloc(p->nr, sizeof(*p->left));
-	p->run = test_alloc(p->nr, sizeof(*p->run));
+	p->first = test_alloc(p->nr, sizeof(*p->first));
+	p->order = test_alloc(p->nr, sizeof(*p->order));
 	p->dirty = test_alloc(p->nr, sizeof(*p->dirty));
 
 	for (i = 0; i < p->nr; i++) {
@@ -126,101 +149,23 @@ void pages_init(struct pages *p, const struct layout *l)
 		if (addr == run->ua + run->len)
 			run++;
 		p->hpa[i] = run->hpa + (addr - run->ua);
+		p->first[i] = i && p->hpa[i] == p->hpa[i - 1] + PAGE_SIZE ?
+			      p->first[i - 1] : i;
 	}
-	for (i = p->nr; i-- > 0; ) {
-		p->left[i] = 1;
-		p->run[i] = 1;
-		if (i + 1 == p->nr)
-			continue;
-		if (p->hpa[i + 1] == p->hpa[i] + PAGE_SIZE)
-			p->left[i] += p->left[i + 1];
-		if (!((p->hpa[i + 1] ^ (p->hpa[i] + PAGE_SIZE)) &
-		      MM_IOMMU_ADDR))
-			p->run[i] += p->run[i + 1];
-	}
+	for (i = p->nr; i-- > 0; )
+		p->left[i] = i + 1 < p->nr && p->first[i + 1] == p->first[i] ?
+			     p->left[i + 1] + 1 : 1;
+	for (i = 0; i < p->nr; i++)
+		p->order[i] = pages_block(p, i);
 }
 
 void pages_free(struct pages *p)
 {
 	free(p->hpa);
 	free(p->left);
-	free(p->run);
+	free(p->first);
+	free(p->order);
 	free(p->dirty);
-}
-
-/*
- * The least memory that a table can take, found by trying all: granules, and
- * in each that is broken pieces of one size.
- */
-static const unsigned char model_shifts[] = { PAGE_SHIFT, 21, 24, 30, 34 };
-
-/* What the code under test allocates in one go, at most. */
-#define MODEL_MAX_GRANULES	32768
-#define MODEL_MAX_LEAF		8192
-
-static bool pages_are_blocks(const struct pages *p, unsigned long ua,
-			     unsigned long end, unsigned int shift)
-{
-	unsigned long next, i;
-
-	for (; ua < end; ua = next) {
-		next = min(((ua >> shift) + 1) << shift, end);
-		i = (ua - p->ua) >> PAGE_SHIFT;
-		if (p->left[i] < (next - ua) >> PAGE_SHIFT ||
-		    (ua ^ p->hpa[i]) & (BIT(shift) - 1))
-			return false;
-	}
-	return true;
-}
-
-static unsigned long pages_entries(unsigned long ua, unsigned long end,
-				   unsigned int shift)
-{
-	return ((end - 1) >> shift) - (ua >> shift) + 1;
-}
-
-static unsigned long pages_granule_bytes(const struct pages *p,
-					 unsigned long ua, unsigned long end,
-					 unsigned int i)
-{
-	unsigned long leaf;
-
-	if (pages_are_blocks(p, ua, end, model_shifts[i]))
-		return sizeof(u64);
-	while (--i)
-		if (pages_are_blocks(p, ua, end, model_shifts[i]))
-			break;
-	leaf = pages_entries(ua, end, model_shifts[i]) * sizeof(u64);
-	return leaf > MODEL_MAX_LEAF ? ULONG_MAX : leaf + sizeof(u64);
-}
-
-static unsigned long pages_bytes(const struct pages *p, unsigned int i)
-{
-	unsigned long ua = p->ua, end = ua + (p->nr << PAGE_SHIFT), next;
-	unsigned int shift = model_shifts[i];
-	unsigned long bytes = 0, more;
-
-	if (pages_entries(ua, end, shift) > MODEL_MAX_GRANULES)
-		return ULONG_MAX;
-	for (; ua < end; ua = next) {
-		next = min(((ua >> shift) + 1) << shift, end);
-		more = pages_granule_bytes(p, ua, next, i);
-		if (more == ULONG_MAX)
-			return ULONG_MAX;
-		bytes += more;
-	}
-	return bytes;
-}
-
-unsigned long pages_least_bytes(const struct pages *p)
-{
-	unsigned long least = ULONG_MAX;
-	unsigned int i;
-
-	/* granules of one page are for small regions only */
-	for (i = p->nr > 512; i < ARRAY_SIZE(model_shifts); i++)
-		least = min(least, pages_bytes(p, i));
-	return least;
 }
 
 void pages_mark_dirty(struct pages *p, unsigned long ua, unsigned long size)
@@ -232,22 +177,28 @@ void pages_mark_dirty(struct pages *p, unsigned long ua, unsigned long size)
 		p->dirty[i] = true;
 }
 
-/* A run of a few pages is entered as such: as memory without order would be. */
-static int trans_enter_run(struct mm_iommu_trans *trans, unsigned long ua,
-			   unsigned long hpa, unsigned long len)
+/*
+ * Pages that are in runs of a few are entered as such, together with those of the
+ * runs that follow: as memory without order would be.
+ */
+static int trans_enter_pages(struct mm_iommu_trans *trans,
+			     const struct layout *l, unsigned long *end)
 {
-	unsigned long i, nr = len >> PAGE_SHIFT;
-	struct page *pages[4];
+	struct page *pages[64];
+	unsigned long hpa, nr = 0, i;
+	u64 marks = layout_hpa(l, *end) & MODEL_READONLY;
 	long n;
 
-	if (nr > ARRAY_SIZE(pages))
-		return mm_iommu_trans_add(trans, ua, hpa, len);
-
-	for (i = 0; i < nr; i++)
-		pages[i] = shim_page((hpa & MM_IOMMU_ADDR) + (i << PAGE_SHIFT));
-	for (i = 0; i < nr; i += n, ua += n << PAGE_SHIFT) {
-		n = mm_iommu_trans_add_pages(trans, ua, pages + i, nr - i,
-					     hpa & MM_IOMMU_READONLY);
+	for (; nr < ARRAY_SIZE(pages); nr++) {
+		if (*end + (nr << PAGE_SHIFT) >= l->end)
+			break;
+		hpa = layout_hpa(l, *end + (nr << PAGE_SHIFT));
+		if ((hpa ^ marks) & MODEL_READONLY)
+			break;
+		pages[nr] = shim_page(hpa & MM_IOMMU_ADDR);
+	}
+	for (i = 0; i < nr; i += n, *end += n << PAGE_SHIFT) {
+		n = mm_iommu_trans_add_pages(trans, pages + i, nr - i, marks);
 		if (n < 0)
 			return n;
 		check(n && n <= nr - i);
@@ -263,87 +214,67 @@ static int trans_enter_run(struct mm_iommu_trans *trans, unsigned long ua,
 int trans_enter(struct mm_iommu_trans *trans, const struct layout *l,
 		unsigned long step, unsigned long *end)
 {
-	unsigned long npages = (l->end - l->ua) >> PAGE_SHIFT;
-	unsigned long done, len;
-	unsigned int i;
+	unsigned long npages = (l->end - l->ua) >> PAGE_SHIFT, len;
+	const struct run *run = l->runs;
 	int ret = 0;
 
 	*end = l->ua;
 	mm_iommu_trans_init(trans, l->ua, npages);
-	for (i = 0; !ret && i < l->nr; i++) {
-		for (done = 0; done < l->runs[i].len; done += len) {
-			len = min(step, l->runs[i].len - done);
-			ret = trans_enter_run(trans, *end,
-					      l->runs[i].hpa + done, len);
-			if (ret)
-				break;
-			*end += len;
+	while (!ret && *end < l->end) {
+		for (; *end >= run->ua + run->len; run++)
+			;
+		len = min(step, run->ua + run->len - *end);
+		if (len <= 4 * PAGE_SIZE) {
+			ret = trans_enter_pages(trans, l, end);
+			continue;
 		}
+		ret = mm_iommu_trans_add(trans, run->hpa + (*end - run->ua),
+					 len >> PAGE_SHIFT);
+		if (!ret)
+			*end += len;
 	}
 	return ret;
 }
 
-/* A run of up to @size bytes must be @len bytes long, and begin at @hpa. */
-void trans_check_addr(const struct mm_iommu_trans *trans, unsigned long ua,
-		      unsigned long size, unsigned long hpa, unsigned long len)
+/* What one walk says that there is, and the nodes that it takes. */
+static void trans_check_entry(struct mm_iommu_trans *trans,
+			      const struct pages *p, unsigned long i,
+			      unsigned long offset)
 {
-	u64 at = 0;
+	unsigned long loads = shim_va_calls;
+	u64 block;
 
-	check(mm_iommu_trans_run(trans, ua, size, &at) == len);
-	check((at & ~MM_IOMMU_DIRTY) == hpa);
+	mm_iommu_trans_entry(trans, p->ua + (i << PAGE_SHIFT) + offset, &block);
+	check(shim_va_calls - loads <= 3);
+	check(mm_iommu_trans_order(block) == p->order[i]);
+	check((mm_iommu_trans_hpa(block, p->ua + (i << PAGE_SHIFT) + offset) |
+	       (block & MM_IOMMU_READONLY)) == p->hpa[i] + offset);
 }
 
 /*
- * Compares one entry, and what is said about the memory behind it, of which
- * @nr pages were added.
+ * Compares the first @nr pages, which must have been added; blocks, where the
+ * translation is complete.
  */
-static void trans_check_entry(const struct mm_iommu_trans *trans,
-			      const struct pages *p, unsigned long nr,
-			      unsigned long i, unsigned long offset)
+void trans_check_pages(struct mm_iommu_trans *trans, const struct pages *p,
+		       unsigned long nr, struct rng *rng)
 {
-	unsigned long ua = p->ua + (i << PAGE_SHIFT) + offset;
-	unsigned long end = p->ua + (nr << PAGE_SHIFT);
-	unsigned long left = (p->left[i] << PAGE_SHIFT) - offset;
-	unsigned long len;
-	u64 at = 0;
-
-	len = mm_iommu_trans_entry(trans, ua, &at);
-	check((at & ~MM_IOMMU_DIRTY) == p->hpa[i] + offset);
-	check(len > 0 && min(len, end - ua) <= left);
-}
-
-static void trans_check_run(const struct mm_iommu_trans *trans,
-			    const struct pages *p, unsigned long i,
-			    unsigned long offset, unsigned long size)
-{
-	unsigned long ua = p->ua + (i << PAGE_SHIFT) + offset;
-	unsigned long left = (p->run[i] << PAGE_SHIFT) - offset;
-	unsigned long hpa = p->hpa[i] + offset, k;
-
-	size = min(size, left);
-	for (k = i; k <= i + ((offset + size - 1) >> PAGE_SHIFT); k++)
-		hpa |= p->hpa[k] & MODEL_READONLY;
-	trans_check_addr(trans, ua, size, hpa, size);
-}
-
-/* Compares the first @nr pages, which must have been added. */
-void trans_check_pages(const struct mm_iommu_trans *trans,
-		       const struct pages *p, unsigned long nr,
-		       struct rng *rng)
-{
-	unsigned long i, offset, size;
+	bool complete = trans->run_ua == p->ua + (p->nr << PAGE_SHIFT);
+	unsigned long i, ua, offset, end, len;
+	u64 at;
 
 	for (i = 0; i < nr; i++) {
 		offset = rng_below(rng, PAGE_SIZE);
-		size = 1 + rng_below(rng, 3 * PAGE_SIZE);
-		size = min(size, ((nr - i) << PAGE_SHIFT) - offset);
-		trans_check_entry(trans, p, nr, i, offset);
-		trans_check_run(trans, p, i, offset, size);
-
-		/* from the start of each run as far as it goes, and beyond */
-		if (!i || p->run[i - 1] == 1)
-			trans_check_run(trans, p, i, 0,
-					(nr - i) << PAGE_SHIFT);
+		ua = p->ua + (i << PAGE_SHIFT) + offset;
+		len = mm_iommu_trans_block(trans, ua, &at);
+		check((at & ~MM_IOMMU_DIRTY) == p->hpa[i] + offset);
+		check(len && len <= (p->left[i] << PAGE_SHIFT) - offset);
+		check(len <= (trans->added << PAGE_SHIFT) - (ua - p->ua));
+		if (!complete)
+			continue;
+		end = min((ua | (BIT(p->order[i]) - 1)) + 1,
+			  p->ua + (p->nr << PAGE_SHIFT));
+		check(ua + len == end);
+		trans_check_entry(trans, p, i, offset);
 	}
 }
 
@@ -351,14 +282,10 @@ void trans_check_pages(const struct mm_iommu_trans *trans,
 static bool pages_have_block(const struct pages *p, unsigned long ua,
 			     unsigned int shift)
 {
-	unsigned long i = (ua - p->ua) >> PAGE_SHIFT, size = BIT(shift);
 	unsigned long end = p->ua + (p->nr << PAGE_SHIFT);
 
-	if (shift <= PAGE_SHIFT)
-		return ua + size <= end;
-	return ua >= p->ua && ua < end && end - ua >= size &&
-	       p->run[i] >= size >> PAGE_SHIFT &&
-	       !(p->hpa[i] & MM_IOMMU_ADDR & (size - 1));
+	return ua >= p->ua && ua < end && end - ua >= BIT(shift) &&
+	       p->order[(ua - p->ua) >> PAGE_SHIFT] >= shift;
 }
 
 /* IOMMU pages of one size, as many from @ua on as can be mapped, up to @max. */
@@ -373,7 +300,7 @@ static void trans_check_fill_at(struct mm_iommu_trans *trans,
 		n++;
 	out[n] = ~0ULL;
 	if (n)
-		mm_iommu_trans_fill(trans, ua, n, shift, 3, 0, out);
+		mm_iommu_trans_fill(trans, ua, n, shift, 3, out);
 	for (i = 0; i < n; i++) {
 		at = ua + (i << shift);
 		check((be64_to_cpu(out[i]) ^ 3) ==
@@ -419,7 +346,7 @@ void trans_check_runs(const struct mm_iommu_trans *trans,
 		for (k = 0; k < 4; k++) {
 			offset = k == 0 ? 0 : k == 1 ? l->runs[i].len - 1 :
 				 rng_below(rng, l->runs[i].len);
-			len = mm_iommu_trans_entry(trans,
+			len = mm_iommu_trans_block(trans,
 						   l->runs[i].ua + offset, &at);
 			check(at == l->runs[i].hpa + offset);
 			check(len > 0);
@@ -430,7 +357,17 @@ void trans_check_runs(const struct mm_iommu_trans *trans,
 	}
 }
 
-/* An entry is dirty if a page of it was marked, and only then. */
+/* Notes that a device may write to the largest IOMMU page that @ua is in. */
+void trans_mark(struct mm_iommu_trans *trans, struct pages *p, unsigned long ua)
+{
+	u64 *entry, block;
+
+	entry = mm_iommu_trans_entry(trans, ua, &block);
+	mm_iommu_trans_mark(entry, block, MM_IOMMU_DIRTY);
+	pages_mark_dirty(p, ua, 1);
+}
+
+/* A block is dirty if a page of it was marked, and only then. */
 void trans_check_dirty(const struct mm_iommu_trans *trans,
 		       const struct pages *p)
 {
@@ -439,7 +376,7 @@ void trans_check_dirty(const struct mm_iommu_trans *trans,
 	u64 at;
 
 	while (i < p->nr) {
-		n = mm_iommu_trans_entry(trans, p->ua + (i << PAGE_SHIFT),
+		n = mm_iommu_trans_block(trans, p->ua + (i << PAGE_SHIFT),
 					 &at) >> PAGE_SHIFT;
 		check(n && n <= p->nr - i);
 		check((at & ~MM_IOMMU_DIRTY) == p->hpa[i]);

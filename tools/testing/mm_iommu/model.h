@@ -16,6 +16,9 @@
  */
 #define MODEL_READONLY	MM_IOMMU_READONLY
 
+/* Memory that is all contiguous is one block of this order. */
+#define MODEL_MAX_ORDER	54
+
 /* Physically contiguous memory, as the thread that pins finds it. */
 struct run {
 	unsigned long ua;
@@ -43,7 +46,8 @@ unsigned long layout_hpa(const struct layout *l, unsigned long ua);
  * struct pages - the same, for regions that are not too large
  * @hpa: address of each page
  * @left: how many pages from this one on are contiguous and alike
- * @run: how many are contiguous
+ * @first: the first page from which on they are so up to this one
+ * @order: log2 of the size of the block that it is in
  * @dirty: pages marked, in the model
  */
 struct pages {
@@ -51,22 +55,21 @@ struct pages {
 	unsigned long nr;
 	unsigned long *hpa;
 	unsigned long *left;
-	unsigned long *run;
+	unsigned long *first;
+	unsigned char *order;
 	bool *dirty;
 };
 
 void pages_init(struct pages *p, const struct layout *l);
 void pages_free(struct pages *p);
-unsigned long pages_least_bytes(const struct pages *p);
 void pages_mark_dirty(struct pages *p, unsigned long ua, unsigned long size);
 
 int trans_enter(struct mm_iommu_trans *trans, const struct layout *l,
 		unsigned long step, unsigned long *end);
-void trans_check_addr(const struct mm_iommu_trans *trans, unsigned long ua,
-		      unsigned long size, unsigned long hpa, unsigned long len);
-void trans_check_pages(const struct mm_iommu_trans *trans,
-		       const struct pages *p, unsigned long nr,
-		       struct rng *rng);
+void trans_mark(struct mm_iommu_trans *trans, struct pages *p,
+		unsigned long ua);
+void trans_check_pages(struct mm_iommu_trans *trans, const struct pages *p,
+		       unsigned long nr, struct rng *rng);
 void trans_check_fill(struct mm_iommu_trans *trans,
 		      const struct pages *p, struct rng *rng);
 void trans_check_runs(const struct mm_iommu_trans *trans,

@@ -493,23 +493,21 @@ static struct mm_iommu_region *thread_region(struct rng *rng, unsigned int i)
 
 	region->tag = 1 + rng_below(rng, MM_IOMMU_TAGS);
 	mm_iommu_trans_init(&region->trans, ua, npages);
-	check(!mm_iommu_trans_add(&region->trans, ua, ua / 2 + PAGE_SIZE / 2 *
-				  (ua >> PAGE_SHIFT & 1),
-				  npages << PAGE_SHIFT));
+	check(!mm_iommu_trans_add(&region->trans, ua / 2 + PAGE_SIZE / 2 *
+				  (ua >> PAGE_SHIFT & 1), npages));
+	check(!mm_iommu_trans_finish(&region->trans));
 	return region;
 }
 
 static void check_region(struct mm_iommu_region *region, unsigned long ua)
 {
-	unsigned long start = region->trans.ua, len, size = SZ_1G;
-	u64 at;
+	unsigned long start = region->trans.ua, hpa;
+	u64 block;
 
 	check(mm_iommu_overlaps(region, ua, ua));
-	len = mm_iommu_last(region) - ua + 1;
-	check(mm_iommu_trans_run(&region->trans, ua, min(size, len), &at) ==
-	      len);
-	check((at & MM_IOMMU_ADDR) - (ua - start) == start / 2 + PAGE_SIZE / 2 *
-	      (start >> PAGE_SHIFT & 1));
+	hpa = start / 2 + PAGE_SIZE / 2 * (start >> PAGE_SHIFT & 1);
+	mm_iommu_trans_entry(&region->trans, ua, &block);
+	check(mm_iommu_trans_hpa(block, ua) == hpa + (ua - start));
 }
 
 static bool tryget_mapped(struct mm_iommu_region *region)
@@ -622,7 +620,7 @@ static void section_step(struct actor *a, unsigned long ua)
 	struct mm_iommu_section s;
 	__be64 out[SLOT_PAGES];
 	unsigned long flags, i;
-	u64 cookie, at;
+	u64 cookie, block;
 
 	ua &= ~(PAGE_SIZE - 1);
 	if (!section_enter(a, &s, &flags))
@@ -636,10 +634,10 @@ static void section_step(struct actor *a, unsigned long ua)
 	region = mm_iommu_section_find(&s, cookie, &start, &size);
 	check(region && ua - start < size);
 	check_region(region, ua);
-	mm_iommu_trans_entry(&region->trans, ua, &at);
+	mm_iommu_trans_entry(&region->trans, ua, &block);
 	for (i = 0; i < n; i++)
 		check(be64_to_cpu(out[i]) ==
-		      (at & MM_IOMMU_ADDR) + (i << PAGE_SHIFT));
+		      mm_iommu_trans_hpa(block, ua) + (i << PAGE_SHIFT));
 	mm_iommu_exit(&s);
 	local_irq_restore(flags);
 
@@ -656,6 +654,7 @@ static void *reader_run(void *arg)
 	struct mm_iommu_region *region;
 	struct mm_iommu_slot *slot;
 	unsigned long flags, ua;
+	u64 *entry, block;
 	bool held;
 
 	shim_cpu = a->cpu;
@@ -672,9 +671,10 @@ static void *reader_run(void *arg)
 		if (region) {
 			check_region(region, ua);
 			held = !rng_below(&a->rng, 4) && tryget_mapped(region);
-			if (held)
-				mm_iommu_trans_mark_dirty(&region->trans, ua,
-							  1);
+			entry = mm_iommu_trans_entry(&region->trans, ua,
+						     &block);
+			mm_iommu_trans_mark(entry, block,
+					    held ? MM_IOMMU_DIRTY : 0);
 			a->hits++;
 		}
 		if (!rng_below(&a->rng, 16))

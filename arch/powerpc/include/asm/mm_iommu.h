@@ -52,13 +52,10 @@ struct mm_iommu_held {
  *	mm/mm_iommu_atomic.c
  * @reg: the registry
  * @slot: what is held of its lock
- * @steps: entries of translations that may still be walked for IOMMU pages
- *	larger than a page
  */
 struct mm_iommu_section {
 	struct mm_iommu *reg;
 	struct mm_iommu_slot *slot;
-	unsigned int steps;
 };
 
 /**
@@ -68,7 +65,7 @@ struct mm_iommu_section {
  * @used: containers that registered it
  * @mapped: IOMMU pages that are mapped
  * @readonly: some of it was mapped for reading only when it was pinned
- * @granule: bytes that are contiguous everywhere in it, at least
+ * @granule: size of its smallest block: contiguous, aligned memory
  * @bytes: memory that the kernel keeps for it
  */
 struct mm_iommu_info {

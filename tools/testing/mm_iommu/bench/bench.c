@@ -66,12 +66,12 @@ static void *whole_find(unsigned long ua)
 	struct mm_iommu_region *region;
 	struct mm_iommu_slot *held;
 	unsigned long flags;
-	u64 at;
+	u64 block;
 
 	held = mm_iommu_read_lock(reg, &flags);
 	region = mm_iommu_index_find(reg, held, ua);
 	if (region)
-		mm_iommu_trans_entry(&region->trans, ua, &at);
+		mm_iommu_trans_entry(&region->trans, ua, &block);
 	mm_iommu_read_unlock(held, flags);
 	return region;
 }
@@ -163,8 +163,8 @@ static void build(const struct candidate *c, unsigned long n,
 		unsigned long ua = region_ua(order[i]);
 
 		mm_iommu_trans_init(trans, ua, BENCH_PAGES);
-		if (mm_iommu_trans_add(trans, ua, ua, BENCH_PAGES <<
-				       PAGE_SHIFT))
+		if (mm_iommu_trans_add(trans, ua, BENCH_PAGES) ||
+		    mm_iommu_trans_finish(trans))
 			exit(1);
 		bench_insert(c, &regions[order[i]]);
 	}
@@ -180,7 +180,7 @@ noinline void bench_enter(struct mm_iommu_trans *trans, unsigned long bytes,
 	mm_iommu_trans_init(trans, BIT(40), bytes >> PAGE_SHIFT);
 	/* nowhere contiguous */
 	for (ua = BIT(40); ua < end; ua += BIT(shift))
-		if (mm_iommu_trans_add(trans, ua, 2 * ua, BIT(shift)))
+		if (mm_iommu_trans_add(trans, 2 * ua, BIT(shift) >> PAGE_SHIFT))
 			abort();
 }
 

@@ -17,6 +17,7 @@ unsigned int nr_cpu_ids = 8;
 __thread unsigned int shim_cpu;
 __thread bool shim_irqs_off;
 __thread char shim_self;
+__thread unsigned long shim_va_calls;
 
 void shim_die(const char *file, int line, const char *cond)
 {

@@ -63,12 +63,16 @@ void kmem_cache_free(struct kmem_cache *cache, void *p);
 /* Of a page only its address counts. */
 #define shim_page(hpa)		((struct page *)((hpa) | 1))
 #define page_to_phys(page)	((unsigned long)(page) & ~1UL)
+#define nth_page(p, n)	((struct page *)((unsigned long)(p) + ((n) << PAGE_SHIFT)))
 #define page_to_pfn(page)	(page_to_phys(page) >> PAGE_SHIFT)
 
-/* The linear map: who forgets to translate gets a bad address. */
+/* The linear map: who forgets to translate gets a bad address; who does counts. */
+extern __thread unsigned long shim_va_calls;
+
 #define SHIM_PAGE_OFFSET	BIT(53)
 #define __pa(x)			((unsigned long)(x) ^ SHIM_PAGE_OFFSET)
-#define __va(x)			((void *)((unsigned long)(x) ^ SHIM_PAGE_OFFSET))
+#define __va(x)								\
+	(shim_va_calls++, (void *)((unsigned long)(x) ^ SHIM_PAGE_OFFSET))
 
 /* -- CPUs ---------------------------------------------------------------- */
 
