@@ -140,6 +140,8 @@ struct tce_container {
 	unsigned int nr_refusals;
 };
 
+#define TCE_WHY(text)	((const struct mm_iommu_refusal){ .words = (text) })
+
 /* The line of fdinfo; of what is not known the platform knows the reason. */
 static void tce_print_refusal(char *line, const char *call, u64 start, u64 size,
 			      int error, const struct mm_iommu_refusal *why)
@@ -166,9 +168,9 @@ static noinline int tce_refuse(struct tce_container *container, const char *call
 			       u64 start, u64 size, int error,
 			       const struct mm_iommu_refusal *why)
 {
-	const struct mm_iommu_refusal unknown = {
-		error == -EINTR ? "the process was killed" : "the platform refused"
-	};
+	const struct mm_iommu_refusal unknown =
+		TCE_WHY(error == -EINTR ? "the process was killed" :
+					  "the platform refused");
 
 	if (!why || !why->words)
 		why = &unknown;
@@ -422,7 +424,8 @@ static long tce_set_groups(struct tce_container *container, int slot,
 static long tce_refuse_set(long error, struct mm_iommu_refusal *why)
 {
 	if (error == -EPERM)
-		mm_iommu_refuse(why, error, "the windows cannot be shared by these groups", 0);
+		mm_iommu_refuse(why, error, 0,
+					"the windows cannot be shared by these groups");
 	return error;
 }
 
@@ -487,14 +490,17 @@ static long tce_refuse_table(const struct iommu_table_group *tables,
 						max(levels, 1U));
 
 	if (error == -EINVAL)
-		return mm_iommu_refuse(why, error, "page size, window size or levels not supported", 0);
+		return mm_iommu_refuse(why, error, 0,
+					"page size, window size or levels not supported");
 	if (error == -EPERM)
-		return mm_iommu_refuse(why, error, "no place for a first window beside the second", 0);
+		return mm_iommu_refuse(why, error, 0,
+					"no place for a first window beside the second");
 	if (error == -ENOMEM && tables->max_levels > 1 && level > PAGE_SIZE)
-		return mm_iommu_refuse(why, error, "no contiguous memory for a level of the table, bytes of a level: ",
-				       level);
+		return mm_iommu_refuse(why, error, level,
+					"no contiguous memory for a level of the table, bytes of a level: ");
 	if (error == -ENOMEM)
-		return mm_iommu_refuse(why, error, "the kernel has no memory for it", 0);
+		return mm_iommu_refuse(why, error, 0,
+					"the kernel has no memory for it");
 	return error;
 }
 
@@ -517,8 +523,8 @@ static long tce_add_window(struct tce_container *container, int slot,
 	locked = DIV_ROUND_UP(locked, PAGE_SIZE);
 	ret = account_locked_vm(container->mm, locked, true);
 	if (ret)
-		return mm_iommu_refuse(why, ret, "over the limit of locked memory, bytes left of it: ",
-				       mm_iommu_limit_left(container->mm));
+		return mm_iommu_refuse(why, ret, mm_iommu_limit_left(container->mm),
+					"over the limit of locked memory, bytes left of it: ");
 
 	ret = tables->ops->create_table(tables, slot, page_shift, size, levels,
 					&tbl);
@@ -632,11 +638,13 @@ static int tce_create(struct tce_container *container,
 	int slot, ret;
 
 	if (tce_check_create(tce_first_group(container), create))
-		return mm_iommu_refuse(why, -EINVAL, "page size, window size or levels not supported", 0);
+		return mm_iommu_refuse(why, -EINVAL, 0,
+					"page size, window size or levels not supported");
 
 	slot = tce_free_slot(container);
 	if (slot < 0)
-		return mm_iommu_refuse(why, slot, "all windows are in use", 0);
+		return mm_iommu_refuse(why, slot, 0,
+					"all windows are in use");
 
 	/* the default window has the first claim on slot 0 */
 	ret = tce_use_window(container, first, why);
@@ -733,7 +741,7 @@ static long tce_remove(struct tce_container *container, u64 start)
 	win = tce_find_window(container, start);
 	if (!win || win->start != start)
 		return tce_refuse(container, "REMOVE", start, 0, -EINVAL,
-				  &(struct mm_iommu_refusal){ "no window at this bus address" });
+				  &TCE_WHY("no window at this bus address"));
 
 	ret = tce_remove_window(container, win - container->windows);
 	trace_spapr_tce_remove_window(start, ret);
@@ -870,9 +878,10 @@ static noinline int tce_refuse_range(struct tce_container *container,
 				     const char *call, u64 iova, u64 size,
 				     int error)
 {
-	const struct mm_iommu_refusal why = { error == -ENXIO ?
-		"no window at this bus address" :
-		"more than the window, or not whole IOMMU pages" };
+	const struct mm_iommu_refusal why =
+		TCE_WHY(error == -ENXIO ?
+			"no window at this bus address" :
+			"more than the window, or not whole IOMMU pages");
 
 	return tce_refuse(container, call, iova, size, error, &why);
 }
@@ -925,7 +934,8 @@ static noinline int tce_use_promised(struct tce_container *container,
 	down_write(&container->lock);
 	ret = container->enabled ?
 	      tce_use_window(container, &container->windows[0], &why) :
-	      mm_iommu_refuse(&why, -EPERM, "nothing was registered or enabled yet", 0);
+	      mm_iommu_refuse(&why, -EPERM, 0,
+				"nothing was registered or enabled yet");
 	downgrade_write(&container->lock);
 	if (ret)
 		tce_refuse(container, "MAP", map->iova, map->size, ret, &why);
@@ -1125,8 +1135,8 @@ static long tce_ioctl_enable(struct tce_container *container)
 	locked = tables->tce32_size >> PAGE_SHIFT;
 	ret = account_locked_vm(container->mm, locked, true);
 	if (ret) {
-		mm_iommu_refuse(&why, ret, "over the limit of locked memory, bytes left of it: ",
-				mm_iommu_limit_left(container->mm));
+		mm_iommu_refuse(&why, ret, mm_iommu_limit_left(container->mm),
+					"over the limit of locked memory, bytes left of it: ");
 		return tce_refuse(container, "ENABLE", 0, tables->tce32_size,
 				  ret, &why);
 	}
@@ -1135,7 +1145,7 @@ static long tce_ioctl_enable(struct tce_container *container)
 	if (ret) {
 		account_locked_vm(container->mm, locked, false);
 		return tce_refuse(container, "ENABLE", 0, tables->tce32_size,
-				  ret, &(struct mm_iommu_refusal){ "the kernel has no memory for it" });
+				  ret, &TCE_WHY("the kernel has no memory for it"));
 	}
 
 	container->locked = locked;
@@ -1191,7 +1201,7 @@ static noinline long tce_ioctl_v1(struct tce_container *container, bool enable)
 /* v2: registered memory */
 
 static const struct mm_iommu_refusal tce_not_whole = {
-	"not whole pages, or nothing, or beyond the end"
+	.words = "not whole pages, or nothing, or beyond the end",
 };
 
 static bool tce_memory_is_sane(const struct vfio_iommu_spapr_register_memory *m)
@@ -1296,8 +1306,7 @@ static noinline long tce_ioctl_register(struct tce_container *container,
 		return PTR_ERR(reg);
 	if (!reg)
 		return tce_refuse(container, "REGISTER", memory.vaddr, memory.size,
-				  -EBUSY, &(struct mm_iommu_refusal){
-					"is registered already, or was enabled" });
+				  -EBUSY, &TCE_WHY("is registered already, or was enabled"));
 
 	ret = mm_iommu_register(container->mm, memory.vaddr, memory.size,
 				&region, &why);
@@ -1348,8 +1357,8 @@ static void tce_refuse_mapped(struct tce_container *container,
 	struct mm_iommu_info info;
 
 	mm_iommu_get_info(region, &info);
-	mm_iommu_refuse(&why, -EBUSY, "IOMMU pages of it are mapped: ",
-			info.mapped);
+	mm_iommu_refuse(&why, -EBUSY, info.mapped,
+				"IOMMU pages of it are mapped: ");
 	tce_refuse(container, "UNREGISTER", m->vaddr, m->size, -EBUSY, &why);
 }
 
@@ -1376,8 +1385,7 @@ static noinline long tce_ioctl_unregister(struct tce_container *container,
 	reg = tce_take_registration(container, memory.vaddr, memory.size);
 	if (!reg)
 		return tce_refuse(container, "UNREGISTER", memory.vaddr, memory.size,
-				  -ENOENT, &(struct mm_iommu_refusal){
-					"is not registered through this container" });
+				  -ENOENT, &TCE_WHY("is not registered through this container"));
 
 	ret = mm_iommu_unregister(reg->region);
 	trace_spapr_tce_unregister(memory.vaddr, memory.size, ret);
@@ -1648,13 +1656,16 @@ static int tce_check_group(struct tce_container *container,
 
 	lockdep_assert_held(&container->lock);
 	if (container->v2 && !tables->max_dynamic_windows_supported)
-		return mm_iommu_refuse(why, -EINVAL, "the group has no dynamic windows, version 1 can use it", 0);
+		return mm_iommu_refuse(why, -EINVAL, 0,
+					"the group has no dynamic windows, version 1 can use it");
 	if (!container->v2 && !list_empty(&container->groups))
-		return mm_iommu_refuse(why, -EBUSY, "version 1 has one group, or the group is attached", 0);
+		return mm_iommu_refuse(why, -EBUSY, 0,
+					"version 1 has one group, or the group is attached");
 
 	list_for_each_entry(group, &container->groups, list) {
 		if (group->grp == grp)
-			return mm_iommu_refuse(why, -EBUSY, "version 1 has one group, or the group is attached", 0);
+			return mm_iommu_refuse(why, -EBUSY, 0,
+						"version 1 has one group, or the group is attached");
 		/* tables are shared, so all are of one platform */
 		if (group->tables->ops->create_table !=
 		    tables->ops->create_table)
@@ -1699,8 +1710,7 @@ static int tce_iommu_attach_group(void *iommu_data, struct iommu_group *grp,
 	tables = iommu_group_get_iommudata(grp);
 	if (!tables || !tables->ops || !tables->ops->create_table)
 		return tce_refuse(container, "ATTACH", iommu_group_id(grp), 0,
-				  -ENODEV, &(struct mm_iommu_refusal){
-					"the group has no TCE tables" });
+				  -ENODEV, &TCE_WHY("the group has no TCE tables"));
 
 	group = kzalloc(sizeof(*group), GFP_KERNEL_ACCOUNT);
 	if (!group)

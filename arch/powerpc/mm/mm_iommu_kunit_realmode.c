@@ -121,7 +121,7 @@ static void look_up_region(struct lookup *q, struct mm_iommu_region *region)
 	q->block = *entry;
 	q->at = mm_iommu_trans_hpa(q->block, q->ua);
 	q->has = mm_iommu_region_has_page(region, q->ua, q->shift, q->block);
-	mm_iommu_trans_fill(trans, q->ua, 1, 0, 0, (__be64 *)&q->filled);
+	mm_iommu_trans_fill(trans, q->ua, 1, 0, 0, (__force __be64 *)&q->filled);
 }
 
 static unsigned long look_up(void *data)
@@ -236,7 +236,7 @@ static void lookup_is_the_same_with_the_mmu_off(struct kunit *test)
 		compare_lookup(test, &q);
 		KUNIT_ASSERT_TRUE(test, q.found);
 		KUNIT_ASSERT_EQ(test, q.at, mm_iommu_kunit_hpa(l, q.ua));
-		KUNIT_ASSERT_EQ(test, be64_to_cpu((__be64)q.filled), q.at);
+		KUNIT_ASSERT_EQ(test, be64_to_cpu((__force __be64)q.filled), q.at);
 		KUNIT_ASSERT_TRUE(test, !q.mark || q.block & MM_IOMMU_DIRTY);
 	}
 }

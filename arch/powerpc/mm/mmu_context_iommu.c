@@ -367,17 +367,17 @@ static int refuse_pin(struct mm_iommu_refusal *why, int error, unsigned long ua)
 {
 	switch (error) {
 	case -EFAULT:
-		return mm_iommu_refuse(why, error, "no memory there, or none that can be pinned: 0x",
-				       ua);
+		return mm_iommu_refuse(why, error, ua,
+					"no memory there, or none that can be pinned: 0x");
 	case -ENOMEM:
-		return mm_iommu_refuse(why, error, "the kernel has no memory for it: 0x",
-				       ua);
+		return mm_iommu_refuse(why, error, ua,
+					"the kernel has no memory for it: 0x");
 	case -EINTR:
-		return mm_iommu_refuse(why, error, "the process was killed: 0x",
-				       ua);
+		return mm_iommu_refuse(why, error, ua,
+					"the process was killed: 0x");
 	default:
-		return mm_iommu_refuse(why, error, "for another reason, see the error: 0x",
-				       ua);
+		return mm_iommu_refuse(why, error, ua,
+					"for another reason, see the error: 0x");
 	}
 }
 
@@ -391,8 +391,8 @@ static int region_pin(struct mm_iommu_region *region,
 
 	ret = account_locked_vm(mm, region->trans.npages, true);
 	if (ret)
-		return mm_iommu_refuse(why, ret, "over the limit of locked memory, bytes left of it: ",
-				       mm_iommu_limit_left(mm));
+		return mm_iommu_refuse(why, ret, mm_iommu_limit_left(mm),
+					"over the limit of locked memory, bytes left of it: ");
 
 	ret = mm_iommu_pin(&region->trans, &bad);
 	if (ret) {
@@ -436,14 +436,16 @@ static int registry_reserve(struct mm_iommu_region *new,
 		ret = wait_for_completion_killable(&shared->pinned);
 		region_put(shared);
 		if (ret)
-			return mm_iommu_refuse(why, -EINTR, "the process was killed", 0);
+			return mm_iommu_refuse(why, -EINTR, 0,
+						"the process was killed");
 	}
 
 	if (ret && shared)
-		mm_iommu_refuse(why, ret, "overlaps what is registered there: 0x",
-				shared->trans.ua);
+		mm_iommu_refuse(why, ret, shared->trans.ua,
+					"overlaps what is registered there: 0x");
 	else if (ret)
-		mm_iommu_refuse(why, ret, "for another reason, see the error", 0);
+		mm_iommu_refuse(why, ret, 0,
+					"for another reason, see the error");
 	else if (shared)
 		registry_share(shared);
 	else
@@ -481,7 +483,8 @@ static noinline int register_new(struct mm_iommu *reg, unsigned long ua,
 
 	region = region_alloc(reg, ua, size >> PAGE_SHIFT);
 	if (!region)
-		return mm_iommu_refuse(why, -ENOMEM, "the kernel has no memory for it", 0);
+		return mm_iommu_refuse(why, -ENOMEM, 0,
+					"the kernel has no memory for it");
 
 	ret = registry_reserve(region, regionp, why);
 	if (ret || *regionp) {
@@ -495,7 +498,8 @@ static noinline int register_new(struct mm_iommu *reg, unsigned long ua,
 
 	ret = registry_publish(region);
 	if (ret) {
-		mm_iommu_refuse(why, ret, "for another reason, see the error", 0);
+		mm_iommu_refuse(why, ret, 0,
+					"for another reason, see the error");
 		goto err_give_back;
 	}
 	*regionp = region;
@@ -541,11 +545,13 @@ int mm_iommu_register(struct mm_struct *mm, unsigned long ua,
 
 	if (!size || !PAGE_ALIGNED(ua | size) || size > mm->task_size ||
 	    ua > mm->task_size - size)
-		return mm_iommu_refuse(why, -EINVAL, "not whole pages, or nothing, or beyond the end", 0);
+		return mm_iommu_refuse(why, -EINVAL, 0,
+					"not whole pages, or nothing, or beyond the end");
 
 	reg = mm_iommu_make_registry(mm);
 	if (!reg)
-		return mm_iommu_refuse(why, -ENOMEM, "the kernel has no memory for it", 0);
+		return mm_iommu_refuse(why, -ENOMEM, 0,
+					"the kernel has no memory for it");
 
 	*regionp = registry_try_share(reg, ua, ua + size - 1);
 	if (*regionp)

@@ -27,7 +27,7 @@ struct mm_iommu_refusal {
 
 /* Remembers why a call is refused, and returns its error. */
 static inline int mm_iommu_refuse(struct mm_iommu_refusal *why, int error,
-				  const char *words, u64 at)
+				  u64 at, const char *words)
 {
 	*why = (struct mm_iommu_refusal){ .words = words, .at = at };
 	return error;

@@ -571,18 +571,26 @@ int spapr_hcalls_begin(void)
 }
 
 /* What is in the buffers, and what no longer is. */
-long spapr_hcalls_end(void)
+long spapr_hcalls(void)
 {
 	char path[64];
 	long count = 0;
 	int cpu;
 
-	write_text(HCALL_EVENT "/enable", "0");
 	for (cpu = 0; cpu < sysconf(_SC_NPROCESSORS_CONF); cpu++) {
 		snprintf(path, sizeof(path), TRACE "/per_cpu/cpu%d/stats", cpu);
 		count += read_count(path, "entries:");
 		count += read_count(path, "overrun:");
 	}
+	return count;
+}
+
+long spapr_hcalls_end(void)
+{
+	long count;
+
+	write_text(HCALL_EVENT "/enable", "0");
+	count = spapr_hcalls();
 	write_text(TRACE "/trace", "\n");
 	write_text(HCALL_EVENT "/filter", "0");
 	return count;

@@ -89,6 +89,7 @@ long spapr_mem_free(void);
  * spapr_hcalls_begin() gives -ENOENT where there is no such trace.
  */
 int spapr_hcalls_begin(void);
+long spapr_hcalls(void);
 long spapr_hcalls_end(void);
 
 /* Trace events of a group: 0 or -errno; whether one of them has these words. */

@@ -189,7 +189,7 @@ TEST_F_TIMEOUT(lifetime, processes_can_be_killed_one_after_the_other, SECONDS)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-#define LARGE_SHIFT	25	/* of the number of TCEs */
+#define LARGE_SHIFT	26	/* of the number of TCEs */
 
 /* Does not come back before all TCEs of a large window are cleared. */
 static void create_large_window(int parent)
@@ -230,7 +230,7 @@ TEST_F_TIMEOUT(lifetime, clearing_a_large_window_ends_with_the_process, SECONDS)
 		SKIP(return, "needs a hypervisor and the trace of its calls");
 	}
 	ASSERT_EQ(1, write(pair[0], "", 1));
-	while (!spapr_trace_has("hcall_entry") &&
+	while (!spapr_hcalls() &&
 	       !waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) &&
 	       !info.si_pid)
 		;
