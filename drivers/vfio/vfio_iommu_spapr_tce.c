@@ -170,14 +170,20 @@ static noinline int tce_refuse(struct tce_container *container, const char *call
 {
 	const struct mm_iommu_refusal unknown =
 		TCE_WHY(error == -EINTR ? "the process was killed" :
-					  "the platform refused");
+			error == -ENOMEM ? "the kernel has no memory for it" :
+			"the platform refused");
+	unsigned int nr;
 
 	if (!why || !why->words)
 		why = &unknown;
 	trace_spapr_tce_refused(call, error, start, size, why->words, why->at);
 	spin_lock(&container->refusal_lock);
-	tce_print_refusal(container->refusals[container->nr_refusals++ % TCE_REFUSALS],
-			  call, start, size, error, why);
+	nr = container->nr_refusals++;
+	/* 0 is that of none */
+	if (!container->nr_refusals)
+		container->nr_refusals = TCE_REFUSALS;
+	tce_print_refusal(container->refusals[nr % TCE_REFUSALS], call, start,
+			  size, error, why);
 	spin_unlock(&container->refusal_lock);
 	return error;
 }
@@ -846,8 +852,9 @@ static bool tce_wraps(u64 addr, u64 size)
 }
 
 /*
- * v2: the first page of a range that cannot be mapped. A range can be held if all
- * of its pages in the first region can, so halves of it lead to the page.
+ * v2: the first page of a range that cannot be mapped, or the end of the range. A
+ * range can be held if all of its pages in the first region can, so halves of it lead
+ * to the page.
  */
 static u64 tce_bad_page(struct tce_container *container, u64 ua,
 			unsigned long npages, unsigned int shift, bool write)
@@ -870,7 +877,7 @@ static u64 tce_bad_page(struct tce_container *container, u64 ua,
 			return ua;
 		}
 	}
-	return 0;
+	return ua;
 }
 
 /* A range that is in no window, or not as a window has it. */
@@ -892,7 +899,7 @@ static noinline int tce_refuse_map(struct tce_container *container,
 				   const struct tce_window *win, int error)
 {
 	bool write = map->flags & VFIO_DMA_MAP_FLAG_WRITE;
-	struct mm_iommu_refusal why = { .at = map->vaddr };
+	struct mm_iommu_refusal why = { };
 
 	switch (error) {
 	case -EPERM:
@@ -905,7 +912,8 @@ static noinline int tce_refuse_map(struct tce_container *container,
 		why.words = "other calls map as much as the window at present";
 		break;
 	case -EINVAL:
-		why.words = "not registered, or memory in smaller pieces than the IOMMU page: 0x";
+		if (container->v2)
+			why.words = "not registered, or memory in smaller pieces than the IOMMU page: 0x";
 		break;
 	case -EFAULT:
 		why.words = container->v2 ?
@@ -913,9 +921,13 @@ static noinline int tce_refuse_map(struct tce_container *container,
 			"no memory there, or none that can be pinned";
 	}
 	/* v1 would have to pin user memory to find the page */
-	if (container->v2 && (error == -EINVAL || error == -EFAULT))
+	if (container->v2 && (error == -EINVAL || error == -EFAULT)) {
 		why.at = tce_bad_page(container, map->vaddr,
 				      map->size >> win->shift, win->shift, write);
+		/* none: it was the platform, or somebody has registered it now */
+		if (why.at == map->vaddr + map->size)
+			why.words = NULL;
+	}
 	return tce_refuse(container, "MAP", map->iova, map->size, error, &why);
 }
 
@@ -1600,6 +1612,7 @@ static char *tce_iommu_refusals(void *iommu_data)
 	if (!text)
 		return NULL;
 
+	*text = '\0';
 	spin_lock(&container->refusal_lock);
 	nr = container->nr_refusals;
 	for (i = nr - min(nr, TCE_REFUSALS); i != nr; i++)

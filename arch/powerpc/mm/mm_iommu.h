@@ -348,19 +348,22 @@ static inline void mm_iommu_trans_mark(u64 *entry, u64 block, u64 dirty)
 /**
  * mm_iommu_region_has_page() - tell whether an IOMMU page is in one block
  * @region: a region, of which @ua is
- * @ua: user address, a multiple of the IOMMU page
+ * @ua: user address; where a guest has chosen it, of any page
  * @shift: log2 of the size of the IOMMU page
  * @block: what mm_iommu_trans_entry() stored for @ua
  *
  * Context: Any, MMU on or off.
- * Return: whether all of it is in @block and in the region.
+ * Return: whether @ua is a multiple of the IOMMU page, and all of that is in
+ *	@block and in the region.
  */
 static inline bool
 mm_iommu_region_has_page(const struct mm_iommu_region *region,
 			 unsigned long ua, unsigned int shift, u64 block)
 {
-	return mm_iommu_trans_order(block) >= shift &&
-	       (1UL << shift) - 1 <= mm_iommu_last(region) - ua;
+	unsigned long mask = (1UL << shift) - 1;
+
+	return mm_iommu_trans_order(block) >= shift && !(ua & mask) &&
+	       mask <= mm_iommu_last(region) - ua;
 }
 
 /**

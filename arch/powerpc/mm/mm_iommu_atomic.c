@@ -113,7 +113,7 @@ __kprobes void mm_iommu_exit(struct mm_iommu_section *section)
 	__mm_iommu_read_unlock(section->slot);
 }
 
-/* Whether each IOMMU page of a range that is in the region is in one block. */
+/* Whether each IOMMU page of a range is in one block; the range is in the region. */
 static __kprobes bool all_blocks(struct mm_iommu_region *region,
 				 unsigned long ua, unsigned long npages,
 				 unsigned int shift)
@@ -134,7 +134,7 @@ static __kprobes bool all_blocks(struct mm_iommu_region *region,
 /**
  * mm_iommu_section_hold_one() - translate an IOMMU page, and count it as mapped
  * @section: the section
- * @ua: user address, a multiple of the IOMMU page
+ * @ua: user address
  * @shift: log2 of the size of the IOMMU page
  * @write: whether a device may write there
  * @held: where to store what is held
@@ -159,7 +159,7 @@ __kprobes int mm_iommu_section_hold_one(struct mm_iommu_section *section,
 /**
  * mm_iommu_section_hold() - translate IOMMU pages, and count them as mapped
  * @section: the section
- * @ua: user address, a multiple of the IOMMU page
+ * @ua: user address
  * @npages: IOMMU pages, 1 to 512
  * @shift: log2 of the size of the IOMMU page
  * @bits: what to add to each address
@@ -169,8 +169,9 @@ __kprobes int mm_iommu_section_hold_one(struct mm_iommu_section *section,
  * @out: where to store @npages host physical addresses, as bridges read them
  *
  * Context: Inside of the section.
- * Return: 0; -EAGAIN where not all of them can be mapped, or that is not to be
- *	found out here: then none is counted.
+ * Return: 0; -EAGAIN where not all of them can be mapped, as where @ua is no
+ *	multiple of the IOMMU page, or that is not to be found out here: then none
+ *	is counted.
  */
 __kprobes int mm_iommu_section_hold(struct mm_iommu_section *section,
 				    unsigned long ua, unsigned long npages,
@@ -180,7 +181,8 @@ __kprobes int mm_iommu_section_hold(struct mm_iommu_section *section,
 	struct mm_iommu_region *region;
 
 	region = mm_iommu_index_find(section->reg, section->slot, ua);
-	if (!region || (npages << shift) - 1 > mm_iommu_last(region) - ua ||
+	if (!region || ua & ((1UL << shift) - 1) ||
+	    (npages << shift) - 1 > mm_iommu_last(region) - ua ||
 	    (write && region->trans.readonly) ||
 	    !all_blocks(region, ua, npages, shift) ||
 	    !mm_iommu_region_tryget(region, npages))

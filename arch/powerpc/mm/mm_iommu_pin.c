@@ -208,13 +208,13 @@ static unsigned long unpin_some(struct page *page, unsigned long nr, bool dirty)
 	return i;
 }
 
-static void unpin_block(struct page *page, unsigned long nr, bool dirty,
+static void unpin_block(unsigned long pfn, unsigned long nr, bool dirty,
 			unsigned int *steps)
 {
 	unsigned long n;
 
-	for (; nr; nr -= n, page = nth_page(page, n)) {
-		n = unpin_some(page, nr, dirty);
+	for (; nr; nr -= n, pfn += n) {
+		n = unpin_some(pfn_to_page(pfn), nr, dirty);
 		if (!(++*steps % 4))
 			cond_resched();
 	}
@@ -257,7 +257,7 @@ void mm_iommu_unpin(struct mm_iommu_trans *trans)
 		if (len == PAGE_SIZE && ua < trans->run_ua)
 			len = unpin_single(trans, ua);
 		else
-			unpin_block(pfn_to_page(PHYS_PFN(at & MM_IOMMU_ADDR)),
+			unpin_block(PHYS_PFN(at & MM_IOMMU_ADDR),
 				    len >> PAGE_SHIFT, at & MM_IOMMU_DIRTY,
 				    &steps);
 	}

@@ -95,8 +95,8 @@ static int trans_enter(struct mm_iommu_trans *trans, unsigned long ua,
 static int trans_close(struct mm_iommu_trans *trans)
 {
 	unsigned long ua = trans->run_ua, end = trans_next(trans), mask, more;
+	unsigned int order, blocks = 0;
 	u64 at = trans->run_at;
-	unsigned int order;
 
 	if (trans->npages > TRANS_MAX_END >> PAGE_SHIFT ||
 	    trans->ua > TRANS_MAX_END - (trans->npages << PAGE_SHIFT))
@@ -118,6 +118,8 @@ static int trans_close(struct mm_iommu_trans *trans)
 				min(ua + BIT(order), end) - 1,
 				at | FIELD_PREP(MM_IOMMU_ORDER, order)))
 			return -ENOMEM;
+		if (!(++blocks % 64))
+			cond_resched();
 	}
 	trans->run_ua = end;
 	return 0;
@@ -178,6 +180,7 @@ static long trans_add_single(struct mm_iommu_trans *trans, struct page **pages,
 	long i, max = -(trans->run_ua >> PAGE_SHIFT) % (SZ_2M >> PAGE_SHIFT);
 	u64 at, *next = trans->next, run = trans->run_at;
 
+	nr = min_t(unsigned long, nr, trans->npages - trans->added);
 	if (!next || trans_next(trans) - trans->run_ua != PAGE_SIZE)
 		return 0;
 

@@ -177,7 +177,7 @@ static bool is_block(const struct model *m, unsigned int i, unsigned long ua,
 	for (k = 0; k < BIT(shift); k += PAGE_SIZE)
 		if (layout_hpa(&m->layout[i], ua + k) != at + k)
 			return false;
-	return !(at & (BIT(shift) - 1));
+	return !((at | ua) & (BIT(shift) - 1));
 }
 
 /* Of one page it is looked at, of more all of the region must be writable. */
@@ -248,10 +248,13 @@ static void model_hold(struct model *m, struct rng *rng)
 	unsigned int shift = shifts[rng_below(rng, ARRAY_SIZE(shifts))];
 	unsigned long npages = 1 + rng_below(rng, rng_below(rng, 2) ? 4 : MOST);
 	unsigned long bytes = m->layout[i].end - m->layout[i].ua, n, flags;
+	/* a memory slot of a guest is aligned to a page, whatever its IOMMU pages are */
+	unsigned int align = rng_below(rng, 4) ? shift :
+			     min_t(unsigned int, shift, PAGE_SHIFT);
 	/* some before it, which is also behind another one */
 	unsigned long ua = (m->layout[i].ua - BIT(shift) +
 			    rng_below(rng, bytes + BIT(shift))) &
-			   ~(BIT(shift) - 1);
+			   ~(BIT(align) - 1);
 	bool write = rng_below(rng, 2), want;
 	struct mm_iommu_section s;
 	__be64 out[MOST + 1];

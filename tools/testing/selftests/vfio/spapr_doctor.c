@@ -758,7 +758,8 @@ static const struct {
 	  "ulimit -l, LimitMEMLOCK=, or hard_limit of libvirt" },
 	{ "overlaps what is registered there",
 	  "a part of the range is registered as another range",
-	  "unregister the range that is named, exactly as it was registered" },
+	  "unregister the range that begins at the address that is named, exactly\n"
+	  "as it was registered: see spapr_tce_region of all containers" },
 	{ "no memory there, or none that can be pinned",
 	  "the process has nothing at the address that is named, or what cannot be\n"
 	  "pinned for long: files on a disk, memory of devices",
