@@ -541,13 +541,10 @@ static long tce_add_window(struct tce_container *container, int slot,
 	ret = iommu_tce_view_create(tbl);
 	if (ret)
 		goto err_unset_groups;
-	iommu_tce_bind(tbl, tce_backing(container), container->mm, locked);
 
-	ret = tce_set_groups(container, slot, tbl);
-	if (ret) {
-		iommu_tce_table_put(tbl);
-		return tce_refuse_set(ret, why);
-	}
+	ret = tce_refuse_set(tce_set_groups(container, slot, tbl), why);
+	if (ret)
+		goto err_unset_groups;
 
 	win->tbl = tbl;
 	win->start = (u64)tbl->it_offset << tbl->it_page_shift;
@@ -555,9 +552,8 @@ static long tce_add_window(struct tce_container *container, int slot,
 	win->shift = page_shift;
 	win->locked = locked;
 
-	/* Last: KVM attaches it, and maps registered memory, as v2 does. */
-	if (container->v2)
-		iommu_tce_publish(tbl);
+	/* Last: from here on KVM attaches it, where the memory is registered */
+	iommu_tce_bind(tbl, tce_backing(container), container->mm, locked);
 	return 0;
 
 err_unset_groups:

@@ -294,12 +294,35 @@ static void tce_fdinfo_waits_for_no_lock(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, strstr(m.buf, "spapr_tce_locked"));
 }
 
+/* The number of refusals wraps, the lines stay. */
+static void tce_refusals_are_kept_for_ever(struct kunit *test)
+{
+	struct tce_kunit *t = test->priv;
+	unsigned int i, lines = 0;
+	char *text, *at;
+
+	for (i = 0; i < TCE_REFUSALS; i++)
+		tce_refuse(t->container, "MAP", i, 0, -EINVAL, NULL);
+	t->container->nr_refusals = UINT_MAX;
+	tce_refuse(t->container, "MAP", 0xabc, 0, -EINVAL,
+		   &TCE_WHY("words that go on: 0x"));
+
+	text = tce_iommu_refusals(t->container);
+	KUNIT_ASSERT_NOT_NULL(test, text);
+	for (at = text; (at = strchr(at, '\n')); at++)
+		lines++;
+	KUNIT_EXPECT_EQ(test, lines, TCE_REFUSALS);
+	KUNIT_EXPECT_NOT_NULL(test, strstr(text, "start=0xabc size=0x0 cause=words that go on: 0x0\n"));
+	kfree(text);
+}
+
 static struct kunit_case tce_kunit_cases[] = {
 	KUNIT_CASE(tce_owner_is_set_last),
 	KUNIT_CASE(tce_refused_create_leaves_nothing),
 	KUNIT_CASE(tce_refused_remove_changes_nothing),
 	KUNIT_CASE(tce_table_is_charged_until_it_is_freed),
 	KUNIT_CASE(tce_fdinfo_waits_for_no_lock),
+	KUNIT_CASE(tce_refusals_are_kept_for_ever),
 	{ }
 };
 

@@ -26,6 +26,7 @@
 #include <linux/slab.h>
 
 #include <asm/iommu.h>
+#include <asm/iommu_tce.h>
 
 #include "iommu_tce_view.h"
 
@@ -140,7 +141,12 @@ int iommu_tce_view_walk(struct iommu_table *tbl,
  * The table may have other users than the one that was charged for it. What it
  * costs is uncharged when the last of them has put it.
  *
- * Context: Process context, before others see the table.
+ * From here on KVM attaches a table of registered memory: the caller has it in
+ * all groups, and calls iommu_tce_close() before it puts it. Where
+ * iommu_tce_is_owner() returns true, what was stored in the table before this
+ * call is visible.
+ *
+ * Context: Process context.
  */
 void iommu_tce_bind(struct iommu_table *tbl,
 		    const struct iommu_tce_backing *backing,
@@ -150,8 +156,9 @@ void iommu_tce_bind(struct iommu_table *tbl,
 
 	mmgrab(mm);
 	view->backing = backing;
-	view->mm = mm;
 	view->locked = locked;
+	/* pairs with smp_load_acquire() in iommu_tce_is_owner() */
+	smp_store_release(&view->mm, mm);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_bind);
 
@@ -162,23 +169,6 @@ static void view_uncharge(struct iommu_tce_view *view)
 	account_locked_vm(view->mm, view->locked, false);
 	mmdrop(view->mm);
 }
-
-/**
- * iommu_tce_publish() - let others map in a table what its owner has registered
- * @tbl: a table that is bound to registered memory
- *
- * From here on KVM attaches the table: the caller has it in all groups, and
- * calls iommu_tce_close() before it puts it. Where iommu_tce_is_owner() returns
- * true, what was stored in the table before this call is visible.
- *
- * Context: Process context.
- */
-void iommu_tce_publish(struct iommu_table *tbl)
-{
-	/* pairs with smp_load_acquire() in iommu_tce_is_owner() */
-	smp_store_release(&tbl->it_view->published, true);
-}
-EXPORT_SYMBOL_GPL(iommu_tce_publish);
 
 /**
  * iommu_tce_is_owner() - whether registered memory of an mm is mapped here
@@ -192,8 +182,9 @@ bool iommu_tce_is_owner(struct iommu_table *tbl, const struct mm_struct *mm)
 {
 	struct iommu_tce_view *view = READ_ONCE(tbl->it_view);
 
-	/* pairs with smp_store_release() in iommu_tce_publish() */
-	return view && smp_load_acquire(&view->published) && view->mm == mm;
+	/* pairs with smp_store_release() in iommu_tce_bind() */
+	return view && mm && smp_load_acquire(&view->mm) == mm &&
+	       view->backing == &iommu_tce_registered;
 }
 EXPORT_SYMBOL_GPL(iommu_tce_is_owner);
 

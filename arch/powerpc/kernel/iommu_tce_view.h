@@ -43,8 +43,7 @@ struct tce_view_node {
  * @root: a node, or the only block
  * @backing: where the memory comes from that is mapped
  * @mm: whose memory that is, and whose locked_vm is charged for the table; held by
- *	mmgrab(); NULL until the table is bound
- * @published: others than who has made the table may map in it
+ *	mmgrab(); NULL until the table is bound, stored last
  * @closed: nothing is mapped any more; read under the lock of a block
  * @locked: pages that @mm is charged
  * @locks: of the blocks, by their number
@@ -56,7 +55,6 @@ struct iommu_tce_view {
 	void *root;
 	const struct iommu_tce_backing *backing;
 	struct mm_struct *mm;
-	bool published;
 	bool closed;
 	unsigned long locked;
 	raw_spinlock_t locks[TCE_VIEW_LOCKS];

@@ -353,8 +353,8 @@ bool card_serve(void)
 }
 
 /*
- * Nothing arrives at a card that QEMU has just lost: with no driver QEMU's e1000e of
- * 7.2 takes it for an interrupt without MSI-X, and aborts if that is enabled soon.
+ * Nothing arrives any more at a card that has lost its user, until it has a driver:
+ * the emulated e1000e of QEMU 7.2 does not survive all of that.
  */
 void card_stop(void)
 {

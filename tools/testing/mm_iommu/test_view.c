@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <asm/iommu.h>
+#include <asm/iommu_tce.h>
 
 #include "test.h"
 #include "kselftest.h"
@@ -515,16 +516,27 @@ static void test_walk(struct rng *rng)
 }
 
 /* Whoever destroys it, what the table was charged for is uncharged. */
-static void test_charge(struct rng *rng)
+static void test_bind(struct rng *rng)
 {
-	struct mm_struct mm = { .locked_vm = 7, .count = 1 };
+	const struct iommu_tce_backing other = { };
+	struct mm_struct mm = { .locked_vm = 7, .count = 1 }, stranger = { };
 	struct iommu_table tbl;
 
 	view_create(&tbl, ENTRIES);
-	iommu_tce_bind(&tbl, NULL, &mm, 5);
+	check(!iommu_tce_is_owner(&tbl, &mm) && !iommu_tce_is_owner(&tbl, NULL));
+	iommu_tce_bind(&tbl, &iommu_tce_registered, &mm, 5);
 	check(mm.locked_vm == 7 && mm.count == 2);
+	check(iommu_tce_is_owner(&tbl, &mm));
+	check(!iommu_tce_is_owner(&tbl, &stranger));
 	iommu_tce_view_destroy(&tbl);
 	check(mm.locked_vm == 2 && mm.count == 1);
+
+	/* memory that nobody has registered is not KVM's */
+	view_create(&tbl, ENTRIES);
+	iommu_tce_bind(&tbl, &other, &mm, 0);
+	check(!iommu_tce_is_owner(&tbl, &mm));
+	iommu_tce_view_destroy(&tbl);
+	check(mm.count == 1);
 }
 
 static const struct test tests[] = {
@@ -535,7 +547,7 @@ static const struct test tests[] = {
 	{ "a block stays where it is, empty or not", test_stay },
 	{ "every allocation failed in turn", test_fail_nth },
 	{ "a walk visits what is mapped", test_walk },
-	{ "a charge is given back with the view", test_charge },
+	{ "who owns a table, and its charge", test_bind },
 	{ "threads on the same blocks", test_threads, true },
 };
 

@@ -23,7 +23,6 @@ int iommu_tce_view_walk(struct iommu_table *tbl,
 void iommu_tce_bind(struct iommu_table *tbl,
 		    const struct iommu_tce_backing *backing,
 		    struct mm_struct *mm, unsigned long locked);
-void iommu_tce_publish(struct iommu_table *tbl);
 bool iommu_tce_is_owner(struct iommu_table *tbl, const struct mm_struct *mm);
 void iommu_tce_close(struct iommu_table *tbl, bool close);
 void iommu_tce_view_sync(struct iommu_table *tbl);

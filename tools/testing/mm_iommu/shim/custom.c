@@ -7,11 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <asm/iommu_tce.h>
+
 #include "../mm_iommu_internal.h"
 
 /* What the page allocator of a powerpc kernel gives at most. */
 #define KMALLOC_MAX_SIZE	(PAGE_SHIFT == 12 ? SZ_4M : SZ_16M)
 
+const struct iommu_tce_backing iommu_tce_registered;
 struct shim_slab shim_slab;
 unsigned int nr_cpu_ids = 8;
 __thread unsigned int shim_cpu;
