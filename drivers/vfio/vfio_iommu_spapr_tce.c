@@ -238,18 +238,11 @@ static void tce_v1_drop(void *mem, unsigned long npages, bool write)
 		unpin_user_page_range_dirty_lock(mem, 1, write);
 }
 
-static int tce_v1_drop_page(struct mm_struct *mm, u64 cookie, bool write)
-{
-	tce_v1_drop(pfn_to_page(PHYS_PFN(cookie)), 1, write);
-	return 0;
-}
-
 static const struct iommu_tce_backing tce_v1_pinned = {
 	.hold = tce_v1_hold,
 	.translate = tce_v1_translate,
 	.find = tce_v1_find,
 	.drop = tce_v1_drop,
-	.drop_page = tce_v1_drop_page,
 };
 
 static const struct iommu_tce_backing *

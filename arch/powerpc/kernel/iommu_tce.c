@@ -29,6 +29,7 @@
 
 #include <asm/iommu.h>
 #include <asm/iommu_tce.h>
+#include <asm/iommu_tce_atomic.h>
 #include <asm/mm_iommu.h>
 #include <asm/tce.h>
 
@@ -230,141 +231,40 @@ static __be64 tce_of_view(struct iommu_table *tbl, u64 view)
 	return tce;
 }
 
-/* Drops the reference of one entry that was in the view. */
-static void tce_drop_one(const struct iommu_tce_view *owner, u64 view)
-{
-	if (owner->backing->drop_page(owner->mm, view & ~TCE_VIEW_WRITE,
-				      view & TCE_VIEW_WRITE))
-		tce_bad_view();
-}
-
-/* Makes all that the mapping of a page needs. */
-static noinline int tce_prepare_one(struct iommu_table *tbl,
-				    unsigned long entry, unsigned long block)
-{
-	int ret = 0;
-
-	if (tbl->it_ops->prepare)
-		ret = tbl->it_ops->prepare(tbl, entry, 1);
-	return ret ? : tce_view_prepare(tbl->it_view, block);
-}
-
 /*
- * Locks the block of one entry, which is made if it is missing. Who makes it
- * has prepared the table before, and the levels of a table stay, so where a
- * block is the table is prepared. Nothing is mapped in a closed table.
+ * Locks the block of an entry. Who makes it has prepared the table before, and the
+ * levels of a table stay, so where a block is the table is prepared: map_prepare()
+ * was there. Nothing is mapped in a closed table.
  */
-static __always_inline struct tce_view_block *
-tce_lock_block(struct iommu_table *tbl, unsigned long entry,
-	       unsigned long block)
+static struct tce_view_block *tce_lock_block(struct iommu_table *tbl,
+					     unsigned long block)
 {
-	struct tce_view_block *blk;
-	int ret;
+	struct tce_view_block *blk = tce_view_lock(tbl->it_view, block);
 
-	for (;;) {
-		blk = tce_view_lock(tbl->it_view, block);
-		if (likely(blk && !READ_ONCE(tbl->it_view->closed)))
-			return blk;
-		tce_view_unlock(tbl->it_view, block);
-		if (blk)
-			return ERR_PTR(-ENXIO);
-		ret = tce_prepare_one(tbl, entry, block);
-		if (ret)
-			return ERR_PTR(ret);
-	}
-}
-
-/*
- * Writes one TCE and its view, and returns what the view said, in *@old; and
- * whether nobody knows what the TCE is now, in *@lost.
- */
-static int tce_exchange_one(struct iommu_table *tbl, unsigned long entry,
-			    u64 new, __be64 tce, u64 *old, bool *lost)
-{
-	unsigned long i = entry - tbl->it_offset, block = i / TCE_BLOCK;
-	struct tce_view_block *blk;
-	u64 *view;
-	int ret;
-
-	blk = tce_lock_block(tbl, entry, block);
-	if (IS_ERR(blk))
-		return PTR_ERR(blk);
-
-	view = &blk->entry[i % TCE_BLOCK];
-	*old = *view;
-	ret = tbl->it_ops->set_tces(tbl, entry, 1, &tce);
-	if (!ret) {
-		*view = new;
-		blk->used += !*old;
-	} else {
-		/* whatever it did, it must be what the view says */
-		tce = tce_of_view(tbl, *old);
-		*lost = tbl->it_ops->set_tces(tbl, entry, 1, &tce) &&
-			tbl->it_ops->clear_tces(tbl, entry, 1);
-	}
+	if (!READ_ONCE(tbl->it_view->closed))
+		return blk;
 	tce_view_unlock(tbl->it_view, block);
-	tce_kill(tbl, entry, 1);
-	return ret;
+	return ERR_PTR(-ENXIO);
 }
 
-/* The steps of iommu_tce_map() for one page, where there is nothing to list. */
-static int tce_map_one(struct iommu_table *tbl, unsigned long entry,
-		       unsigned long ua, bool write)
+/*
+ * Maps or clears one page on the fast path, which has no memory of its own to
+ * allocate; or -EAGAIN with nothing changed.
+ */
+static int tce_put_page(struct iommu_table *tbl, unsigned long entry,
+			unsigned long ua, u64 perm)
 {
-	const struct iommu_tce_view *owner = tbl->it_view;
-	struct mm_iommu_held held;
-	bool lost = false;
-	__be64 tce;
-	u64 old;
-	long ret;
-
-	ret = owner->backing->hold(owner->mm, ua, 1, tbl->it_page_shift, write,
-				   &held);
-	if (ret < 0)
-		return ret;
-	tce = cpu_to_be64(held.hpa | tce_perm(write));
-	if (write)
-		held.cookie |= TCE_VIEW_WRITE;
-
-	ret = tce_exchange_one(tbl, entry, held.cookie, tce, &old, &lost);
-	if (lost)
-		tce_lost();
-	else if (ret)
-		owner->backing->drop(held.mem, 1, false);
-	else if (old)
-		tce_drop_one(owner, old);
-	return ret;
-}
-
-/* The steps of iommu_tce_unmap() for one page. */
-static int tce_unmap_one(struct iommu_table *tbl, unsigned long entry)
-{
-	unsigned long i = entry - tbl->it_offset, block = i / TCE_BLOCK;
-	struct iommu_tce_view *view = tbl->it_view;
-	struct tce_view_block *blk;
-	u64 *place, old;
+	unsigned long flags;
 	int ret;
 
-	blk = tce_view_lock(view, block);
-	place = blk ? &blk->entry[i % TCE_BLOCK] : NULL;
-	if (!place || !*place) {
-		tce_view_unlock(view, block);
-		return 0;
-	}
-
-	old = *place;
-	ret = tbl->it_ops->clear_tces(tbl, entry, 1);
-	if (!ret) {
-		*place = 0;
-		blk->used--;
-	}
-	tce_view_unlock(view, block);
-	if (ret)
-		return ret;
-
-	tce_kill(tbl, entry, 1);
-	tce_drop_one(view, old);
-	return 0;
+	if (tbl->it_view->backing != &iommu_tce_registered)
+		return -EAGAIN;
+	local_irq_save(flags);
+	ret = iommu_tce_put_atomic(tbl, entry, ua, perm);
+	local_irq_restore(flags);
+	if (ret == -ENOTRECOVERABLE)
+		tce_lost();
+	return min(ret, 0);
 }
 
 static const struct iommu_tce_backing *map_backing(const struct tce_map *map)
@@ -686,7 +586,7 @@ static int map_write_block(struct tce_map *map, struct tce_cursor at,
 	int ret;
 
 	map_fill(map, at, n);
-	blk = tce_lock_block(map->tbl, map->entry + i, block);
+	blk = tce_lock_block(map->tbl, block);
 	if (IS_ERR(blk))
 		return PTR_ERR(blk);
 	map_exchange(map, blk, at, i, n);
@@ -833,10 +733,14 @@ static noinline int tce_map_range(struct iommu_table *tbl,
 int iommu_tce_map(struct iommu_table *tbl, unsigned long entry,
 		  unsigned long ua, unsigned long npages, bool write)
 {
-	if (npages == 1)
-		return tce_map_one(tbl, entry, ua, write);
+	int ret = -EAGAIN;
+
 	if (!npages)
 		return 0;
+	if (npages == 1)
+		ret = tce_put_page(tbl, entry, ua, tce_perm(write));
+	if (ret != -EAGAIN)
+		return ret;
 	return tce_map_range(tbl, entry, ua, npages, write);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_map);
@@ -1044,8 +948,12 @@ static noinline int tce_unmap_range(struct iommu_table *tbl,
 int iommu_tce_unmap(struct iommu_table *tbl, unsigned long entry,
 		    unsigned long npages)
 {
+	int ret = -EAGAIN;
+
 	if (npages == 1)
-		return tce_unmap_one(tbl, entry);
+		ret = tce_put_page(tbl, entry, 0, 0);
+	if (ret != -EAGAIN)
+		return ret;
 	return tce_unmap_range(tbl, entry, npages);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_unmap);
@@ -1076,16 +984,28 @@ static void registered_drop(void *mem, unsigned long npages, bool write)
 	mm_iommu_drop(mem, npages);
 }
 
-static int registered_drop_page(struct mm_struct *mm, u64 cookie, bool write)
-{
-	return mm_iommu_drop_page(mm, cookie);
-}
-
 const struct iommu_tce_backing iommu_tce_registered = {
 	.hold = mm_iommu_hold,
 	.translate = registered_translate,
 	.find = registered_find,
 	.drop = registered_drop,
-	.drop_page = registered_drop_page,
 };
 EXPORT_SYMBOL_GPL(iommu_tce_registered);
+
+/**
+ * iommu_tce_is_owner() - whether registered memory of an mm is mapped here
+ * @tbl: a table
+ * @mm: the mm
+ *
+ * Context: Any. The caller keeps @tbl in place.
+ * Return: whether @mm may map its memory in the table.
+ */
+bool iommu_tce_is_owner(struct iommu_table *tbl, const struct mm_struct *mm)
+{
+	struct iommu_tce_view *view = READ_ONCE(tbl->it_view);
+
+	/* pairs with smp_store_release() in iommu_tce_bind() */
+	return view && mm && smp_load_acquire(&view->mm) == mm &&
+	       view->backing == &iommu_tce_registered;
+}
+EXPORT_SYMBOL_GPL(iommu_tce_is_owner);

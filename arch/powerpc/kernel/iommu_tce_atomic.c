@@ -1,36 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * TCE core for those who may not sleep, with the MMU on or off: a hypercall of a
- * guest, served where it came in.
+ * TCE core, fast path: for those who may not sleep, with the MMU on or off. The
+ * hypercall of a guest is served where it came in.
  *
  * It changes up to 512 entries, as a whole or not at all, in the steps of
  * iommu_tce.c. But here all of them are made in one stretch: with the blocks of
  * the view locked and in a section of the registry. So nobody sees a half of it,
  * there is nothing to undo, and nothing to remember but what is to be written:
  *
- * 1. Begin: lock the blocks, enter the section. Interrupts are off from here on.
+ * 1. Begin: lock the blocks, enter the section.
  * 2. Hold: every page is translated and counted, or the whole is given up. This
  *    is the last step that can fail.
  * 3. Exchange the TCEs and the view. What was mapped before is dropped on the
  *    way: it is not unpinned as long as the section lasts.
- * 4. Kill once, then end the section.
+ * 4. Kill once, then unlock and end the section.
  *
  * -EAGAIN means that nothing has changed, and that iommu_tce.c should do it: the
  * platform may refuse, a block or a level of the table does not exist, the table
- * is closed, somebody else holds a lock (only with the MMU off), or what
- * mm_iommu_atomic.c says.
+ * is closed, a lock is not to be had, or what mm_iommu_atomic.c says.
  *
- * What holds off whom, with the MMU off: the table is the caller's; the lists
- * that tce_kill() walks change before all locks of the view were taken once
- * (iommu_tce_view_sync()); everything else is under these locks or the section.
+ * One body serves both modes. The caller has interrupts off, and every lock is
+ * only tried, for a bounded time, below what debugs locks: with the MMU off its
+ * holder may wait for this very CPU. It, and all that it calls, reads and writes
+ * nothing but the linear map: no printk, no lockdep, no allocation.
+ * arch/powerpc/tools/realmode_check.sh checks that.
  *
- * What has "real" in its arguments is compiled twice. With the MMU off it, and all
- * that it calls, reads and writes nothing but the linear map: no printk, no
- * lockdep, no allocation. arch/powerpc/tools/realmode_check.sh looks
- * after that.
+ * What holds off whom: the table is the caller's; the lists that tce_kill() walks
+ * change before all locks of the view were taken once (iommu_tce_view_sync(); RCU
+ * does not wait for a CPU that is offline to Linux), so the locks are held over
+ * the kill; everything else is under these locks or the section.
  */
 #include <linux/export.h>
-#include <linux/irqflags.h>
 #include <linux/kprobes.h>
 #include <linux/minmax.h>
 #include <linux/processor.h>
@@ -38,6 +38,7 @@
 
 #include <asm/iommu.h>
 #include <asm/iommu_tce_atomic.h>
+#include <asm/reg.h>
 #include <asm/tce.h>
 
 #include "iommu_tce_view.h"
@@ -61,40 +62,22 @@ static unsigned long change_block(const struct iommu_tce_change *c,
 	return change_index(c) / TCE_VIEW_ENTRIES + i;
 }
 
-/*
- * With the MMU off the lock is taken below what debugs locks, and not for long:
- * its holder may wait for this very CPU.
- */
-static __kprobes bool block_trylock(raw_spinlock_t *lock)
+static __kprobes noinline bool block_trylock_again(arch_spinlock_t *lock)
 {
 	unsigned int i;
 
 	for (i = 0; i < CHANGE_TRIES; i++) {
-		if (arch_spin_trylock(&lock->raw_lock))
-			return true;
 		cpu_relax();
+		if (arch_spin_trylock(lock))
+			return true;
 	}
 	return false;
 }
 
-static __always_inline bool block_lock(raw_spinlock_t *lock, const bool real)
+static bool block_trylock(raw_spinlock_t *lock)
 {
-	if (real)
-		return block_trylock(lock);
-	raw_spin_lock(lock);
-	/* sparse cannot follow a lock that is taken or not */
-	__release(lock);
-	return true;
-}
-
-static __always_inline void block_unlock(raw_spinlock_t *lock, const bool real)
-{
-	if (real) {
-		arch_spin_unlock(&lock->raw_lock);
-	} else {
-		__acquire(lock);
-		raw_spin_unlock(lock);
-	}
+	return likely(arch_spin_trylock(&lock->raw_lock)) ||
+	       block_trylock_again(&lock->raw_lock);
 }
 
 static raw_spinlock_t *change_lock_of(const struct iommu_tce_change *c,
@@ -103,57 +86,37 @@ static raw_spinlock_t *change_lock_of(const struct iommu_tce_change *c,
 	return tce_view_block_lock(c->tbl->it_view, change_block(c, i));
 }
 
-static __always_inline void change_unlock(struct iommu_tce_change *c,
-					  unsigned int nr, const bool real)
+static __kprobes void change_unlock(struct iommu_tce_change *c, unsigned int nr)
 {
 	while (nr--)
-		block_unlock(change_lock_of(c, nr), real);
-}
-
-/* The locks of neighbours are not in order where their number wraps. */
-static void change_lock_both(struct iommu_tce_change *c)
-{
-	raw_spinlock_t *a = change_lock_of(c, 0), *b = change_lock_of(c, 1);
-
-	if (a > b)
-		swap(a, b);
-	raw_spin_lock(a);
-	raw_spin_lock_nested(b, SINGLE_DEPTH_NESTING);
-	/* sparse cannot follow locks that somebody else gives back */
-	__release(a);
-	__release(b);
-}
-
-static __kprobes bool change_trylock_all(struct iommu_tce_change *c)
-{
-	unsigned int i;
-
-	for (i = 0; i < c->nr_blocks; i++)
-		if (!block_trylock(change_lock_of(c, i))) {
-			change_unlock(c, i, true);
-			return false;
-		}
-	return true;
+		arch_spin_unlock(&change_lock_of(c, nr)->raw_lock);
 }
 
 /* Locks all blocks of the view that the change touches. */
-static __always_inline bool change_lock(struct iommu_tce_change *c,
-					const bool real)
+static __kprobes bool change_lock(struct iommu_tce_change *c)
 {
 	unsigned int i;
 
-	if (real) {
-		if (!change_trylock_all(c))
+	for (i = 0; i < c->nr_blocks; i++) {
+		if (!block_trylock(change_lock_of(c, i))) {
+			change_unlock(c, i);
 			return false;
-	} else if (c->nr_blocks > 1) {
-		change_lock_both(c);
-	} else {
-		block_lock(change_lock_of(c, 0), real);
-	}
-	for (i = 0; i < c->nr_blocks; i++)
+		}
 		c->blocks[i] = tce_view_find(c->tbl->it_view,
 					     change_block(c, i));
+	}
 	return true;
+}
+
+/* Whether it may be changed here and now; under a lock of its view. */
+static __always_inline bool table_is_open(struct iommu_table *tbl)
+{
+	if (READ_ONCE(tbl->it_view->closed))
+		return false;
+	if (mfmsr() & MSR_DR)
+		return true;
+	/* asks the groups of the table, which the lock keeps */
+	return tbl->it_ops->realmode && tbl->it_ops->realmode(tbl);
 }
 
 static __kprobes void change_init(struct iommu_tce_change *c,
@@ -172,44 +135,22 @@ static __kprobes void change_init(struct iommu_tce_change *c,
 }
 
 /* The end of a change, whatever became of it. */
-static __always_inline void change_end(struct iommu_tce_change *c,
-				       const bool real)
+static __kprobes void change_end(struct iommu_tce_change *c)
 {
+	change_unlock(c, c->nr_blocks);
 	mm_iommu_exit(&c->section);
-	if (!real)
-		local_irq_restore(c->flags);
 }
 
-static __always_inline int change_start(struct iommu_tce_change *c,
-					const bool real)
+static __always_inline int change_start(struct iommu_tce_change *c)
 {
-	struct iommu_tce_view *view = c->tbl->it_view;
-	int ret = -EAGAIN;
-
-	if (!c->tbl->it_ops->realmode)
+	if (!c->tbl->it_ops->realmode || !change_lock(c))
 		return -EAGAIN;
-
-	if (!real)
-		local_irq_save(c->flags);
-	if (!change_lock(c, real))
-		goto err_restore;
-	if (READ_ONCE(view->closed))
-		goto err_unlock;
-	/* asks the groups of the table, which the locks keep */
-	if (real && !c->tbl->it_ops->realmode(c->tbl))
-		goto err_unlock;
-	ret = real ? mm_iommu_enter_rm(view->mm, &c->section) :
-		     mm_iommu_enter(view->mm, &c->section);
-	if (ret)
-		goto err_unlock;
+	if (!table_is_open(c->tbl) ||
+	    mm_iommu_enter(c->tbl->it_view->mm, &c->section)) {
+		change_unlock(c, c->nr_blocks);
+		return -EAGAIN;
+	}
 	return 0;
-
-err_unlock:
-	change_unlock(c, c->nr_blocks, real);
-err_restore:
-	if (!real)
-		local_irq_restore(c->flags);
-	return ret;
 }
 
 /* Pages of one region that are not mapped any more. */
@@ -247,46 +188,24 @@ static __always_inline void dropped_add(struct dropped *d, u64 cookie)
 		dropped_next(d, cookie);
 }
 
-static __always_inline void change_abort(struct iommu_tce_change *c,
-					 const bool real)
+/**
+ * iommu_tce_change_abort() - change nothing after all
+ * @change: a change that has begun; over after this
+ *
+ * Context: As iommu_tce_change_begin(), which has begun it.
+ */
+__kprobes void iommu_tce_change_abort(struct iommu_tce_change *change)
 {
-	struct dropped d = { .section = &c->section };
+	struct dropped d = { .section = &change->section };
 	unsigned long i;
 
-	for (i = 0; i < c->done; i++)
-		if (c->cookies[i])
-			dropped_add(&d, c->cookies[i]);
+	for (i = 0; i < change->done; i++)
+		if (change->cookies[i])
+			dropped_add(&d, change->cookies[i]);
 	dropped_flush(&d);
-	change_unlock(c, c->nr_blocks, real);
-	change_end(c, real);
+	change_end(change);
 }
-
-static __always_inline int
-change_begin(struct iommu_tce_change *c, struct iommu_table *tbl,
-	     unsigned long entry, unsigned long npages,
-	     struct iommu_tce_scratch *scratch, const bool real)
-{
-	unsigned int i;
-	int ret;
-
-	if (npages > (scratch ? IOMMU_TCE_ATOMIC_MAX : 1))
-		return -EAGAIN;
-	change_init(c, tbl, entry, npages);
-	c->tces = scratch ? scratch->tces : &c->tce;
-	c->cookies = scratch ? scratch->cookies : &c->cookie;
-
-	ret = change_start(c, real);
-	if (ret)
-		return ret;
-
-	/* whoever makes a block has prepared the table before */
-	for (i = 0; i < c->nr_blocks; i++)
-		if (!c->blocks[i])
-			ret = -EAGAIN;
-	if (ret)
-		change_abort(c, real);
-	return ret;
-}
+EXPORT_SYMBOL_GPL(iommu_tce_change_abort);
 
 /**
  * iommu_tce_change_begin() - begin to change some entries of a table
@@ -300,47 +219,34 @@ change_begin(struct iommu_tce_change *c, struct iommu_table *tbl,
  * iommu_tce_change_map() and iommu_tce_change_clear(), and then commits it, or
  * aborts it at any point.
  *
- * Context: Process context, or with preemption off; not in an interrupt. MMU
- *	on. Interrupts are off from now on to the end of the change. The caller
- *	keeps @tbl in place.
+ * Context: Interrupts off until the end of the change, MMU on or off; not in an
+ *	interrupt. The caller keeps @tbl in place.
  * Return: 0; -EAGAIN where it is to be done by iommu_tce_map().
  */
-int iommu_tce_change_begin(struct iommu_tce_change *change,
-			   struct iommu_table *tbl, unsigned long entry,
-			   unsigned long npages,
-			   struct iommu_tce_scratch *scratch)
+__kprobes int iommu_tce_change_begin(struct iommu_tce_change *change,
+				     struct iommu_table *tbl,
+				     unsigned long entry, unsigned long npages,
+				     struct iommu_tce_scratch *scratch)
 {
-	return change_begin(change, tbl, entry, npages, scratch, false);
+	unsigned int i;
+
+	if (npages > (scratch ? IOMMU_TCE_ATOMIC_MAX : 1))
+		return -EAGAIN;
+	change_init(change, tbl, entry, npages);
+	change->tces = scratch ? scratch->tces : &change->tce;
+	change->cookies = scratch ? scratch->cookies : &change->cookie;
+	if (change_start(change))
+		return -EAGAIN;
+
+	/* whoever makes a block has prepared the table before */
+	for (i = 0; i < change->nr_blocks; i++)
+		if (!change->blocks[i]) {
+			change_end(change);
+			return -EAGAIN;
+		}
+	return 0;
 }
 EXPORT_SYMBOL_GPL(iommu_tce_change_begin);
-
-/* The same with the MMU off; also -EBUSY where somebody holds the registry. */
-__kprobes int
-iommu_tce_change_begin_rm(struct iommu_tce_change *change,
-			  struct iommu_table *tbl, unsigned long entry,
-			  unsigned long npages,
-			  struct iommu_tce_scratch *scratch)
-{
-	return change_begin(change, tbl, entry, npages, scratch, true);
-}
-
-/**
- * iommu_tce_change_abort() - change nothing after all
- * @change: a change that has begun; over after this
- *
- * Context: As iommu_tce_change_begin(), which has begun it.
- */
-void iommu_tce_change_abort(struct iommu_tce_change *change)
-{
-	change_abort(change, false);
-}
-EXPORT_SYMBOL_GPL(iommu_tce_change_abort);
-
-/* The same with the MMU off. */
-__kprobes void iommu_tce_change_abort_rm(struct iommu_tce_change *change)
-{
-	change_abort(change, true);
-}
 
 static __kprobes noinline int change_map_run(struct iommu_tce_change *c,
 					     unsigned long ua,
@@ -470,67 +376,46 @@ static __kprobes void clear_view(struct iommu_tce_change *c,
 	blk->used -= less;
 }
 
-/*
- * The hardware forgets what it knows of the entries. With the MMU on this may be
- * a call of the firmware, so the blocks are given back first: what keeps the
- * memory in place is the section, and the groups of the table are freed by RCU,
- * which waits because interrupts are off. With the MMU off the locks keep them.
- */
-static __always_inline void change_kill(struct iommu_tce_change *c,
-					const bool real)
+/* The hardware forgets what it knows of the entries. */
+static __kprobes void change_kill(struct iommu_tce_change *c)
 {
 	struct iommu_table *tbl = c->tbl;
 
-	if (!real)
-		change_unlock(c, c->nr_blocks, real);
 	if (tbl->it_ops->tce_kill)
 		tbl->it_ops->tce_kill(tbl, c->entry, c->npages);
-	if (real)
-		change_unlock(c, c->nr_blocks, real);
-}
-
-static __always_inline int change_commit(struct iommu_tce_change *c,
-					 const bool real)
-{
-	unsigned long at = change_index(c) % TCE_VIEW_ENTRIES, n;
-	struct dropped d = { .section = &c->section };
-	struct iommu_table *tbl = c->tbl;
-
-	if (tbl->it_ops->set_tces(tbl, c->entry, c->npages, c->tces)) {
-		change_abort(c, real);
-		return -EAGAIN;
-	}
-
-	n = min(TCE_VIEW_ENTRIES - at, c->npages);
-	change_view(c, c->blocks[0], at, c->cookies, n, &d);
-	if (c->nr_blocks > 1)
-		change_view(c, c->blocks[1], 0, c->cookies + n, c->npages - n,
-			    &d);
-	dropped_flush(&d);
-	change_kill(c, real);
-	change_end(c, real);
-	return 0;
 }
 
 /**
  * iommu_tce_change_commit() - make the change
  * @change: a change of which all entries are known; over after this
  *
- * Context: As iommu_tce_change_begin().
+ * Context: As iommu_tce_change_begin(), which has begun it.
  * Return: 0; -EAGAIN, with nothing changed, where the platform has refused what
  *	it had prepared.
  */
-int iommu_tce_change_commit(struct iommu_tce_change *change)
+__kprobes int iommu_tce_change_commit(struct iommu_tce_change *change)
 {
-	return change_commit(change, false);
+	unsigned long at = change_index(change) % TCE_VIEW_ENTRIES;
+	struct dropped d = { .section = &change->section };
+	unsigned long n = min(TCE_VIEW_ENTRIES - at, change->npages);
+	struct iommu_table *tbl = change->tbl;
+
+	if (tbl->it_ops->set_tces(tbl, change->entry, change->npages,
+				  change->tces)) {
+		iommu_tce_change_abort(change);
+		return -EAGAIN;
+	}
+
+	change_view(change, change->blocks[0], at, change->cookies, n, &d);
+	if (change->nr_blocks > 1)
+		change_view(change, change->blocks[1], 0, change->cookies + n,
+			    change->npages - n, &d);
+	dropped_flush(&d);
+	change_kill(change);
+	change_end(change);
+	return 0;
 }
 EXPORT_SYMBOL_GPL(iommu_tce_change_commit);
-
-/* The same with the MMU off. */
-__kprobes int iommu_tce_change_commit_rm(struct iommu_tce_change *change)
-{
-	return change_commit(change, true);
-}
 
 static __kprobes int clear_all(struct iommu_tce_change *c)
 {
@@ -560,54 +445,37 @@ static __kprobes bool clear_is_nothing(const struct iommu_tce_change *c)
 	return true;
 }
 
-static __always_inline int clear_atomic(struct iommu_table *tbl,
-					unsigned long entry,
-					unsigned long npages, const bool real)
-{
-	struct iommu_tce_change c;
-	int ret;
-
-	if (npages > IOMMU_TCE_ATOMIC_MAX)
-		return -EAGAIN;
-	change_init(&c, tbl, entry, npages);
-	ret = change_start(&c, real);
-	if (ret)
-		return ret;
-
-	if (!clear_is_nothing(&c))
-		ret = clear_all(&c) ? : 1;
-	if (ret > 0)
-		change_kill(&c, real);
-	else
-		change_unlock(&c, c.nr_blocks, real);
-	change_end(&c, real);
-	return ret;
-}
-
 /**
  * iommu_tce_clear_atomic() - clear some entries of a table
  * @tbl: a table that is bound to registered memory
  * @entry: first entry, counted from bus address 0; the range is in the table
  * @npages: entries, 1 to IOMMU_TCE_ATOMIC_MAX
  *
- * Context: Not in an interrupt, MMU on. The caller keeps @tbl in place.
+ * Context: Interrupts off, MMU on or off; not in an interrupt. The caller keeps
+ *	@tbl in place.
  * Return: 1; 0 where nothing was mapped anywhere near, so that no cache had to
  *	be invalidated; -EAGAIN where it is to be done by iommu_tce_unmap().
  */
-int iommu_tce_clear_atomic(struct iommu_table *tbl, unsigned long entry,
-			   unsigned long npages)
+__kprobes int iommu_tce_clear_atomic(struct iommu_table *tbl,
+				     unsigned long entry, unsigned long npages)
 {
-	return clear_atomic(tbl, entry, npages, false);
+	struct iommu_tce_change c;
+	int ret = 0;
+
+	if (npages > IOMMU_TCE_ATOMIC_MAX)
+		return -EAGAIN;
+	change_init(&c, tbl, entry, npages);
+	if (change_start(&c))
+		return -EAGAIN;
+
+	if (!clear_is_nothing(&c))
+		ret = clear_all(&c) ? : 1;
+	if (ret > 0)
+		change_kill(&c);
+	change_end(&c);
+	return ret;
 }
 EXPORT_SYMBOL_GPL(iommu_tce_clear_atomic);
-
-/* The same with the MMU off; also -EBUSY where somebody holds the registry. */
-__kprobes int iommu_tce_clear_atomic_rm(struct iommu_table *tbl,
-					unsigned long entry,
-					unsigned long npages)
-{
-	return clear_atomic(tbl, entry, npages, true);
-}
 
 /*
  * One entry, as most hypercalls have: the same steps, without what is needed to
@@ -626,6 +494,37 @@ static __kprobes void drop_one(struct mm_iommu_section *section, u64 cookie)
 		mm_iommu_section_drop(region, 1);
 }
 
+/*
+ * The platform has refused a TCE. Whatever it did, it must be what the view says,
+ * and out of the cache, before the new page is let go. Where it can neither be set
+ * nor cleared a device may reach both pages, and neither is ever let go.
+ */
+static __kprobes noinline int put_undo(struct iommu_table *tbl,
+				       struct mm_iommu_section *section,
+				       unsigned long entry, u64 old,
+				       struct mm_iommu_region *new, int error)
+{
+	struct mm_iommu_region *region = NULL;
+	unsigned long start, size;
+	__be64 tce = 0;
+
+	if (old)
+		region = mm_iommu_section_find(section, old, &start, &size);
+	if (region)
+		mm_iommu_translate(region, ALIGN_DOWN(old, SZ_4K), 1,
+				   tbl->it_page_shift,
+				   change_perm(old & TCE_VIEW_WRITE), false,
+				   &tce);
+	if (tbl->it_ops->set_tces(tbl, entry, 1, &tce) &&
+	    tbl->it_ops->clear_tces(tbl, entry, 1))
+		return new ? -ENOTRECOVERABLE : error;
+	if (tbl->it_ops->tce_kill)
+		tbl->it_ops->tce_kill(tbl, entry, 1);
+	if (new)
+		mm_iommu_section_drop(new, 1);
+	return error;
+}
+
 /* Maps or clears the entry at @place. Returns 1, or 0 where it was clear. */
 static __always_inline int put_one(struct iommu_table *tbl,
 				   struct mm_iommu_section *section,
@@ -633,10 +532,11 @@ static __always_inline int put_one(struct iommu_table *tbl,
 				   u64 perm, struct tce_view_block *blk,
 				   u64 *place)
 {
+	struct mm_iommu_held held = { };
 	bool write = perm & TCE_PCI_WRITE;
 	u64 old = *place, cookie = 0;
-	struct mm_iommu_held held;
 	__be64 tce = 0;
+	int ret;
 
 	if (perm) {
 		if (mm_iommu_section_hold_one(section, ua, tbl->it_page_shift,
@@ -648,69 +548,14 @@ static __always_inline int put_one(struct iommu_table *tbl,
 		return 0;
 	}
 
-	if (tbl->it_ops->set_tces(tbl, entry, 1, &tce)) {
-		if (perm)
-			mm_iommu_section_drop(held.mem, 1);
-		return -EAGAIN;
-	}
+	ret = tbl->it_ops->set_tces(tbl, entry, 1, &tce);
+	if (unlikely(ret))
+		return put_undo(tbl, section, entry, old, held.mem, ret);
 	*place = cookie;
 	blk->used += !!perm - !!old;
 	if (old)
 		drop_one(section, old);
 	return 1;
-}
-
-static __always_inline int
-put_atomic(struct iommu_table *tbl, unsigned long entry, unsigned long ua,
-	   u64 perm, const bool real)
-{
-	unsigned long i = entry - tbl->it_offset, flags = 0;
-	unsigned long block = i / TCE_VIEW_ENTRIES;
-	struct iommu_tce_view *view = tbl->it_view;
-	raw_spinlock_t *lock = tce_view_block_lock(view, block);
-	struct mm_iommu_section section;
-	struct tce_view_block *blk;
-	int ret = -EAGAIN;
-
-	if (!tbl->it_ops->realmode)
-		return -EAGAIN;
-	if (!real)
-		local_irq_save(flags);
-	if (!block_lock(lock, real))
-		return -EAGAIN;
-
-	blk = tce_view_find(view, block);
-	if (READ_ONCE(view->closed) ||
-	    (real && !tbl->it_ops->realmode(tbl)))
-		goto out_unlock;
-	if (unlikely(!blk)) {
-		/* nothing is mapped there, and nothing can be */
-		ret = perm ? -EAGAIN : 0;
-		goto out_unlock;
-	}
-	if (real ? mm_iommu_enter_rm(view->mm, &section) :
-		   mm_iommu_enter(view->mm, &section))
-		goto out_unlock;
-
-	ret = put_one(tbl, &section, entry, ua, perm, blk,
-		      &blk->entry[i % TCE_VIEW_ENTRIES]);
-	/* with the MMU off the lock keeps the groups, see change_kill() */
-	if (!real)
-		block_unlock(lock, real);
-	if (ret > 0 && tbl->it_ops->tce_kill)
-		tbl->it_ops->tce_kill(tbl, entry, 1);
-	if (real)
-		block_unlock(lock, real);
-	mm_iommu_exit(&section);
-	if (!real)
-		local_irq_restore(flags);
-	return ret;
-
-out_unlock:
-	block_unlock(lock, real);
-	if (!real)
-		local_irq_restore(flags);
-	return ret;
 }
 
 /**
@@ -720,22 +565,49 @@ out_unlock:
  * @ua: user address, a multiple of the IOMMU page
  * @perm: TCE_PCI_READ and TCE_PCI_WRITE; none of them clears the entry
  *
- * Context: Not in an interrupt, MMU on. The caller keeps @tbl in place.
+ * One entry can be put back, so a platform that may refuse it is no obstacle.
+ *
+ * Context: Interrupts off, MMU on or off; not in an interrupt. The caller keeps
+ *	@tbl in place.
  * Return: 1; 0 where it was clear and stays so, and no cache had to be
- *	invalidated; -EAGAIN where it is to be done by iommu_tce_map() or
- *	iommu_tce_unmap().
+ *	invalidated; -EAGAIN with nothing changed, where it is to be done by
+ *	iommu_tce_map() or iommu_tce_unmap(); the platform's error with nothing
+ *	changed; -ENOTRECOVERABLE where the platform could not even clear the
+ *	entry, the page that should be mapped is never let go.
  */
-int iommu_tce_put_atomic(struct iommu_table *tbl, unsigned long entry,
-			 unsigned long ua, u64 perm)
+__kprobes int iommu_tce_put_atomic(struct iommu_table *tbl,
+				   unsigned long entry, unsigned long ua,
+				   u64 perm)
 {
-	return put_atomic(tbl, entry, ua, perm, false);
+	unsigned long i = entry - tbl->it_offset;
+	unsigned long block = i / TCE_VIEW_ENTRIES;
+	struct iommu_tce_view *view = tbl->it_view;
+	raw_spinlock_t *lock = tce_view_block_lock(view, block);
+	struct mm_iommu_section section;
+	struct tce_view_block *blk;
+	int ret = -EAGAIN;
+
+	if (!block_trylock(lock))
+		return -EAGAIN;
+
+	blk = tce_view_find(view, block);
+	if (!table_is_open(tbl))
+		goto out_unlock;
+	if (unlikely(!blk)) {
+		/* nothing is mapped there, and nothing can be */
+		ret = perm ? -EAGAIN : 0;
+		goto out_unlock;
+	}
+	if (mm_iommu_enter(view->mm, &section))
+		goto out_unlock;
+
+	ret = put_one(tbl, &section, entry, ua, perm, blk,
+		      &blk->entry[i % TCE_VIEW_ENTRIES]);
+	if (ret > 0 && tbl->it_ops->tce_kill)
+		tbl->it_ops->tce_kill(tbl, entry, 1);
+	mm_iommu_exit(&section);
+out_unlock:
+	arch_spin_unlock(&lock->raw_lock);
+	return ret;
 }
 EXPORT_SYMBOL_GPL(iommu_tce_put_atomic);
-
-/* The same with the MMU off. */
-__kprobes int iommu_tce_put_atomic_rm(struct iommu_table *tbl,
-				      unsigned long entry, unsigned long ua,
-				      u64 perm)
-{
-	return put_atomic(tbl, entry, ua, perm, true);
-}

@@ -5,9 +5,8 @@
  * See iommu_tce_atomic.c and ../mm/mm_iommu_atomic.c.
  *
  * The memory is registered, the table is a fake or one of the real code of
- * PowerNV. Each test has all of it three times: with the MMU on, the code for
- * real mode with the MMU on, and with the MMU off, where a fault ends the machine.
- * So what runs in between must not do more than the code under test may: the fake
+ * PowerNV. Each test has all of it twice: with the MMU on, and with the MMU off,
+ * where a fault ends the machine. So what runs in between must not do more than the code under test may: the fake
  * writes down what it sees, and the test looks at it afterwards.
  */
 #include <linux/completion.h>
@@ -42,29 +41,16 @@
 
 /* ---- modes ------------------------------------------------------------- */
 
-static unsigned long call_directly(unsigned long (*fn)(void *data), void *data)
-{
-	return fn(data);
-}
-
 static const struct mode {
 	const char *name;
 	mm_iommu_kunit_call call;
-	bool real;			/* the functions for real mode */
 	bool off;			/* the MMU is off */
 } modes[] = {
-	{ "MMU on", call_directly },
-	{ "MMU on as if it were off", mm_iommu_kunit_virtual_mode, true },
-	{ "MMU off", mm_iommu_kunit_real_mode, true, true },
+	{ "MMU on", mm_iommu_kunit_virtual_mode },
+	{ "MMU off", mm_iommu_kunit_real_mode, true },
 };
 
 KUNIT_ARRAY_PARAM_DESC(mode, modes, name);
-
-/* Those that do not wait for locks. */
-static const void *real_gen_params(const void *prev, char *desc)
-{
-	return mode_gen_params(prev ? : modes, desc);
-}
 
 /* ---- a table that watches ---------------------------------------------- */
 
@@ -82,7 +68,7 @@ static const void *real_gen_params(const void *prev, char *desc)
  * @log: a letter for each call in it; a small one where it was refused
  * @logged: letters in it
  * @wrong: what must not happen and did
- * @refuse: nothing may be set or cleared
+ * @refuse: how many calls that set or clear are refused from now on
  * @only_on: what the platform says to a call with the MMU off
  * @asked: how often it was asked
  * @region: registered memory
@@ -101,7 +87,7 @@ struct fake {
 	char log[16];
 	unsigned int logged;
 	const char *wrong;
-	bool refuse;
+	unsigned int refuse;
 	bool only_on;
 	unsigned int asked;
 	struct mm_iommu_region *region[REGIONS];
@@ -180,8 +166,13 @@ static int fake_set(struct iommu_table *tbl, unsigned long index,
 	unsigned long i;
 
 	fake_changes(f, 'S', index, npages);
-	if (f->refuse)
+	if (f->refuse) {
+		f->refuse--;
+		/* whatever it did */
+		if (!f->pnv && npages == 1)
+			f->tces[index - tbl->it_offset] = tces[0];
 		return -EIO;
+	}
 #ifdef CONFIG_PPC_POWERNV
 	if (f->pnv)
 		return pnv_tce_set(tbl, index, npages, tces);
@@ -198,8 +189,10 @@ static int fake_clear(struct iommu_table *tbl, unsigned long index,
 	unsigned long i;
 
 	fake_changes(f, 'C', index, npages);
-	if (f->refuse)
+	if (f->refuse) {
+		f->refuse--;
 		return -EIO;
+	}
 #ifdef CONFIG_PPC_POWERNV
 	if (f->pnv)
 		return pnv_tce_clear(tbl, index, npages);
@@ -236,10 +229,12 @@ static void fake_kill(struct iommu_table *tbl, unsigned long index,
 	fake_called(f, 'K', index, npages);
 	if (!f->watch)
 		return;
-	/* the firmware may be called, but for real mode */
-	fake_wrong(f, locks_held(f) != (f->mode->real ? locks_wanted(f) : 0),
-		   "not the locks for a kill");
-	for (i = index - tbl->it_offset; !f->pnv && npages; i++, npages--)
+	fake_wrong(f, locks_held(f) != locks_wanted(f),
+		   "a kill without the locks that keep the groups");
+	/* what was refused may be empty */
+	if (f->pnv || f->log[0] == 's')
+		return;
+	for (i = index - tbl->it_offset; npages; i++, npages--)
 		fake_wrong(f, !fake_view(f, i) != !f->tces[i],
 			   "a kill before all was exchanged");
 }
@@ -430,10 +425,6 @@ static int job_begin(struct job *j)
 	struct iommu_tce_scratch *scratch = j->few ? NULL : &j->scratch;
 	struct fake *f = j->f;
 
-	if (f->mode->real)
-		return iommu_tce_change_begin_rm(&j->change, &f->tbl,
-						 f->tbl.it_offset + j->entry,
-						 j->npages, scratch);
 	return iommu_tce_change_begin(&j->change, &f->tbl,
 				      f->tbl.it_offset + j->entry, j->npages,
 				      scratch);
@@ -456,30 +447,19 @@ static int job_fill(struct job *j)
 
 static int job_end(struct job *j, bool commit)
 {
-	if (j->f->mode->real) {
-		if (commit)
-			return iommu_tce_change_commit_rm(&j->change);
-		iommu_tce_change_abort_rm(&j->change);
-	} else {
-		if (commit)
-			return iommu_tce_change_commit(&j->change);
-		iommu_tce_change_abort(&j->change);
-	}
+	if (commit)
+		return iommu_tce_change_commit(&j->change);
+	iommu_tce_change_abort(&j->change);
 	return 0;
 }
 
 static int job_clear(struct job *j)
 {
-	unsigned long entry = j->f->tbl.it_offset + j->entry;
-	struct fake *f = j->f;
-
-	if (f->mode->real)
-		return iommu_tce_clear_atomic_rm(&f->tbl, entry,
-						 j->npages);
-	return iommu_tce_clear_atomic(&f->tbl, entry, j->npages);
+	return iommu_tce_clear_atomic(&j->f->tbl,
+				      j->f->tbl.it_offset + j->entry,
+				      j->npages);
 }
 
-/* All of it in one mode. */
 /* One entry alone. */
 static int job_put(struct job *j)
 {
@@ -489,13 +469,11 @@ static int job_put(struct job *j)
 
 	if (j->nr && !want->clear)
 		perm = want->write ? TCE_PCI_WRITE : TCE_PCI_READ;
-	if (j->f->mode->real)
-		return iommu_tce_put_atomic_rm(tbl, tbl->it_offset + j->entry,
-					       want->ua, perm);
 	return iommu_tce_put_atomic(tbl, tbl->it_offset + j->entry,
 				    want->ua, perm);
 }
 
+/* All of it in one mode. */
 static unsigned long job_run(void *data)
 {
 	struct job *j = data;
@@ -759,7 +737,7 @@ static void a_change_is_made_and_unmade(struct kunit *test)
 		expect_total(test, f, 0);
 		expect_nothing(test, f, r->first, r->npages);
 	}
-	KUNIT_EXPECT_EQ(test, f->asked, f->mode->real ?
+	KUNIT_EXPECT_EQ(test, f->asked, f->mode->off ?
 					3 * ARRAY_SIZE(ranges) : 0);
 	fake_end(test, f);
 }
@@ -1198,7 +1176,7 @@ static void a_platform_that_cannot(struct kunit *test)
 	/* not with the MMU off; with the MMU on it is not even asked */
 	f->only_on = true;
 	f->asked = 0;
-	if (f->mode->real) {
+	if (f->mode->off) {
 		expect_refused(test, f, map(test, f, BLOCK - 5,
 					    ua_of(region, 0), 1, true), before);
 		expect_refused(test, f, clear(test, f, BLOCK - 5, 10), before);
@@ -1234,18 +1212,81 @@ static void a_platform_that_refuses(struct kunit *test)
 	struct mm_iommu_region *new = fake_register(test, f, 40);
 	struct picture *before = map_some(test, f, old, BLOCK - 10, 20);
 
-	f->refuse = true;
+	f->refuse = 1;
 	KUNIT_EXPECT_EQ(test, -EAGAIN, map(test, f, BLOCK - 20, ua_of(new, 0),
 					   40, true));
 	KUNIT_EXPECT_STREQ(test, f->log, "s");
+	f->refuse = 1;
 	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 20, 40), -EAGAIN);
 	KUNIT_EXPECT_STREQ(test, f->log, "c");
-	f->refuse = false;
 
 	KUNIT_EXPECT_EQ(test, mapped(old), 20);
 	KUNIT_EXPECT_EQ(test, mapped(new), 0);
 	expect_picture(test, f, before);
 	expect_total(test, f, 20);
+	fake_end(test, f);
+}
+
+/* Puts one entry while the platform refuses the next @refuse calls. */
+static int put_refused(struct kunit *test, struct fake *f, unsigned long entry,
+		       unsigned long ua, bool clear, unsigned int refuse)
+{
+	struct job *j = job_alloc(test, f);
+	int ret;
+
+	j->entry = entry;
+	j->npages = 1;
+	j->nr = 1;
+	j->one = true;
+	j->wants[0] = (struct iommu_tce_want){
+		.ua = ua, .npages = 1, .write = true, .clear = clear,
+	};
+	f->refuse = refuse;
+	ret = job_do(test, j);
+	f->refuse = 0;
+	kunit_kfree(test, j);
+	return ret;
+}
+
+/* Also where it has written what it refuses. */
+static void one_entry_that_is_refused_is_put_back(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *old = fake_register(test, f, 40);
+	struct mm_iommu_region *new = fake_register(test, f, 40);
+	struct picture *before = map_some(test, f, old, BLOCK - 10, 20);
+
+	/* the old one is there again, or the entry is empty; and then the kill */
+	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 5,
+						ua_of(new, 0), false, 1));
+	KUNIT_EXPECT_STREQ(test, f->log, "sSK");
+	expect_picture(test, f, before);
+	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 30,
+						ua_of(new, 0), false, 1));
+	KUNIT_EXPECT_STREQ(test, f->log, "sSK");
+	expect_picture(test, f, before);
+	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 5, 0, true, 1));
+	KUNIT_EXPECT_STREQ(test, f->log, "sSK");
+	expect_picture(test, f, before);
+
+	/* the old one can not be set, so nothing is */
+	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 5,
+						ua_of(new, 0), false, 2));
+	KUNIT_EXPECT_STREQ(test, f->log, "ssCK");
+	KUNIT_EXPECT_EQ(test, fake_tce(f, BLOCK - 5), 0);
+	KUNIT_EXPECT_EQ(test, mapped(new), 0);
+
+	/* whatever it is: it is never let go */
+	KUNIT_EXPECT_EQ(test, -ENOTRECOVERABLE,
+			put_refused(test, f, BLOCK - 6, ua_of(new, 0), false,
+				    3));
+	KUNIT_EXPECT_STREQ(test, f->log, "ssc");
+	KUNIT_EXPECT_EQ(test, mapped(new), 1);
+	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 6, 0, true, 3));
+	KUNIT_EXPECT_EQ(test, mapped(old), 20);
+	expect_total(test, f, 20);
+
+	mm_iommu_drop(new, 1);
 	fake_end(test, f);
 }
 
@@ -1341,7 +1382,7 @@ static void expect_not_waiting(struct kunit *test, struct job *j,
 	expect_picture(test, f, before);
 }
 
-static void real_mode_does_not_wait_for_a_lock(struct kunit *test)
+static void nobody_waits_for_a_lock(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
 	struct mm_iommu_region *region = fake_register(test, f, 40);
@@ -1368,7 +1409,7 @@ static void real_mode_does_not_wait_for_a_lock(struct kunit *test)
 	for (j->nr = 0; j->nr < 2; j->nr++) {
 		migrate_disable();
 		i = raw_smp_processor_id() & reg->slot_mask;
-		expect_not_waiting(test, j, &reg->slots[i].lock, -EBUSY,
+		expect_not_waiting(test, j, &reg->slots[i].lock, -EAGAIN,
 				   before);
 		migrate_enable();
 	}
@@ -1740,7 +1781,7 @@ static void change_meanwhile(struct kunit *test, struct at_once_thread *t,
 		};
 		ret = t->f->mode->call(job_run, j);
 		made += ret >= 0;
-		if (ret != -EAGAIN && ret != -EBUSY)
+		if (ret != -EAGAIN)
 			KUNIT_ASSERT_GE(test, ret, 0);
 		cond_resched();
 	}
@@ -1809,9 +1850,11 @@ static struct kunit_case iommu_tce_atomic_cases[] = {
 	KUNIT_CASE_PARAM(a_platform_that_cannot, mode_gen_params),
 	KUNIT_CASE_PARAM(a_platform_that_has_nothing_to_kill, mode_gen_params),
 	KUNIT_CASE_PARAM(a_platform_that_refuses, mode_gen_params),
+	KUNIT_CASE_PARAM(one_entry_that_is_refused_is_put_back,
+			 mode_gen_params),
 	KUNIT_CASE_PARAM(more_than_fits_into_one_change, mode_gen_params),
 	KUNIT_CASE_PARAM(no_change_while_there_is_an_orphan, mode_gen_params),
-	KUNIT_CASE_PARAM(real_mode_does_not_wait_for_a_lock, real_gen_params),
+	KUNIT_CASE_PARAM(nobody_waits_for_a_lock, mode_gen_params),
 	KUNIT_CASE_PARAM(random_changes_are_as_the_core_makes_them,
 			 mode_gen_params),
 	KUNIT_CASE_PARAM(random_changes_of_a_table_of_powernv, mode_gen_params),

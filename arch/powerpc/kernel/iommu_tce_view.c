@@ -171,24 +171,6 @@ static void view_uncharge(struct iommu_tce_view *view)
 }
 
 /**
- * iommu_tce_is_owner() - whether registered memory of an mm is mapped here
- * @tbl: a table
- * @mm: the mm
- *
- * Context: Any. The caller keeps @tbl in place.
- * Return: whether @mm may map its memory in the table.
- */
-bool iommu_tce_is_owner(struct iommu_table *tbl, const struct mm_struct *mm)
-{
-	struct iommu_tce_view *view = READ_ONCE(tbl->it_view);
-
-	/* pairs with smp_store_release() in iommu_tce_bind() */
-	return view && mm && smp_load_acquire(&view->mm) == mm &&
-	       view->backing == &iommu_tce_registered;
-}
-EXPORT_SYMBOL_GPL(iommu_tce_is_owner);
-
-/**
  * iommu_tce_view_sync() - wait for those who are changing the table
  * @tbl: a table, with a view or without
  *

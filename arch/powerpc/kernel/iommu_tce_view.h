@@ -108,7 +108,7 @@ tce_view_find(struct iommu_tce_view *view, unsigned long block)
  * @view: the view
  * @block: number of the block
  *
- * Interrupts stay on: nobody takes it in one, and real mode only tries.
+ * Interrupts stay on: nobody takes it in one, and the fast path only tries.
  *
  * Context: Process context; preemption is off until tce_view_unlock().
  * Return: the block, or NULL where nothing was mapped yet.

@@ -623,9 +623,8 @@ static bool is_many(struct kvmppc_tce_table *t)
 	return hw && hw->order;
 }
 
-static noinline long put_tce_slowly(struct kvm_vcpu *vcpu,
-				    struct kvmppc_tce_table *t, unsigned long i,
-				    u64 tce)
+static long put_tce(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
+		    unsigned long i, u64 tce)
 {
 	struct kvmppc_tce_mem mem = { .kvm = t->kvm };
 	struct iommu_tce_want want;
@@ -639,18 +638,6 @@ static noinline long put_tce_slowly(struct kvm_vcpu *vcpu,
 
 	kvmppc_tce_view_fill(t, i, 1, tce);
 	return H_SUCCESS;
-}
-
-static long put_tce(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
-		    unsigned long ioba, unsigned long tce)
-{
-	unsigned long i;
-
-	if (!kvmppc_tce_index(t, ioba, 1, &i))
-		return H_PARAMETER;
-	if (!kvmppc_tce_put(vcpu, t, i, tce))
-		return H_SUCCESS;
-	return put_tce_slowly(vcpu, t, i, tce);
 }
 
 static noinline long put_list_slowly(struct kvmppc_tce_table *t,
@@ -678,15 +665,14 @@ out_free:
 }
 
 static long put_tce_indirect(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
-			     unsigned long ioba, unsigned long gpa,
+			     unsigned long i, unsigned long gpa,
 			     unsigned long npages)
 {
 	struct kvmppc_tce_scratch *scratch;
-	unsigned long i;
+	unsigned long flags;
+	int ret;
 
 	if (npages > TCE_LIST_MAX || gpa & (SZ_4K - 1))
-		return H_PARAMETER;
-	if (!kvmppc_tce_index(t, ioba, npages, &i))
 		return H_PARAMETER;
 	if (!npages)
 		return H_SUCCESS;
@@ -699,9 +685,10 @@ static long put_tce_indirect(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
 			   npages * sizeof(*scratch->list)))
 		return H_TOO_HARD;
 
-	if (!kvmppc_tce_put_list(vcpu, t, i, npages))
-		return H_SUCCESS;
-	return put_list_slowly(t, i, scratch->list, npages);
+	local_irq_save(flags);
+	ret = kvmppc_tce_put_list(vcpu, t, i, npages);
+	local_irq_restore(flags);
+	return ret ? put_list_slowly(t, i, scratch->list, npages) : H_SUCCESS;
 }
 
 static void view_fill(struct kvmppc_tce_table *t, unsigned long first,
@@ -716,13 +703,14 @@ static void view_fill(struct kvmppc_tce_table *t, unsigned long first,
 	}
 }
 
-static noinline long stuff_slowly(struct kvmppc_tce_table *t, unsigned long i,
-				  unsigned long npages, u64 tce)
+static long stuff_tce(struct kvmppc_tce_table *t, unsigned long i,
+		      unsigned long npages, u64 tce)
 {
 	struct iommu_tce_want want = { .npages = npages, .clear = true };
 	struct kvmppc_tce_hw *hw;
 
-	if (tce && view_prepare(t, i, npages))
+	/* some guests map a range to one page: user space can */
+	if (tce & TCE_PERM || (tce && view_prepare(t, i, npages)))
 		return H_TOO_HARD;
 
 	list_for_each_entry_srcu(hw, &t->hws, list, lists_held(t))
@@ -733,31 +721,48 @@ static noinline long stuff_slowly(struct kvmppc_tce_table *t, unsigned long i,
 	return H_SUCCESS;
 }
 
-static long stuff_tce(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
-		      unsigned long ioba, unsigned long tce,
-		      unsigned long npages)
+static noinline long write_slowly(struct kvm_vcpu *vcpu, unsigned long req,
+				  unsigned long liobn, unsigned long ioba,
+				  unsigned long value, unsigned long npages)
 {
+	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
 	unsigned long i;
+	long ret;
 
-	if (!kvmppc_tce_index(t, ioba, npages, &i))
-		return H_PARAMETER;
-	/* some guests map a range to one page: user space can */
-	if (tce & TCE_PERM)
+	if (!t)
 		return H_TOO_HARD;
-	if (!npages || !kvmppc_tce_stuff(vcpu, t, i, npages, tce))
-		return H_SUCCESS;
-	return stuff_slowly(t, i, npages, tce);
+	if (!kvmppc_tce_index(t, ioba, npages, &i))
+		ret = H_PARAMETER;
+	else if (req == H_PUT_TCE)
+		ret = put_tce(vcpu, t, i, value);
+	else if (req == H_PUT_TCE_INDIRECT)
+		ret = put_tce_indirect(vcpu, t, i, value, npages);
+	else
+		ret = stuff_tce(t, i, npages, value);
+	if (ret == H_SUCCESS && !kvmppc_tce_is_complete(t))
+		ret = H_TOO_HARD;
+	if (ret != H_TOO_HARD)
+		kvmppc_tce_count(vcpu, ret, npages);
+	return ret;
 }
 
-static long write_table(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
-			unsigned long req, unsigned long ioba,
-			unsigned long value, unsigned long npages)
+/* Where the list has to be read first, that may sleep. */
+static long write_at_once(struct kvm_vcpu *vcpu, unsigned long req,
+			  unsigned long liobn, unsigned long ioba,
+			  unsigned long value, unsigned long npages)
 {
-	if (req == H_PUT_TCE)
-		return put_tce(vcpu, t, ioba, value);
+	unsigned long flags;
+	long ret;
+
 	if (req == H_PUT_TCE_INDIRECT)
-		return put_tce_indirect(vcpu, t, ioba, value, npages);
-	return stuff_tce(vcpu, t, ioba, value, npages);
+		return H_TOO_HARD;
+	local_irq_save(flags);
+	if (req == H_PUT_TCE)
+		ret = kvmppc_rm_h_put_tce(vcpu, liobn, ioba, value);
+	else
+		ret = kvmppc_rm_h_stuff_tce(vcpu, liobn, ioba, value, npages);
+	local_irq_restore(flags);
+	return ret;
 }
 
 static long write_tces(struct kvm_vcpu *vcpu, unsigned long req,
@@ -765,29 +770,13 @@ static long write_tces(struct kvm_vcpu *vcpu, unsigned long req,
 		       unsigned long value, unsigned long npages)
 {
 	int idx = srcu_read_lock(&vcpu->kvm->srcu);
-	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
-	long ret = H_TOO_HARD;
+	long ret;
 
-	if (t)
-		ret = write_table(vcpu, t, req, ioba, value, npages);
-	if (ret == H_SUCCESS && !kvmppc_tce_is_complete(t))
-		ret = H_TOO_HARD;
+	ret = write_at_once(vcpu, req, liobn, ioba, value, npages);
+	if (ret == H_TOO_HARD)
+		ret = write_slowly(vcpu, req, liobn, ioba, value, npages);
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
 	return ret;
-}
-
-/* Counts a call, for the statistics of the VM, and tells of it. */
-static void served(struct kvm_vcpu *vcpu, unsigned long req,
-		   unsigned long liobn, unsigned long ioba, unsigned long value,
-		   unsigned long npages, long ret)
-{
-	trace_kvm_tce_hcall(req, liobn, ioba, value, npages, ret);
-	if (ret == H_TOO_HARD)
-		vcpu->stat.tce_user++;
-	else
-		vcpu->stat.tce_hcalls++;
-	if (ret == H_SUCCESS)
-		vcpu->stat.tce_entries += npages;
 }
 
 static long hcall(struct kvm_vcpu *vcpu, unsigned long req,
@@ -796,7 +785,9 @@ static long hcall(struct kvm_vcpu *vcpu, unsigned long req,
 {
 	long ret = write_tces(vcpu, req, liobn, ioba, value, npages);
 
-	served(vcpu, req, liobn, ioba, value, npages, ret);
+	trace_kvm_tce_hcall(req, liobn, ioba, value, npages, ret);
+	if (ret == H_TOO_HARD)
+		vcpu->stat.tce_user++;
 	return ret;
 }
 
@@ -825,7 +816,7 @@ bool kvmppc_tce_hcall(struct kvm_vcpu *vcpu)
 	if (ret == H_TOO_HARD)
 		return false;
 
-	served(vcpu, req, liobn, ioba, value, npages, ret);
+	trace_kvm_tce_hcall(req, liobn, ioba, value, npages, ret);
 	kvmppc_set_gpr(vcpu, 3, ret);
 	return true;
 }

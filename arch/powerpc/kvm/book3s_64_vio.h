@@ -12,9 +12,11 @@
 #include <linux/mutex.h>
 #include <linux/nospec.h>
 
+#include <asm/hvcall.h>
 #include <asm/iommu_tce.h>
 #include <asm/iommu_tce_atomic.h>
 #include <asm/mm_iommu.h>
+#include <asm/reg.h>
 #include <asm/tce.h>
 
 struct iommu_group;
@@ -115,18 +117,25 @@ struct kvmppc_tce_mem {
 };
 
 bool kvmppc_tce_find_slot(struct kvmppc_tce_mem *mem, unsigned long gpa);
-int kvmppc_tce_put(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
-		   unsigned long i, u64 tce);
 int kvmppc_tce_put_list(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
 			unsigned long first, unsigned long npages);
-int kvmppc_tce_stuff(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
-		     unsigned long first, unsigned long npages, u64 tce);
 long kvmppc_tce_get(struct kvm_vcpu *vcpu, unsigned long liobn,
 		    unsigned long ioba, u64 *tce);
 void kvmppc_tce_view_write(struct kvmppc_tce_table *t, unsigned long first,
 			   unsigned long npages, const __be64 *list);
 void kvmppc_tce_view_fill(struct kvmppc_tce_table *t, unsigned long first,
 			  unsigned long npages, u64 tce);
+
+/* Counts a call that is not left to anybody else, for the statistics of the VM. */
+static inline void kvmppc_tce_count(struct kvm_vcpu *vcpu, long ret,
+				    unsigned long npages)
+{
+	vcpu->stat.tce_hcalls++;
+	if (!(mfmsr() & MSR_DR))
+		vcpu->stat.tce_realmode++;
+	if (ret == H_SUCCESS)
+		vcpu->stat.tce_entries += npages;
+}
 
 /* Under kvm->srcu, or spapr_tce_lock. Without lockdep: the MMU may be off. */
 static __always_inline struct kvmppc_tce_table *

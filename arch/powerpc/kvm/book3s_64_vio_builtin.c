@@ -3,12 +3,12 @@
  * The TCE hypercalls, as far as they can be served at once: where one neither
  * sleeps nor allocates, with the MMU on or off.
  *
- * One body serves both. With the MMU on book3s_64_vio.c calls it first, and does
- * the rest itself. With the MMU off, where a POWER8 host takes the hypercalls of
- * a guest with a hash table, hcall_real_table calls what is at the end of this
- * file, and H_TOO_HARD from there has the hypercall done again with the MMU on.
- * So H_TOO_HARD, or -EAGAIN, means here: nothing but the guest's view has changed,
- * nothing is known.
+ * One body serves both. With the MMU on book3s_64_vio.c calls it first, with
+ * interrupts off, and does the rest itself. With the MMU off, where a POWER8 host
+ * takes the hypercalls of a guest with a hash table, hcall_real_table calls what is
+ * at the end of this file, and H_TOO_HARD from there has the hypercall done again
+ * with the MMU on. So H_TOO_HARD, or -EAGAIN, means here: nothing but the guest's
+ * view has changed, nothing is known.
  *
  * Who holds what: a call runs under kvm->srcu. With the MMU off that is held by
  * the thread that runs the core, for every VM on it, from before the first guest
@@ -17,13 +17,12 @@
  * the other threads of the core are offline to Linux, or that no CPU of a guest
  * is watched by RCU.
  *
- * What has "real" in its arguments is compiled twice. With the MMU off it, and
- * all that it calls, reads and writes nothing but the linear map: no printk, no
- * lockdep, no trace event, no allocation. It is part of vmlinux because modules
- * are not in the linear map; stacks may be small, and a call changes at most 512
- * entries. Nor can it be traced or probed: the object is built without ftrace, and
- * what real mode reaches is marked __kprobes. arch/powerpc/tools/realmode_check.sh
- * checks both.
+ * All of it, and all that it calls, reads and writes nothing but the linear map: no
+ * printk, no lockdep, no trace event, no allocation. It is part of vmlinux because
+ * modules are not in the linear map; stacks may be small, and a call changes at
+ * most 512 entries. Nor can it be traced or probed: the object is built without
+ * ftrace, and what real mode reaches is marked __kprobes.
+ * arch/powerpc/tools/realmode_check.sh checks both.
  */
 #include <linux/debugfs.h>
 #include <linux/kprobes.h>
@@ -152,118 +151,64 @@ static __kprobes int only_hw(struct kvmppc_tce_table *t,
 	return READ_ONCE(first->next) == &t->hws ? 0 : -EAGAIN;
 }
 
-static __always_inline int begin(struct kvm_vcpu *vcpu,
-				 struct kvmppc_tce_table *t,
-				 struct kvmppc_tce_hw *hw, unsigned long i,
-				 unsigned long npages,
-				 struct iommu_tce_change *change,
-				 const bool real)
+static __kprobes int begin(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
+			   struct kvmppc_tce_hw *hw, unsigned long i,
+			   unsigned long npages,
+			   struct iommu_tce_change *change)
 {
 	struct kvmppc_tce_scratch *scratch = vcpu->arch.tce_scratch;
-	unsigned long entry = kvmppc_tce_hw_entry(t, hw, i);
 	struct iommu_tce_scratch *more = NULL;
 
 	npages <<= hw->order;
 	if (npages > 1 && scratch)
 		more = &scratch->change;
-	if (real)
-		return iommu_tce_change_begin_rm(change, hw->tbl, entry, npages,
-						 more);
-	return iommu_tce_change_begin(change, hw->tbl, entry, npages, more);
+	return iommu_tce_change_begin(change, hw->tbl,
+				      kvmppc_tce_hw_entry(t, hw, i), npages,
+				      more);
 }
 
-/* Makes a change, if all that went before succeeded. */
-static __always_inline int finish(struct kvm_vcpu *vcpu,
-				  struct iommu_tce_change *change, int ret,
-				  const bool real)
+/*
+ * Makes a change, if all that went before succeeded. This and what follows return
+ * how often the hardware's cache was invalidated, or less than 0 with nothing
+ * changed.
+ */
+static __kprobes int finish(struct iommu_tce_change *change, int ret)
 {
-	if (ret && real)
-		iommu_tce_change_abort_rm(change);
-	else if (ret)
-		iommu_tce_change_abort(change);
-	else
-		ret = real ? iommu_tce_change_commit_rm(change) :
-			     iommu_tce_change_commit(change);
 	if (!ret)
-		vcpu->stat.tce_kills++;
+		return iommu_tce_change_commit(change) ? : 1;
+	iommu_tce_change_abort(change);
 	return ret;
 }
 
-static __always_inline int clear_hw(struct kvm_vcpu *vcpu,
-				    struct kvmppc_tce_table *t,
-				    struct kvmppc_tce_hw *hw, unsigned long i,
-				    unsigned long npages, const bool real)
+static __kprobes int clear_hw(struct kvmppc_tce_table *t,
+			      struct kvmppc_tce_hw *hw, unsigned long i,
+			      unsigned long npages)
 {
-	unsigned long entry = kvmppc_tce_hw_entry(t, hw, i);
-	int ret;
-
 	if (npages > IOMMU_TCE_ATOMIC_MAX >> hw->order)
 		return -EAGAIN;
-	npages <<= hw->order;
-	ret = real ? iommu_tce_clear_atomic_rm(hw->tbl, entry, npages) :
-		     iommu_tce_clear_atomic(hw->tbl, entry, npages);
-	if (ret < 0)
-		return ret;
-	vcpu->stat.tce_kills += ret;
-	return 0;
+	return iommu_tce_clear_atomic(hw->tbl, kvmppc_tce_hw_entry(t, hw, i),
+				      npages << hw->order);
 }
 
 /* A page of the guest's that is more than one of the hardware. */
-static __always_inline int put_hw_large(struct kvm_vcpu *vcpu,
-					struct kvmppc_tce_table *t,
-					struct kvmppc_tce_hw *hw,
-					unsigned long i, unsigned long ua,
-					u64 perm, const bool real)
+static __kprobes noinline int put_hw_large(struct kvm_vcpu *vcpu,
+					   struct kvmppc_tce_table *t,
+					   struct kvmppc_tce_hw *hw,
+					   unsigned long i, unsigned long ua,
+					   u64 perm)
 {
 	struct iommu_tce_change change;
 	int ret;
 
 	if (!perm)
-		return clear_hw(vcpu, t, hw, i, 1, real);
+		return clear_hw(t, hw, i, 1);
 
-	ret = begin(vcpu, t, hw, i, 1, &change, real);
+	ret = begin(vcpu, t, hw, i, 1, &change);
 	if (ret)
 		return ret;
 	ret = iommu_tce_change_map(&change, ua, 1UL << hw->order,
 				   perm & TCE_PCI_WRITE);
-	return finish(vcpu, &change, ret, real);
-}
-
-static noinline int put_hw_large_vm(struct kvm_vcpu *vcpu,
-				    struct kvmppc_tce_table *t,
-				    struct kvmppc_tce_hw *hw, unsigned long i,
-				    unsigned long ua, u64 perm)
-{
-	return put_hw_large(vcpu, t, hw, i, ua, perm, false);
-}
-
-static __kprobes noinline int put_hw_large_rm(struct kvm_vcpu *vcpu,
-					      struct kvmppc_tce_table *t,
-					      struct kvmppc_tce_hw *hw,
-					      unsigned long i, unsigned long ua,
-					      u64 perm)
-{
-	return put_hw_large(vcpu, t, hw, i, ua, perm, true);
-}
-
-static __always_inline int put_hw(struct kvm_vcpu *vcpu,
-				  struct kvmppc_tce_table *t,
-				  struct kvmppc_tce_hw *hw, unsigned long i,
-				  unsigned long ua, u64 perm, const bool real)
-{
-	unsigned long entry = t->offset + i;
-	int ret;
-
-	if (unlikely(hw->order))
-		return real ? put_hw_large_rm(vcpu, t, hw, i, ua, perm) :
-			      put_hw_large_vm(vcpu, t, hw, i, ua, perm);
-
-	ret = real ? iommu_tce_put_atomic_rm(hw->tbl, entry, ua, perm) :
-		     iommu_tce_put_atomic(hw->tbl, entry, ua, perm);
-	if (ret < 0)
-		return ret;
-	vcpu->stat.tce_kills += ret;
-	return 0;
+	return finish(&change, ret);
 }
 
 /* Says to a change what a list asks for. */
@@ -294,83 +239,74 @@ static __kprobes int change_list(struct kvmppc_tce_table *t, const __be64 *list,
 	return 0;
 }
 
-static __always_inline int put_list_hw(struct kvm_vcpu *vcpu,
-				       struct kvmppc_tce_table *t,
-				       struct kvmppc_tce_hw *hw,
-				       unsigned long first,
-				       unsigned long npages, const bool real)
+static __kprobes int put_list_hw(struct kvm_vcpu *vcpu,
+				 struct kvmppc_tce_table *t,
+				 struct kvmppc_tce_hw *hw, unsigned long first,
+				 unsigned long npages)
 {
-	const __be64 *list = vcpu->arch.tce_scratch->list;
 	struct iommu_tce_change change;
 	int ret;
 
 	if (npages > IOMMU_TCE_ATOMIC_MAX >> hw->order)
 		return -EAGAIN;
-	ret = begin(vcpu, t, hw, first, npages, &change, real);
+	ret = begin(vcpu, t, hw, first, npages, &change);
 	if (ret)
 		return ret;
-	ret = change_list(t, list, npages, hw, &change);
-	return finish(vcpu, &change, ret, real);
+	ret = change_list(t, vcpu->arch.tce_scratch->list, npages, hw, &change);
+	return finish(&change, ret);
 }
 
-/* The hypercalls */
-
-static __always_inline int tce_put(struct kvm_vcpu *vcpu,
+/* What most hypercalls are, so it has no frame of its own. */
+static __always_inline int put_tce(struct kvm_vcpu *vcpu,
 				   struct kvmppc_tce_table *t, unsigned long i,
-				   u64 tce, const bool real)
+				   u64 tce)
 {
 	u64 *page = kvmppc_tce_view_page(t, i / TCES_PER_PAGE);
 	struct kvmppc_tce_mem mem = { .kvm = vcpu->kvm };
 	unsigned long ua = 0;
 	struct kvmppc_tce_hw *hw;
+	u64 perm = tce & TCE_PERM;
+	int kills;
 
 	/* where no page is all is 0 */
 	if (unlikely(!page && tce))
 		return -EAGAIN;
-	if (tce & TCE_PERM &&
-	    !kvmppc_tce_ua(&mem, t, tce & ~(u64)TCE_PERM, &ua))
+	if (perm && !kvmppc_tce_ua(&mem, t, tce ^ perm, &ua))
 		return -EAGAIN;
-	if (only_hw(t, &hw) ||
-	    (hw && put_hw(vcpu, t, hw, i, ua, tce & TCE_PERM, real)))
+	if (only_hw(t, &hw))
 		return -EAGAIN;
+	if (hw) {
+		kills = unlikely(hw->order) ?
+			put_hw_large(vcpu, t, hw, i, ua, perm) :
+			iommu_tce_put_atomic(hw->tbl, t->offset + i, ua, perm);
+		if (kills < 0)
+			return kills;
+		vcpu->stat.tce_kills += kills;
+	}
 
 	if (page)
 		WRITE_ONCE(page[i % TCES_PER_PAGE], tce);
 	return 0;
 }
 
-/**
- * kvmppc_tce_put() - write a TCE, if it can be done at once
- * @vcpu: whose call it is
- * @t: a table of the guest
- * @i: number of the entry
- * @tce: the TCE
- *
- * Context: Under kvm->srcu, MMU on.
- * Return: 0; -EAGAIN with nothing changed.
- */
-int kvmppc_tce_put(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
-		   unsigned long i, u64 tce)
-{
-	return tce_put(vcpu, t, i, tce, false);
-}
-EXPORT_SYMBOL_GPL(kvmppc_tce_put);
-
-static __always_inline int tce_put_list(struct kvm_vcpu *vcpu,
-					struct kvmppc_tce_table *t,
-					unsigned long first,
-					unsigned long npages, const bool real)
+static __always_inline int put_list(struct kvm_vcpu *vcpu,
+				    struct kvmppc_tce_table *t,
+				    unsigned long first, unsigned long npages)
 {
 	const __be64 *list = vcpu->arch.tce_scratch->list;
 	struct kvmppc_tce_hw *hw;
+	int kills;
 
 	if (npages == 1)
-		return tce_put(vcpu, t, first, be64_to_cpu(*list), real);
-	if (only_hw(t, &hw) || !view_is_present(t, first, npages) ||
-	    (hw ? put_list_hw(vcpu, t, hw, first, npages, real) :
-		  change_list(t, list, npages, NULL, NULL)))
+		return put_tce(vcpu, t, first, be64_to_cpu(*list));
+	if (only_hw(t, &hw) || !view_is_present(t, first, npages))
 		return -EAGAIN;
+	kills = hw ? put_list_hw(vcpu, t, hw, first, npages) :
+		     change_list(t, list, npages, NULL, NULL);
+	if (kills < 0)
+		return kills;
 
+	vcpu->stat.tce_kills += kills;
 	kvmppc_tce_view_write(t, first, npages, list);
 	return 0;
 }
@@ -382,51 +318,36 @@ static __always_inline int tce_put_list(struct kvm_vcpu *vcpu,
  * @first: number of the first entry
  * @npages: number of entries, 1 to TCE_LIST_MAX, inside of the table
  *
- * Context: Under kvm->srcu, MMU on.
- * Return: 0; -EAGAIN with nothing changed.
+ * Context: Under kvm->srcu, interrupts off, MMU on or off.
+ * Return: 0; else a negative number with nothing changed.
  */
-int kvmppc_tce_put_list(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
-			unsigned long first, unsigned long npages)
+__kprobes int kvmppc_tce_put_list(struct kvm_vcpu *vcpu,
+				  struct kvmppc_tce_table *t,
+				  unsigned long first, unsigned long npages)
 {
-	return tce_put_list(vcpu, t, first, npages, false);
+	return put_list(vcpu, t, first, npages);
 }
 EXPORT_SYMBOL_GPL(kvmppc_tce_put_list);
 
-static __always_inline int tce_stuff(struct kvm_vcpu *vcpu,
-				     struct kvmppc_tce_table *t,
-				     unsigned long first, unsigned long npages,
-				     u64 tce, const bool real)
+static __kprobes int stuff_many(struct kvm_vcpu *vcpu,
+				struct kvmppc_tce_table *t, unsigned long first,
+				unsigned long npages, u64 tce)
 {
 	struct kvmppc_tce_hw *hw;
+	int kills = 0;
 
-	if (npages == 1)
-		return tce_put(vcpu, t, first, tce, real);
 	if (npages > IOMMU_TCE_ATOMIC_MAX || only_hw(t, &hw) ||
-	    (tce && !view_is_present(t, first, npages)) ||
-	    (hw && clear_hw(vcpu, t, hw, first, npages, real)))
+	    (tce && !view_is_present(t, first, npages)))
 		return -EAGAIN;
+	if (hw)
+		kills = clear_hw(t, hw, first, npages);
+	if (kills < 0)
+		return kills;
 
+	vcpu->stat.tce_kills += kills;
 	kvmppc_tce_view_fill(t, first, npages, tce);
 	return 0;
 }
-
-/**
- * kvmppc_tce_stuff() - clear entries, if it can be done at once
- * @vcpu: whose call it is
- * @t: a table of the guest
- * @first: number of the first entry
- * @npages: number of entries, more than 0, inside of the table
- * @tce: what the guest's view says of them from now on; no permissions
- *
- * Context: Under kvm->srcu, MMU on.
- * Return: 0; -EAGAIN with nothing changed.
- */
-int kvmppc_tce_stuff(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
-		     unsigned long first, unsigned long npages, u64 tce)
-{
-	return tce_stuff(vcpu, t, first, npages, tce, false);
-}
-EXPORT_SYMBOL_GPL(kvmppc_tce_stuff);
 
 /**
  * kvmppc_tce_get() - H_GET_TCE
@@ -458,6 +379,113 @@ __kprobes long kvmppc_tce_get(struct kvm_vcpu *vcpu, unsigned long liobn,
 }
 EXPORT_SYMBOL_GPL(kvmppc_tce_get);
 
+/* The hypercalls */
+
+#ifdef CONFIG_KVM_BOOK3S_64_TCE_SWITCH
+/* Lets tests have each hypercall in both modes. */
+static bool real_mode = true;
+
+static int __init real_mode_init(void)
+{
+	debugfs_create_bool("kvm_tce_real_mode", 0600, arch_debugfs_dir,
+			    &real_mode);
+	return 0;
+}
+device_initcall(real_mode_init);
+
+static bool is_off(void)
+{
+	return !real_mode && !(mfmsr() & MSR_DR);
+}
+#else
+static bool is_off(void)
+{
+	return false;
+}
+#endif
+
+/* Counts a call, unless it is done again. */
+static __kprobes long served(struct kvm_vcpu *vcpu, long ret,
+			     unsigned long npages)
+{
+	if (ret != H_TOO_HARD)
+		kvmppc_tce_count(vcpu, ret, npages);
+	return ret;
+}
+
+static __kprobes long put(struct kvm_vcpu *vcpu, unsigned long liobn,
+			  unsigned long ioba, u64 tce)
+{
+	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
+	unsigned long i;
+
+	if (!t || is_off())
+		return H_TOO_HARD;
+	if (!kvmppc_tce_index(t, ioba, 1, &i))
+		return H_PARAMETER;
+	if (put_tce(vcpu, t, i, tce) || !kvmppc_tce_is_complete(t))
+		return H_TOO_HARD;
+	return H_SUCCESS;
+}
+
+/**
+ * kvmppc_rm_h_put_tce() - H_PUT_TCE (LoPAPR 14.5.4.1), if it can be done at once
+ * @vcpu: whose call it is
+ * @liobn: the table
+ * @ioba: bus address
+ * @tce: the TCE
+ *
+ * Context: Under kvm->srcu, interrupts off, MMU on or off.
+ * Return: as kvmppc_h_put_tce(); H_TOO_HARD where it is to be done by that.
+ */
+__kprobes long kvmppc_rm_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+				   unsigned long ioba, unsigned long tce)
+{
+	return served(vcpu, put(vcpu, liobn, ioba, tce), 1);
+}
+EXPORT_SYMBOL_GPL(kvmppc_rm_h_put_tce);
+
+static __kprobes long stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
+			    unsigned long ioba, u64 tce, unsigned long npages)
+{
+	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
+	unsigned long i;
+
+	if (!t || is_off())
+		return H_TOO_HARD;
+	if (!kvmppc_tce_index(t, ioba, npages, &i))
+		return H_PARAMETER;
+	/* some guests map a range to one page: user space can */
+	if (tce & TCE_PERM)
+		return H_TOO_HARD;
+	if (npages == 1 ? put_tce(vcpu, t, i, tce) :
+	    npages && stuff_many(vcpu, t, i, npages, tce))
+		return H_TOO_HARD;
+	return kvmppc_tce_is_complete(t) ? H_SUCCESS : H_TOO_HARD;
+}
+
+/**
+ * kvmppc_rm_h_stuff_tce() - H_STUFF_TCE (LoPAPR 14.5.4.3), if it can be done at
+ *	once
+ * @vcpu: whose call it is
+ * @liobn: the table
+ * @ioba: bus address of the first entry
+ * @tce_value: what the entries are from now on
+ * @npages: number of entries
+ *
+ * Context: Under kvm->srcu, interrupts off, MMU on or off.
+ * Return: as kvmppc_h_stuff_tce(); H_TOO_HARD where it is to be done by that.
+ */
+__kprobes long
+kvmppc_rm_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+		      unsigned long ioba, unsigned long tce_value,
+		      unsigned long npages)
+{
+	return served(vcpu, stuff(vcpu, liobn, ioba, tce_value, npages),
+		      npages);
+}
+EXPORT_SYMBOL_GPL(kvmppc_rm_h_stuff_tce);
+
 #ifdef CONFIG_KVM_BOOK3S_HV_POSSIBLE
 
 /* Not only the functions of this file must not trap in real mode. */
@@ -471,21 +499,6 @@ NOKPROBE_SYMBOL(memset);
 
 /* Holders of mmu_lock are long at times, and may wait for this very CPU. */
 #define MMU_LOCK_TRIES	64
-
-#ifdef CONFIG_KVM_BOOK3S_64_TCE_SWITCH
-/* Lets tests have each hypercall in both modes. */
-static bool real_mode = true;
-
-static int __init real_mode_init(void)
-{
-	debugfs_create_bool("kvm_tce_real_mode", 0600, arch_debugfs_dir,
-			    &real_mode);
-	return 0;
-}
-device_initcall(real_mode_init);
-#else
-#define real_mode	true
-#endif
 
 /* The memory behind a user address, or NULL; under mmu_lock. */
 static __kprobes const void *find_page(struct kvm *kvm, unsigned long ua)
@@ -539,52 +552,6 @@ static __kprobes bool read_list(struct kvm_vcpu *vcpu, unsigned long gpa,
 	return from;
 }
 
-/* Counts a call, unless it is done again with the MMU on. */
-static __kprobes long served(struct kvm_vcpu *vcpu, long ret,
-			     unsigned long npages)
-{
-	if (ret == H_TOO_HARD)
-		return ret;
-	vcpu->stat.tce_hcalls++;
-	vcpu->stat.tce_realmode++;
-	if (ret == H_SUCCESS)
-		vcpu->stat.tce_entries += npages;
-	return ret;
-}
-
-static __kprobes long put(struct kvm_vcpu *vcpu, unsigned long liobn,
-			  unsigned long ioba, u64 tce)
-{
-	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
-	unsigned long i;
-
-	if (!t)
-		return H_TOO_HARD;
-	if (!kvmppc_tce_index(t, ioba, 1, &i))
-		return H_PARAMETER;
-	if (tce_put(vcpu, t, i, tce, true) || !kvmppc_tce_is_complete(t))
-		return H_TOO_HARD;
-	return H_SUCCESS;
-}
-
-/**
- * kvmppc_rm_h_put_tce() - H_PUT_TCE (LoPAPR 14.5.4.1) with the MMU off
- * @vcpu: whose call it is
- * @liobn: the table
- * @ioba: bus address
- * @tce: the TCE
- *
- * Context: Hypervisor real mode, interrupts off, under kvm->srcu.
- * Return: as kvmppc_h_put_tce(); H_TOO_HARD where the MMU must be on.
- */
-__kprobes long kvmppc_rm_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
-				   unsigned long ioba, unsigned long tce)
-{
-	if (!real_mode)
-		return H_TOO_HARD;
-	return served(vcpu, put(vcpu, liobn, ioba, tce), 1);
-}
-
 static __kprobes long put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 				   unsigned long ioba, unsigned long gpa,
 				   unsigned long npages)
@@ -592,13 +559,13 @@ static __kprobes long put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
 	unsigned long i;
 
-	if (!t || !npages || npages > TCE_LIST_MAX || gpa & (SZ_4K - 1) ||
+	if (!t || is_off() || !npages || npages > TCE_LIST_MAX || gpa & (SZ_4K - 1) ||
 	    !vcpu->arch.tce_scratch)
 		return H_TOO_HARD;
 	if (!kvmppc_tce_index(t, ioba, npages, &i))
 		return H_PARAMETER;
 	if (!read_list(vcpu, gpa, npages) ||
-	    tce_put_list(vcpu, t, i, npages, true) ||
+	    put_list(vcpu, t, i, npages) ||
 	    !kvmppc_tce_is_complete(t))
 		return H_TOO_HARD;
 	return H_SUCCESS;
@@ -622,48 +589,7 @@ __kprobes long kvmppc_rm_h_put_tce_indirect(struct kvm_vcpu *vcpu,
 					    unsigned long tce_list,
 					    unsigned long npages)
 {
-	if (!real_mode)
-		return H_TOO_HARD;
 	return served(vcpu, put_indirect(vcpu, liobn, ioba, tce_list, npages),
-		      npages);
-}
-
-static __kprobes long stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
-			    unsigned long ioba, u64 tce, unsigned long npages)
-{
-	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
-	unsigned long i;
-
-	if (!t)
-		return H_TOO_HARD;
-	if (!kvmppc_tce_index(t, ioba, npages, &i))
-		return H_PARAMETER;
-	if (tce & TCE_PERM ||
-	    (npages && tce_stuff(vcpu, t, i, npages, tce, true)) ||
-	    !kvmppc_tce_is_complete(t))
-		return H_TOO_HARD;
-	return H_SUCCESS;
-}
-
-/**
- * kvmppc_rm_h_stuff_tce() - H_STUFF_TCE (LoPAPR 14.5.4.3) with the MMU off
- * @vcpu: whose call it is
- * @liobn: the table
- * @ioba: bus address of the first entry
- * @tce_value: what the entries are from now on
- * @npages: number of entries
- *
- * Context: Hypervisor real mode, interrupts off, under kvm->srcu.
- * Return: as kvmppc_h_stuff_tce(); H_TOO_HARD where the MMU must be on.
- */
-__kprobes long
-kvmppc_rm_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
-		      unsigned long ioba, unsigned long tce_value,
-		      unsigned long npages)
-{
-	if (!real_mode)
-		return H_TOO_HARD;
-	return served(vcpu, stuff(vcpu, liobn, ioba, tce_value, npages),
 		      npages);
 }
 
@@ -682,7 +608,7 @@ __kprobes long kvmppc_rm_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	long ret;
 	u64 tce;
 
-	if (!real_mode)
+	if (is_off())
 		return H_TOO_HARD;
 	ret = kvmppc_tce_get(vcpu, liobn, ioba, &tce);
 	if (ret == H_SUCCESS)

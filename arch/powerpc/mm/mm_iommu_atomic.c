@@ -19,12 +19,6 @@
  */
 #include "mm_iommu.h"
 
-/*
- * How often MM_IOMMU_TRIES are made: a writer waits for all readers, each with
- * up to 512 pages, while it keeps others out.
- */
-#define SECTION_TRIES		64
-
 /**
  * mm_iommu_is_unregistered() - tell whether memory is mapped unregistered
  * @mm: an mm that does not end meanwhile
@@ -41,9 +35,19 @@ __kprobes bool mm_iommu_is_unregistered(struct mm_struct *mm)
 }
 EXPORT_SYMBOL_GPL(mm_iommu_is_unregistered);
 
-/* What stands in the way of a section; -EBUSY where that is a lock. */
-static __always_inline int section_enter(struct mm_struct *mm,
-					 struct mm_iommu_section *section)
+/**
+ * mm_iommu_enter() - begin a section
+ * @mm: the mm whose memory it is
+ * @section: where to keep what mm_iommu_exit() needs
+ *
+ * At most 512 pages should be looked at in it: others wait for it.
+ *
+ * Context: Interrupts off, MMU on or off.
+ * Return: 0; -EAGAIN if nothing is registered, there are orphans, or the lock
+ *	is not to be had soon.
+ */
+__kprobes int mm_iommu_enter(struct mm_struct *mm,
+			     struct mm_iommu_section *section)
 {
 	/* pairs with cmpxchg_release() in mm_iommu_make_registry() */
 	struct mm_iommu *reg = READ_ONCE(mm->context.mm_iommu);
@@ -54,7 +58,7 @@ static __always_inline int section_enter(struct mm_struct *mm,
 
 	slot = mm_iommu_read_trylock(reg);
 	if (!slot)
-		return -EBUSY;
+		return -EAGAIN;
 	if (!list_empty(&reg->orphans)) {
 		__mm_iommu_read_unlock(slot);
 		return -EAGAIN;
@@ -62,44 +66,6 @@ static __always_inline int section_enter(struct mm_struct *mm,
 	section->reg = reg;
 	section->slot = slot;
 	return 0;
-}
-
-/**
- * mm_iommu_enter() - begin a section
- * @mm: the mm whose memory it is
- * @section: where to keep what mm_iommu_exit() needs
- *
- * At most 512 pages should be looked at in it: others wait for it.
- *
- * Context: Interrupts off, MMU on.
- * Return: 0; -EAGAIN if nothing is registered, there are orphans, or the lock
- *	is held for too long.
- */
-int mm_iommu_enter(struct mm_struct *mm, struct mm_iommu_section *section)
-{
-	unsigned int i;
-	int ret;
-
-	for (i = 0; i < SECTION_TRIES; i++) {
-		ret = section_enter(mm, section);
-		if (ret != -EBUSY)
-			return ret;
-	}
-	return -EAGAIN;
-}
-
-/**
- * mm_iommu_enter_rm() - begin a section with the MMU off
- * @mm: the mm whose memory it is
- * @section: where to keep what mm_iommu_exit() needs
- *
- * Context: Interrupts off, MMU on or off.
- * Return: as mm_iommu_enter(), but -EBUSY if the lock is held.
- */
-__kprobes int mm_iommu_enter_rm(struct mm_struct *mm,
-				struct mm_iommu_section *section)
-{
-	return section_enter(mm, section);
 }
 
 /**
@@ -193,6 +159,28 @@ __kprobes int mm_iommu_section_hold(struct mm_iommu_section *section,
 			    bits | (write ? MM_IOMMU_DIRTY : 0), out);
 	return 0;
 }
+
+/**
+ * mm_iommu_translate() - host addresses of IOMMU pages that are held
+ * @region: the region
+ * @ua: user address of the first one
+ * @npages: IOMMU pages; the caller bounds the work
+ * @shift: log2 of the size of the IOMMU page
+ * @bits: what to add to each address
+ * @write: whether a device may write there from now on
+ * @out: where to store @npages host physical addresses, as bridges read them
+ *
+ * Context: Any, MMU on or off.
+ */
+__kprobes void mm_iommu_translate(struct mm_iommu_region *region,
+				  unsigned long ua, unsigned long npages,
+				  unsigned int shift, u64 bits, bool write,
+				  __be64 *out)
+{
+	mm_iommu_trans_fill(&region->trans, ua, npages, shift,
+			    bits | (write ? MM_IOMMU_DIRTY : 0), out);
+}
+EXPORT_SYMBOL_GPL(mm_iommu_translate);
 
 /**
  * mm_iommu_section_find() - find the region of a page that is mapped

@@ -834,27 +834,6 @@ long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 EXPORT_SYMBOL_GPL(mm_iommu_hold);
 
 /**
- * mm_iommu_translate() - host addresses of IOMMU pages that are held
- * @region: the region
- * @ua: user address of the first one
- * @npages: IOMMU pages; the caller bounds the work
- * @shift: log2 of the size of the IOMMU page
- * @bits: what to add to each address
- * @write: whether a device may write there from now on
- * @out: where to store @npages host physical addresses, as bridges read them
- *
- * Context: Any, MMU on or off.
- */
-void mm_iommu_translate(struct mm_iommu_region *region, unsigned long ua,
-			unsigned long npages, unsigned int shift, u64 bits,
-			bool write, __be64 *out)
-{
-	mm_iommu_trans_fill(&region->trans, ua, npages, shift,
-			    bits | (write ? MM_IOMMU_DIRTY : 0), out);
-}
-EXPORT_SYMBOL_GPL(mm_iommu_translate);
-
-/**
  * mm_iommu_cookie() - say in a number which page of which region
  * @region: the region
  * @ua: user address inside it, a multiple of 4K
@@ -914,43 +893,6 @@ struct mm_iommu_region *mm_iommu_find(struct mm_struct *mm, u64 cookie)
 	return region;
 }
 EXPORT_SYMBOL_GPL(mm_iommu_find);
-
-/**
- * mm_iommu_drop_page() - count one IOMMU page as not mapped any more
- * @mm: the mm whose memory it is
- * @cookie: what stands for the page
- *
- * Does what mm_iommu_find() and mm_iommu_drop() do together.
- *
- * Context: Process context, may sleep; any process.
- * Return: 0, or -ENOENT where the page is not held.
- */
-int mm_iommu_drop_page(struct mm_struct *mm, u64 cookie)
-{
-	struct mm_iommu *reg = mm_iommu_get_registry(mm);
-	struct mm_iommu_region *region;
-	struct mm_iommu_slot *slot;
-	unsigned long flags;
-
-	if (!reg)
-		return -ENOENT;
-
-	slot = mm_iommu_read_lock(reg, &flags);
-	region = mm_iommu_index_find(reg, slot, ALIGN_DOWN(cookie, SZ_4K));
-	if (likely(region && region_has(region, cookie))) {
-		/* what is in the index keeps 1, so this is not the last */
-		atomic_long_dec(&region->mapped);
-		mm_iommu_read_unlock(slot, flags);
-		return 0;
-	}
-	region = registry_orphan(reg, cookie);
-	mm_iommu_read_unlock(slot, flags);
-	if (!region)
-		return -ENOENT;
-	mm_iommu_drop(region, 1);
-	return 0;
-}
-EXPORT_SYMBOL_GPL(mm_iommu_drop_page);
 
 /**
  * mm_iommu_drop() - count IOMMU pages as not mapped any more

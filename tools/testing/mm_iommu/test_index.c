@@ -579,13 +579,10 @@ static bool section_enter(struct actor *a, struct mm_iommu_section *s,
 	int ret;
 
 	local_irq_save(*flags);
-	if (rng_below(&a->rng, 2))
-		ret = mm_iommu_enter(&a->shared->mm, s);
-	else
-		ret = mm_iommu_enter_rm(&a->shared->mm, s);
+	ret = mm_iommu_enter(&a->shared->mm, s);
 	if (!ret)
 		return true;
-	check(ret == -EAGAIN || ret == -EBUSY);
+	check(ret == -EAGAIN);
 	local_irq_restore(*flags);
 	return false;
 }

@@ -66,12 +66,12 @@ static void erase(struct mm_iommu *reg, struct mm_iommu_region *region)
 	kfree(region);
 }
 
-/* Either way in, where nobody has a lock. */
+/* Where nobody has a lock. */
 static void enter(struct mm_struct *mm, struct mm_iommu_section *s,
-		  unsigned long *flags, bool real)
+		  unsigned long *flags)
 {
 	local_irq_save(*flags);
-	check(!(real ? mm_iommu_enter_rm(mm, s) : mm_iommu_enter(mm, s)));
+	check(!mm_iommu_enter(mm, s));
 }
 
 static void leave(struct mm_iommu_section *s, unsigned long flags)
@@ -134,7 +134,7 @@ static void model_drop(struct model *m, struct rng *rng, unsigned int i)
 
 	/* each of its pages finds it */
 	cookie = held.cookie + (rng_below(rng, held.npages) << held.shift);
-	enter(&m->mm, &s, &flags, rng_below(rng, 2));
+	enter(&m->mm, &s, &flags);
 	check(mm_iommu_section_find(&s, cookie, &start, &size) == region);
 	check(start == region->trans.ua);
 	check(size == region->trans.npages << PAGE_SHIFT);
@@ -267,7 +267,7 @@ static void model_hold(struct model *m, struct rng *rng)
 			break;
 	want = model_has(m, i, ua, npages, shift, write);
 	memset(out, 0xff, sizeof(out));
-	enter(&m->mm, &s, &flags, rng_below(rng, 2));
+	enter(&m->mm, &s, &flags);
 	ret = hold(&s, ua, npages, shift, write, &cookie, out);
 	leave(&s, flags);
 	check(ret == (want ? 0 : -EAGAIN));
@@ -332,21 +332,18 @@ static void test_enter(struct rng *rng)
 
 	local_irq_save(flags);
 	check(mm_iommu_enter(&mm, &s) == -EAGAIN);
-	check(mm_iommu_enter_rm(&mm, &s) == -EAGAIN);
 	local_irq_restore(flags);
 
 	reg = registry_alloc(&mm);
 	list_add(&orphan, &reg->orphans);
 	local_irq_save(flags);
 	check(mm_iommu_enter(&mm, &s) == -EAGAIN);
-	check(mm_iommu_enter_rm(&mm, &s) == -EAGAIN);
 	list_del(&orphan);
 
 	/* and nothing is left locked; nothing is there */
-	check(!mm_iommu_enter_rm(&mm, &s));
+	check(!mm_iommu_enter(&mm, &s));
 	check(!mm_iommu_section_find(&s, BIT(40) | 5, &start, &size));
 	/* who is in a section keeps others of its slot out */
-	check(mm_iommu_enter_rm(&mm, &s) == -EBUSY);
 	check(mm_iommu_enter(&mm, &s) == -EAGAIN);
 	mm_iommu_exit(&s);
 	check(!mm_iommu_enter(&mm, &s));
@@ -364,7 +361,7 @@ static unsigned long hold_loads(struct mm_struct *mm, unsigned long ua,
 	__be64 out[MOST];
 	u64 cookie;
 
-	enter(mm, &s, &flags, true);
+	enter(mm, &s, &flags);
 	check(hold(&s, ua, npages, 30, false, &cookie, out) == want);
 	leave(&s, flags);
 	return shim_va_calls - loads;

@@ -23,14 +23,12 @@ struct tce_map;
  * @find: the reverse of @hold, for a page that is mapped: @base and @size are
  *	the cookie of the first page of what it returns and the bytes in it
  * @drop: gives references back, when no device can reach the pages any more
- * @drop_page: @find and @drop for one page; -ENOENT where it is not held
  *
  * @ua is a user address, a multiple of the IOMMU page, whose log2 is @shift;
  * @write tells whether a device may write there.
  *
- * Context: @hold, @drop and @drop_page: process context, may sleep; the latter
- * in any process, also when the user address space is gone. The others: any but
- * NMI.
+ * Context: @hold and @drop: process context, may sleep; the latter in any process,
+ * also when the user address space is gone. The others: any but NMI.
  */
 struct iommu_tce_backing {
 	long (*hold)(struct mm_struct *mm, unsigned long ua,
@@ -42,7 +40,6 @@ struct iommu_tce_backing {
 	void *(*find)(struct mm_struct *mm, u64 cookie, u64 *base,
 		      unsigned long *size);
 	void (*drop)(void *mem, unsigned long npages, bool write);
-	int (*drop_page)(struct mm_struct *mm, u64 cookie, bool write);
 };
 
 /**

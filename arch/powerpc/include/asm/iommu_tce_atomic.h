@@ -36,7 +36,6 @@ struct iommu_tce_scratch {
  * @npages: number of entries
  * @done: entries that it is known of what they are going to be
  * @clears: some of them are going to be nothing
- * @flags: interrupt state
  * @nr_blocks: number of blocks of the view, 1 or 2
  * @blocks: these blocks; NULL where nothing is mapped
  * @tces: what the table is going to be
@@ -51,7 +50,6 @@ struct iommu_tce_change {
 	unsigned long npages;
 	unsigned long done;
 	bool clears;
-	unsigned long flags;
 	unsigned int nr_blocks;
 	struct tce_view_block *blocks[2];
 	__be64 *tces;
@@ -62,30 +60,18 @@ struct iommu_tce_change {
 
 int iommu_tce_put_atomic(struct iommu_table *tbl, unsigned long entry,
 			 unsigned long ua, u64 perm);
-int iommu_tce_put_atomic_rm(struct iommu_table *tbl, unsigned long entry,
-			    unsigned long ua, u64 perm);
-
-int iommu_tce_change_map(struct iommu_tce_change *change, unsigned long ua,
-			 unsigned long npages, bool write);
-void iommu_tce_change_clear(struct iommu_tce_change *change,
-			    unsigned long npages);
+int iommu_tce_clear_atomic(struct iommu_table *tbl, unsigned long entry,
+			   unsigned long npages);
 
 int iommu_tce_change_begin(struct iommu_tce_change *change,
 			   struct iommu_table *tbl, unsigned long entry,
 			   unsigned long npages,
 			   struct iommu_tce_scratch *scratch);
+int iommu_tce_change_map(struct iommu_tce_change *change, unsigned long ua,
+			 unsigned long npages, bool write);
+void iommu_tce_change_clear(struct iommu_tce_change *change,
+			    unsigned long npages);
 int iommu_tce_change_commit(struct iommu_tce_change *change);
 void iommu_tce_change_abort(struct iommu_tce_change *change);
-int iommu_tce_clear_atomic(struct iommu_table *tbl, unsigned long entry,
-			   unsigned long npages);
-
-int iommu_tce_change_begin_rm(struct iommu_tce_change *change,
-			      struct iommu_table *tbl, unsigned long entry,
-			      unsigned long npages,
-			      struct iommu_tce_scratch *scratch);
-int iommu_tce_change_commit_rm(struct iommu_tce_change *change);
-void iommu_tce_change_abort_rm(struct iommu_tce_change *change);
-int iommu_tce_clear_atomic_rm(struct iommu_table *tbl, unsigned long entry,
-			      unsigned long npages);
 
 #endif /* _ASM_POWERPC_IOMMU_TCE_ATOMIC_H */

@@ -98,7 +98,6 @@ void mm_iommu_unregistered_end(struct mm_struct *mm);
 bool mm_iommu_is_unregistered(struct mm_struct *mm);
 
 int mm_iommu_enter(struct mm_struct *mm, struct mm_iommu_section *section);
-int mm_iommu_enter_rm(struct mm_struct *mm, struct mm_iommu_section *section);
 void mm_iommu_exit(struct mm_iommu_section *section);
 int mm_iommu_section_hold(struct mm_iommu_section *section, unsigned long ua,
 			  unsigned long npages, unsigned int shift, u64 bits,
@@ -120,7 +119,6 @@ void mm_iommu_translate(struct mm_iommu_region *region, unsigned long ua,
 u64 mm_iommu_cookie(struct mm_iommu_region *region, unsigned long ua);
 struct mm_iommu_region *mm_iommu_find(struct mm_struct *mm, u64 cookie);
 void mm_iommu_drop(struct mm_iommu_region *region, unsigned long npages);
-int mm_iommu_drop_page(struct mm_struct *mm, u64 cookie);
 
 #else
 
