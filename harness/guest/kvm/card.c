@@ -82,9 +82,18 @@ const char *card_missing(void)
 	return NULL;
 }
 
+/*
+ * QEMU's e1000e says that a power cycle is a reset, and goes on receiving: where the
+ * process before wanted it to, which may be anywhere in the memory of the next one
+ * that makes it a bus master. A reset of the bus does reset it.
+ */
 bool card_give(void)
 {
-	return disk_bind(card.bdf, "vfio-pci");
+	char command[96];
+
+	snprintf(command, sizeof(command), "echo bus >" PCI "/%s/reset_method",
+		 card.bdf);
+	return disk_sh(NULL, command) && disk_bind(card.bdf, "vfio-pci");
 }
 
 bool card_take(void)
