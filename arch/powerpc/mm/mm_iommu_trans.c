@@ -75,19 +75,22 @@ static int trans_grow(struct mm_iommu_trans *trans, u64 *entry,
 static int trans_enter(struct mm_iommu_trans *trans, unsigned long ua,
 		       unsigned long last, u64 block)
 {
-	unsigned int shift = fls64(trans->ua ^ trans_last(trans));
+	unsigned int shift = fls64(trans->ua ^ trans_last(trans)), above = 0;
 	unsigned long n;
 	u64 *entry = &trans->root;
 
 	while (mm_iommu_trans_order(block) < shift) {
 		if (!*entry && trans_grow(trans, entry, ua, shift))
 			return -ENOMEM;
+		above = shift;
 		shift = mm_iommu_trans_order(*entry);
 		entry = mm_iommu_trans_below(*entry, ua);
 	}
 	for (n = trans_pieces(ua, last, shift); n; n--)
 		*entry++ = block;
-	trans->next = shift == PAGE_SHIFT ? entry : NULL;
+	trans->next = entry;
+	trans->next_order = shift;
+	trans->next_left = -(last + 1) % BIT(above) >> shift;
 	return 0;
 }
 
@@ -144,6 +147,22 @@ void mm_iommu_trans_init(struct mm_iommu_trans *trans, unsigned long ua,
 	};
 }
 
+/* The same for a run that more follows: often it is like the block before. */
+static int trans_close_run(struct mm_iommu_trans *trans)
+{
+	unsigned long len = trans_next(trans) - trans->run_ua;
+	unsigned int order = trans->next_order;
+
+	if (!trans->next_left || len != BIT(order) || trans->run_at & (len - 1))
+		return trans_close(trans);
+
+	*trans->next++ = trans->run_at | FIELD_PREP(MM_IOMMU_ORDER, order);
+	trans->next_left--;
+	trans->order = min(trans->order, order);
+	trans->run_ua += len;
+	return 0;
+}
+
 /**
  * mm_iommu_trans_add() - add contiguous pages after those that were added
  * @trans: the translation, not yet visible to readers
@@ -163,7 +182,7 @@ int mm_iommu_trans_add(struct mm_iommu_trans *trans, u64 at,
 	if (npages > trans->npages - trans->added)
 		return -EINVAL;
 	if (at != trans->run_at + (trans_next(trans) - trans->run_ua)) {
-		ret = trans_close(trans);
+		ret = trans_close_run(trans);
 		if (ret)
 			return ret;
 		trans->run_at = at;
@@ -173,55 +192,93 @@ int mm_iommu_trans_add(struct mm_iommu_trans *trans, u64 at,
 	return 0;
 }
 
-/* Pages without order that follow others of their node; the last is the run. */
-static long trans_add_single(struct mm_iommu_trans *trans, struct page **pages,
-			     long nr, u64 marks)
+/* Enters single pages that follow others; returns how many. */
+static unsigned long trans_add_single(struct mm_iommu_trans *trans,
+				      struct page **pages, unsigned long nr,
+				      u64 marks)
 {
-	long i, max = -(trans->run_ua >> PAGE_SHIFT) % (SZ_2M >> PAGE_SHIFT);
 	u64 at, *next = trans->next, run = trans->run_at;
+	unsigned long n;
 
-	nr = min_t(unsigned long, nr, trans->npages - trans->added);
-	if (!next || trans_next(trans) - trans->run_ua != PAGE_SIZE)
+	if (trans->next_order != PAGE_SHIFT ||
+	    trans_next(trans) - trans->run_ua != PAGE_SIZE)
 		return 0;
 
-	for (i = 0; i < min(nr, max); i++, run = at) {
-		at = page_to_phys(pages[i]) | marks;
+	nr = min(nr, min(trans->next_left, trans->npages - trans->added));
+	for (n = 0; n < nr; n++, run = at) {
+		at = page_to_phys(pages[n]) | marks;
 		if (at == run + PAGE_SIZE)
 			break;
 		*next++ = run | FIELD_PREP(MM_IOMMU_ORDER, PAGE_SHIFT);
 	}
-	if (i)
+	if (n)
 		trans->order = PAGE_SHIFT;
 	trans->readonly |= !!marks;
 	trans->next = next;
-	trans->added += i;
-	trans->run_ua += i << PAGE_SHIFT;
+	trans->next_left -= n;
+	trans->added += n;
+	trans->run_ua += n << PAGE_SHIFT;
 	trans->run_at = run;
-	return i;
+	return n;
+}
+
+/* Compares addresses: nothing that is known of a page is asked for. */
+static bool trans_eight(struct page **pages, struct page *page)
+{
+	unsigned long diff = 0;
+	unsigned int i;
+
+#pragma GCC unroll 8
+	for (i = 0; i < 8; i++)
+		diff |= (unsigned long)pages[i] ^ (unsigned long)(page + i);
+	return !diff;
+}
+
+/*
+ * How many pages from the first on are contiguous. Only in a buddy block their
+ * struct pages are sure to be adjacent.
+ */
+static unsigned long trans_run(struct page **pages, unsigned long nr)
+{
+	struct page *page = pages[0];
+	unsigned long n = 0;
+
+	nr = min(nr, MAX_ORDER_NR_PAGES - page_to_pfn(page) % MAX_ORDER_NR_PAGES);
+	while (n + 8 <= nr && trans_eight(pages + n, page + n))
+		n += 8;
+	while (n < nr && pages[n] == page + n)
+		n++;
+	return n;
 }
 
 /**
  * mm_iommu_trans_add_pages() - add pages after those that were added
  * @trans: the translation, not yet visible to readers
  * @pages: the pages
- * @nr: number of them, more than 0
+ * @nr: number of them
  * @marks: MM_IOMMU_READONLY or 0
  *
  * Context: As mm_iommu_trans_add().
- * Return: how many were added, 1 to @nr; what mm_iommu_trans_add() returns.
+ * Return: as mm_iommu_trans_add(), but the first pages may have been added where
+ *	it is not 0: @trans->added says how many.
  */
-long mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, struct page **pages,
-			      long nr, u64 marks)
+int mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, struct page **pages,
+			     unsigned long nr, u64 marks)
 {
-	long n = trans_add_single(trans, pages, nr, marks);
+	unsigned long n;
 	int ret;
 
-	if (n)
-		return n;
-	for (n = 1; n < nr && pages[n] == nth_page(pages[0], n); n++)
-		;
-	ret = mm_iommu_trans_add(trans, page_to_phys(pages[0]) | marks, n);
-	return ret ? : n;
+	for (; nr; nr -= n, pages += n) {
+		n = trans_add_single(trans, pages, nr, marks);
+		if (n)
+			continue;
+		n = trans_run(pages, nr);
+		ret = mm_iommu_trans_add(trans, page_to_phys(pages[0]) | marks,
+					 n);
+		if (ret)
+			return ret;
+	}
+	return 0;
 }
 
 /**

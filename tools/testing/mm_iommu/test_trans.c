@@ -229,6 +229,28 @@ static void test_readonly(struct rng *rng)
 	layout_free(&l);
 }
 
+/* Whether memory is contiguous is not what the addresses of its pages say. */
+static void test_sections(struct rng *rng)
+{
+	unsigned long hpa = BASE_HPA + SZ_16M;
+	struct layout l;
+	unsigned int i;
+
+	/* all around the ends of buddy blocks, see shim_page() */
+	layout_init(&l, BASE_UA);
+	for (i = 0; i < 8; i++, hpa += SZ_64M) {
+		check(shim_page(hpa - PAGE_SIZE) + 1 ==
+		      shim_page(hpa + SZ_32M));
+		layout_add(&l, hpa - PAGE_SIZE, PAGE_SIZE);
+		layout_add(&l, hpa + SZ_32M, PAGE_SIZE);
+		layout_add(&l, hpa - 2 * PAGE_SIZE, 2 * PAGE_SIZE);
+		layout_add(&l, hpa + SZ_32M, 2 * PAGE_SIZE);
+		layout_add(&l, hpa - 2 * PAGE_SIZE, 4 * PAGE_SIZE);
+	}
+	check_layout(&l, ULONG_MAX, rng);
+	layout_free(&l);
+}
+
 /* IOMMU pages that begin inside an entry, or take several of them. */
 static void test_fill(struct rng *rng)
 {
@@ -754,6 +776,7 @@ static const struct test tests[] = {
 	{ "contiguous memory that is not aligned alike", test_shifted },
 	{ "host address 0 is an address", test_address_zero },
 	{ "memory that may only be read", test_readonly },
+	{ "pages on both sides of the end of a buddy block", test_sections },
 	{ "IOMMU pages of all sizes", test_fill },
 	{ "random regions translate as the model", test_random },
 	{ "regions of many TiB", test_large },
