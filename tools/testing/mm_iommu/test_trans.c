@@ -170,6 +170,24 @@ static void test_broken_page(struct rng *rng)
 	}
 }
 
+/* No page of a run is taken for what those around it are. */
+static void test_page_elsewhere(struct rng *rng)
+{
+	struct layout l;
+	unsigned int i;
+
+	for (i = 1; i < 40; i++) {
+		layout_init(&l, BASE_UA);
+		layout_add(&l, BASE_HPA / 2, PAGE_SIZE);
+		layout_add(&l, BASE_HPA, i * PAGE_SIZE);
+		layout_add(&l, BASE_HPA / 4, PAGE_SIZE);
+		layout_add(&l, BASE_HPA + (i + 1) * PAGE_SIZE,
+			   (40 - i) * PAGE_SIZE);
+		check_layout(&l, ULONG_MAX, rng);
+		layout_free(&l);
+	}
+}
+
 /* Large and contiguous, but nothing larger than a page is aligned alike. */
 static void test_shifted(struct rng *rng)
 {
@@ -185,6 +203,14 @@ static void test_shifted(struct rng *rng)
 		check_layout(&l, ULONG_MAX, rng);
 		layout_free(&l);
 	}
+
+	/* as large as those before it, which are aligned */
+	layout_init(&l, BASE_UA);
+	for (i = 0; i < 16; i++)
+		layout_add(&l, BASE_HPA + i * SZ_4M + (i % 3 / 2) * PAGE_SIZE,
+			   SZ_2M);
+	check_layout(&l, ULONG_MAX, rng);
+	layout_free(&l);
 }
 
 static void test_address_zero(struct rng *rng)
@@ -773,6 +799,7 @@ static const struct test tests[] = {
 	{ "bytes per GiB stay in their bounds", test_bytes_per_gib },
 	{ "a region that is one block takes nothing", test_one_block },
 	{ "a broken page breaks only its block", test_broken_page },
+	{ "a page in a run that is elsewhere", test_page_elsewhere },
 	{ "contiguous memory that is not aligned alike", test_shifted },
 	{ "host address 0 is an address", test_address_zero },
 	{ "memory that may only be read", test_readonly },
