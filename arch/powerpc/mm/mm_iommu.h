@@ -32,8 +32,8 @@
  * @run_ua: where the run begins that was added last and is not in the table
  * @run_at: its host address, with MM_IOMMU_READONLY where that is so
  * @next: the entry of @run_ua in the node of the block before it
- * @next_order: log2 of what an entry there translates
  * @next_left: number of entries there from @next on
+ * @next_order: log2 of the bytes of an entry there
  *
  * Written by the thread that pins, before anybody else can find the region,
  * and by the one that unpins, when nobody can. In between only dirty marks are
@@ -51,8 +51,8 @@ struct mm_iommu_trans {
 	unsigned long run_ua;
 	u64 run_at;
 	u64 *next;
-	unsigned int next_order;
 	unsigned long next_left;
+	u8 next_order;
 };
 
 void mm_iommu_trans_init(struct mm_iommu_trans *trans, unsigned long ua,

@@ -147,22 +147,6 @@ void mm_iommu_trans_init(struct mm_iommu_trans *trans, unsigned long ua,
 	};
 }
 
-/* The same for a run that more follows: often it is like the block before. */
-static int trans_close_run(struct mm_iommu_trans *trans)
-{
-	unsigned long len = trans_next(trans) - trans->run_ua;
-	unsigned int order = trans->next_order;
-
-	if (!trans->next_left || len != BIT(order) || trans->run_at & (len - 1))
-		return trans_close(trans);
-
-	*trans->next++ = trans->run_at | FIELD_PREP(MM_IOMMU_ORDER, order);
-	trans->next_left--;
-	trans->order = min(trans->order, order);
-	trans->run_ua += len;
-	return 0;
-}
-
 /**
  * mm_iommu_trans_add() - add contiguous pages after those that were added
  * @trans: the translation, not yet visible to readers
@@ -182,7 +166,7 @@ int mm_iommu_trans_add(struct mm_iommu_trans *trans, u64 at,
 	if (npages > trans->npages - trans->added)
 		return -EINVAL;
 	if (at != trans->run_at + (trans_next(trans) - trans->run_ua)) {
-		ret = trans_close_run(trans);
+		ret = trans_close(trans);
 		if (ret)
 			return ret;
 		trans->run_at = at;
@@ -192,63 +176,63 @@ int mm_iommu_trans_add(struct mm_iommu_trans *trans, u64 at,
 	return 0;
 }
 
-/* Enters single pages that follow others; returns how many. */
-static unsigned long trans_add_single(struct mm_iommu_trans *trans,
-				      struct page **pages, unsigned long nr,
-				      u64 marks)
-{
-	u64 at, *next = trans->next, run = trans->run_at;
-	unsigned long n;
-
-	if (trans->next_order != PAGE_SHIFT ||
-	    trans_next(trans) - trans->run_ua != PAGE_SIZE)
-		return 0;
-
-	nr = min(nr, min(trans->next_left, trans->npages - trans->added));
-	for (n = 0; n < nr; n++, run = at) {
-		at = page_to_phys(pages[n]) | marks;
-		if (at == run + PAGE_SIZE)
-			break;
-		*next++ = run | FIELD_PREP(MM_IOMMU_ORDER, PAGE_SHIFT);
-	}
-	if (n)
-		trans->order = PAGE_SHIFT;
-	trans->readonly |= !!marks;
-	trans->next = next;
-	trans->next_left -= n;
-	trans->added += n;
-	trans->run_ua += n << PAGE_SHIFT;
-	trans->run_at = run;
-	return n;
-}
-
-/* Compares addresses: nothing that is known of a page is asked for. */
-static bool trans_eight(struct page **pages, struct page *page)
-{
-	unsigned long diff = 0;
-	unsigned int i;
-
-#pragma GCC unroll 8
-	for (i = 0; i < 8; i++)
-		diff |= (unsigned long)pages[i] ^ (unsigned long)(page + i);
-	return !diff;
-}
-
 /*
  * How many pages from the first on are contiguous. Only in a buddy block their
- * struct pages are sure to be adjacent.
+ * struct pages are sure to be adjacent. Most of them are compared by eights.
  */
 static unsigned long trans_run(struct page **pages, unsigned long nr)
 {
 	struct page *page = pages[0];
-	unsigned long n = 0;
+	unsigned long n, i, differ;
 
 	nr = min(nr, MAX_ORDER_NR_PAGES - page_to_pfn(page) % MAX_ORDER_NR_PAGES);
-	while (n + 8 <= nr && trans_eight(pages + n, page + n))
-		n += 8;
+	for (n = 0; n + 8 <= nr; n += 8) {
+		differ = 0;
+#pragma GCC unroll 8
+		for (i = n; i < n + 8; i++)
+			differ |= (unsigned long)pages[i] ^
+				  (unsigned long)(page + i);
+		if (differ)
+			break;
+	}
 	while (n < nr && pages[n] == page + n)
 		n++;
 	return n;
+}
+
+/*
+ * Enters blocks that are as large as the entries of their node, where the run is
+ * one: single pages, or huge ones. The last is the run; returns their pages.
+ */
+static unsigned long trans_add_blocks(struct mm_iommu_trans *trans,
+				      struct page **pages, unsigned long nr,
+				      u64 marks)
+{
+	u64 at, *next = trans->next, run = trans->run_at;
+	u8 order = trans->next_order;
+	unsigned long size = BIT(order), step = size >> PAGE_SHIFT, n;
+
+	if (trans_next(trans) - trans->run_ua != size || run & (size - 1))
+		return 0;
+
+	nr = min(nr, trans->npages - trans->added) >> (order - PAGE_SHIFT);
+	nr = min(nr, trans->next_left);
+	for (n = 0; n < nr; n++, run = at, pages += step) {
+		at = page_to_phys(pages[0]) | marks;
+		if (at == run + size || at & (size - 1) ||
+		    (step > 1 && trans_run(pages, step) < step))
+			break;
+		*next++ = run | FIELD_PREP(MM_IOMMU_ORDER, order);
+	}
+	if (n)
+		trans->order = min(trans->order, order);
+	trans->readonly |= !!marks;
+	trans->next = next;
+	trans->next_left -= n;
+	trans->added += n * step;
+	trans->run_ua += n * size;
+	trans->run_at = run;
+	return n * step;
 }
 
 /**
@@ -269,7 +253,7 @@ int mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, struct page **pages,
 	int ret;
 
 	for (; nr; nr -= n, pages += n) {
-		n = trans_add_single(trans, pages, nr, marks);
+		n = trans_add_blocks(trans, pages, nr, marks);
 		if (n)
 			continue;
 		n = trans_run(pages, nr);
