@@ -184,7 +184,7 @@ void pages_mark_dirty(struct pages *p, unsigned long ua, unsigned long size)
 static int trans_enter_pages(struct mm_iommu_trans *trans,
 			     const struct layout *l, unsigned long *end)
 {
-	struct page *pages[64];
+	struct page *pages[1024];
 	u64 marks = layout_hpa(l, *end) & MODEL_READONLY;
 	unsigned long hpa, nr = 0, first = trans->added;
 	int ret;
@@ -204,9 +204,9 @@ static int trans_enter_pages(struct mm_iommu_trans *trans,
 }
 
 /*
- * Builds a translation from a layout, in steps of at most @step bytes, up to
- * but without mm_iommu_trans_finish(). @end is where it failed, if it did; all
- * before that was added.
+ * Builds a translation from a layout, in steps of at most @step bytes, 0 for page
+ * by page, up to but without mm_iommu_trans_finish(). @end is where it failed, if
+ * it did; all before that was added.
  */
 int trans_enter(struct mm_iommu_trans *trans, const struct layout *l,
 		unsigned long step, unsigned long *end)

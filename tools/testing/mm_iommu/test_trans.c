@@ -99,6 +99,7 @@ static unsigned long blocks_bytes(unsigned int shift, unsigned long offset,
 
 	layout_blocks(&l, BASE_UA + offset, GIB, shift);
 	bytes = check_layout(&l, ULONG_MAX, rng);
+	check(check_layout(&l, 0, rng) == bytes);
 	ksft_print_msg("GiB of 2^%u blocks from offset 0x%lx: %lu bytes\n",
 		       shift, offset, bytes);
 	layout_free(&l);
@@ -186,6 +187,22 @@ static void test_page_elsewhere(struct rng *rng)
 		check_layout(&l, ULONG_MAX, rng);
 		layout_free(&l);
 	}
+
+	/* in the third of 2M */
+	layout_blocks(&l, BASE_UA, SZ_4M, 21);
+	layout_add(&l, BASE_HPA / 2, SZ_1M);
+	layout_add(&l, BASE_HPA / 4, PAGE_SIZE);
+	layout_add(&l, BASE_HPA / 2 + SZ_1M + PAGE_SIZE, SZ_1M - PAGE_SIZE);
+	check_layout(&l, 0, rng);
+	layout_free(&l);
+
+	/* the smallest block, and no other of its size */
+	layout_init(&l, BASE_UA);
+	layout_add(&l, BASE_HPA, SZ_1M);
+	layout_add(&l, BASE_HPA / 2 + PAGE_SIZE, PAGE_SIZE);
+	layout_add(&l, BASE_HPA / 4 + SZ_1M + PAGE_SIZE, PAGE_SIZE);
+	check_layout(&l, 0, rng);
+	layout_free(&l);
 }
 
 /* Large and contiguous, but nothing larger than a page is aligned alike. */
@@ -209,7 +226,7 @@ static void test_shifted(struct rng *rng)
 	for (i = 0; i < 16; i++)
 		layout_add(&l, BASE_HPA + i * SZ_4M + (i % 3 / 2) * PAGE_SIZE,
 			   SZ_2M);
-	check_layout(&l, ULONG_MAX, rng);
+	check_layout(&l, 0, rng);
 	layout_free(&l);
 }
 
@@ -273,7 +290,7 @@ static void test_sections(struct rng *rng)
 		layout_add(&l, hpa + SZ_32M, 2 * PAGE_SIZE);
 		layout_add(&l, hpa - 2 * PAGE_SIZE, 4 * PAGE_SIZE);
 	}
-	check_layout(&l, ULONG_MAX, rng);
+	check_layout(&l, 0, rng);
 	layout_free(&l);
 }
 
@@ -332,12 +349,14 @@ static void random_layout(struct layout *l, struct rng *rng,
 
 static unsigned long random_step(struct rng *rng)
 {
-	switch (rng_below(rng, 4)) {
+	switch (rng_below(rng, 5)) {
 	case 0:
-		return PAGE_SIZE;
+		return 0;
 	case 1:
-		return SZ_64K;
+		return PAGE_SIZE;
 	case 2:
+		return SZ_64K;
+	case 3:
 		return (1 + rng_below(rng, 600)) << PAGE_SHIFT;
 	default:
 		return ULONG_MAX;
@@ -458,6 +477,7 @@ static void test_overrun(struct rng *rng)
 {
 	struct mm_iommu_trans trans;
 	unsigned int shift, extra;
+	struct page *pages[8];
 	struct layout l;
 	struct pages p;
 
@@ -477,6 +497,15 @@ static void test_overrun(struct rng *rng)
 			layout_free(&l);
 		}
 	}
+	/* more pages than are missing */
+	for (extra = 0; extra < ARRAY_SIZE(pages); extra++)
+		pages[extra] = shim_page(BASE_HPA + extra * SZ_2M);
+	mm_iommu_trans_init(&trans, BASE_UA, 5);
+	check(mm_iommu_trans_add_pages(&trans, pages, ARRAY_SIZE(pages), 0) ==
+	      -EINVAL);
+	check(trans.added == 5);
+	mm_iommu_trans_free(&trans);
+
 	/* the last run is too long: none of it is added */
 	mm_iommu_trans_init(&trans, BASE_UA, 3);
 	check(!mm_iommu_trans_add(&trans, BASE_HPA, 2));
