@@ -181,25 +181,24 @@ int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad)
  */
 static unsigned long unpin_some(unsigned long pfn, unsigned long nr, bool dirty)
 {
-	unsigned long end, i = 0, n;
+	unsigned long end = MAX_ORDER_NR_PAGES - pfn % MAX_ORDER_NR_PAGES;
 	struct page *page = pfn_to_page(pfn);
+	unsigned long i, n;
 	struct folio *folio;
 
-	end = min(nr, MAX_ORDER_NR_PAGES - pfn % MAX_ORDER_NR_PAGES);
-	do {
+	end = min(nr, end);
+	for (i = 0; i < end; i += n, page += n) {
 		folio = page_folio(page);
 		n = 1;
 		if (folio_test_large(folio))
 			n = min_t(unsigned long, nr - i,
 				  folio_nr_pages(folio) -
 				  folio_page_idx(folio, page));
-		if (dirty)
-			unpin_user_page_range_dirty_lock(page, n, true);
-		else
+		if (!dirty)
 			unpin_user_folio(folio, n);
-		i += n;
-		page += n;
-	} while (i < end);
+		else
+			unpin_user_page_range_dirty_lock(page, n, true);
+	}
 	return i;
 }
 
