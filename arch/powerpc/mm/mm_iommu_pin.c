@@ -14,7 +14,10 @@
  */
 #include "mm_iommu.h"
 
-/* Pages between two points where one may be rescheduled, or killed. */
+/*
+ * Pages between two points where one may be rescheduled, or killed. Over most of
+ * them pin_user_pages_fast() has interrupts off.
+ */
 #define MM_IOMMU_PIN_BATCH	1024UL
 
 /* How often a page that is just being moved is asked for again. */
@@ -113,7 +116,7 @@ static int pin_batch(struct pin_state *pin)
 {
 	struct mm_iommu_trans *trans = pin->trans;
 	u64 marks = pin_readonly(pin) ? MM_IOMMU_READONLY : 0;
-	unsigned long first = trans->added, end;
+	unsigned long first = trans->added, n;
 	long got = pin_pages(pin);
 	int ret;
 
@@ -122,11 +125,10 @@ static int pin_batch(struct pin_state *pin)
 	if (got < 0)
 		return got;
 
-	end = first + got;
 	ret = mm_iommu_trans_add_pages(trans, pin->pages, got, marks);
+	n = trans->added - first;
 	if (ret)
-		unpin_user_pages(pin->pages + (trans->added - first),
-				 end - trans->added);
+		unpin_user_pages(pin->pages + n, got - n);
 	return ret;
 }
 
