@@ -202,11 +202,12 @@ static unsigned long trans_run(struct page **pages, unsigned long nr)
 
 /*
  * Enters blocks that are as large as the entries of their node, where the run is
- * one: single pages, or huge ones. The last is the run; returns their pages.
+ * one: single pages, or huge ones. The last is the run; returns their pages. Not
+ * inline: a region of a page has no need of it, nor of its registers.
  */
-static unsigned long trans_add_blocks(struct mm_iommu_trans *trans,
-				      struct page **pages, unsigned long nr,
-				      u64 marks)
+static noinline unsigned long
+trans_add_blocks(struct mm_iommu_trans *trans, struct page **pages,
+		 unsigned long nr, u64 marks)
 {
 	u64 at, *next = trans->next, run = trans->run_at;
 	u8 order = trans->next_order;
@@ -253,10 +254,12 @@ int mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, struct page **pages,
 	int ret;
 
 	for (; nr; nr -= n, pages += n) {
-		n = trans_add_blocks(trans, pages, nr, marks);
+		n = 0;
+		if (trans->next_left)
+			n = trans_add_blocks(trans, pages, nr, marks);
 		if (n)
 			continue;
-		n = trans_run(pages, nr);
+		n = nr > 1 ? trans_run(pages, nr) : 1;
 		ret = mm_iommu_trans_add(trans, page_to_phys(pages[0]) | marks,
 					 n);
 		if (ret)
@@ -326,7 +329,7 @@ unsigned long mm_iommu_trans_block(const struct mm_iommu_trans *trans,
 {
 	const u64 *entry = &trans->root;
 	unsigned int shift = 63;
-	unsigned long last, n;
+	unsigned long end, n;
 	u64 block;
 
 	if (ua >= trans->run_ua) {
@@ -338,12 +341,12 @@ unsigned long mm_iommu_trans_block(const struct mm_iommu_trans *trans,
 		shift = mm_iommu_trans_order(block);
 		entry = mm_iommu_trans_below(block, ua);
 	}
-	last = min(mm_iommu_trans_end(block, ua) - 1, trans_last(trans));
-	for (n = trans_pieces(ua, last, shift); n > 1; n--)
+	end = min(mm_iommu_trans_end(block, ua), trans->run_ua);
+	for (n = trans_pieces(ua, end - 1, shift); n > 1; n--)
 		block |= READ_ONCE(*++entry);
 	*at = mm_iommu_trans_hpa(block, ua) |
 	      (block & (MM_IOMMU_READONLY | MM_IOMMU_DIRTY));
-	return last - ua + 1;
+	return end - ua;
 }
 
 static __kprobes void fill_pages(u64 *entry, unsigned long ua, unsigned long n,
