@@ -31,7 +31,9 @@
  * @added: pages that were added, counted from the first
  * @run_ua: where the run begins that was added last and is not in the table
  * @run_at: its host address, with MM_IOMMU_READONLY where that is so
- * @next: the entry of @run_ua in the node of the page before it, if it has one
+ * @next: the entry of @run_ua in the node of the block before it
+ * @next_left: number of entries there from @next on
+ * @next_order: log2 of the bytes of an entry there
  *
  * Written by the thread that pins, before anybody else can find the region,
  * and by the one that unpins, when nobody can. In between only dirty marks are
@@ -49,14 +51,16 @@ struct mm_iommu_trans {
 	unsigned long run_ua;
 	u64 run_at;
 	u64 *next;
+	unsigned long next_left;
+	u8 next_order;
 };
 
 void mm_iommu_trans_init(struct mm_iommu_trans *trans, unsigned long ua,
 			 unsigned long npages);
 int mm_iommu_trans_add(struct mm_iommu_trans *trans, u64 at,
 		       unsigned long npages);
-long mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, struct page **pages,
-			      long nr, u64 marks);
+int mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, struct page **pages,
+			     unsigned long nr, u64 marks);
 int mm_iommu_trans_finish(struct mm_iommu_trans *trans);
 void mm_iommu_trans_free(struct mm_iommu_trans *trans);
 unsigned long mm_iommu_trans_block(const struct mm_iommu_trans *trans,

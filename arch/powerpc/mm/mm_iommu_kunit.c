@@ -430,7 +430,7 @@ void mm_iommu_kunit_trans(struct kunit *test, struct mm_iommu_trans *trans,
 			  const struct mm_iommu_kunit_layout *l)
 {
 	unsigned long ua = KUNIT_UA + l->offset, end = ua + l->size, len;
-	unsigned long most = max(l->run, 256 * PAGE_SIZE);
+	unsigned long most = max(l->run, 1024 * PAGE_SIZE);
 
 	mm_iommu_trans_init(trans, ua, l->size >> PAGE_SHIFT);
 	for (; ua < end; ua += len) {

@@ -14,8 +14,11 @@
  */
 #include "mm_iommu.h"
 
-/* Pages between two points where one may be rescheduled, or killed. */
-#define MM_IOMMU_PIN_BATCH	256UL
+/*
+ * Pages between two points where one may be rescheduled, or killed. Over most of
+ * them pin_user_pages_fast() has interrupts off.
+ */
+#define MM_IOMMU_PIN_BATCH	1024UL
 
 /* How often a page that is just being moved is asked for again. */
 #define MM_IOMMU_PIN_RETRIES	10
@@ -111,21 +114,22 @@ static long pin_pages(struct pin_state *pin)
 
 static int pin_batch(struct pin_state *pin)
 {
+	struct mm_iommu_trans *trans = pin->trans;
 	u64 marks = pin_readonly(pin) ? MM_IOMMU_READONLY : 0;
-	long got = pin_pages(pin), i, n;
+	unsigned long first = trans->added, n;
+	long got = pin_pages(pin);
+	int ret;
 
 	if (got == -EFAULT && !pin_readonly(pin))
 		return pin_find_readonly(pin);
+	if (got < 0)
+		return got;
 
-	for (i = 0; i < got; i += n) {
-		n = mm_iommu_trans_add_pages(pin->trans, pin->pages + i,
-					     got - i, marks);
-		if (n < 0) {
-			unpin_user_pages(pin->pages + i, got - i);
-			return n;
-		}
-	}
-	return got < 0 ? got : 0;
+	ret = mm_iommu_trans_add_pages(trans, pin->pages, got, marks);
+	n = trans->added - first;
+	if (ret)
+		unpin_user_pages(pin->pages + n, got - n);
+	return ret;
 }
 
 /**
@@ -151,7 +155,8 @@ int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad)
 	*bad = trans->ua;
 	pin.pages = few;
 	if (trans->npages > ARRAY_SIZE(few))
-		pin.pages = kmalloc_array(MM_IOMMU_PIN_BATCH,
+		pin.pages = kmalloc_array(min(trans->npages,
+					      MM_IOMMU_PIN_BATCH),
 					  sizeof(*pin.pages), GFP_KERNEL);
 	if (!pin.pages)
 		return -ENOMEM;
@@ -172,72 +177,69 @@ int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad)
 	return ret;
 }
 
-static void unpin_page(struct page *page, bool dirty)
+/*
+ * Unpins contiguous pages, up to the end of a buddy block, in which their struct
+ * pages are sure to be adjacent, or of a larger folio; returns their number.
+ */
+static unsigned long unpin_some(unsigned long pfn, unsigned long nr, bool dirty)
 {
-	if (dirty)
-		unpin_user_page_range_dirty_lock(page, 1, true);
-	else
-		unpin_user_page(page);
-}
+	unsigned long end = MAX_ORDER_NR_PAGES - pfn % MAX_ORDER_NR_PAGES;
+	struct page *page = pfn_to_page(pfn);
+	unsigned long i, n;
+	struct folio *folio;
 
-/* Unpins what a large folio has of a block; returns its pages. */
-static unsigned long unpin_large(struct folio *folio, struct page *page,
-				 unsigned long nr, bool dirty)
-{
-	nr = min_t(unsigned long, nr, folio_nr_pages(folio) -
-				      folio_page_idx(folio, page));
-	if (dirty)
-		unpin_user_page_range_dirty_lock(page, nr, true);
-	else
-		unpin_user_folio(folio, nr);
-	return nr;
-}
-
-/* Unpins a large folio, or a batch of pages up to one; returns the pages. */
-static unsigned long unpin_some(struct page *page, unsigned long nr, bool dirty)
-{
-	struct folio *folio = page_folio(page);
-	unsigned long i;
-
-	if (folio_test_large(folio))
-		return unpin_large(folio, page, nr, dirty);
-
-	nr = min(nr, MM_IOMMU_PIN_BATCH);
-	for (i = 0; i < nr && !folio_test_large(page_folio(page)); i++, page++)
-		unpin_page(page, dirty);
+	end = min(nr, end);
+	for (i = 0; i < end; i += n, page += n) {
+		folio = page_folio(page);
+		n = 1;
+		if (folio_test_large(folio))
+			n = min_t(unsigned long, nr - i,
+				  folio_nr_pages(folio) -
+				  folio_page_idx(folio, page));
+		if (!dirty)
+			unpin_user_folio(folio, n);
+		else
+			unpin_user_page_range_dirty_lock(page, n, true);
+	}
 	return i;
 }
 
-static void unpin_block(unsigned long pfn, unsigned long nr, bool dirty,
-			unsigned int *steps)
+/* Unpins contiguous pages: one at least. */
+static void unpin_block(unsigned long pfn, unsigned long nr, bool dirty)
 {
 	unsigned long n;
 
-	for (; nr; nr -= n, pfn += n) {
-		n = unpin_some(pfn_to_page(pfn), nr, dirty);
-		if (!(++*steps % 4))
-			cond_resched();
+	while ((n = unpin_some(pfn, nr, dirty)) < nr) {
+		pfn += n;
+		nr -= n;
+		cond_resched();
 	}
 }
 
-/* Unpins pages of a node that are blocks of their own; returns their bytes. */
+/*
+ * Unpins a page, and those after it in its node that are blocks of their own,
+ * which is faster than block by block; returns the end.
+ */
 static unsigned long unpin_single(struct mm_iommu_trans *trans,
-				  unsigned long ua)
+				  unsigned long ua, u64 at)
 {
-	unsigned long start = ua;
-	u64 *entry, block, at;
+	unsigned long end = min(trans->run_ua, (ua | (SZ_2M - 1)) + 1);
+	struct page *page;
+	u64 *entry, block;
 
 	entry = mm_iommu_trans_entry(trans, ua, &block);
 	do {
-		at = mm_iommu_trans_hpa(block, ua);
-		unpin_page(pfn_to_page(PHYS_PFN(at)), block & MM_IOMMU_DIRTY);
+		page = pfn_to_page(PHYS_PFN(at & MM_IOMMU_ADDR));
+		if (at & MM_IOMMU_DIRTY)
+			unpin_user_page_range_dirty_lock(page, 1, true);
+		else
+			unpin_user_page(page);
 		ua += PAGE_SIZE;
-		if (ua >= trans->run_ua || !(ua % SZ_2M))
+		if (ua == end)
 			break;
-		block = *++entry;
-	} while (mm_iommu_trans_order(block) == PAGE_SHIFT);
-	cond_resched();
-	return ua - start;
+		at = *++entry;
+	} while (mm_iommu_trans_order(at) == PAGE_SHIFT);
+	return ua;
 }
 
 /**
@@ -248,17 +250,18 @@ static unsigned long unpin_single(struct mm_iommu_trans *trans,
  */
 void mm_iommu_unpin(struct mm_iommu_trans *trans)
 {
-	unsigned long ua, end = trans->ua + (trans->added << PAGE_SHIFT), len;
-	unsigned int steps = 0;
+	unsigned long ua, end = trans->ua + (trans->added << PAGE_SHIFT), next;
 	u64 at;
 
-	for (ua = trans->ua; ua < end; ua += len) {
-		len = mm_iommu_trans_block(trans, ua, &at);
-		if (len == PAGE_SIZE && ua < trans->run_ua)
-			len = unpin_single(trans, ua);
+	for (ua = trans->ua; ua < end; ua = next) {
+		next = ua + mm_iommu_trans_block(trans, ua, &at);
+		if (next - ua == PAGE_SIZE && ua < trans->run_ua)
+			next = unpin_single(trans, ua, at);
 		else
 			unpin_block(PHYS_PFN(at & MM_IOMMU_ADDR),
-				    len >> PAGE_SHIFT, at & MM_IOMMU_DIRTY,
-				    &steps);
+				    (next - ua) >> PAGE_SHIFT,
+				    at & MM_IOMMU_DIRTY);
+		if ((ua ^ next) >= MM_IOMMU_PIN_BATCH << PAGE_SHIFT)
+			cond_resched();
 	}
 }

@@ -75,19 +75,22 @@ static int trans_grow(struct mm_iommu_trans *trans, u64 *entry,
 static int trans_enter(struct mm_iommu_trans *trans, unsigned long ua,
 		       unsigned long last, u64 block)
 {
-	unsigned int shift = fls64(trans->ua ^ trans_last(trans));
+	unsigned int shift = fls64(trans->ua ^ trans_last(trans)), above = 0;
 	unsigned long n;
 	u64 *entry = &trans->root;
 
 	while (mm_iommu_trans_order(block) < shift) {
 		if (!*entry && trans_grow(trans, entry, ua, shift))
 			return -ENOMEM;
+		above = shift;
 		shift = mm_iommu_trans_order(*entry);
 		entry = mm_iommu_trans_below(*entry, ua);
 	}
 	for (n = trans_pieces(ua, last, shift); n; n--)
 		*entry++ = block;
-	trans->next = shift == PAGE_SHIFT ? entry : NULL;
+	trans->next = entry;
+	trans->next_order = shift;
+	trans->next_left = -(last + 1) % BIT(above) >> shift;
 	return 0;
 }
 
@@ -173,55 +176,96 @@ int mm_iommu_trans_add(struct mm_iommu_trans *trans, u64 at,
 	return 0;
 }
 
-/* Pages without order that follow others of their node; the last is the run. */
-static long trans_add_single(struct mm_iommu_trans *trans, struct page **pages,
-			     long nr, u64 marks)
+/*
+ * How many pages from the first on are contiguous. Only in a buddy block their
+ * struct pages are sure to be adjacent. Most of them are compared by eights.
+ */
+static unsigned long trans_run(struct page **pages, unsigned long nr)
 {
-	long i, max = -(trans->run_ua >> PAGE_SHIFT) % (SZ_2M >> PAGE_SHIFT);
-	u64 at, *next = trans->next, run = trans->run_at;
+	struct page *page = pages[0];
+	unsigned long n, i, differ;
 
-	nr = min_t(unsigned long, nr, trans->npages - trans->added);
-	if (!next || trans_next(trans) - trans->run_ua != PAGE_SIZE)
+	nr = min(nr, MAX_ORDER_NR_PAGES - page_to_pfn(page) % MAX_ORDER_NR_PAGES);
+	for (n = 0; n + 8 <= nr; n += 8) {
+		differ = 0;
+#pragma GCC unroll 8
+		for (i = n; i < n + 8; i++)
+			differ |= (unsigned long)pages[i] ^
+				  (unsigned long)(page + i);
+		if (differ)
+			break;
+	}
+	while (n < nr && pages[n] == page + n)
+		n++;
+	return n;
+}
+
+/*
+ * Enters blocks that are as large as the entries of their node, where the run is
+ * one: single pages, or huge ones. The last is the run; returns their pages. Not
+ * inline: a region of a page has no need of it, nor of its registers.
+ */
+static noinline unsigned long
+trans_add_blocks(struct mm_iommu_trans *trans, struct page **pages,
+		 unsigned long nr, u64 marks)
+{
+	u64 at, *next = trans->next, run = trans->run_at;
+	u8 order = trans->next_order;
+	unsigned long size = BIT(order), step = size >> PAGE_SHIFT, n;
+
+	if (trans_next(trans) - trans->run_ua != size || run & (size - 1))
 		return 0;
 
-	for (i = 0; i < min(nr, max); i++, run = at) {
-		at = page_to_phys(pages[i]) | marks;
-		if (at == run + PAGE_SIZE)
+	nr = min(nr, trans->npages - trans->added) >> (order - PAGE_SHIFT);
+	nr = min(nr, trans->next_left);
+	for (n = 0; n < nr; n++, run = at, pages += step) {
+		at = page_to_phys(pages[0]) | marks;
+		if (at == run + size || at & (size - 1) ||
+		    (step > 1 && trans_run(pages, step) < step))
 			break;
-		*next++ = run | FIELD_PREP(MM_IOMMU_ORDER, PAGE_SHIFT);
+		*next++ = run | FIELD_PREP(MM_IOMMU_ORDER, order);
 	}
-	if (i)
-		trans->order = PAGE_SHIFT;
+	if (n)
+		trans->order = min(trans->order, order);
 	trans->readonly |= !!marks;
 	trans->next = next;
-	trans->added += i;
-	trans->run_ua += i << PAGE_SHIFT;
+	trans->next_left -= n;
+	trans->added += n * step;
+	trans->run_ua += n * size;
 	trans->run_at = run;
-	return i;
+	return n * step;
 }
 
 /**
  * mm_iommu_trans_add_pages() - add pages after those that were added
  * @trans: the translation, not yet visible to readers
  * @pages: the pages
- * @nr: number of them, more than 0
+ * @nr: number of them
  * @marks: MM_IOMMU_READONLY or 0
  *
  * Context: As mm_iommu_trans_add().
- * Return: how many were added, 1 to @nr; what mm_iommu_trans_add() returns.
+ * Return: as mm_iommu_trans_add(), but the first pages may have been added where
+ *	it is not 0: @trans->added says how many.
  */
-long mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, struct page **pages,
-			      long nr, u64 marks)
+int mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, struct page **pages,
+			     unsigned long nr, u64 marks)
 {
-	long n = trans_add_single(trans, pages, nr, marks);
+	unsigned long n;
 	int ret;
 
-	if (n)
-		return n;
-	for (n = 1; n < nr && pages[n] == nth_page(pages[0], n); n++)
-		;
-	ret = mm_iommu_trans_add(trans, page_to_phys(pages[0]) | marks, n);
-	return ret ? : n;
+	for (; nr; nr -= n, pages += n) {
+		n = 0;
+		if (trans->next_left)
+			n = trans_add_blocks(trans, pages, nr, marks);
+		if (n)
+			continue;
+		n = nr > 1 ? trans_run(pages, nr) : 1;
+		ret = mm_iommu_trans_add(trans, page_to_phys(pages[0]) | marks,
+					 n);
+		if (ret)
+			return ret;
+	}
+	return 0;
 }
 
 /**
@@ -285,7 +329,7 @@ unsigned long mm_iommu_trans_block(const struct mm_iommu_trans *trans,
 {
 	const u64 *entry = &trans->root;
 	unsigned int shift = 63;
-	unsigned long last, n;
+	unsigned long end, n;
 	u64 block;
 
 	if (ua >= trans->run_ua) {
@@ -297,12 +341,12 @@ unsigned long mm_iommu_trans_block(const struct mm_iommu_trans *trans,
 		shift = mm_iommu_trans_order(block);
 		entry = mm_iommu_trans_below(block, ua);
 	}
-	last = min(mm_iommu_trans_end(block, ua) - 1, trans_last(trans));
-	for (n = trans_pieces(ua, last, shift); n > 1; n--)
+	end = min(mm_iommu_trans_end(block, ua), trans->run_ua);
+	for (n = trans_pieces(ua, end - 1, shift); n > 1; n--)
 		block |= READ_ONCE(*++entry);
 	*at = mm_iommu_trans_hpa(block, ua) |
 	      (block & (MM_IOMMU_READONLY | MM_IOMMU_DIRTY));
-	return last - ua + 1;
+	return end - ua;
 }
 
 static __kprobes void fill_pages(u64 *entry, unsigned long ua, unsigned long n,

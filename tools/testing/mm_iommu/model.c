@@ -184,10 +184,10 @@ void pages_mark_dirty(struct pages *p, unsigned long ua, unsigned long size)
 static int trans_enter_pages(struct mm_iommu_trans *trans,
 			     const struct layout *l, unsigned long *end)
 {
-	struct page *pages[64];
-	unsigned long hpa, nr = 0, i;
+	struct page *pages[1024];
 	u64 marks = layout_hpa(l, *end) & MODEL_READONLY;
-	long n;
+	unsigned long hpa, nr = 0, first = trans->added;
+	int ret;
 
 	for (; nr < ARRAY_SIZE(pages); nr++) {
 		if (*end + (nr << PAGE_SHIFT) >= l->end)
@@ -197,19 +197,16 @@ static int trans_enter_pages(struct mm_iommu_trans *trans,
 			break;
 		pages[nr] = shim_page(hpa & MM_IOMMU_ADDR);
 	}
-	for (i = 0; i < nr; i += n, *end += n << PAGE_SHIFT) {
-		n = mm_iommu_trans_add_pages(trans, pages + i, nr - i, marks);
-		if (n < 0)
-			return n;
-		check(n && n <= nr - i);
-	}
-	return 0;
+	ret = mm_iommu_trans_add_pages(trans, pages, nr, marks);
+	check(ret ? trans->added - first < nr : trans->added - first == nr);
+	*end += (trans->added - first) << PAGE_SHIFT;
+	return ret;
 }
 
 /*
- * Builds a translation from a layout, in steps of at most @step bytes, up to
- * but without mm_iommu_trans_finish(). @end is where it failed, if it did; all
- * before that was added.
+ * Builds a translation from a layout, in steps of at most @step bytes, 0 for page
+ * by page, up to but without mm_iommu_trans_finish(). @end is where it failed, if
+ * it did; all before that was added.
  */
 int trans_enter(struct mm_iommu_trans *trans, const struct layout *l,
 		unsigned long step, unsigned long *end)

@@ -99,6 +99,7 @@ static unsigned long blocks_bytes(unsigned int shift, unsigned long offset,
 
 	layout_blocks(&l, BASE_UA + offset, GIB, shift);
 	bytes = check_layout(&l, ULONG_MAX, rng);
+	check(check_layout(&l, 0, rng) == bytes);
 	ksft_print_msg("GiB of 2^%u blocks from offset 0x%lx: %lu bytes\n",
 		       shift, offset, bytes);
 	layout_free(&l);
@@ -170,6 +171,40 @@ static void test_broken_page(struct rng *rng)
 	}
 }
 
+/* No page of a run is taken for what those around it are. */
+static void test_page_elsewhere(struct rng *rng)
+{
+	struct layout l;
+	unsigned int i;
+
+	for (i = 1; i < 40; i++) {
+		layout_init(&l, BASE_UA);
+		layout_add(&l, BASE_HPA / 2, PAGE_SIZE);
+		layout_add(&l, BASE_HPA, i * PAGE_SIZE);
+		layout_add(&l, BASE_HPA / 4, PAGE_SIZE);
+		layout_add(&l, BASE_HPA + (i + 1) * PAGE_SIZE,
+			   (40 - i) * PAGE_SIZE);
+		check_layout(&l, ULONG_MAX, rng);
+		layout_free(&l);
+	}
+
+	/* in the third of 2M */
+	layout_blocks(&l, BASE_UA, SZ_4M, 21);
+	layout_add(&l, BASE_HPA / 2, SZ_1M);
+	layout_add(&l, BASE_HPA / 4, PAGE_SIZE);
+	layout_add(&l, BASE_HPA / 2 + SZ_1M + PAGE_SIZE, SZ_1M - PAGE_SIZE);
+	check_layout(&l, 0, rng);
+	layout_free(&l);
+
+	/* the smallest block, and no other of its size */
+	layout_init(&l, BASE_UA);
+	layout_add(&l, BASE_HPA, SZ_1M);
+	layout_add(&l, BASE_HPA / 2 + PAGE_SIZE, PAGE_SIZE);
+	layout_add(&l, BASE_HPA / 4 + SZ_1M + PAGE_SIZE, PAGE_SIZE);
+	check_layout(&l, 0, rng);
+	layout_free(&l);
+}
+
 /* Large and contiguous, but nothing larger than a page is aligned alike. */
 static void test_shifted(struct rng *rng)
 {
@@ -185,6 +220,14 @@ static void test_shifted(struct rng *rng)
 		check_layout(&l, ULONG_MAX, rng);
 		layout_free(&l);
 	}
+
+	/* as large as those before it, which are aligned */
+	layout_init(&l, BASE_UA);
+	for (i = 0; i < 16; i++)
+		layout_add(&l, BASE_HPA + i * SZ_4M + (i % 3 / 2) * PAGE_SIZE,
+			   SZ_2M);
+	check_layout(&l, 0, rng);
+	layout_free(&l);
 }
 
 static void test_address_zero(struct rng *rng)
@@ -226,6 +269,28 @@ static void test_readonly(struct rng *rng)
 	layout_init(&l, BASE_UA);
 	layout_add(&l, BASE_HPA | MODEL_READONLY, SZ_1G);
 	check(!check_layout(&l, ULONG_MAX, rng));
+	layout_free(&l);
+}
+
+/* Whether memory is contiguous is not what the addresses of its pages say. */
+static void test_sections(struct rng *rng)
+{
+	unsigned long hpa = BASE_HPA + SZ_16M;
+	struct layout l;
+	unsigned int i;
+
+	/* all around the ends of buddy blocks, see shim_page() */
+	layout_init(&l, BASE_UA);
+	for (i = 0; i < 8; i++, hpa += SZ_64M) {
+		check(shim_page(hpa - PAGE_SIZE) + 1 ==
+		      shim_page(hpa + SZ_32M));
+		layout_add(&l, hpa - PAGE_SIZE, PAGE_SIZE);
+		layout_add(&l, hpa + SZ_32M, PAGE_SIZE);
+		layout_add(&l, hpa - 2 * PAGE_SIZE, 2 * PAGE_SIZE);
+		layout_add(&l, hpa + SZ_32M, 2 * PAGE_SIZE);
+		layout_add(&l, hpa - 2 * PAGE_SIZE, 4 * PAGE_SIZE);
+	}
+	check_layout(&l, 0, rng);
 	layout_free(&l);
 }
 
@@ -284,12 +349,14 @@ static void random_layout(struct layout *l, struct rng *rng,
 
 static unsigned long random_step(struct rng *rng)
 {
-	switch (rng_below(rng, 4)) {
+	switch (rng_below(rng, 5)) {
 	case 0:
-		return PAGE_SIZE;
+		return 0;
 	case 1:
-		return SZ_64K;
+		return PAGE_SIZE;
 	case 2:
+		return SZ_64K;
+	case 3:
 		return (1 + rng_below(rng, 600)) << PAGE_SHIFT;
 	default:
 		return ULONG_MAX;
@@ -410,6 +477,7 @@ static void test_overrun(struct rng *rng)
 {
 	struct mm_iommu_trans trans;
 	unsigned int shift, extra;
+	struct page *pages[8];
 	struct layout l;
 	struct pages p;
 
@@ -429,6 +497,15 @@ static void test_overrun(struct rng *rng)
 			layout_free(&l);
 		}
 	}
+	/* more pages than are missing */
+	for (extra = 0; extra < ARRAY_SIZE(pages); extra++)
+		pages[extra] = shim_page(BASE_HPA + extra * SZ_2M);
+	mm_iommu_trans_init(&trans, BASE_UA, 5);
+	check(mm_iommu_trans_add_pages(&trans, pages, ARRAY_SIZE(pages), 0) ==
+	      -EINVAL);
+	check(trans.added == 5);
+	mm_iommu_trans_free(&trans);
+
 	/* the last run is too long: none of it is added */
 	mm_iommu_trans_init(&trans, BASE_UA, 3);
 	check(!mm_iommu_trans_add(&trans, BASE_HPA, 2));
@@ -751,9 +828,11 @@ static const struct test tests[] = {
 	{ "bytes per GiB stay in their bounds", test_bytes_per_gib },
 	{ "a region that is one block takes nothing", test_one_block },
 	{ "a broken page breaks only its block", test_broken_page },
+	{ "a page in a run that is elsewhere", test_page_elsewhere },
 	{ "contiguous memory that is not aligned alike", test_shifted },
 	{ "host address 0 is an address", test_address_zero },
 	{ "memory that may only be read", test_readonly },
+	{ "pages on both sides of the end of a buddy block", test_sections },
 	{ "IOMMU pages of all sizes", test_fill },
 	{ "random regions translate as the model", test_random },
 	{ "regions of many TiB", test_large },

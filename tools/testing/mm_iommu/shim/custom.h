@@ -60,10 +60,17 @@ void kmem_cache_free(struct kmem_cache *cache, void *p);
 
 #define SLAB_PANIC			0
 
-/* Of a page only its address counts. */
-#define shim_page(hpa)		((struct page *)((hpa) | 1))
-#define page_to_phys(page)	((unsigned long)(page) & ~1UL)
-#define nth_page(p, n)	((struct page *)((unsigned long)(p) + ((n) << PAGE_SHIFT)))
+/*
+ * Of a page only its address counts. As with SPARSEMEM, what is adjacent to the
+ * last page of a buddy block may be the first of any other.
+ */
+struct page {
+	char of[1UL << PAGE_SHIFT];
+};
+
+#define MAX_ORDER_NR_PAGES	(SZ_16M >> PAGE_SHIFT)
+#define shim_page(hpa)		((struct page *)(((hpa) ^ SZ_16M) | 1))
+#define page_to_phys(page)	(((unsigned long)(page) & ~1UL) ^ SZ_16M)
 #define page_to_pfn(page)	(page_to_phys(page) >> PAGE_SHIFT)
 
 /* The linear map: who forgets to translate gets a bad address; who does counts. */
