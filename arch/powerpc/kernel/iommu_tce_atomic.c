@@ -12,7 +12,8 @@
  * 2. Hold: every page is translated and counted, or the whole is given up. This
  *    is the last step that can fail.
  * 3. Exchange the TCEs and the view. What was mapped before is dropped on the
- *    way: it is not unpinned as long as the section lasts.
+ *    way: it is not unpinned as long as the section lasts, and never here. The
+ *    caller asks mm_iommu_must_reap() afterwards.
  * 4. Kill once, then end the section.
  *
  * -EAGAIN means that nothing has changed, and that iommu_tce.c should do it: the
@@ -212,36 +213,29 @@ err_restore:
 	return ret;
 }
 
-/* Pages of one region that are not mapped any more. */
+/* Pages of one region that are not mapped any more, and the cookie of one. */
 struct dropped {
 	struct mm_iommu_section *section;
-	struct mm_iommu_region *region;
-	unsigned long start;
-	unsigned long size;
+	u64 cookie;
 	unsigned long npages;
 };
 
 static __kprobes void dropped_flush(struct dropped *d)
 {
 	if (d->npages)
-		mm_iommu_section_drop(d->region, d->npages);
-	d->npages = 0;
+		mm_iommu_section_drop(d->section, d->cookie, d->npages);
 }
 
-/* What is not found was never held, see tce_bad_view(). */
 static __kprobes noinline void dropped_next(struct dropped *d, u64 cookie)
 {
 	dropped_flush(d);
-	d->size = 0;
-	d->region = mm_iommu_section_find(d->section, cookie, &d->start,
-					  &d->size);
-	if (d->region)
-		d->npages = 1;
+	d->cookie = cookie;
+	d->npages = 1;
 }
 
 static __always_inline void dropped_add(struct dropped *d, u64 cookie)
 {
-	if (likely((cookie & ~(u64)(SZ_4K - 1)) - d->start < d->size))
+	if (likely(!((cookie ^ d->cookie) & MM_IOMMU_COOKIE_ID)))
 		d->npages++;
 	else
 		dropped_next(d, cookie);
@@ -348,6 +342,7 @@ static __kprobes noinline int change_map_run(struct iommu_tce_change *c,
 {
 	unsigned int shift = c->tbl->it_page_shift;
 	u64 *to = c->cookies + c->done, *end = to + npages, cookie;
+	u64 step = mm_iommu_cookie_step(BIT_ULL(shift));
 	int ret;
 
 	ret = mm_iommu_section_hold(&c->section, ua, npages, shift,
@@ -356,12 +351,10 @@ static __kprobes noinline int change_map_run(struct iommu_tce_change *c,
 	if (ret)
 		return ret;
 
-	if (write)
-		cookie |= TCE_VIEW_WRITE;
 	c->done += npages;
 	do {
 		*to++ = cookie;
-		cookie += BIT_ULL(shift);
+		cookie += step;
 	} while (to < end);
 	return 0;
 }
@@ -393,7 +386,7 @@ __kprobes int iommu_tce_change_map(struct iommu_tce_change *change,
 		return -EAGAIN;
 
 	change->tces[i] = cpu_to_be64(held.hpa | change_perm(write));
-	change->cookies[i] = held.cookie | (write ? TCE_VIEW_WRITE : 0);
+	change->cookies[i] = held.cookie;
 	change->done = i + 1;
 	return 0;
 }
@@ -614,18 +607,6 @@ __kprobes int iommu_tce_clear_atomic_rm(struct iommu_table *tbl,
  * say what becomes of many.
  */
 
-/* Whatever is behind an entry of the view is not mapped any more. */
-static __kprobes void drop_one(struct mm_iommu_section *section, u64 cookie)
-{
-	struct mm_iommu_region *region;
-	unsigned long start, size;
-
-	region = mm_iommu_section_find(section, cookie, &start, &size);
-	/* what is not found was never held, see tce_bad_view() */
-	if (region)
-		mm_iommu_section_drop(region, 1);
-}
-
 /* Maps or clears the entry at @place. Returns 1, or 0 where it was clear. */
 static __always_inline int put_one(struct iommu_table *tbl,
 				   struct mm_iommu_section *section,
@@ -643,20 +624,20 @@ static __always_inline int put_one(struct iommu_table *tbl,
 					      write, &held))
 			return -EAGAIN;
 		tce = cpu_to_be64(held.hpa | change_perm(write));
-		cookie = held.cookie | (write ? TCE_VIEW_WRITE : 0);
+		cookie = held.cookie;
 	} else if (!old) {
 		return 0;
 	}
 
 	if (tbl->it_ops->set_tces(tbl, entry, 1, &tce)) {
 		if (perm)
-			mm_iommu_section_drop(held.mem, 1);
+			mm_iommu_section_drop(section, cookie, 1);
 		return -EAGAIN;
 	}
 	*place = cookie;
 	blk->used += !!perm - !!old;
 	if (old)
-		drop_one(section, old);
+		mm_iommu_section_drop(section, old, 1);
 	return 1;
 }
 

@@ -773,6 +773,7 @@ static long write_tces(struct kvm_vcpu *vcpu, unsigned long req,
 	if (ret == H_SUCCESS && !kvmppc_tce_is_complete(t))
 		ret = H_TOO_HARD;
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
+	mm_iommu_reap(vcpu->kvm->mm);
 	return ret;
 }
 

@@ -539,12 +539,15 @@ static __kprobes bool read_list(struct kvm_vcpu *vcpu, unsigned long gpa,
 	return from;
 }
 
-/* Counts a call, unless it is done again with the MMU on. */
+/*
+ * Counts a call, unless it is done again with the MMU on: as one is whose last page
+ * of a region that was given up is still to be unpinned. To do it twice does no harm.
+ */
 static __kprobes long served(struct kvm_vcpu *vcpu, long ret,
 			     unsigned long npages)
 {
-	if (ret == H_TOO_HARD)
-		return ret;
+	if (ret == H_TOO_HARD || mm_iommu_must_reap(vcpu->kvm->mm))
+		return H_TOO_HARD;
 	vcpu->stat.tce_hcalls++;
 	vcpu->stat.tce_realmode++;
 	if (ret == H_SUCCESS)
