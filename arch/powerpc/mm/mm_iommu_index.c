@@ -281,6 +281,7 @@ int mm_iommu_id_alloc(struct mm_iommu *reg, struct mm_iommu_region *region)
 		ids->first = *slot / 2;
 	region->cookie = FIELD_PREP(MM_IOMMU_COOKIE_ID, (u64)id) -
 			 mm_iommu_cookie_step(region->trans.ua);
+	/* pairs with READ_ONCE() in mm_iommu_id_find() */
 	smp_store_release(slot, (unsigned long)region);
 	return 0;
 }

@@ -751,7 +751,7 @@ static bool section_enter(struct actor *a, struct mm_iommu_section *s,
 static void section_drop(struct actor *a, struct mm_iommu_region *region,
 			 u64 cookie, unsigned long npages)
 {
-	unsigned long ua = mm_iommu_cookie_ua(region, cookie), flags;
+	unsigned long ua = mm_iommu_cookie_ua(region, cookie), flags, i;
 	struct mm_iommu_section s;
 
 	check(mm_iommu_id_find(a->shared->reg, cookie) == region);
@@ -761,7 +761,8 @@ static void section_drop(struct actor *a, struct mm_iommu_region *region,
 		return;
 	}
 	mm_iommu_section_drop(&s, cookie, npages);
-	if (!rng_below(&a->rng, 4))
+	/* time enough for whoever does not wait for this section */
+	for (i = rng_below(&a->rng, 16); i; i--)
 		sched_yield();
 	check_region(region, ua);
 	mm_iommu_exit(&s);
@@ -797,7 +798,7 @@ static void section_step(struct actor *a, unsigned long ua)
 	local_irq_restore(flags);
 
 	a->holds += n;
-	if (!(a->holds % 8))
+	for (i = rng_below(&a->rng, 4); i; i--)
 		sched_yield();
 	section_drop(a, region, cookie, n);
 }
@@ -991,6 +992,44 @@ static void test_threads(struct rng *rng)
 	run_threads(rng, 2);
 }
 
+struct waiter {
+	struct mm_iommu *reg;
+	bool done;
+};
+
+static void *waiter_run(void *arg)
+{
+	struct waiter *w = arg;
+
+	mm_iommu_index_sync(w->reg);
+	__atomic_store_n(&w->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Whichever slot it is, and whoever is in others. */
+static void test_sync(struct rng *rng)
+{
+	struct mm_iommu *reg = registry_alloc(8);
+	struct waiter w = { .reg = reg };
+	struct mm_iommu_slot *slot;
+	unsigned long flags, i;
+	pthread_t thread;
+
+	for (shim_cpu = 0; shim_cpu < 8; shim_cpu++) {
+		w.done = false;
+		slot = mm_iommu_read_lock(reg, &flags);
+		check(!pthread_create(&thread, NULL, waiter_run, &w));
+		for (i = 0; i < 1000; i++) {
+			sched_yield();
+			check(!__atomic_load_n(&w.done, __ATOMIC_ACQUIRE));
+		}
+		mm_iommu_read_unlock(slot, flags);
+		check(!pthread_join(thread, NULL));
+		check(w.done);
+	}
+	mm_iommu_index_free(reg);
+}
+
 static const struct test tests[] = {
 	{ "random steps agree with a sorted array", test_model },
 	{ "random ids agree with an array and a queue", test_ids },
@@ -1000,6 +1039,7 @@ static const struct test tests[] = {
 	{ "hints answer, and never outlive a region", test_hint },
 	{ "first and last address", test_edges },
 	{ "allocation failed", test_alloc_fails },
+	{ "whoever is inside is waited for", test_sync, true },
 	{ "readers while regions come, go and are freed", test_threads, true },
 };
 
