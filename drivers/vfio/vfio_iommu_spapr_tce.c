@@ -191,7 +191,7 @@ static noinline int tce_refuse(struct tce_container *container, const char *call
 
 /* v1: every TCE pins the page behind it */
 
-/* A host address tells the page; all of it is one region. */
+/* A host address, of 51 bits at most, tells the page; all of it is one region. */
 #define TCE_V1_COOKIE	FIELD_PREP(MM_IOMMU_COOKIE_ID, 1)
 
 static long tce_v1_hold(struct mm_struct *mm, unsigned long ua,
