@@ -539,20 +539,27 @@ static __kprobes bool read_list(struct kvm_vcpu *vcpu, unsigned long gpa,
 	return from;
 }
 
-/*
- * Counts a call, unless it is done again with the MMU on: as one is whose last page
- * of a region that was given up is still to be unpinned. To do it twice does no harm.
- */
+/* Counts a call, unless it is done again with the MMU on. */
 static __kprobes long served(struct kvm_vcpu *vcpu, long ret,
 			     unsigned long npages)
 {
-	if (ret == H_TOO_HARD || mm_iommu_must_reap(vcpu->kvm->mm))
-		return H_TOO_HARD;
+	if (ret == H_TOO_HARD)
+		return ret;
 	vcpu->stat.tce_hcalls++;
 	vcpu->stat.tce_realmode++;
 	if (ret == H_SUCCESS)
 		vcpu->stat.tce_entries += npages;
 	return ret;
+}
+
+/*
+ * Whether nothing is left to be done with the MMU on, as where the call has dropped
+ * the last page of a region that was given up. To do the call twice does no harm.
+ */
+static __kprobes bool is_complete(const struct kvmppc_tce_table *t)
+{
+	return kvmppc_tce_is_complete(t) &&
+	       (list_empty(&t->hws) || !mm_iommu_must_reap(t->kvm->mm));
 }
 
 static __kprobes long put(struct kvm_vcpu *vcpu, unsigned long liobn,
@@ -565,7 +572,7 @@ static __kprobes long put(struct kvm_vcpu *vcpu, unsigned long liobn,
 		return H_TOO_HARD;
 	if (!kvmppc_tce_index(t, ioba, 1, &i))
 		return H_PARAMETER;
-	if (tce_put(vcpu, t, i, tce, true) || !kvmppc_tce_is_complete(t))
+	if (tce_put(vcpu, t, i, tce, true) || !is_complete(t))
 		return H_TOO_HARD;
 	return H_SUCCESS;
 }
@@ -602,7 +609,7 @@ static __kprobes long put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 		return H_PARAMETER;
 	if (!read_list(vcpu, gpa, npages) ||
 	    tce_put_list(vcpu, t, i, npages, true) ||
-	    !kvmppc_tce_is_complete(t))
+	    !is_complete(t))
 		return H_TOO_HARD;
 	return H_SUCCESS;
 }
@@ -643,7 +650,7 @@ static __kprobes long stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
 		return H_PARAMETER;
 	if (tce & TCE_PERM ||
 	    (npages && tce_stuff(vcpu, t, i, npages, tce, true)) ||
-	    !kvmppc_tce_is_complete(t))
+	    !is_complete(t))
 		return H_TOO_HARD;
 	return H_SUCCESS;
 }

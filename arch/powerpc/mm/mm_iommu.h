@@ -82,11 +82,12 @@ enum mm_iommu_state {
  * struct mm_iommu_region - a range of user memory that is pinned for DMA
  * @node: in the index; under mm_iommu::lock and all slots
  * @list: in mm_iommu::pending, under mm_iommu::lock
- * @dead: the next one in mm_iommu::dead
+ * @dead: the next one in mm_iommu::dead, when it has come there
  * @registry: the registry of the mm whose memory this is
  * @trans: the range and its host addresses
  * @cookie: that of user address 0, if it were in the region: its id, less the
  *	pages of 4K below the region
+ * @id_slot: the slot of its id
  * @state: under mm_iommu::lock
  * @used: containers that registered exactly this range; under mm_iommu::lock
  * @refs: keeps this structure (not the pins): one for the index or a list,
@@ -100,11 +101,14 @@ enum mm_iommu_state {
  */
 struct mm_iommu_region {
 	struct rb_node node;
-	struct list_head list;
-	struct mm_iommu_region *dead;
+	union {
+		struct list_head list;
+		struct mm_iommu_region *dead;
+	};
 	struct mm_iommu *registry;
 	struct mm_iommu_trans trans;
 	u64 cookie;
+	unsigned long *id_slot;
 	enum mm_iommu_state state;
 	unsigned int used;
 	refcount_t refs;
@@ -140,7 +144,7 @@ struct mm_iommu_id_node {
  * @fresh: the first id that was never given out
  * @limit: the last that may be
  * @first: of those that were given back, the one that waits longest, or 0
- * @last: the one that was given back last
+ * @last: the slot of the one that was given back last
  * @root: the nodes above
  *
  * A slot has 0, where the id was never given out; a region; or the next free
@@ -153,7 +157,7 @@ struct mm_iommu_ids {
 	unsigned int fresh;
 	unsigned int limit;
 	unsigned int first;
-	unsigned int last;
+	unsigned long *last;
 	struct mm_iommu_id_node *root[MM_IOMMU_ID_ROOTS];
 };
 
@@ -333,7 +337,7 @@ mm_iommu_id_find(const struct mm_iommu *reg, u64 cookie)
 	unsigned long id = FIELD_GET(MM_IOMMU_COOKIE_ID, cookie), found;
 	const struct mm_iommu_id_node *node;
 
-	/* these pair with smp_store_release() in id_slot() */
+	/* these pair with smp_store_release() in id_below() */
 	node = READ_ONCE(reg->ids.root[id >> 2 * MM_IOMMU_ID_SHIFT]);
 	if (!node)
 		return NULL;

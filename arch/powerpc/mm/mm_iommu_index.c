@@ -226,27 +226,28 @@ void mm_iommu_index_sync(struct mm_iommu *reg)
 	}
 }
 
-/* The slot of an id; NULL without memory for the nodes above it. */
-static unsigned long *id_slot(struct mm_iommu *reg, unsigned int id)
+/* A slot of the node that another slot has; NULL without memory to make it. */
+static unsigned long *id_below(unsigned long *slot, unsigned int i)
 {
-	unsigned int shift = 2 * MM_IOMMU_ID_SHIFT;
-	struct mm_iommu_id_node *node;
+	struct mm_iommu_id_node *node = (void *)*slot;
+
+	if (!node) {
+		node = kzalloc(sizeof(*node), GFP_KERNEL_ACCOUNT);
+		if (!node)
+			return NULL;
+		/* zeroed before it is seen */
+		smp_store_release(slot, (unsigned long)node);
+	}
+	return &node->slot[i % MM_IOMMU_ID_SLOTS];
+}
+
+static unsigned long *id_slot(struct mm_iommu_ids *ids, unsigned int id)
+{
 	unsigned long *slot;
 
-	slot = (unsigned long *)&reg->ids.root[id >> shift];
-	while (shift) {
-		node = (void *)*slot;
-		if (!node) {
-			node = kzalloc(sizeof(*node), GFP_KERNEL_ACCOUNT);
-			if (!node)
-				return NULL;
-			/* zeroed before it is seen */
-			smp_store_release(slot, (unsigned long)node);
-		}
-		shift -= MM_IOMMU_ID_SHIFT;
-		slot = &node->slot[(id >> shift) % MM_IOMMU_ID_SLOTS];
-	}
-	return slot;
+	slot = (unsigned long *)&ids->root[id >> 2 * MM_IOMMU_ID_SHIFT];
+	slot = id_below(slot, id >> MM_IOMMU_ID_SHIFT);
+	return slot ? id_below(slot, id) : NULL;
 }
 
 /**
@@ -272,13 +273,14 @@ int mm_iommu_id_alloc(struct mm_iommu *reg, struct mm_iommu_region *region)
 	else if (id > ids->limit)
 		return -ENOSPC;
 
-	slot = id_slot(reg, id);
+	slot = id_slot(ids, id);
 	if (!slot)
 		return -ENOMEM;
 	if (id == ids->fresh)
 		ids->fresh++;
 	else
 		ids->first = *slot / 2;
+	region->id_slot = slot;
 	region->cookie = FIELD_PREP(MM_IOMMU_COOKIE_ID, (u64)id) -
 			 mm_iommu_cookie_step(region->trans.ua);
 	/* pairs with READ_ONCE() in mm_iommu_id_find() */
@@ -301,13 +303,12 @@ void mm_iommu_id_free(struct mm_iommu *reg, struct mm_iommu_region *region)
 	struct mm_iommu_ids *ids = &reg->ids;
 
 	lockdep_assert_held(&reg->lock);
-	WRITE_ONCE(*id_slot(reg, id), MM_IOMMU_ID_FREE);
+	WRITE_ONCE(*region->id_slot, MM_IOMMU_ID_FREE);
 	if (ids->first)
-		WRITE_ONCE(*id_slot(reg, ids->last),
-			   2UL * id | MM_IOMMU_ID_FREE);
+		WRITE_ONCE(*ids->last, 2UL * id | MM_IOMMU_ID_FREE);
 	else
 		ids->first = id;
-	ids->last = id;
+	ids->last = region->id_slot;
 }
 
 static void id_free_node(struct mm_iommu_id_node *node, unsigned int below)
