@@ -622,7 +622,7 @@ static void expect_mapped(struct kunit *test, struct fake *f, unsigned long i,
 	for (; npages; npages--, i++, page++) {
 		KUNIT_ASSERT_EQ(test, fake_view(f, i),
 				mm_iommu_cookie(region, ua_of(region, page),
-					    write));
+						write));
 		KUNIT_ASSERT_EQ(test, fake_tce(f, i),
 				wanted_tce(region, ua_of(region, page), write));
 	}

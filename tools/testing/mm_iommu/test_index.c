@@ -372,7 +372,7 @@ static void test_last_ids(struct rng *rng)
 	struct mm_iommu *reg = registry_alloc(1);
 	unsigned int i;
 
-	check(MM_IOMMU_MAX_ID == FIELD_MAX(MM_IOMMU_COOKIE_ID));
+	check(FIELD_MAX(MM_IOMMU_COOKIE_ID) == MM_IOMMU_MAX_ID);
 	check(!mm_iommu_id_find(reg, id_cookie(MM_IOMMU_MAX_ID)));
 	reg->ids.fresh = MM_IOMMU_MAX_ID - 2;
 	for (i = 0; i < ARRAY_SIZE(region); i++) {
