@@ -32,6 +32,7 @@
  * -EINVAL for one too short or with unknown flags, -ENOTTY for a call that
  * the version does not have.
  */
+#include <linux/bitfield.h>
 #include <linux/iommu.h>
 #include <linux/module.h>
 #include <linux/pfn.h>
@@ -190,8 +191,8 @@ static noinline int tce_refuse(struct tce_container *container, const char *call
 
 /* v1: every TCE pins the page behind it */
 
-/* A host address tells the page; it is a multiple of 4K, so 1 is free. */
-#define TCE_V1_COOKIE	1
+/* A host address, of 51 bits at most, tells the page; all of it is one region. */
+#define TCE_V1_COOKIE	FIELD_PREP(MM_IOMMU_COOKIE_ID, 1)
 
 static long tce_v1_hold(struct mm_struct *mm, unsigned long ua,
 			unsigned long npages, unsigned int shift, bool write,
@@ -209,40 +210,40 @@ static long tce_v1_hold(struct mm_struct *mm, unsigned long ua,
 	if (ret != 1)
 		return ret < 0 ? ret : -EFAULT;
 
-	held->mem = page;
 	held->hpa = page_to_phys(page) + offset_in_page(ua);
-	held->cookie = held->hpa | TCE_V1_COOKIE;
+	held->cookie = TCE_V1_COOKIE + mm_iommu_cookie_step(held->hpa) + write;
 	return 1;
 }
 
-static void tce_v1_translate(void *mem, unsigned long ua, unsigned long npages,
-			     unsigned int shift, u64 bits, bool write,
-			     __be64 *tces)
+static phys_addr_t tce_v1_hpa(u64 cookie)
 {
-	struct page *page = mem;
-
-	*tces = cpu_to_be64((page_to_phys(page) + offset_in_page(ua)) | bits);
+	return FIELD_GET(MM_IOMMU_COOKIE_PAGE, cookie) * SZ_4K;
 }
 
-static void *tce_v1_find(struct mm_struct *mm, u64 cookie, u64 *base,
-			 unsigned long *size)
+/* Of one page: no more was held. */
+static int tce_v1_translate(struct mm_struct *mm, u64 cookie,
+			    unsigned long npages, unsigned int shift, u64 bits,
+			    __be64 *tces)
 {
-	*base = cookie;
-	*size = 1;
-	return pfn_to_page(PHYS_PFN(cookie));
+	*tces = cpu_to_be64(tce_v1_hpa(cookie) | bits);
+	return 0;
 }
 
-static void tce_v1_drop(void *mem, unsigned long npages, bool write)
+static int tce_v1_drop(struct mm_struct *mm, u64 cookie, unsigned long npages)
 {
+	struct page *page = pfn_to_page(PHYS_PFN(tce_v1_hpa(cookie)));
+
 	while (npages--)
-		unpin_user_page_range_dirty_lock(mem, 1, write);
+		unpin_user_page_range_dirty_lock(page, 1, cookie &
+						 MM_IOMMU_COOKIE_WRITE);
+	return 0;
 }
 
 static const struct iommu_tce_backing tce_v1_pinned = {
 	.hold = tce_v1_hold,
 	.translate = tce_v1_translate,
-	.find = tce_v1_find,
 	.drop = tce_v1_drop,
+	.alike = ~0ULL,
 };
 
 static const struct iommu_tce_backing *
@@ -856,7 +857,7 @@ static u64 tce_bad_page(struct tce_container *container, u64 ua,
 		n = mm_iommu_hold(container->mm, ua, want, shift, write, &held);
 		cond_resched();
 		if (n > 0) {
-			mm_iommu_drop(held.mem, n);
+			mm_iommu_drop(container->mm, held.cookie, n);
 			ua += (u64)n << shift;
 			npages -= n;
 			want = min(want, npages);

@@ -73,13 +73,10 @@ static void tce_lost(void)
 	pr_err_once("mm_iommu: a TCE can neither be set nor cleared, its memory is lost\n");
 }
 
-/* Old mappings of one piece of memory, whose references are to be dropped. */
+/* Old mappings whose references are to be dropped together. */
 struct tce_old {
-	u64 base;
-	unsigned long size;
-	void *mem;
+	u64 cookie;
 	unsigned long npages;
-	bool write;
 };
 
 /*
@@ -95,16 +92,22 @@ struct tce_olds {
 	struct tce_old *old;
 };
 
+static void tce_drop(struct iommu_table *tbl, u64 cookie, unsigned long npages)
+{
+	const struct iommu_tce_view *owner = tbl->it_view;
+
+	if (owner->backing->drop(owner->mm, cookie, npages))
+		tce_bad_view();
+}
+
 static void olds_flush(struct tce_olds *olds)
 {
-	const struct iommu_tce_backing *backing = olds->tbl->it_view->backing;
 	unsigned int i;
 
 	tce_kill(olds->tbl, olds->first, olds->end - olds->first);
 	olds->first = olds->end;
 	for (i = 0; i < olds->nr; i++)
-		backing->drop(olds->old[i].mem, olds->old[i].npages,
-			      olds->old[i].write);
+		tce_drop(olds->tbl, olds->old[i].cookie, olds->old[i].npages);
 	olds->nr = 0;
 }
 
@@ -117,77 +120,47 @@ static void olds_touch(struct tce_olds *olds, unsigned long entry,
 	olds->end = entry + npages;
 }
 
-static bool old_has(const struct tce_old *old, u64 view)
+/* What is dropped together with what was in an entry of the view. */
+static struct tce_old *olds_find(struct tce_olds *olds, u64 cookie, u64 alike)
 {
-	u64 offset = (view & ~TCE_VIEW_WRITE) - old->base;
-
-	return offset < old->size && !(offset & (SZ_4K - 1)) &&
-	       old->write == !!(view & TCE_VIEW_WRITE);
-}
-
-/* The piece of memory of what was in an entry of the view. */
-static struct tce_old *olds_find(struct tce_olds *olds, u64 view)
-{
-	struct iommu_tce_view *owner = olds->tbl->it_view;
 	struct tce_old *old = olds->old + olds->nr - 1;
 
-	if (olds->nr && old_has(old, view))
+	if (olds->nr && !((old->cookie ^ cookie) & alike))
 		return old;
 	if (olds->nr == olds->max)
 		olds_flush(olds);
 
-	old = olds->old + olds->nr;
-	old->write = view & TCE_VIEW_WRITE;
+	old = olds->old + olds->nr++;
+	old->cookie = cookie;
 	old->npages = 0;
-	old->mem = owner->backing->find(owner->mm, view & ~TCE_VIEW_WRITE,
-					&old->base, &old->size);
-	if (old->mem) {
-		olds->nr++;
-		return old;
-	}
-	tce_bad_view();
-	return NULL;
+	return old;
 }
 
 /*
- * Adds the first of what was in a part of the view, and what goes on with it.
+ * Adds the first of what was in a part of the view, and those behind it that are
+ * dropped together with it.
  *
  * Return: how many entries that is, at least 1.
  */
 static unsigned long olds_add(struct tce_olds *olds, const u64 *view,
 			      unsigned long max)
 {
-	u64 first = *view, next = first;
-	u64 page = BIT_ULL(olds->tbl->it_page_shift);
-	struct tce_old *old;
-	unsigned long n = 0;
+	u64 first = *view, alike = olds->tbl->it_view->backing->alike;
+	unsigned long n = 1;
 
 	if (!first)
 		return 1;
-	old = olds_find(olds, first);
-	if (!old)
-		return 1;
-
-	/* not beyond its end: who follows may have the same low bits */
-	max = min(max, (old->base + old->size - (first & ~TCE_VIEW_WRITE)) >>
-		       olds->tbl->it_page_shift);
-	do {
+	/* it has the id, and nothing is 0: that ends here too */
+	while (n < max && !((view[n] ^ first) & alike))
 		n++;
-		next += page;
-	} while (n < max && view[n] == next);
-	old->npages += n;
+	olds_find(olds, first, alike)->npages += n;
 	return n;
 }
 
-/*
- * Memory that is held for a part of a range, from @ua on; without @mem.mem the
- * part is to be cleared. The cookie has the mark for writing.
- */
+/* Memory that is held for a part of a range, or 0 for a part to be cleared. */
 struct tce_held {
-	struct mm_iommu_held mem;
-	unsigned long ua;
+	u64 cookie;
 	unsigned long npages;
-	bool write;
 };
 
 /*
@@ -211,23 +184,16 @@ struct tce_map {
 };
 
 /* The TCE that an entry of the view stands for. */
-static __be64 tce_of_view(struct iommu_table *tbl, u64 view)
+static __be64 tce_of_view(struct iommu_table *tbl, u64 cookie)
 {
-	const struct iommu_tce_backing *backing = tbl->it_view->backing;
-	unsigned long size;
+	const struct iommu_tce_view *owner = tbl->it_view;
 	__be64 tce = 0;
-	void *mem;
-	u64 base;
 
-	if (!view)
-		return 0;
-	mem = backing->find(tbl->it_view->mm, view & ~TCE_VIEW_WRITE, &base,
-			    &size);
-	if (mem)
-		backing->translate(mem, ALIGN_DOWN(view, SZ_4K), 1,
-				   tbl->it_page_shift,
-				   tce_perm(view & TCE_VIEW_WRITE), false,
-				   &tce);
+	if (cookie)
+		owner->backing->translate(owner->mm, cookie, 1,
+					  tbl->it_page_shift,
+					  tce_perm(cookie & MM_IOMMU_COOKIE_WRITE),
+					  &tce);
 	return tce;
 }
 
@@ -262,6 +228,7 @@ static int tce_put_page(struct iommu_table *tbl, unsigned long entry,
 	local_irq_save(flags);
 	ret = iommu_tce_put_atomic(tbl, entry, ua, perm);
 	local_irq_restore(flags);
+	mm_iommu_reap(tbl->it_view->mm);
 	if (ret == -ENOTRECOVERABLE)
 		tce_lost();
 	return min(ret, 0);
@@ -336,8 +303,9 @@ static void map_unhold(struct tce_map *map)
 		held = &map->held[i];
 		n = held->npages - min(told, held->npages);
 		told -= held->npages - n;
-		if (n && held->mem.mem)
-			map_backing(map)->drop(held->mem.mem, n, false);
+		if (n && held->cookie)
+			tce_drop(map->tbl,
+				 held->cookie & ~MM_IOMMU_COOKIE_WRITE, n);
 		cond_resched();
 	}
 }
@@ -347,7 +315,7 @@ static int map_hold_part(struct tce_map *map, unsigned long ua,
 			 unsigned long npages, bool write)
 {
 	unsigned int shift = map_shift(map);
-	struct tce_held *held;
+	struct mm_iommu_held held;
 	long n;
 
 	for (; npages; npages -= n, ua += n << shift) {
@@ -356,17 +324,14 @@ static int map_hold_part(struct tce_map *map, unsigned long ua,
 			if (n)
 				return n;
 		}
-		held = &map->held[map->nr_held];
 		n = map_backing(map)->hold(map->tbl->it_view->mm, ua, npages,
-					   shift, write, &held->mem);
+					   shift, write, &held);
 		if (n < 0)
 			return n;
-		if (write)
-			held->mem.cookie |= TCE_VIEW_WRITE;
-		held->ua = ua;
-		held->npages = n;
-		held->write = write;
-		map->nr_held++;
+		map->held[map->nr_held++] = (struct tce_held){
+			.cookie = held.cookie,
+			.npages = n,
+		};
 		cond_resched();
 	}
 	return 0;
@@ -454,36 +419,36 @@ static void cursor_move(const struct tce_map *map, struct tce_cursor *at,
 		k += cursor_step(map, at, n - k);
 }
 
-/* Fills the list with the TCEs of @n pages from the cursor on. */
-static void map_fill(struct tce_map *map, struct tce_cursor at, unsigned long n)
-{
-	const struct iommu_tce_backing *backing = map_backing(map);
-	unsigned int shift = map_shift(map);
-	const struct tce_held *held;
-	unsigned long k, m, ua;
-
-	for (k = 0; k < n; k += m) {
-		held = &map->held[at.held];
-		ua = held->ua + (at.used << shift);
-		m = cursor_step(map, &at, n - k);
-		if (held->mem.mem)
-			backing->translate(held->mem.mem, ua, m, shift,
-					   tce_perm(held->write), held->write,
-					   map->list + k);
-		else
-			memset(map->list + k, 0, m * sizeof(*map->list));
-	}
-}
-
 /* What the view says of the page at the cursor, and how the next one differs. */
 static u64 map_cookie(const struct tce_map *map, const struct tce_cursor *at,
 		      u64 *step)
 {
 	const struct tce_held *held = &map->held[at->held];
 
-	*step = held->mem.mem ? BIT_ULL(map_shift(map)) : 0;
-	return held->mem.mem ? held->mem.cookie +
-			       (at->used << map_shift(map)) : 0;
+	*step = 0;
+	if (held->cookie)
+		*step = mm_iommu_cookie_step(BIT_ULL(map_shift(map)));
+	return held->cookie + at->used * *step;
+}
+
+/* Fills the list with the TCEs of @n pages from the cursor on. */
+static void map_fill(struct tce_map *map, struct tce_cursor at, unsigned long n)
+{
+	const struct iommu_tce_view *owner = map->tbl->it_view;
+	u64 cookie, step, perm;
+	unsigned long k, m;
+
+	for (k = 0; k < n; k += m) {
+		cookie = map_cookie(map, &at, &step);
+		perm = tce_perm(cookie & MM_IOMMU_COOKIE_WRITE);
+		m = cursor_step(map, &at, n - k);
+		if (cookie)
+			owner->backing->translate(owner->mm, cookie, m,
+						  map_shift(map), perm,
+						  map->list + k);
+		else
+			memset(map->list + k, 0, m * sizeof(*map->list));
+	}
 }
 
 /*
@@ -960,35 +925,11 @@ EXPORT_SYMBOL_GPL(iommu_tce_unmap);
 
 /* Memory that its owner has registered: pinned already, counted per mapping. */
 
-static void registered_translate(void *mem, unsigned long ua,
-				 unsigned long npages, unsigned int shift,
-				 u64 bits, bool write, __be64 *tces)
-{
-	mm_iommu_translate(mem, ua, npages, shift, bits, write, tces);
-}
-
-static void *registered_find(struct mm_struct *mm, u64 cookie, u64 *base,
-			     unsigned long *size)
-{
-	struct mm_iommu_region *region = mm_iommu_find(mm, cookie);
-
-	if (region) {
-		*base = mm_iommu_cookie(region, mm_iommu_start(region));
-		*size = mm_iommu_size(region);
-	}
-	return region;
-}
-
-static void registered_drop(void *mem, unsigned long npages, bool write)
-{
-	mm_iommu_drop(mem, npages);
-}
-
 const struct iommu_tce_backing iommu_tce_registered = {
 	.hold = mm_iommu_hold,
-	.translate = registered_translate,
-	.find = registered_find,
-	.drop = registered_drop,
+	.translate = mm_iommu_translate,
+	.drop = mm_iommu_drop,
+	.alike = MM_IOMMU_COOKIE_ID,
 };
 EXPORT_SYMBOL_GPL(iommu_tce_registered);
 

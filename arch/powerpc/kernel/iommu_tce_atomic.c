@@ -12,7 +12,8 @@
  * 2. Hold: every page is translated and counted, or the whole is given up. This
  *    is the last step that can fail.
  * 3. Exchange the TCEs and the view. What was mapped before is dropped on the
- *    way: it is not unpinned as long as the section lasts.
+ *    way: it is not unpinned as long as the section lasts, and never here. The
+ *    caller asks mm_iommu_must_reap() afterwards.
  * 4. Kill once, then unlock and end the section.
  *
  * -EAGAIN means that nothing has changed, and that iommu_tce.c should do it: the
@@ -153,36 +154,29 @@ static __always_inline int change_start(struct iommu_tce_change *c)
 	return 0;
 }
 
-/* Pages of one region that are not mapped any more. */
+/* Pages of one region that are not mapped any more, and the cookie of one. */
 struct dropped {
 	struct mm_iommu_section *section;
-	struct mm_iommu_region *region;
-	unsigned long start;
-	unsigned long size;
+	u64 cookie;
 	unsigned long npages;
 };
 
 static __kprobes void dropped_flush(struct dropped *d)
 {
 	if (d->npages)
-		mm_iommu_section_drop(d->region, d->npages);
-	d->npages = 0;
+		mm_iommu_section_drop(d->section, d->cookie, d->npages);
 }
 
-/* What is not found was never held, see tce_bad_view(). */
 static __kprobes noinline void dropped_next(struct dropped *d, u64 cookie)
 {
 	dropped_flush(d);
-	d->size = 0;
-	d->region = mm_iommu_section_find(d->section, cookie, &d->start,
-					  &d->size);
-	if (d->region)
-		d->npages = 1;
+	d->cookie = cookie;
+	d->npages = 1;
 }
 
 static __always_inline void dropped_add(struct dropped *d, u64 cookie)
 {
-	if (likely((cookie & ~(u64)(SZ_4K - 1)) - d->start < d->size))
+	if (likely(!((cookie ^ d->cookie) & MM_IOMMU_COOKIE_ID)))
 		d->npages++;
 	else
 		dropped_next(d, cookie);
@@ -254,6 +248,7 @@ static __kprobes noinline int change_map_run(struct iommu_tce_change *c,
 {
 	unsigned int shift = c->tbl->it_page_shift;
 	u64 *to = c->cookies + c->done, *end = to + npages, cookie;
+	u64 step = mm_iommu_cookie_step(BIT_ULL(shift));
 	int ret;
 
 	ret = mm_iommu_section_hold(&c->section, ua, npages, shift,
@@ -262,12 +257,10 @@ static __kprobes noinline int change_map_run(struct iommu_tce_change *c,
 	if (ret)
 		return ret;
 
-	if (write)
-		cookie |= TCE_VIEW_WRITE;
 	c->done += npages;
 	do {
 		*to++ = cookie;
-		cookie += BIT_ULL(shift);
+		cookie += step;
 	} while (to < end);
 	return 0;
 }
@@ -299,7 +292,7 @@ __kprobes int iommu_tce_change_map(struct iommu_tce_change *change,
 		return -EAGAIN;
 
 	change->tces[i] = cpu_to_be64(held.hpa | change_perm(write));
-	change->cookies[i] = held.cookie | (write ? TCE_VIEW_WRITE : 0);
+	change->cookies[i] = held.cookie;
 	change->done = i + 1;
 	return 0;
 }
@@ -482,18 +475,6 @@ EXPORT_SYMBOL_GPL(iommu_tce_clear_atomic);
  * say what becomes of many.
  */
 
-/* Whatever is behind an entry of the view is not mapped any more. */
-static __kprobes void drop_one(struct mm_iommu_section *section, u64 cookie)
-{
-	struct mm_iommu_region *region;
-	unsigned long start, size;
-
-	region = mm_iommu_section_find(section, cookie, &start, &size);
-	/* what is not found was never held, see tce_bad_view() */
-	if (region)
-		mm_iommu_section_drop(region, 1);
-}
-
 /*
  * The platform has refused a TCE. Whatever it did, it must be what the view says,
  * and out of the cache, before the new page is let go. Where it can neither be set
@@ -501,19 +482,14 @@ static __kprobes void drop_one(struct mm_iommu_section *section, u64 cookie)
  */
 static __kprobes noinline int put_undo(struct iommu_table *tbl,
 				       struct mm_iommu_section *section,
-				       unsigned long entry, u64 old,
-				       struct mm_iommu_region *new, int error)
+				       unsigned long entry, u64 old, u64 new,
+				       int error)
 {
-	struct mm_iommu_region *region = NULL;
-	unsigned long start, size;
 	__be64 tce = 0;
 
 	if (old)
-		region = mm_iommu_section_find(section, old, &start, &size);
-	if (region)
-		mm_iommu_translate(region, ALIGN_DOWN(old, SZ_4K), 1,
-				   tbl->it_page_shift,
-				   change_perm(old & TCE_VIEW_WRITE), false,
+		mm_iommu_translate(tbl->it_view->mm, old, 1, tbl->it_page_shift,
+				   change_perm(old & MM_IOMMU_COOKIE_WRITE),
 				   &tce);
 	if (tbl->it_ops->set_tces(tbl, entry, 1, &tce) &&
 	    tbl->it_ops->clear_tces(tbl, entry, 1))
@@ -521,7 +497,7 @@ static __kprobes noinline int put_undo(struct iommu_table *tbl,
 	if (tbl->it_ops->tce_kill)
 		tbl->it_ops->tce_kill(tbl, entry, 1);
 	if (new)
-		mm_iommu_section_drop(new, 1);
+		mm_iommu_section_drop(section, new, 1);
 	return error;
 }
 
@@ -543,18 +519,18 @@ static __always_inline int put_one(struct iommu_table *tbl,
 					      write, &held))
 			return -EAGAIN;
 		tce = cpu_to_be64(held.hpa | change_perm(write));
-		cookie = held.cookie | (write ? TCE_VIEW_WRITE : 0);
+		cookie = held.cookie;
 	} else if (!old) {
 		return 0;
 	}
 
 	ret = tbl->it_ops->set_tces(tbl, entry, 1, &tce);
 	if (unlikely(ret))
-		return put_undo(tbl, section, entry, old, held.mem, ret);
+		return put_undo(tbl, section, entry, old, cookie, ret);
 	*place = cookie;
 	blk->used += !!perm - !!old;
 	if (old)
-		drop_one(section, old);
+		mm_iommu_section_drop(section, old, 1);
 	return 1;
 }
 

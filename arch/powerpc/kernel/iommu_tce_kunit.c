@@ -23,7 +23,6 @@
 #include "iommu_tce_view.h"
 
 #define BLOCK		TCE_VIEW_ENTRIES
-#define VIEW_WRITE	BIT_ULL(11)
 
 /* ---- a table and memory that watch ------------------------------------- */
 
@@ -62,7 +61,8 @@ struct fake_calls {
  * @ua: its first user address
  * @npages: IOMMU pages in it
  * @hpa: of the first page; the pages are not contiguous
- * @tag: in its cookies
+ * @id: in its cookies
+ * @first: bytes that its first page is from that of cookie 0
  * @orphan: other memory is at its address now
  * @refs: references that are held
  * @reach: TCEs of it, in the table or perhaps in the cache
@@ -73,7 +73,8 @@ struct fake_mem {
 	unsigned long ua;
 	unsigned long npages;
 	u64 hpa;
-	unsigned int tag;
+	u64 id;
+	unsigned long first;
 	bool orphan;
 	long refs;
 	long reach;
@@ -292,6 +293,22 @@ static struct mm_struct *fake_mm(struct fake *f)
 	return (struct mm_struct *)f;
 }
 
+static u64 mem_cookie(const struct fake_mem *mem, unsigned long ua, bool write)
+{
+	return FIELD_PREP(MM_IOMMU_COOKIE_ID, mem->id) +
+	       mm_iommu_cookie_step(mem->first + ua - mem->ua) + write;
+}
+
+static unsigned long cookie_bytes(u64 cookie)
+{
+	return FIELD_GET(MM_IOMMU_COOKIE_PAGE, cookie) * SZ_4K;
+}
+
+static unsigned long mem_ua(const struct fake_mem *mem, u64 cookie)
+{
+	return mem->ua + cookie_bytes(cookie) - mem->first;
+}
+
 static bool mem_has(const struct fake_mem *mem, unsigned long ua)
 {
 	return ua - mem->ua < mem->npages << mem->f->tbl.it_page_shift;
@@ -319,8 +336,7 @@ static long fake_hold(struct mm_struct *mm, unsigned long ua,
 		n = mem->npages - ((ua - mem->ua) >> shift);
 		n = min3(n, npages, f->at_most ? : ULONG_MAX);
 		mem->refs += n;
-		held->mem = mem;
-		held->cookie = ua | mem->tag;
+		held->cookie = mem_cookie(mem, ua, write);
 		held->hpa = mem_hpa(mem, ua);
 		ret = n;
 		break;
@@ -330,63 +346,65 @@ out_unlock:
 	return ret;
 }
 
-static void fake_translate(void *memp, unsigned long ua, unsigned long npages,
-			   unsigned int shift, u64 bits, bool write,
-			   __be64 *tces)
+static struct fake_mem *fake_find(struct fake *f, u64 cookie)
 {
-	struct fake_mem *mem = memp;
-	void (*hook)(struct fake *f) = mem->f->translating;
-	unsigned long i;
-
-	if (hook) {
-		mem->f->translating = NULL;
-		hook(mem->f);
-	}
-	for (i = 0; i < npages; i++)
-		tces[i] = cpu_to_be64(mem_hpa(mem, ua + (i << shift)) | bits);
-}
-
-static void *fake_find(struct mm_struct *mm, u64 cookie, u64 *base,
-		       unsigned long *size)
-{
-	struct fake *f = (struct fake *)mm;
-	unsigned int tag = cookie % SZ_2K;
+	u64 id = FIELD_GET(MM_IOMMU_COOKIE_ID, cookie);
 	struct fake_mem *mem;
 
-	for (mem = f->mems; mem < f->mems + f->nr_mems; mem++) {
-		if (!mem_has(mem, cookie - tag) || mem->tag != tag)
-			continue;
-		*base = mem->ua | mem->tag;
-		*size = mem->npages << f->tbl.it_page_shift;
-		return mem;
-	}
+	for (mem = f->mems; mem < f->mems + f->nr_mems; mem++)
+		if (mem->id == id && mem_has(mem, mem_ua(mem, cookie)))
+			return mem;
 	fake_wrong(f, true, "memory that is not there");
 	return NULL;
 }
 
-static void fake_drop(void *memp, unsigned long npages, bool write)
+static int fake_translate(struct mm_struct *mm, u64 cookie,
+			  unsigned long npages, unsigned int shift, u64 bits,
+			  __be64 *tces)
 {
-	struct fake_mem *mem = memp;
-	struct fake *f = mem->f;
+	struct fake *f = (struct fake *)mm;
+	struct fake_mem *mem = fake_find(f, cookie);
+	void (*hook)(struct fake *f) = f->translating;
+	unsigned long i, ua;
+
+	if (!mem)
+		return -ENOENT;
+	ua = mem_ua(mem, cookie);
+	if (hook) {
+		f->translating = NULL;
+		hook(f);
+	}
+	for (i = 0; i < npages; i++)
+		tces[i] = cpu_to_be64(mem_hpa(mem, ua + (i << shift)) | bits);
+	return 0;
+}
+
+static int fake_drop(struct mm_struct *mm, u64 cookie, unsigned long npages)
+{
+	struct fake *f = (struct fake *)mm;
+	struct fake_mem *mem = fake_find(f, cookie);
 	unsigned long flags;
 
 	might_sleep();
+	if (!mem)
+		return -ENOENT;
 	raw_spin_lock_irqsave(&f->lock, flags);
-	fake_called(f, DROP, mem->tag, npages);
+	fake_called(f, DROP, mem->id, npages);
 	mem->refs -= npages;
-	if (write)
+	if (cookie & MM_IOMMU_COOKIE_WRITE)
 		mem->dirty += npages;
 	fake_wrong(f, mem->refs < 0, "a reference that nobody had");
 	fake_wrong(f, mem->refs < mem->reach,
 		   "memory let go that a device can reach");
 	raw_spin_unlock_irqrestore(&f->lock, flags);
+	return 0;
 }
 
 static const struct iommu_tce_backing fake_backing = {
 	.hold = fake_hold,
 	.translate = fake_translate,
-	.find = fake_find,
 	.drop = fake_drop,
+	.alike = MM_IOMMU_COOKIE_ID | MM_IOMMU_COOKIE_WRITE,
 };
 
 /* ---- what tests do with them ------------------------------------------- */
@@ -500,7 +518,7 @@ static struct fake_mem *fake_mem_at(struct kunit *test, struct fake *f,
 	mem->ua = ua;
 	mem->npages = npages;
 	mem->hpa = BIT(44) + f->nr_mems * BIT(36);
-	mem->tag = f->nr_mems;
+	mem->id = f->nr_mems;
 	return mem;
 }
 
@@ -540,18 +558,16 @@ static void fake_look(struct kunit *test, struct fake *f)
 /* What the table should have where the view says so; counts the reference. */
 static u64 fake_wanted(struct fake *f, u64 view, long *refs)
 {
-	unsigned long size, ua = ALIGN_DOWN(view, SZ_4K);
 	struct fake_mem *mem;
-	u64 base;
 
 	if (!view)
 		return 0;
-	mem = fake_find(fake_mm(f), view & ~VIEW_WRITE, &base, &size);
+	mem = fake_find(f, view);
 	if (!mem)
 		return 0;
 	refs[mem - f->mems]++;
-	return mem_hpa(mem, ua) | TCE_PCI_READ |
-	       (view & VIEW_WRITE ? TCE_PCI_WRITE : 0);
+	return mem_hpa(mem, mem_ua(mem, view)) | TCE_PCI_READ |
+	       (view & MM_IOMMU_COOKIE_WRITE ? TCE_PCI_WRITE : 0);
 }
 
 static void check_blocks(struct kunit *test, struct fake *f)
@@ -654,7 +670,7 @@ static void expect_mapped(struct kunit *test, struct fake *f, unsigned long i,
 		KUNIT_ASSERT_EQ(test, fake_tce(f, i + n), mem_hpa(mem, ua) |
 				TCE_PCI_READ | (write ? TCE_PCI_WRITE : 0));
 		KUNIT_ASSERT_EQ(test, fake_view(f, i + n),
-				ua | mem->tag | (write ? VIEW_WRITE : 0));
+				mem_cookie(mem, ua, write));
 	}
 }
 
@@ -1131,7 +1147,7 @@ static void what_cannot_be_put_back_is_cleared(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, old->refs, r->npages);
 	KUNIT_EXPECT_EQ(test, new->refs, 0);
 	KUNIT_EXPECT_EQ(test, fake_view(f, r->first),
-			old->ua | old->tag | VIEW_WRITE);
+			mem_cookie(old, old->ua, true));
 
 	/* nothing was there, and nothing must be */
 	fake_log_reset(f);
@@ -1493,8 +1509,8 @@ static void orphans_are_told_from_new_memory(struct kunit *test)
 	fake_check(test, f);
 }
 
-/* Cookies that go on from one piece of memory to the next. */
-static void neighbours_with_the_same_tag(struct kunit *test)
+/* Pages that go on from one piece of memory to the next. */
+static void neighbours_differ_by_their_id(struct kunit *test)
 {
 	struct fake *f = fake_simple(test);
 	struct fake_mem *mem[2];
@@ -1502,10 +1518,10 @@ static void neighbours_with_the_same_tag(struct kunit *test)
 
 	mem[0] = fake_mem_at(test, f, KUNIT_UA, n);
 	mem[1] = fake_mem_at(test, f, KUNIT_UA + fake_bytes(f, n), n);
-	mem[1]->tag = mem[0]->tag;
+	mem[1]->first = fake_bytes(f, n);
 	KUNIT_ASSERT_EQ(test, fake_map(f, 0, KUNIT_UA, 2 * n), 0);
-	KUNIT_ASSERT_EQ(test, fake_view(f, n),
-			fake_view(f, n - 1) + fake_bytes(f, 1));
+	KUNIT_ASSERT_EQ(test, cookie_bytes(fake_view(f, n)),
+			cookie_bytes(fake_view(f, n - 1)) + fake_bytes(f, 1));
 	fake_check(test, f);
 	KUNIT_ASSERT_EQ(test, fake_unmap(f, 0, 2 * n), 0);
 	KUNIT_EXPECT_EQ(test, mem[0]->refs, 0);
@@ -1528,8 +1544,8 @@ static void a_table_of_2_to_the_43_entries(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mem->refs, 4000);
 	for (i = 0; i < ARRAY_SIZE(at); i++)
 		KUNIT_EXPECT_EQ(test, fake_view(f, at[i] + 999),
-				(mem->ua + fake_bytes(f, 999)) | mem->tag |
-				VIEW_WRITE);
+				mem_cookie(mem, mem->ua + fake_bytes(f, 999),
+					   true));
 	fake_log_reset(f);
 
 	/* nobody visits 2^34 blocks */
@@ -1591,7 +1607,7 @@ static u64 real_hpa(struct kunit *test, unsigned long ua, unsigned int shift)
 
 	KUNIT_ASSERT_EQ(test, 1,
 			mm_iommu_hold(t->mm, ua, 1, shift, false, &held));
-	mm_iommu_drop(held.mem, 1);
+	mm_iommu_drop(t->mm, held.cookie, 1);
 	return held.hpa;
 }
 
@@ -1741,7 +1757,7 @@ static struct kunit_case iommu_tce_cases[] = {
 	KUNIT_CASE(threads_on_one_range),
 	KUNIT_CASE(threads_that_are_refused),
 	KUNIT_CASE(orphans_are_told_from_new_memory),
-	KUNIT_CASE(neighbours_with_the_same_tag),
+	KUNIT_CASE(neighbours_differ_by_their_id),
 	KUNIT_CASE(a_table_of_2_to_the_43_entries),
 	KUNIT_CASE(registered_memory_is_mapped),
 	KUNIT_CASE(pages_of_the_iommu_are_smaller),

@@ -583,12 +583,6 @@ static void prepare(struct kunit *test, struct fake *f, unsigned long entry,
 
 /* ---- what is there afterwards ------------------------------------------ */
 
-static u64 wanted_view(const struct mm_iommu_region *region, unsigned long ua,
-		       bool write)
-{
-	return ua | region->tag | (write ? TCE_VIEW_WRITE : 0);
-}
-
 static u64 wanted_tce(const struct mm_iommu_region *region, unsigned long ua,
 		      bool write)
 {
@@ -605,8 +599,8 @@ static void expect_mapped(struct kunit *test, struct fake *f, unsigned long i,
 {
 	for (; npages; npages--, i++, page++) {
 		KUNIT_ASSERT_EQ(test, fake_view(f, i),
-				wanted_view(region, ua_of(region, page),
-					    write));
+				mm_iommu_cookie(region, ua_of(region, page),
+						write));
 		KUNIT_ASSERT_EQ(test, fake_tce(f, i),
 				wanted_tce(region, ua_of(region, page), write));
 	}
@@ -1286,7 +1280,10 @@ static void one_entry_that_is_refused_is_put_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mapped(old), 20);
 	expect_total(test, f, 20);
 
-	mm_iommu_drop(new, 1);
+	KUNIT_EXPECT_EQ(test, 0,
+			mm_iommu_drop(f->mm,
+				      mm_iommu_cookie(new, ua_of(new, 0), true),
+				      1));
 	fake_end(test, f);
 }
 
@@ -1310,34 +1307,83 @@ static void more_than_fits_into_one_change(struct kunit *test)
 	fake_end(test, f);
 }
 
-/* The last page of an orphan unpins it, which takes a sleep. */
-static void no_change_while_there_is_an_orphan(struct kunit *test)
+/* ---- regions that were given up ---------------------------------------- */
+
+/* Registers other memory where the region is, so that it is given up. */
+static struct mm_iommu_region *replace(struct kunit *test, struct fake *f,
+				       struct mm_iommu_region *old)
 {
-	struct fake *f = fake_create(test);
-	struct mm_iommu_region *old = fake_register(test, f, 32), *new;
-	struct picture *before = map_some(test, f, old, BLOCK - 10, 20);
 	unsigned long ua = old->trans.ua;
 
 	KUNIT_ASSERT_EQ(test, mm_iommu_unregister(old), -EBUSY);
-	/* refused, but it can still be found and mapped */
-	KUNIT_EXPECT_EQ(test, 0, map(test, f, BLOCK, ua_of(old, 10), 1, true));
 	f->nr_regions = 0;
-	new = fake_register_at(test, f, ua, ALIGN(32 << SHIFT, UNIT));
-	KUNIT_ASSERT_NE(test, new->tag, old->tag);
-	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(old), -ENOENT);
+	return fake_register_at(test, f, ua, old->trans.npages << PAGE_SHIFT);
+}
 
-	expect_refused(test, f, map(test, f, BLOCK - 5, ua, 10, true), before);
-	expect_refused(test, f, map(test, f, BLOCK + 100, ua, 1, true), before);
-	expect_refused(test, f, clear(test, f, BLOCK - 5, 10), before);
-	KUNIT_EXPECT_EQ(test, mapped(new), 0);
+/* Mapped by nothing but its TCEs, it is changed like any other. */
+static void what_was_given_up_is_changed(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *old = fake_register(test, f, 32), *new;
+	unsigned long locked = f->mm->locked_vm, ua = old->trans.ua;
 
-	/* its last TCE is gone */
-	KUNIT_ASSERT_EQ(test, 0,
-			iommu_tce_unmap(&f->tbl, f->tbl.it_offset + BLOCK - 10,
-					20));
+	prepare(test, f, BLOCK - 10, 20);
+	KUNIT_EXPECT_EQ(test, 0,
+			map(test, f, BLOCK - 10, ua_of(old, 0), 20, true));
+	new = replace(test, f, old);
+	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 2 * locked);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&old->mapped), 20);
+
+	/* some of it is replaced, one page and many, and some is cleared */
+	KUNIT_EXPECT_EQ(test, map(test, f, BLOCK - 10, ua, 1, true), 0);
 	KUNIT_EXPECT_EQ(test, map(test, f, BLOCK - 5, ua, 10, true), 0);
+	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK + 8, 2), 1);
+	expect_mapped(test, f, BLOCK - 10, new, 0, 1, true);
+	expect_mapped(test, f, BLOCK - 9, old, 1, 4, true);
 	expect_mapped(test, f, BLOCK - 5, new, 0, 10, true);
-	KUNIT_EXPECT_EQ(test, mapped(new), 10);
+	KUNIT_EXPECT_EQ(test, mapped(new), 11);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&old->mapped), 7);
+	KUNIT_EXPECT_FALSE(test, mm_iommu_must_reap(f->mm));
+
+	/* with its last page nothing is unpinned, and the next may do it */
+	KUNIT_EXPECT_EQ(test, map(test, f, BLOCK - 9, ua, 4, true), 0);
+	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK + 5, 3), 1);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&old->mapped), 0);
+	KUNIT_EXPECT_TRUE(test, mm_iommu_must_reap(f->mm));
+	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 2 * locked);
+	mm_iommu_reap(f->mm);
+	KUNIT_EXPECT_FALSE(test, mm_iommu_must_reap(f->mm));
+	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, locked);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(old), -ENOENT);
+	fake_end(test, f);
+}
+
+/* Whoever may sleep does the rest, whatever he came for. */
+static void the_last_page_of_many_regions(struct kunit *test)
+{
+	struct mm_iommu_region *old[4], *new = NULL;
+	struct fake *f = fake_create(test);
+	unsigned long locked, ua, i;
+
+	old[0] = fake_register(test, f, 4);
+	ua = old[0]->trans.ua;
+	locked = f->mm->locked_vm;
+	prepare(test, f, BLOCK - 2, 4);
+	for (i = 0; i < ARRAY_SIZE(old); i++) {
+		KUNIT_EXPECT_EQ(test, map(test, f, BLOCK - 2 + i, ua, 1, true),
+				0);
+		new = replace(test, f, old[i]);
+		KUNIT_EXPECT_EQ(test, mm_iommu_unregister(old[i]), -ENOENT);
+		if (i + 1 < ARRAY_SIZE(old))
+			old[i + 1] = new;
+	}
+	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 5 * locked);
+	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 5, 10), 1);
+	KUNIT_EXPECT_TRUE(test, mm_iommu_must_reap(f->mm));
+	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 5 * locked);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(new), 0);
+	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 0);
+	f->nr_regions = 0;
 	fake_end(test, f);
 }
 
@@ -1566,10 +1612,11 @@ static void picture_put(struct twin *t, unsigned long i, unsigned long ua,
 	unsigned int k;
 
 	if (t->picture->view[i])
-		old = twin_find(t, ALIGN_DOWN(t->picture->view[i], SZ_4K));
+		old = mm_iommu_id_find(t->core->mm->context.mm_iommu,
+				       t->picture->view[i]);
 	for (k = 0; k < ARRAY_SIZE(t->region); k++)
 		t->count[k] += (t->region[k] == new) - (t->region[k] == old);
-	t->picture->view[i] = new ? wanted_view(new, ua, write) : 0;
+	t->picture->view[i] = new ? mm_iommu_cookie(new, ua, write) : 0;
 	t->picture->tce[i] = new ? wanted_tce(new, ua, write) : 0;
 }
 
@@ -1793,7 +1840,7 @@ static void changes_beside_those_of_the_core(struct kunit *test)
 	struct fake *f = fake_create(test);
 	struct at_once_thread *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
 	struct mm_iommu_region *a = fake_register(test, f, 300);
-	struct mm_iommu_region *b = fake_register(test, f, 300);
+	struct mm_iommu_region *b = fake_register(test, f, 300), *region;
 	unsigned long i, na = 0, nb = 0;
 	struct task_struct *task;
 
@@ -1810,17 +1857,20 @@ static void changes_beside_those_of_the_core(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, t->failed, 0);
 	for (i = 0; i < ENTRIES; i++) {
-		unsigned long ua = ALIGN_DOWN(fake_view(f, i), SZ_4K);
+		u64 cookie = fake_view(f, i);
 
-		if (!ua) {
+		if (!cookie) {
 			KUNIT_ASSERT_EQ(test, fake_tce(f, i), 0);
 			continue;
 		}
+		region = mm_iommu_id_find(f->mm->context.mm_iommu, cookie);
+		KUNIT_ASSERT_TRUE(test, region == a || region == b);
 		KUNIT_ASSERT_EQ(test, fake_tce(f, i),
-				wanted_tce(mm_iommu_has(a, ua) ? a : b, ua,
+				wanted_tce(region,
+					   mm_iommu_cookie_ua(region, cookie),
 					   true));
-		na += mm_iommu_has(a, ua);
-		nb += mm_iommu_has(b, ua);
+		na += region == a;
+		nb += region == b;
 	}
 	KUNIT_EXPECT_EQ(test, mapped(a), na);
 	KUNIT_EXPECT_EQ(test, mapped(b), nb);
@@ -1853,7 +1903,8 @@ static struct kunit_case iommu_tce_atomic_cases[] = {
 	KUNIT_CASE_PARAM(one_entry_that_is_refused_is_put_back,
 			 mode_gen_params),
 	KUNIT_CASE_PARAM(more_than_fits_into_one_change, mode_gen_params),
-	KUNIT_CASE_PARAM(no_change_while_there_is_an_orphan, mode_gen_params),
+	KUNIT_CASE_PARAM(what_was_given_up_is_changed, mode_gen_params),
+	KUNIT_CASE_PARAM(the_last_page_of_many_regions, mode_gen_params),
 	KUNIT_CASE_PARAM(nobody_waits_for_a_lock, mode_gen_params),
 	KUNIT_CASE_PARAM(random_changes_are_as_the_core_makes_them,
 			 mode_gen_params),

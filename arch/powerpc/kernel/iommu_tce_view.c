@@ -27,6 +27,7 @@
 
 #include <asm/iommu.h>
 #include <asm/iommu_tce.h>
+#include <asm/mm_iommu.h>
 
 #include "iommu_tce_view.h"
 
@@ -166,6 +167,8 @@ static void view_uncharge(struct iommu_tce_view *view)
 {
 	if (!view->mm)
 		return;
+	/* whatever was dropped last in a change that nobody came back from */
+	mm_iommu_reap(view->mm);
 	account_locked_vm(view->mm, view->locked, false);
 	mmdrop(view->mm);
 }

@@ -14,9 +14,6 @@
 #define TCE_VIEW_LOCKS		16
 #define TCE_VIEW_SLOTS		TCE_VIEW_ENTRIES
 
-/* In an entry, beside a cookie: a device may write there. */
-#define TCE_VIEW_WRITE		BIT_ULL(11)
-
 /**
  * struct tce_view_block - view of a block of entries
  * @used: number of entries that are not 0

@@ -776,6 +776,7 @@ static long write_tces(struct kvm_vcpu *vcpu, unsigned long req,
 	if (ret == H_TOO_HARD)
 		ret = write_slowly(vcpu, req, liobn, ioba, value, npages);
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
+	mm_iommu_reap(vcpu->kvm->mm);
 	return ret;
 }
 

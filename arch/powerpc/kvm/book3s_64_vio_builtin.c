@@ -413,6 +413,16 @@ static __kprobes long served(struct kvm_vcpu *vcpu, long ret,
 	return ret;
 }
 
+/*
+ * Whether nothing is left to be done with the MMU on, as where the call has dropped
+ * the last page of a region that was given up. To do the call twice does no harm.
+ */
+static __kprobes bool is_complete(const struct kvmppc_tce_table *t)
+{
+	return kvmppc_tce_is_complete(t) &&
+	       (list_empty(&t->hws) || !mm_iommu_must_reap(t->kvm->mm));
+}
+
 static __kprobes long put(struct kvm_vcpu *vcpu, unsigned long liobn,
 			  unsigned long ioba, u64 tce)
 {
@@ -423,7 +433,7 @@ static __kprobes long put(struct kvm_vcpu *vcpu, unsigned long liobn,
 		return H_TOO_HARD;
 	if (!kvmppc_tce_index(t, ioba, 1, &i))
 		return H_PARAMETER;
-	if (put_tce(vcpu, t, i, tce) || !kvmppc_tce_is_complete(t))
+	if (put_tce(vcpu, t, i, tce) || !is_complete(t))
 		return H_TOO_HARD;
 	return H_SUCCESS;
 }
@@ -461,7 +471,7 @@ static __kprobes long stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
 	if (npages == 1 ? put_tce(vcpu, t, i, tce) :
 	    npages && stuff_many(vcpu, t, i, npages, tce))
 		return H_TOO_HARD;
-	return kvmppc_tce_is_complete(t) ? H_SUCCESS : H_TOO_HARD;
+	return is_complete(t) ? H_SUCCESS : H_TOO_HARD;
 }
 
 /**
@@ -566,7 +576,7 @@ static __kprobes long put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 		return H_PARAMETER;
 	if (!read_list(vcpu, gpa, npages) ||
 	    put_list(vcpu, t, i, npages) ||
-	    !kvmppc_tce_is_complete(t))
+	    !is_complete(t))
 		return H_TOO_HARD;
 	return H_SUCCESS;
 }

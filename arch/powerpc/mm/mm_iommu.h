@@ -74,43 +74,46 @@ int mm_iommu_pin_user(unsigned long ua, int n, unsigned int flags,
 int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad);
 void mm_iommu_unpin(struct mm_iommu_trans *trans);
 
-/* Tags are from 1 to this; they have bits 0 to 10 of a cookie. */
-#define MM_IOMMU_TAGS	2047U
-
 enum mm_iommu_state {
 	MM_IOMMU_PENDING,	/* being pinned: on mm_iommu::pending */
 	MM_IOMMU_LIVE,		/* in the index */
 	MM_IOMMU_REFUSED,	/* in the index, but its owner gave it up */
-	MM_IOMMU_ORPHAN,	/* on mm_iommu::orphans until its last TCE */
+	MM_IOMMU_ORPHAN,	/* given up while mapped: only its id finds it */
 	MM_IOMMU_DEAD,		/* closed: not to be found, pages going */
 };
 
 /**
  * struct mm_iommu_region - a range of user memory that is pinned for DMA
  * @node: in the index; under mm_iommu::lock and all slots
- * @list: in mm_iommu::pending, under mm_iommu::lock; or in ::orphans, changed
- *	under mm_iommu::lock and all slots
+ * @list: in mm_iommu::pending, under mm_iommu::lock
+ * @dead: the next one in mm_iommu::dead, when it has come there
  * @registry: the registry of the mm whose memory this is
  * @trans: the range and its host addresses
+ * @cookie: that of user address 0, if it were in the region: its id, less the
+ *	pages of 4K below the region
+ * @id_slot: the slot of its id
  * @state: under mm_iommu::lock
- * @tag: tells it from what was at the same addresses before; not 0
  * @used: containers that registered exactly this range; under mm_iommu::lock
  * @refs: keeps this structure (not the pins): one for the index or a list,
  *	one for each container
  * @mapped: 1 plus the number of IOMMU pages mapped while the region is open.
- *	Going from 1 to 0 closes it, in one step, for good. An orphan has given
- *	the 1 back, so its last unmap closes it.
+ *	Going from 1 to 0 closes it, in one step, for good. A region that was
+ *	given up while mapped has given the 1 back, so its last unmap closes it.
  * @pinned: completed when a pending region has become live or dead
  *
  * Every region holds a reference on the mm (mmgrab), for locked_vm.
  */
 struct mm_iommu_region {
 	struct rb_node node;
-	struct list_head list;
+	union {
+		struct list_head list;
+		struct mm_iommu_region *dead;
+	};
 	struct mm_iommu *registry;
 	struct mm_iommu_trans trans;
+	u64 cookie;
+	unsigned long *id_slot;
 	enum mm_iommu_state state;
-	unsigned int tag;
 	unsigned int used;
 	refcount_t refs;
 	atomic_long_t mapped;
@@ -127,18 +130,52 @@ struct mm_iommu_slot {
 	struct mm_iommu_region *hint;
 } ____cacheline_aligned_in_smp;
 
+#define MM_IOMMU_ID_SHIFT	9
+#define MM_IOMMU_ID_SLOTS	BIT(MM_IOMMU_ID_SHIFT)
+#define MM_IOMMU_MAX_ID		(BIT(23) - 1)	/* of 8 M regions */
+#define MM_IOMMU_ID_ROOTS	(BIT(23) >> 2 * MM_IOMMU_ID_SHIFT)
+
+/* In a slot of the table of ids beside the next free one. */
+#define MM_IOMMU_ID_FREE	1UL
+
+/* 4K of the table of ids: nodes, or what has the ids. */
+struct mm_iommu_id_node {
+	unsigned long slot[MM_IOMMU_ID_SLOTS];
+};
+
+/**
+ * struct mm_iommu_ids - the table of ids
+ * @fresh: the first id that was never given out
+ * @limit: the last that may be
+ * @first: of those that were given back, the one that waits longest, or 0
+ * @last: the slot of the one that was given back last
+ * @root: the nodes above
+ *
+ * A slot has 0, where the id was never given out; a region; or the next free
+ * id, doubled, with MM_IOMMU_ID_FREE. Nodes are never moved, and not freed
+ * before the registry. All of it is changed under mm_iommu::lock. The slot of a
+ * region of which a page is held does not change, so whoever has the cookie of
+ * such a page looks the region up without a lock.
+ */
+struct mm_iommu_ids {
+	unsigned int fresh;
+	unsigned int limit;
+	unsigned int first;
+	unsigned long *last;
+	struct mm_iommu_id_node *root[MM_IOMMU_ID_ROOTS];
+};
+
 /**
  * struct mm_iommu - all regions of one mm
  * @mm: the mm; the registry dies with it (destroy_context)
  * @lock: serialises changes; taken outside of the slots
  * @pending: regions being pinned; under @lock
- * @orphans: regions given up while mapped; changed under @lock and all slots,
- *	read under any of these
- * @nr_orphans: number of them; under @lock
- * @tag: of the last region that became live; under @lock
+ * @dead: regions given up whose last page was dropped, and which wait to be
+ *	unpinned; without a lock, see mm_iommu_reap()
  * @unregistered: containers that map memory which is not registered
  * @index: live and refused regions by user address; changed under @lock and
  *	all slots, read under any of these
+ * @ids: all regions that may be mapped, by id
  * @slot_mask: number of slots less one, a power of two less one
  * @slots: the big-reader lock
  */
@@ -146,16 +183,16 @@ struct mm_iommu {
 	struct mm_struct *mm;
 	struct mutex lock;	/* all but the slots */
 	struct list_head pending;
-	struct list_head orphans;
-	unsigned int nr_orphans;
-	unsigned int tag;
+	struct mm_iommu_region *dead;
 	atomic_t unregistered;
 	struct rb_root index;
+	struct mm_iommu_ids ids;
 	unsigned int slot_mask;
 	struct mm_iommu_slot slots[];
 };
 
 struct mm_iommu *mm_iommu_index_alloc(void);
+void mm_iommu_index_free(struct mm_iommu *reg);
 struct mm_iommu_region *__mm_iommu_index_find(struct mm_iommu *reg,
 					      struct mm_iommu_slot *slot,
 					      unsigned long ua);
@@ -166,10 +203,9 @@ void mm_iommu_index_insert(struct mm_iommu *reg,
 			   struct mm_iommu_region *region);
 void mm_iommu_index_erase(struct mm_iommu *reg,
 			  struct mm_iommu_region *region);
-
-void mm_iommu_index_orphan(struct mm_iommu *reg,
-			   struct mm_iommu_region *region);
-void mm_iommu_index_bury(struct mm_iommu *reg, struct mm_iommu_region *region);
+void mm_iommu_index_sync(struct mm_iommu *reg);
+int mm_iommu_id_alloc(struct mm_iommu *reg, struct mm_iommu_region *region);
+void mm_iommu_id_free(struct mm_iommu *reg, struct mm_iommu_region *region);
 
 static inline unsigned long mm_iommu_last(const struct mm_iommu_region *region)
 {
@@ -286,6 +322,51 @@ mm_iommu_index_find(struct mm_iommu *reg, struct mm_iommu_slot *slot,
 	if (region && mm_iommu_has(region, ua))
 		return region;
 	return __mm_iommu_index_find(reg, slot, ua);
+}
+
+/**
+ * mm_iommu_id_find() - find the region that a cookie names
+ * @reg: the registry
+ * @cookie: of a page that is held
+ *
+ * Takes no lock, and three loads whatever the number of regions is. Reads only the
+ * linear map: good with the MMU on and off.
+ *
+ * Context: Any. The region stays as long as the page is held.
+ * Return: the region, which may have been given up; NULL if there is none.
+ */
+static inline struct mm_iommu_region *
+mm_iommu_id_find(const struct mm_iommu *reg, u64 cookie)
+{
+	unsigned long id = FIELD_GET(MM_IOMMU_COOKIE_ID, cookie), found;
+	const struct mm_iommu_id_node *node;
+
+	/* these pair with smp_store_release() in id_below() */
+	node = READ_ONCE(reg->ids.root[id >> 2 * MM_IOMMU_ID_SHIFT]);
+	if (!node)
+		return NULL;
+	node = (void *)READ_ONCE(node->slot[(id >> MM_IOMMU_ID_SHIFT) %
+					    MM_IOMMU_ID_SLOTS]);
+	if (!node)
+		return NULL;
+	/* and this with the one in mm_iommu_id_alloc() */
+	found = READ_ONCE(node->slot[id % MM_IOMMU_ID_SLOTS]);
+	return found & MM_IOMMU_ID_FREE ? NULL : (void *)found;
+}
+
+/* The cookie of a user address in a region, which is a multiple of 4K. */
+static inline u64 mm_iommu_cookie(const struct mm_iommu_region *region,
+				  unsigned long ua, bool write)
+{
+	return region->cookie + mm_iommu_cookie_step(ua) + write;
+}
+
+/* The reverse. */
+static inline unsigned long
+mm_iommu_cookie_ua(const struct mm_iommu_region *region, u64 cookie)
+{
+	return region->trans.ua +
+	       FIELD_GET(MM_IOMMU_COOKIE_PAGE, cookie) * SZ_4K;
 }
 
 static inline unsigned int mm_iommu_trans_order(u64 entry)
@@ -421,10 +502,36 @@ mm_iommu_region_hold_one(struct mm_iommu_region *region, unsigned long ua,
 		return -EINVAL;
 
 	mm_iommu_trans_mark(entry, block, write ? MM_IOMMU_DIRTY : 0);
-	held->mem = region;
-	held->cookie = ua | region->tag;
+	held->cookie = mm_iommu_cookie(region, ua, write);
 	held->hpa = mm_iommu_trans_hpa(block, ua);
 	return 0;
+}
+
+/**
+ * mm_iommu_region_drop() - count IOMMU pages of a region as not mapped any more
+ * @region: the region
+ * @npages: IOMMU pages, no more than are held
+ *
+ * The last page of a region that was given up puts it on mm_iommu::dead: by hand,
+ * because llist_add() may be traced. See mm_iommu_reap().
+ *
+ * Context: Any, MMU on or off. Only what is held may be looked at afterwards.
+ */
+static inline void mm_iommu_region_drop(struct mm_iommu_region *region,
+					long npages)
+{
+	struct mm_iommu_region *first;
+	struct mm_iommu *reg;
+
+	/* after all that the caller has done to the TCEs */
+	if (likely(atomic_long_sub_return_release(npages, &region->mapped)))
+		return;
+
+	reg = region->registry;
+	do {
+		first = READ_ONCE(reg->dead);
+		region->dead = first;
+	} while (cmpxchg(&reg->dead, first, region) != first);
 }
 
 #endif /* _POWERPC_MM_MM_IOMMU_H */

@@ -3,15 +3,15 @@
  * The registry of DMA memory for those who may not sleep, with the MMU on or off.
  *
  * A section keeps all regions where they are, because it holds a slot of the
- * index: none enters or leaves, none becomes an orphan, and no memory is
- * unpinned, whatever is counted meanwhile. So inside of it pages may be counted
- * as not mapped any more before the hardware was told; all that counts is that
- * it was told when the section ends.
+ * index: none enters or leaves, and no memory is unpinned, whatever is counted
+ * meanwhile. So inside of it pages may be counted as not mapped any more before
+ * the hardware was told; all that counts is that it was told when the section
+ * ends. The last page of a region that was given up leaves the region to
+ * mm_iommu_reap(), which may sleep, and has the sections end first.
  *
  * What would need more is refused with -EAGAIN, and done by mm_iommu_hold() and
- * mm_iommu_drop(), which may sleep: memory in two regions, memory of which some
- * may only be read, and everything while there are orphans, because the last
- * page of an orphan unpins it.
+ * mm_iommu_drop(), which may sleep: memory in two regions, and memory of which
+ * some may only be read.
  *
  * With the MMU off this file, and all that it calls, reads and writes nothing
  * but the linear map: no printk, no lockdep, no page, no per-CPU variable other
@@ -43,8 +43,7 @@ EXPORT_SYMBOL_GPL(mm_iommu_is_unregistered);
  * At most 512 pages should be looked at in it: others wait for it.
  *
  * Context: Interrupts off, MMU on or off.
- * Return: 0; -EAGAIN if nothing is registered, there are orphans, or the lock
- *	is not to be had soon.
+ * Return: 0; -EAGAIN if nothing is registered, or the lock is not to be had soon.
  */
 __kprobes int mm_iommu_enter(struct mm_struct *mm,
 			     struct mm_iommu_section *section)
@@ -59,10 +58,6 @@ __kprobes int mm_iommu_enter(struct mm_struct *mm,
 	slot = mm_iommu_read_trylock(reg);
 	if (!slot)
 		return -EAGAIN;
-	if (!list_empty(&reg->orphans)) {
-		__mm_iommu_read_unlock(slot);
-		return -EAGAIN;
-	}
 	section->reg = reg;
 	section->slot = slot;
 	return 0;
@@ -154,7 +149,7 @@ __kprobes int mm_iommu_section_hold(struct mm_iommu_section *section,
 	    !mm_iommu_region_tryget(region, npages))
 		return -EAGAIN;
 
-	*cookie = ua | region->tag;
+	*cookie = mm_iommu_cookie(region, ua, write);
 	mm_iommu_trans_fill(&region->trans, ua, npages, shift,
 			    bits | (write ? MM_IOMMU_DIRTY : 0), out);
 	return 0;
@@ -162,65 +157,68 @@ __kprobes int mm_iommu_section_hold(struct mm_iommu_section *section,
 
 /**
  * mm_iommu_translate() - host addresses of IOMMU pages that are held
- * @region: the region
- * @ua: user address of the first one
- * @npages: IOMMU pages; the caller bounds the work
+ * @mm: the mm whose memory it is
+ * @cookie: of the first one; whether it has MM_IOMMU_COOKIE_WRITE says whether a
+ *	device may write there from now on
+ * @npages: IOMMU pages, all in the region of the first; the caller bounds the work
  * @shift: log2 of the size of the IOMMU page
  * @bits: what to add to each address
- * @write: whether a device may write there from now on
  * @out: where to store @npages host physical addresses, as bridges read them
  *
  * Context: Any, MMU on or off.
+ * Return: 0, or -ENOENT where the page is not held.
  */
-__kprobes void mm_iommu_translate(struct mm_iommu_region *region,
-				  unsigned long ua, unsigned long npages,
-				  unsigned int shift, u64 bits, bool write,
-				  __be64 *out)
+__kprobes int mm_iommu_translate(struct mm_struct *mm, u64 cookie,
+				 unsigned long npages, unsigned int shift,
+				 u64 bits, __be64 *out)
 {
-	mm_iommu_trans_fill(&region->trans, ua, npages, shift,
-			    bits | (write ? MM_IOMMU_DIRTY : 0), out);
-}
-EXPORT_SYMBOL_GPL(mm_iommu_translate);
-
-/**
- * mm_iommu_section_find() - find the region of a page that is mapped
- * @section: the section
- * @cookie: what stands for the page
- * @start: where to store the first user address of the region
- * @size: where to store its bytes
- *
- * All mapped pages with a user address in that range are its.
- *
- * Context: Inside of the section.
- * Return: the region; NULL if there is none, because the page is not held.
- */
-__kprobes struct mm_iommu_region *
-mm_iommu_section_find(struct mm_iommu_section *section, u64 cookie,
-		      unsigned long *start, unsigned long *size)
-{
+	struct mm_iommu *reg = READ_ONCE(mm->context.mm_iommu);
 	struct mm_iommu_region *region;
 
-	region = mm_iommu_index_find(section->reg, section->slot,
-				     ALIGN_DOWN(cookie, SZ_4K));
-	if (region) {
-		*start = region->trans.ua;
-		*size = region->trans.npages << PAGE_SHIFT;
-	}
-	return region;
+	region = reg ? mm_iommu_id_find(reg, cookie) : NULL;
+	if (!region)
+		return -ENOENT;
+
+	if (cookie & MM_IOMMU_COOKIE_WRITE)
+		bits |= MM_IOMMU_DIRTY;
+	mm_iommu_trans_fill(&region->trans, mm_iommu_cookie_ua(region, cookie),
+			    npages, shift, bits, out);
+	return 0;
 }
 
 /**
  * mm_iommu_section_drop() - count IOMMU pages as not mapped any more
- * @region: a region that was found in a section which has not ended
+ * @section: the section
+ * @cookie: of any of the pages, which are all in one region; what was never held
+ *	is left alone
  * @npages: IOMMU pages, no more than are held
  *
- * The hardware must have forgotten them before the section ends.
+ * The hardware must have forgotten them before the section ends. When it has
+ * ended mm_iommu_must_reap() tells whether there is more to be done.
  *
  * Context: Inside of the section.
  */
-__kprobes void mm_iommu_section_drop(struct mm_iommu_region *region,
-				     unsigned long npages)
+__kprobes void mm_iommu_section_drop(struct mm_iommu_section *section,
+				     u64 cookie, unsigned long npages)
 {
-	/* what is in the index keeps 1, so this is not the last */
-	atomic_long_sub(npages, &region->mapped);
+	struct mm_iommu_region *region = mm_iommu_id_find(section->reg, cookie);
+
+	if (region)
+		mm_iommu_region_drop(region, npages);
 }
+
+/**
+ * mm_iommu_must_reap() - tell whether mm_iommu_reap() has anything to do
+ * @mm: an mm that does not end meanwhile
+ *
+ * Context: Any, MMU on or off.
+ * Return: whether regions that were given up wait to be unpinned.
+ */
+__kprobes bool mm_iommu_must_reap(const struct mm_struct *mm)
+{
+	/* pairs with cmpxchg_release() in mm_iommu_make_registry() */
+	const struct mm_iommu *reg = READ_ONCE(mm->context.mm_iommu);
+
+	return reg && READ_ONCE(reg->dead);
+}
+EXPORT_SYMBOL_GPL(mm_iommu_must_reap);

@@ -17,6 +17,10 @@
  * The maple tree allocates on insertion and frees by RCU; an array is copied
  * as a whole for every region.
  *
+ * A page that is mapped names its region by an id, not by its address, where
+ * another region may be by now. Ids are found in a table of three levels, live
+ * and given up alike.
+ *
  * Readers and writers exclude each other by a "big reader" lock: an array of
  * spinlocks, of which a reader takes the one of its CPU and a writer all, in
  * turn. Unlike RCU this is also good for a reader that runs in real mode on a
@@ -55,6 +59,8 @@ struct mm_iommu *mm_iommu_index_alloc(void)
 		return NULL;
 
 	reg->index = RB_ROOT;
+	reg->ids.fresh = 1;
+	reg->ids.limit = MM_IOMMU_MAX_ID;
 	reg->slot_mask = slots - 1;
 	for (i = 0; i < slots; i++)
 		reg->slots[i].lock =
@@ -177,16 +183,6 @@ void mm_iommu_index_insert(struct mm_iommu *reg,
 	mm_iommu_write_unlock(reg, flags);
 }
 
-static void index_remove(struct mm_iommu *reg, struct mm_iommu_region *region)
-{
-	unsigned int i;
-
-	rb_erase(&region->node, &reg->index);
-	for (i = 0; i <= reg->slot_mask; i++)
-		if (reg->slots[i].hint == region)
-			reg->slots[i].hint = NULL;
-}
-
 /**
  * mm_iommu_index_erase() - hide a region from lookups
  * @reg: the registry
@@ -200,44 +196,141 @@ void mm_iommu_index_erase(struct mm_iommu *reg,
 			  struct mm_iommu_region *region)
 {
 	unsigned long flags;
+	unsigned int i;
 
 	mm_iommu_write_lock(reg, &flags);
-	index_remove(reg, region);
+	rb_erase(&region->node, &reg->index);
+	for (i = 0; i <= reg->slot_mask; i++)
+		if (reg->slots[i].hint == region)
+			reg->slots[i].hint = NULL;
 	mm_iommu_write_unlock(reg, flags);
 }
 
 /**
- * mm_iommu_index_orphan() - move a region from the index to the orphans
+ * mm_iommu_index_sync() - wait for all readers that are inside
  * @reg: the registry
- * @region: a region in the index
  *
- * Context: Process context, holds @reg->lock.
+ * Context: Process context; who comes meanwhile does not matter.
  */
-void mm_iommu_index_orphan(struct mm_iommu *reg,
-			   struct mm_iommu_region *region)
+void mm_iommu_index_sync(struct mm_iommu *reg)
 {
 	unsigned long flags;
+	unsigned int i;
 
-	mm_iommu_write_lock(reg, &flags);
-	index_remove(reg, region);
-	list_add(&region->list, &reg->orphans);
-	reg->nr_orphans++;
-	mm_iommu_write_unlock(reg, flags);
+	/* one after the other: all that counts is that each was taken */
+	for (i = 0; i <= reg->slot_mask; i++) {
+		local_irq_save(flags);
+		arch_spin_lock(&reg->slots[i].lock);
+		arch_spin_unlock(&reg->slots[i].lock);
+		local_irq_restore(flags);
+	}
+}
+
+/* A slot of the node that another slot has; NULL without memory to make it. */
+static unsigned long *id_below(unsigned long *slot, unsigned int i)
+{
+	struct mm_iommu_id_node *node = (void *)*slot;
+
+	if (!node) {
+		node = kzalloc(sizeof(*node), GFP_KERNEL_ACCOUNT);
+		if (!node)
+			return NULL;
+		/* zeroed before it is seen */
+		smp_store_release(slot, (unsigned long)node);
+	}
+	return &node->slot[i % MM_IOMMU_ID_SLOTS];
+}
+
+static unsigned long *id_slot(struct mm_iommu_ids *ids, unsigned int id)
+{
+	unsigned long *slot;
+
+	slot = (unsigned long *)&ids->root[id >> 2 * MM_IOMMU_ID_SHIFT];
+	slot = id_below(slot, id >> MM_IOMMU_ID_SHIFT);
+	return slot ? id_below(slot, id) : NULL;
 }
 
 /**
- * mm_iommu_index_bury() - hide an orphan from those who have its cookie
+ * mm_iommu_id_alloc() - give a region an id, and thus cookies
  * @reg: the registry
- * @region: an orphan
+ * @region: the region; only its address is looked at
+ *
+ * The ids of a node are given out once before any is given out again, and those
+ * in turn, so that a stale cookie is not soon taken for one of a new region.
+ *
+ * Context: Process context, may sleep, holds @reg->lock.
+ * Return: 0; -ENOMEM; -ENOSPC where no id is left.
+ */
+int mm_iommu_id_alloc(struct mm_iommu *reg, struct mm_iommu_region *region)
+{
+	struct mm_iommu_ids *ids = &reg->ids;
+	unsigned int id = ids->fresh;
+	unsigned long *slot;
+
+	lockdep_assert_held(&reg->lock);
+	if (ids->first && (id > ids->limit || !(id % MM_IOMMU_ID_SLOTS)))
+		id = ids->first;
+	else if (id > ids->limit)
+		return -ENOSPC;
+
+	slot = id_slot(ids, id);
+	if (!slot)
+		return -ENOMEM;
+	if (id == ids->fresh)
+		ids->fresh++;
+	else
+		ids->first = *slot / 2;
+	region->id_slot = slot;
+	region->cookie = FIELD_PREP(MM_IOMMU_COOKIE_ID, (u64)id) -
+			 mm_iommu_cookie_step(region->trans.ua);
+	/* pairs with READ_ONCE() in mm_iommu_id_find() */
+	smp_store_release(slot, (unsigned long)region);
+	return 0;
+}
+
+/**
+ * mm_iommu_id_free() - take the id of a region back
+ * @reg: the registry
+ * @region: a region of which no page is held, and none will be; no reader that
+ *	dropped one is inside any more
  *
  * Context: Process context, holds @reg->lock.
  */
-void mm_iommu_index_bury(struct mm_iommu *reg, struct mm_iommu_region *region)
+void mm_iommu_id_free(struct mm_iommu *reg, struct mm_iommu_region *region)
 {
-	unsigned long flags;
+	u64 cookie = mm_iommu_cookie(region, region->trans.ua, false);
+	unsigned int id = FIELD_GET(MM_IOMMU_COOKIE_ID, cookie);
+	struct mm_iommu_ids *ids = &reg->ids;
 
-	mm_iommu_write_lock(reg, &flags);
-	list_del(&region->list);
-	reg->nr_orphans--;
-	mm_iommu_write_unlock(reg, flags);
+	lockdep_assert_held(&reg->lock);
+	WRITE_ONCE(*region->id_slot, MM_IOMMU_ID_FREE);
+	if (ids->first)
+		WRITE_ONCE(*ids->last, 2UL * id | MM_IOMMU_ID_FREE);
+	else
+		ids->first = id;
+	ids->last = region->id_slot;
+}
+
+static void id_free_node(struct mm_iommu_id_node *node, unsigned int below)
+{
+	unsigned int i;
+
+	for (i = 0; node && below && i < MM_IOMMU_ID_SLOTS; i++)
+		id_free_node((void *)node->slot[i], below - 1);
+	kfree(node);
+}
+
+/**
+ * mm_iommu_index_free() - free a registry
+ * @reg: the registry; it has no regions
+ *
+ * Context: Any that may free memory.
+ */
+void mm_iommu_index_free(struct mm_iommu *reg)
+{
+	unsigned int i;
+
+	for (i = 0; i < MM_IOMMU_ID_ROOTS; i++)
+		id_free_node(reg->ids.root[i], 1);
+	kfree(reg);
 }

@@ -25,6 +25,22 @@
 
 /* ---- what every test has ----------------------------------------------- */
 
+static u64 id_cookie(u64 id)
+{
+	return FIELD_PREP(MM_IOMMU_COOKIE_ID, id);
+}
+
+/* Regions that have an id. */
+static unsigned long count_ids(struct mm_iommu *reg)
+{
+	unsigned long n = 0;
+	unsigned int id;
+
+	for (id = 0; id < reg->ids.fresh; id++)
+		n += !!mm_iommu_id_find(reg, id_cookie(id));
+	return n;
+}
+
 /**
  * mm_iommu_kunit_init() - give a test an mm of its own
  * @test: the test
@@ -69,7 +85,8 @@ void mm_iommu_kunit_exit(struct kunit *test)
 	if (reg) {
 		KUNIT_EXPECT_TRUE(test, RB_EMPTY_ROOT(&reg->index));
 		KUNIT_EXPECT_TRUE(test, list_empty(&reg->pending));
-		KUNIT_EXPECT_TRUE(test, list_empty(&reg->orphans));
+		KUNIT_EXPECT_NULL(test, reg->dead);
+		KUNIT_EXPECT_EQ(test, count_ids(reg), 0);
 	}
 	KUNIT_EXPECT_EQ(test, t->mm->locked_vm, 0);
 	/* what kthread_use_mm() took */
@@ -198,10 +215,11 @@ static long test_map(struct kunit *test, unsigned long ua, bool write,
 
 	n = mm_iommu_hold(t->mm, ua, 1, PAGE_SHIFT, write, held);
 	if (n == 1) {
-		KUNIT_EXPECT_EQ(test, held->cookie,
-				mm_iommu_cookie(held->mem, ua));
-		mm_iommu_translate(held->mem, ua, 1, PAGE_SHIFT, 3, write,
-				   &out);
+		KUNIT_EXPECT_EQ(test, held->cookie & MM_IOMMU_COOKIE_WRITE,
+				write);
+		KUNIT_EXPECT_EQ(test, 0,
+				mm_iommu_translate(t->mm, held->cookie, 1,
+						   PAGE_SHIFT, 3, &out));
 		KUNIT_EXPECT_EQ(test, held->hpa | 3, be64_to_cpu(out));
 	}
 	return n;
@@ -211,8 +229,7 @@ static void test_unmap(struct kunit *test, const struct mm_iommu_held *m)
 {
 	struct mm_iommu_kunit *t = test->priv;
 
-	KUNIT_ASSERT_PTR_EQ(test, mm_iommu_find(t->mm, m->cookie), m->mem);
-	mm_iommu_drop(m->mem, 1);
+	KUNIT_ASSERT_EQ(test, mm_iommu_drop(t->mm, m->cookie, 1), 0);
 }
 
 /* Whether a TCE could be written for that address now. */
@@ -289,7 +306,7 @@ static struct test_state get_state(struct kunit *test, struct test_pages *p)
 	for (node = rb_first(&reg->index); node; node = rb_next(node))
 		s.regions++;
 	s.pending = list_count_nodes(&reg->pending);
-	s.orphans = list_count_nodes(&reg->orphans);
+	s.orphans = count_ids(reg) - s.regions - s.pending;
 	mutex_unlock(&reg->lock);
 	return s;
 }
@@ -639,8 +656,8 @@ static void memory_for_reading_is_not_written(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, TEST_PAGES,
 			mm_iommu_hold(t->mm, ua, TEST_PAGES, PAGE_SHIFT, false,
 				      &held));
-	KUNIT_EXPECT_PTR_EQ(test, held.mem, region);
-	mm_iommu_drop(held.mem, TEST_PAGES);
+	KUNIT_EXPECT_EQ(test, held.cookie, mm_iommu_cookie(region, ua, false));
+	KUNIT_EXPECT_EQ(test, mm_iommu_drop(t->mm, held.cookie, TEST_PAGES), 0);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 	expect_state(test, p, &start);
 }
@@ -967,7 +984,8 @@ static void iommu_page_is_no_larger_than_a_block(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 2 * PAGE_SIZE / SZ_4K,
 			mm_iommu_hold(t->mm, ua, 1000, 12, false, &held));
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
-	mm_iommu_drop(held.mem, 2 * PAGE_SIZE / SZ_4K);
+	KUNIT_EXPECT_EQ(test, 0, mm_iommu_drop(t->mm, held.cookie,
+					       2 * PAGE_SIZE / SZ_4K));
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 }
 
@@ -999,8 +1017,11 @@ static void refused_region_gives_way_to_new_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, is.hpa, page_to_phys(new->page[0]));
 	KUNIT_EXPECT_NE(test, is.hpa, was.hpa);
 	KUNIT_EXPECT_NE(test, is.cookie, was.cookie);
-	/* and an address without a tag finds nothing at all */
-	KUNIT_EXPECT_NULL(test, mm_iommu_find(t->mm, ua));
+	/* and a cookie without a region finds nothing at all */
+	KUNIT_EXPECT_EQ(test, mm_iommu_drop(t->mm, 0, 1), -ENOENT);
+	KUNIT_EXPECT_EQ(test, mm_iommu_drop(t->mm, id_cookie(3), 1), -ENOENT);
+	KUNIT_EXPECT_EQ(test, -ENOENT,
+			mm_iommu_drop(t->mm, id_cookie(MM_IOMMU_MAX_ID), 1));
 	test_unmap(test, &is);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -ENOENT);
 
@@ -1016,72 +1037,101 @@ static void refused_region_gives_way_to_new_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get_state(test, NULL).locked_vm, start.locked_vm);
 }
 
-/* Tags tell orphans from what comes after them, so there is an end of both. */
-static void orphans_keep_their_tags(struct kunit *test)
+/* Registers a page, maps it, and gives it up. */
+static void test_give_up(struct kunit *test, unsigned long ua,
+			 struct mm_iommu_held *held)
 {
-	unsigned long ua = KUNIT_UA, max = MM_IOMMU_TAGS / 2, i;
+	struct mm_iommu_region *region = test_register(test, ua, PAGE_SIZE);
+
+	KUNIT_ASSERT_EQ(test, test_map(test, ua, false, held), 1);
+	mm_iommu_release(region);
+}
+
+/* Each id is of one region, up to its last mapping; then others get it. */
+static void ids_are_of_one_region(struct kunit *test)
+{
+	unsigned long max = 2 * MM_IOMMU_ID_SLOTS + 10, i, k;
 	struct mm_iommu_kunit *t = test->priv;
 	struct mm_iommu_region *region;
 	struct mm_iommu_held *held;
+	unsigned int fresh;
 
-	held = kunit_kcalloc(test, max, sizeof(*held), GFP_KERNEL);
+	held = kvcalloc(max, sizeof(*held), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, held);
 	mm_iommu_kunit_stub_pins(test);
 	t->instead = mm_iommu_kunit_map(test, 1);
 
 	for (i = 0; i < max; i++) {
-		region = test_register(test, ua, PAGE_SIZE);
-		KUNIT_ASSERT_EQ(test, test_map(test, ua, false, &held[i]), 1);
-		mm_iommu_release(region);
+		test_give_up(test, KUNIT_UA, &held[i]);
+		for (k = 0; k < i; k++)
+			KUNIT_ASSERT_NE(test, held[i].cookie, held[k].cookie);
 	}
-	KUNIT_EXPECT_EQ(test, -EBUSY,
-			mm_iommu_kunit_register(test, ua, PAGE_SIZE, &region));
+	KUNIT_EXPECT_EQ(test, t->mm->locked_vm, max);
+	fresh = t->mm->context.mm_iommu->ids.fresh;
+	for (i = 0; i < max; i += 2)
+		test_unmap(test, &held[i]);
 
-	/* with one less there is always a tag, and never that of another */
-	test_unmap(test, &held[0]);
-	for (i = 0; i < 2 * MM_IOMMU_TAGS; i++) {
-		region = test_register(test, ua, PAGE_SIZE);
+	/* the rest of the node is taken first, then what was given back */
+	for (i = 0; i < 2 * max; i++) {
+		region = test_register(test, KUNIT_UA, PAGE_SIZE);
+		for (k = 1; k < max; k += 2)
+			KUNIT_ASSERT_NE(test, held[k].cookie,
+					mm_iommu_cookie(region, KUNIT_UA,
+							false));
 		KUNIT_ASSERT_EQ(test, mm_iommu_unregister(region), 0);
 	}
-	region = test_register(test, ua, PAGE_SIZE);
-	for (i = 1; i < max; i++)
+	KUNIT_EXPECT_LE(test, t->mm->context.mm_iommu->ids.fresh,
+			round_up(fresh, MM_IOMMU_ID_SLOTS));
+	for (i = 1; i < max; i += 2)
 		test_unmap(test, &held[i]);
-	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+	kvfree(held);
 }
 
-/* As many as there are tags give way to one range, for which none is left. */
-static void a_range_over_all_tags_is_refused(struct kunit *test)
+/* Without a free id nothing fails but a new registration. */
+static void without_an_id_register_is_refused(struct kunit *test)
 {
-	unsigned long max = MM_IOMMU_TAGS, ua = KUNIT_UA, i;
 	struct mm_iommu_kunit *t = test->priv;
-	struct mm_iommu_region *all, **region;
-	struct mm_iommu_held *held;
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
+	struct test_pages *p = test_get_pages(test, ua);
+	struct mm_iommu_region *region, *again, *none;
+	struct mm_iommu_held held[3];
+	struct mm_iommu *reg;
+	unsigned int i;
 
-	held = kunit_kcalloc(test, max, sizeof(*held), GFP_KERNEL);
-	region = kunit_kcalloc(test, max, sizeof(*region), GFP_KERNEL);
-	KUNIT_ASSERT_TRUE(test, held && region);
-	mm_iommu_kunit_stub_pins(test);
-	t->instead = mm_iommu_kunit_map(test, 1);
+	for (i = 0; i < 2; i++)
+		test_give_up(test, ua, &held[i]);
+	region = test_register(test, ua, PAGE_SIZE);
+	reg = t->mm->context.mm_iommu;
+	reg->ids.limit = 3;
+	KUNIT_EXPECT_EQ(test, -ENOSPC,
+			mm_iommu_kunit_register(test, ua + PAGE_SIZE,
+						PAGE_SIZE, &none));
+	expect_refusal(test,
+		       "too many regions: registered, or given up and still mapped",
+		       0);
+	KUNIT_EXPECT_EQ(test, t->mm->locked_vm, 3);
+	KUNIT_EXPECT_EQ(test, count_pinned(p), 1);
 
-	for (i = 0; i < max; i++) {
-		region[i] = test_register(test, ua + i * PAGE_SIZE, PAGE_SIZE);
-		KUNIT_ASSERT_EQ(test, test_map(test, ua + i * PAGE_SIZE, false,
-					       &held[i]), 1);
-		KUNIT_ASSERT_EQ(test, mm_iommu_unregister(region[i]), -EBUSY);
-	}
-	KUNIT_EXPECT_EQ(test, -EBUSY,
-			mm_iommu_kunit_register(test, ua, max * PAGE_SIZE,
-						&all));
+	/* what is registered is shared, mapped, refused, unregistered */
+	KUNIT_EXPECT_EQ(test, 0, mm_iommu_kunit_register(test, ua, PAGE_SIZE,
+							 &again));
+	KUNIT_EXPECT_PTR_EQ(test, again, region);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(again), 0);
+	KUNIT_ASSERT_EQ(test, test_map(test, ua, true, &held[2]), 1);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
+	test_unmap(test, &held[2]);
 
-	/* nothing has changed: one less, and it goes */
-	for (i = 0; i < max; i++)
-		KUNIT_ASSERT_TRUE(test, test_is_found(test, ua + i * PAGE_SIZE));
+	/* an unmap makes room, for one */
 	test_unmap(test, &held[0]);
-	KUNIT_ASSERT_EQ(test, mm_iommu_unregister(region[0]), 0);
-	all = test_register(test, ua, max * PAGE_SIZE);
-	for (i = 1; i < max; i++)
-		test_unmap(test, &held[i]);
-	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(all), 0);
+	again = test_register(test, ua + PAGE_SIZE, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, -ENOSPC,
+			mm_iommu_kunit_register(test, ua + 2 * PAGE_SIZE,
+						PAGE_SIZE, &none));
+	test_unmap(test, &held[1]);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+	region = test_register(test, ua, PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(again), 0);
 }
 
 static void release_while_mapped_makes_an_orphan(struct kunit *test)
@@ -1618,8 +1668,8 @@ static struct kunit_case mm_iommu_cases[] = {
 	KUNIT_CASE(mapping_for_writing_makes_pages_dirty),
 	KUNIT_CASE(iommu_page_is_no_larger_than_a_block),
 	KUNIT_CASE(refused_region_gives_way_to_new_memory),
-	KUNIT_CASE(orphans_keep_their_tags),
-	KUNIT_CASE(a_range_over_all_tags_is_refused),
+	KUNIT_CASE(ids_are_of_one_region),
+	KUNIT_CASE(without_an_id_register_is_refused),
 	KUNIT_CASE(release_while_mapped_makes_an_orphan),
 	KUNIT_CASE(release_of_one_of_two_leaves_the_other),
 	KUNIT_CASE_PARAM(transient_pin_errors_are_retried,

@@ -213,8 +213,67 @@ static void cost_of_a_lookup(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, 0, mm_iommu_unregister(f->regions[f->nr]));
 }
 
+#define GIVEN_UP	100000UL
+
+/* Registers a page where others were, maps it, and gives it up. */
+static void give_up(struct kunit *test, struct mm_iommu_held *held)
+{
+	struct mm_iommu_kunit *t = test->priv;
+	struct mm_iommu_region *region;
+
+	KUNIT_ASSERT_EQ(test, 0,
+			mm_iommu_kunit_register(test, KUNIT_UA, PAGE_SIZE,
+						&region));
+	KUNIT_ASSERT_EQ(test, 1, mm_iommu_hold(t->mm, KUNIT_UA, 1, PAGE_SHIFT,
+					       false, held));
+	mm_iommu_release(region);
+}
+
+static void tell_drops(struct kunit *test, const struct mm_iommu_held *held,
+		       unsigned long nr, unsigned long of)
+{
+	unsigned long start, best = ULONG_MAX, loop = loop_ticks(), i;
+	struct mm_iommu_kunit *t = test->priv;
+
+	for (i = 0; i < nr; i++) {
+		start = mftb();
+		KUNIT_ASSERT_EQ(test, 0, mm_iommu_drop(t->mm, held[i].cookie,
+						       1));
+		best = min(best, mftb() - start);
+		cond_resched();
+	}
+	kunit_info(test, "mm_iommu figure: last drop n=%lu instr=%lu\n", of,
+		   DIV_ROUND_CLOSEST(best * LOOP, max(loop, 1UL)));
+}
+
+/* The last page of a region that was given up, whatever their number is. */
+static void cost_of_the_last_drop(struct kunit *test)
+{
+	struct mm_iommu_kunit *t = test->priv;
+	struct mm_iommu_held *held;
+	unsigned long i;
+
+	held = kvcalloc(GIVEN_UP, sizeof(*held), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, held);
+	mm_iommu_kunit_stub_pins(test);
+	t->instead = mm_iommu_kunit_map(test, 1);
+
+	for (i = 0; i < 3; i++) {
+		give_up(test, held);
+		tell_drops(test, held, 1, 1);
+	}
+	for (i = 0; i < GIVEN_UP; i++)
+		give_up(test, &held[i]);
+	KUNIT_EXPECT_EQ(test, t->mm->locked_vm, GIVEN_UP);
+	tell_drops(test, held, 100, GIVEN_UP);
+	tell_drops(test, held + 100, GIVEN_UP - 100, GIVEN_UP - 100);
+	KUNIT_EXPECT_EQ(test, t->mm->locked_vm, 0);
+	kvfree(held);
+}
+
 static struct kunit_case mm_iommu_figures_cases[] = {
 	KUNIT_CASE_SLOW(cost_of_a_lookup),
+	KUNIT_CASE_SLOW(cost_of_the_last_drop),
 	{ }
 };
 

@@ -16,7 +16,7 @@
  *	    +--> nothing left        +--- -EBUSY: REFUSED+       |
  *	                                      |                  |
  *	                   register() over it |                  |
- *	                   or release()       +--> ORPHAN -------+ last TCE
+ *	                   or release()       +--> ORPHAN -------+ last TCE, reap()
  *
  * A region is made by the first container that registers its range, and
  * counts the containers in @used. VFIO and KVM translate addresses in it and
@@ -26,9 +26,36 @@
  *
  * The owner may ignore this -EBUSY, unmap the memory and later register new
  * memory at the same address, which must not be translated to the old pages.
- * So the refused region then becomes an orphan: no lookup finds it, but it
- * stays pinned and counted until its last TCE is cleared. The same happens
- * where a container goes while another one still maps its memory.
+ * So the refused region is then given up: it is one that no address finds, but
+ * it stays pinned and counted until its last TCE is cleared. The same happens
+ * where a container goes while another one still maps its memory. A mapping
+ * names its region by an id, which finds it in either state, and which no other
+ * region has until the last mapping is gone.
+ *
+ * DOC: the end of a region that was given up
+ *
+ * Whoever drops its last page may run with the MMU off, where nothing can be
+ * unpinned, so it only puts the region on mm_iommu::dead: mm_iommu_region_drop().
+ * mm_iommu_reap() takes all from there, waits for the readers, and unpins. It is
+ * called by all who register, unregister, release, or drop in process context,
+ * by KVM after each hypercall, and with the last reference of a TCE table.
+ *
+ * What makes sure that no device reaches the pages then? A page is dropped
+ *
+ * - in process context after the TCE was killed. The decrement of @mapped is a
+ *   release, and the one that makes it 0 comes later in the same counter, thus
+ *   the kill is before the region is on the list;
+ * - or in a section, where the kill may come after the drop, but comes before the
+ *   section ends. The drop was before the region was put on the list, by this
+ *   reader or another; the reaper takes it off and takes each slot after that. So
+ *   it takes the slot of that section after the section has ended.
+ *
+ * A section that begins later has nothing to drop of this region: @mapped was 0,
+ * and no lookup by address has found the region since it was taken out of the
+ * index, with all slots held. That is also why its id may be given out again, and
+ * why nobody may look at it any more than the one who took it off the list. Where
+ * unregister() closes a region itself, it has all slots after that, to take it
+ * out of the index.
  *
  * Who may look: lookups run in a read-side section of the index
  * (mm_iommu_index.c). A region is used inside the section that found it, or
@@ -61,9 +88,9 @@ void mm_iommu_destroy(struct mm_struct *mm)
 	/* every region holds the mm */
 	WARN_ON_ONCE(!RB_EMPTY_ROOT(&reg->index));
 	WARN_ON_ONCE(!list_empty(&reg->pending));
-	WARN_ON_ONCE(!list_empty(&reg->orphans));
+	WARN_ON_ONCE(reg->dead);
 	mm->context.mm_iommu = NULL;
-	kfree(reg);
+	mm_iommu_index_free(reg);
 }
 
 /* The registry lasts as long as @mm. */
@@ -87,13 +114,12 @@ static struct mm_iommu *mm_iommu_make_registry(struct mm_struct *mm)
 	reg->mm = mm;
 	mutex_init(&reg->lock);
 	INIT_LIST_HEAD(&reg->pending);
-	INIT_LIST_HEAD(&reg->orphans);
 
 	old = cmpxchg_release(&mm->context.mm_iommu, NULL, reg);
 	if (!old)
 		return reg;
 
-	kfree(reg);
+	mm_iommu_index_free(reg);
 	return mm_iommu_get_registry(mm);
 }
 
@@ -179,34 +205,71 @@ static void region_give_back(struct mm_iommu_region *region)
 	account_locked_vm(region->registry->mm, npages, false);
 }
 
-/* The end of a closed region that no lookup finds. */
+/* The end of a dead region. */
 static void region_unpin(struct mm_iommu_region *region)
 {
 	region_give_back(region);
 	region_put(region);
 }
 
-/* The last TCE of an orphan is gone: nothing finds it any more. */
-static void region_bury(struct mm_iommu_region *region)
+/* The same, where its last TCE was the last that there was of it. */
+static void region_end(struct mm_iommu_region *region)
 {
-	lockdep_assert_held(&region->registry->lock);
-	mm_iommu_index_bury(region->registry, region);
+	struct mm_iommu *reg = region->registry;
+
+	mutex_lock(&reg->lock);
+	mm_iommu_id_free(reg, region);
 	region->state = MM_IOMMU_DEAD;
+	mutex_unlock(&reg->lock);
+	region_unpin(region);
 }
 
-/* Takes a region out of the index; its last TCE frees it, or we do. */
-static bool region_orphan(struct mm_iommu_region *region)
+static void registry_reap(struct mm_iommu *reg)
+{
+	struct mm_iommu_region *region, *next;
+
+	if (!READ_ONCE(reg->dead))
+		return;
+
+	/* pairs with cmpxchg() in mm_iommu_region_drop() */
+	region = xchg(&reg->dead, NULL);
+	mm_iommu_index_sync(reg);
+	/* each holds the mm, so that the registry is there up to the last */
+	for (; region; region = next) {
+		next = region->dead;
+		region_end(region);
+		cond_resched();
+	}
+}
+
+/**
+ * mm_iommu_reap() - unpin what was given up and is not mapped any more
+ * @mm: an mm that does not end meanwhile
+ *
+ * For whoever has dropped pages in a section, when it has ended. Where others have
+ * dropped them, they do the same.
+ *
+ * Context: Process context, may sleep; any process.
+ */
+void mm_iommu_reap(struct mm_struct *mm)
+{
+	struct mm_iommu *reg = mm_iommu_get_registry(mm);
+
+	if (reg)
+		registry_reap(reg);
+}
+EXPORT_SYMBOL_GPL(mm_iommu_reap);
+
+/* Takes a region out of the index. When its last TCE is gone it is to be reaped. */
+static void region_give_up(struct mm_iommu_region *region)
 {
 	struct mm_iommu *reg = region->registry;
 
 	lockdep_assert_held(&reg->lock);
-	mm_iommu_index_orphan(reg, region);
+	mm_iommu_index_erase(reg, region);
 	region->used = 0;
 	region->state = MM_IOMMU_ORPHAN;
-	if (!atomic_long_dec_and_test(&region->mapped))
-		return false;
-	region_bury(region);
-	return true;
+	mm_iommu_region_drop(region, 1);
 }
 
 static struct mm_iommu_region *registry_pending(struct mm_iommu *reg,
@@ -242,8 +305,7 @@ static struct mm_iommu_region *registry_live(struct mm_iommu *reg,
  * Finds what stands in the way of a new region, in *@in_the_way.
  *
  * Return: 0 if that is nothing, or an exact match, to be shared; -EAGAIN for
- * an exact match that is just being pinned; -EINVAL for an overlap; -EBUSY with
- * nothing in the way where too many orphans wait for their last unmap.
+ * an exact match that is just being pinned; -EINVAL for an overlap.
  */
 static int registry_check(struct mm_iommu *reg, unsigned long ua,
 			  unsigned long last,
@@ -256,71 +318,29 @@ static int registry_check(struct mm_iommu *reg, unsigned long ua,
 		 registry_live(reg, ua, last);
 	*in_the_way = region;
 	if (!region)
-		return reg->nr_orphans < MM_IOMMU_TAGS / 2 ? 0 : -EBUSY;
+		return 0;
 	if (region->trans.ua != ua || mm_iommu_last(region) != last)
 		return -EINVAL;
 	return region->state == MM_IOMMU_PENDING ? -EAGAIN : 0;
 }
 
 /*
- * A number that tells a region from all that was at the same addresses and may
- * still be mapped; 0 where none is left.
- */
-static noinline unsigned int registry_free_tag(struct mm_iommu_region *region)
-{
-	unsigned long ua = region->trans.ua, last = mm_iommu_last(region);
-	DECLARE_BITMAP(used, MM_IOMMU_TAGS + 1) = { BIT(0) };
-	struct mm_iommu *reg = region->registry;
-	struct mm_iommu_region *old;
-	unsigned int tag;
-
-	list_for_each_entry(old, &reg->orphans, list)
-		if (mm_iommu_overlaps(old, ua, last))
-			__set_bit(old->tag, used);
-	/* these are going to be orphans */
-	while ((old = mm_iommu_index_overlap(reg, ua, last))) {
-		__set_bit(old->tag, used);
-		if (old->trans.ua <= ua)
-			break;
-		last = old->trans.ua - 1;
-	}
-
-	/* in turn, so that a stale cookie is not taken for one of a new region */
-	tag = find_next_zero_bit(used, MM_IOMMU_TAGS + 1, reg->tag + 1);
-	if (tag > MM_IOMMU_TAGS)
-		tag = find_first_zero_bit(used, MM_IOMMU_TAGS + 1);
-	return tag > MM_IOMMU_TAGS ? 0 : tag;
-}
-
-/*
  * Makes a pinned region visible in place of the refused ones that it overlaps.
  * Nothing else can be there: registry_check() was done when it became pending,
- * and everybody else has checked against it since. Fails, and changes nothing,
- * where too many of them would wait for their last unmap.
+ * and everybody else has checked against it since.
  */
-static int registry_publish(struct mm_iommu_region *region)
+static void registry_publish(struct mm_iommu_region *region)
 {
 	unsigned long ua = region->trans.ua, last = mm_iommu_last(region);
 	struct mm_iommu *reg = region->registry;
-	struct mm_iommu_region *old, *next;
-	unsigned int tag;
-	LIST_HEAD(unmapped);
+	struct mm_iommu_region *old;
 
 	mutex_lock(&reg->lock);
-	old = mm_iommu_index_overlap(reg, ua, last);
-	tag = reg->tag % MM_IOMMU_TAGS + 1;
-	if (unlikely(old || !list_empty(&reg->orphans)))
-		tag = registry_free_tag(region);
-	if (!tag) {
-		mutex_unlock(&reg->lock);
-		return -EBUSY;
+	while ((old = mm_iommu_index_overlap(reg, ua, last))) {
+		region_give_up(old);
+		cond_resched();
 	}
-	for (; old; old = mm_iommu_index_overlap(reg, ua, last))
-		if (region_orphan(old))
-			list_add(&old->list, &unmapped);
 	list_del(&region->list);
-	reg->tag = tag;
-	region->tag = tag;
 	region->state = MM_IOMMU_LIVE;
 	/* for the index */
 	refcount_inc(&region->refs);
@@ -328,9 +348,7 @@ static int registry_publish(struct mm_iommu_region *region)
 	mutex_unlock(&reg->lock);
 
 	complete_all(&region->pinned);
-	list_for_each_entry_safe(old, next, &unmapped, list)
-		region_unpin(old);
-	return 0;
+	registry_reap(reg);
 }
 
 static void registry_withdraw(struct mm_iommu_region *region)
@@ -339,6 +357,7 @@ static void registry_withdraw(struct mm_iommu_region *region)
 
 	mutex_lock(&reg->lock);
 	list_del(&region->list);
+	mm_iommu_id_free(reg, region);
 	region->state = MM_IOMMU_DEAD;
 	mutex_unlock(&reg->lock);
 
@@ -409,12 +428,30 @@ static void registry_share(struct mm_iommu_region *region)
 	refcount_inc(&region->refs);
 }
 
+/* Makes a region pending. */
+static int registry_add(struct mm_iommu_region *region,
+			struct mm_iommu_refusal *why)
+{
+	struct mm_iommu *reg = region->registry;
+	int ret;
+
+	ret = mm_iommu_id_alloc(reg, region);
+	if (ret == -ENOSPC)
+		return mm_iommu_refuse(why, ret, 0,
+				       "too many regions: registered, or given up and still mapped");
+	if (ret)
+		return mm_iommu_refuse(why, ret, 0,
+				       "the kernel has no memory for it");
+	list_add(&region->list, &reg->pending);
+	return 0;
+}
+
 /*
  * Finds a region to share, after waiting for one that is just being pinned, or
  * reserves the range with @new.
  *
  * Return: 0 with *@sharedp set to the region to share, or NULL when there is
- * none and @new is pending; -EINVAL; -EINTR.
+ * none and @new is pending; -EINVAL; -EINTR; -ENOMEM; -ENOSPC.
  */
 static int registry_reserve(struct mm_iommu_region *new,
 			    struct mm_iommu_region **sharedp,
@@ -440,16 +477,13 @@ static int registry_reserve(struct mm_iommu_region *new,
 						"the process was killed");
 	}
 
-	if (ret && shared)
+	if (ret)
 		mm_iommu_refuse(why, ret, shared->trans.ua,
-					"overlaps what is registered there: 0x");
-	else if (ret)
-		mm_iommu_refuse(why, ret, 0,
-					"for another reason, see the error");
+				"overlaps what is registered there: 0x");
 	else if (shared)
 		registry_share(shared);
 	else
-		list_add(&new->list, &reg->pending);
+		ret = registry_add(new, why);
 	mutex_unlock(&reg->lock);
 	*sharedp = shared;
 	return ret;
@@ -493,23 +527,14 @@ static noinline int register_new(struct mm_iommu *reg, unsigned long ua,
 	}
 
 	ret = region_pin(region, why);
-	if (ret)
-		goto err_withdraw;
-
-	ret = registry_publish(region);
 	if (ret) {
-		mm_iommu_refuse(why, ret, 0,
-					"for another reason, see the error");
-		goto err_give_back;
+		registry_withdraw(region);
+		return ret;
 	}
+
+	registry_publish(region);
 	*regionp = region;
 	return 0;
-
-err_give_back:
-	region_give_back(region);
-err_withdraw:
-	registry_withdraw(region);
-	return ret;
 }
 
 /**
@@ -525,17 +550,17 @@ err_withdraw:
  * can then be mapped for a device that only reads. The reference that comes
  * with it is given back by mm_iommu_unregister() or mm_iommu_release().
  *
- * A region in the way whose mm_iommu_unregister() was refused gives way: it
- * becomes an orphan.
+ * A region in the way whose mm_iommu_unregister() was refused gives way: no
+ * address finds it any more, and it goes with its last mapping.
  *
  * Context: Process context, may sleep for long.
  * Return: 0; -EINVAL if @ua or @size is not a multiple of PAGE_SIZE, @size is
  *	0, or the range does not lie below the task size of @mm, or overlaps
  *	another region; -ENOMEM over
  *	RLIMIT_MEMLOCK or without memory; -EFAULT where memory can not be
- *	pinned; -EINTR when killed; -EBUSY where too much of what was registered
- *	before still waits for its last unmap; other negative errors of pinning.
- *	Nothing is left behind on failure.
+ *	pinned; -EINTR when killed; -ENOSPC where there are 8 M regions, live or
+ *	given up and still mapped; other negative errors of pinning. Nothing is
+ *	left behind on failure.
  */
 int mm_iommu_register(struct mm_struct *mm, unsigned long ua,
 		      unsigned long size, struct mm_iommu_region **regionp,
@@ -553,6 +578,8 @@ int mm_iommu_register(struct mm_struct *mm, unsigned long ua,
 		return mm_iommu_refuse(why, -ENOMEM, 0,
 					"the kernel has no memory for it");
 
+	/* what was given up may be over the limit of locked memory */
+	registry_reap(reg);
 	*regionp = registry_try_share(reg, ua, ua + size - 1);
 	if (*regionp)
 		return 0;
@@ -578,8 +605,8 @@ static bool region_close(struct mm_iommu_region *region)
  * Context: Process context, may sleep for long; any process.
  * Return: 0, and @region must not be used again; -EBUSY when this is the last
  *	registration and pages are still mapped: nothing has changed, the
- *	caller keeps its reference; -ENOENT when the region has become an
- *	orphan: the caller's reference is gone, the last TCE does the rest.
+ *	caller keeps its reference; -ENOENT when the region has given way to
+ *	another one: the caller's reference is gone, the last TCE does the rest.
  */
 int mm_iommu_unregister(struct mm_iommu_region *region)
 {
@@ -594,6 +621,7 @@ int mm_iommu_unregister(struct mm_iommu_region *region)
 		region->used--;
 	} else if (region_close(region)) {
 		mm_iommu_index_erase(reg, region);
+		mm_iommu_id_free(reg, region);
 		region->state = MM_IOMMU_DEAD;
 		region->used = 0;
 		last = true;
@@ -603,6 +631,7 @@ int mm_iommu_unregister(struct mm_iommu_region *region)
 	}
 	mutex_unlock(&reg->lock);
 
+	registry_reap(reg);
 	if (last)
 		region_unpin(region);
 	if (ret != -EBUSY)
@@ -624,17 +653,15 @@ EXPORT_SYMBOL_GPL(mm_iommu_unregister);
 void mm_iommu_release(struct mm_iommu_region *region)
 {
 	struct mm_iommu *reg = region->registry;
-	bool unmapped = false;
 
 	mutex_lock(&reg->lock);
 	if (region->used > 1)
 		region->used--;
 	else if (region->used)
-		unmapped = region_orphan(region);
+		region_give_up(region);
 	mutex_unlock(&reg->lock);
 
-	if (unmapped)
-		region_unpin(region);
+	registry_reap(reg);
 	region_put(region);
 }
 EXPORT_SYMBOL_GPL(mm_iommu_release);
@@ -644,8 +671,8 @@ EXPORT_SYMBOL_GPL(mm_iommu_release);
  * @region: what mm_iommu_register() returned
  *
  * Context: Process context, may sleep.
- * Return: false for an orphan, and for a region whose unregistration was
- *	refused: a new registration replaces it.
+ * Return: false for a region that was given up, and for one whose unregistration
+ *	was refused: a new registration replaces it.
  */
 bool mm_iommu_is_current(struct mm_iommu_region *region)
 {
@@ -781,6 +808,14 @@ static noinline long hold_one(struct mm_iommu *reg, unsigned long ua,
 	return ret ? : 1;
 }
 
+static void registry_drop(struct mm_iommu_region *region, unsigned long npages)
+{
+	struct mm_iommu *reg = region->registry;
+
+	mm_iommu_region_drop(region, npages);
+	registry_reap(reg);
+}
+
 /**
  * mm_iommu_hold() - count IOMMU pages as mapped
  * @mm: the mm whose memory it is
@@ -826,7 +861,7 @@ long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 
 	ret = region_check(region, ua, n, shift, write);
 	if (ret) {
-		mm_iommu_drop(region, n);
+		registry_drop(region, n);
 		return ret;
 	}
 	return n;
@@ -834,87 +869,27 @@ long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 EXPORT_SYMBOL_GPL(mm_iommu_hold);
 
 /**
- * mm_iommu_cookie() - say in a number which page of which region
- * @region: the region
- * @ua: user address inside it, a multiple of 4K
- *
- * The number that stands beside a TCE in the view of its table. The address
- * alone would not tell an orphan from the region that came after it.
- *
- * Context: Any, MMU on or off.
- * Return: @ua, with something that is not 0 in bits 0 to 10.
- */
-u64 mm_iommu_cookie(struct mm_iommu_region *region, unsigned long ua)
-{
-	return ua | region->tag;
-}
-EXPORT_SYMBOL_GPL(mm_iommu_cookie);
-
-static bool region_has(const struct mm_iommu_region *region, u64 cookie)
-{
-	return mm_iommu_has(region, ALIGN_DOWN(cookie, SZ_4K)) &&
-	       region->tag == cookie % SZ_2K;
-}
-
-static struct mm_iommu_region *registry_orphan(struct mm_iommu *reg, u64 cookie)
-{
-	struct mm_iommu_region *region;
-
-	list_for_each_entry(region, &reg->orphans, list)
-		if (region_has(region, cookie))
-			return region;
-	return NULL;
-}
-
-/**
- * mm_iommu_find() - find the region of a page that is mapped
- * @mm: the mm whose memory it is
- * @cookie: what stands for the page
- *
- * Context: Any but NMI, MMU on. The page is held.
- * Return: the region, which stays as long as the page is held; NULL if there is
- *	none, because the page is not held.
- */
-struct mm_iommu_region *mm_iommu_find(struct mm_struct *mm, u64 cookie)
-{
-	struct mm_iommu *reg = mm_iommu_get_registry(mm);
-	struct mm_iommu_region *region;
-	struct mm_iommu_slot *slot;
-	unsigned long flags;
-
-	if (!reg)
-		return NULL;
-
-	slot = mm_iommu_read_lock(reg, &flags);
-	region = mm_iommu_index_find(reg, slot, ALIGN_DOWN(cookie, SZ_4K));
-	if (!region || !region_has(region, cookie))
-		region = registry_orphan(reg, cookie);
-	mm_iommu_read_unlock(slot, flags);
-	return region;
-}
-EXPORT_SYMBOL_GPL(mm_iommu_find);
-
-/**
  * mm_iommu_drop() - count IOMMU pages as not mapped any more
- * @region: the region
+ * @mm: the mm whose memory it is; the caller has a reference on it, of its own
+ *	or by a TCE table
+ * @cookie: of any of the pages, which are all in one region
  * @npages: IOMMU pages, no more than are held
  *
  * The TCEs must be gone from the table and from the caches of the hardware.
- * The last page of an orphan unpins it.
+ * The last page of a region that was given up unpins it.
  *
  * Context: Process context, may sleep; any process.
+ * Return: 0, or -ENOENT where the page is not held.
  */
-void mm_iommu_drop(struct mm_iommu_region *region, unsigned long npages)
+int mm_iommu_drop(struct mm_struct *mm, u64 cookie, unsigned long npages)
 {
-	struct mm_iommu *reg = region->registry;
+	struct mm_iommu *reg = mm_iommu_get_registry(mm);
+	struct mm_iommu_region *region;
 
-	/* a region that is not an orphan keeps 1 */
-	if (!atomic_long_sub_and_test(npages, &region->mapped))
-		return;
-
-	mutex_lock(&reg->lock);
-	region_bury(region);
-	mutex_unlock(&reg->lock);
-	region_unpin(region);
+	region = reg ? mm_iommu_id_find(reg, cookie) : NULL;
+	if (!region)
+		return -ENOENT;
+	registry_drop(region, npages);
+	return 0;
 }
 EXPORT_SYMBOL_GPL(mm_iommu_drop);

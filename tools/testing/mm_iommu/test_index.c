@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tests of the index of regions and of the lock of its readers:
- * mm_iommu_index.c against a sorted array, and under threads.
+ * Tests of the index of regions, by address and by id, and of the lock of its
+ * readers: mm_iommu_index.c against arrays, and under threads.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,7 +24,6 @@ static struct mm_iommu *registry_alloc(unsigned int cpus)
 	check(reg->slot_mask + 1 >= min(cpus, 64U));
 	mutex_init(&reg->lock);
 	INIT_LIST_HEAD(&reg->pending);
-	INIT_LIST_HEAD(&reg->orphans);
 	return reg;
 }
 
@@ -56,19 +55,32 @@ static void erase(struct mm_iommu *reg, struct mm_iommu_region *region)
 	kfree(region);
 }
 
-static void orphan(struct mm_iommu *reg, struct mm_iommu_region *region)
+static int id_alloc(struct mm_iommu *reg, struct mm_iommu_region *region)
+{
+	int ret;
+
+	mutex_lock(&reg->lock);
+	ret = mm_iommu_id_alloc(reg, region);
+	mutex_unlock(&reg->lock);
+	return ret;
+}
+
+static void id_free(struct mm_iommu *reg, struct mm_iommu_region *region)
 {
 	mutex_lock(&reg->lock);
-	mm_iommu_index_orphan(reg, region);
+	mm_iommu_id_free(reg, region);
 	mutex_unlock(&reg->lock);
 }
 
-static void bury(struct mm_iommu *reg, struct mm_iommu_region *region)
+static u64 id_cookie(u64 id)
 {
-	mutex_lock(&reg->lock);
-	mm_iommu_index_bury(reg, region);
-	mutex_unlock(&reg->lock);
-	kfree(region);
+	return FIELD_PREP(MM_IOMMU_COOKIE_ID, id);
+}
+
+static unsigned int id_of(const struct mm_iommu_region *region)
+{
+	return FIELD_GET(MM_IOMMU_COOKIE_ID,
+			 mm_iommu_cookie(region, region->trans.ua, false));
 }
 
 static struct mm_iommu_region *find(struct mm_iommu *reg, unsigned long ua)
@@ -98,13 +110,9 @@ static struct mm_iommu_region *highest(struct mm_iommu *reg, unsigned long ua,
 
 #define ARENA_PAGES	4096	/* so few that regions touch and collide */
 
-#define ORPHANS		32
-
 struct model {
 	struct mm_iommu *reg;
 	struct mm_iommu_region **regions;	/* by address */
-	struct mm_iommu_region *orphans[ORPHANS];
-	unsigned int nr_orphans;
 	unsigned int nr;
 	unsigned int max;
 	unsigned long base;
@@ -163,45 +171,12 @@ static void model_erase(struct model *m, unsigned int i)
 	erase(m->reg, model_take(m, i));
 }
 
-static void model_bury(struct model *m, unsigned int i)
-{
-	bury(m->reg, m->orphans[i]);
-	m->orphans[i] = m->orphans[--m->nr_orphans];
-}
-
-/* A region that is still mapped waits among the orphans, and new ones come. */
-static void model_orphan(struct model *m, unsigned int i, struct rng *rng)
-{
-	if (m->nr_orphans == ORPHANS)
-		model_bury(m, rng_below(rng, ORPHANS));
-	m->orphans[m->nr_orphans] = model_take(m, i);
-	orphan(m->reg, m->orphans[m->nr_orphans++]);
-}
-
-static void model_check_orphans(struct model *m)
-{
-	struct mm_iommu_region *region;
-	struct mm_iommu_slot *slot;
-	unsigned long flags;
-	unsigned int i, n = 0;
-
-	slot = mm_iommu_read_lock(m->reg, &flags);
-	list_for_each_entry(region, &m->reg->orphans, list) {
-		for (i = 0; i < m->nr_orphans; i++)
-			n += m->orphans[i] == region;
-	}
-	mm_iommu_read_unlock(slot, flags);
-	check(n == m->nr_orphans);
-	check(n == m->reg->nr_orphans);
-}
-
 static void model_init(struct model *m, unsigned int cpus, unsigned int max,
 		       unsigned long base)
 {
 	m->reg = registry_alloc(cpus);
 	m->regions = test_alloc(max, sizeof(*m->regions));
 	m->nr = 0;
-	m->nr_orphans = 0;
 	m->max = max;
 	m->base = base;
 }
@@ -210,11 +185,8 @@ static void model_exit(struct model *m)
 {
 	while (m->nr)
 		model_erase(m, m->nr - 1);
-	while (m->nr_orphans)
-		model_bury(m, 0);
 	check(!m->reg->index.rb_node);
-	check(list_empty(&m->reg->orphans) && !m->reg->nr_orphans);
-	kfree(m->reg);
+	mm_iommu_index_free(m->reg);
 	free(m->regions);
 }
 
@@ -234,14 +206,8 @@ static void model_step(struct model *m, struct rng *rng, unsigned int cpus,
 		*fill = 1 + rng_below(rng, 7);
 	if (!hit && rng_below(rng, 8) < *fill)
 		model_insert(m, region_alloc(ua, npages));
-	else if (hit && rng_below(rng, 8) >= *fill && rng_below(rng, 4))
-		model_erase(m, model_place(m, ua));
 	else if (hit && rng_below(rng, 8) >= *fill)
-		model_orphan(m, model_place(m, ua), rng);
-	if (m->nr_orphans && !rng_below(rng, 32))
-		model_bury(m, rng_below(rng, m->nr_orphans));
-	if (!rng_below(rng, 32))
-		model_check_orphans(m);
+		model_erase(m, model_place(m, ua));
 
 	/* hints differ by CPU, and point at what may just have gone */
 	shim_cpu = rng_below(rng, cpus);
@@ -270,6 +236,189 @@ static void test_model(struct rng *rng)
 		ksft_print_msg("%u CPUs, up to %lu regions\n", cpus[i], most);
 		model_exit(&m);
 	}
+}
+
+/* -- ids ----------------------------------------------------------------- */
+
+#define IDS		(3UL * MM_IOMMU_ID_SLOTS)
+
+/*
+ * What has each id up to @limit; those that were given back, in that order; and
+ * the first that never was given out. Of the regions none is in the index: all
+ * were given up, at the same address or at another.
+ */
+struct ids {
+	struct mm_iommu *reg;
+	struct mm_iommu_region *owner[IDS + 1];
+	unsigned int queue[IDS];
+	unsigned int nr_free;
+	unsigned int nr_used;
+	unsigned int fresh;
+	unsigned int limit;
+};
+
+/* The id that is next; 0 for none. */
+static unsigned int ids_next(const struct ids *m)
+{
+	bool rest = m->fresh <= m->limit;
+
+	/* what there is memory for is used up first */
+	if (rest && (m->fresh % MM_IOMMU_ID_SLOTS || !m->nr_free))
+		return m->fresh;
+	return m->nr_free ? m->queue[0] : 0;
+}
+
+static void ids_alloc(struct ids *m, struct rng *rng)
+{
+	unsigned long ua = rng_below(rng, 8) << PAGE_SHIFT, page;
+	struct mm_iommu_region *region = region_alloc(ua, 8);
+	unsigned int id = ids_next(m);
+	int ret = id_alloc(m->reg, region);
+	u64 cookie;
+
+	if (!id) {
+		check(ret == -ENOSPC);
+		kfree(region);
+		return;
+	}
+	check(!ret && id_of(region) == id && !m->owner[id]);
+	page = rng_below(rng, 8 * PAGE_SIZE / SZ_4K);
+	cookie = mm_iommu_cookie(region, ua + page * SZ_4K, id % 2);
+	check(cookie == (id_cookie(id) | page << 1 | id % 2));
+	check(mm_iommu_cookie_ua(region, cookie) == ua + page * SZ_4K);
+
+	m->owner[id] = region;
+	m->nr_used++;
+	if (id == m->fresh)
+		m->fresh++;
+	else
+		memmove(m->queue, m->queue + 1,
+			--m->nr_free * sizeof(*m->queue));
+}
+
+static void ids_free(struct ids *m, unsigned int id)
+{
+	id_free(m->reg, m->owner[id]);
+	kfree(m->owner[id]);
+	m->owner[id] = NULL;
+	m->nr_used--;
+	m->queue[m->nr_free++] = id;
+}
+
+/* Any page of a region finds it, by as many loads as the table has levels. */
+static void ids_check(const struct ids *m, unsigned int id, struct rng *rng)
+{
+	u64 cookie = id_cookie(id) | (rng_next(rng) & MM_IOMMU_COOKIE_PAGE) |
+		     rng_below(rng, 2);
+	unsigned long loads = shim_loads;
+
+	check(mm_iommu_id_find(m->reg, cookie) == m->owner[id]);
+	check(shim_loads - loads <= 3);
+}
+
+static void ids_run(struct ids *m, struct rng *rng, unsigned int limit)
+{
+	unsigned long n, none = 0;
+	unsigned int id, fill = 4;
+
+	memset(m, 0, sizeof(*m));
+	m->reg = registry_alloc(4);
+	check(m->reg->ids.limit == MM_IOMMU_MAX_ID);
+	m->reg->ids.limit = limit;
+	m->limit = limit;
+	m->fresh = 1;
+	for (n = steps() / 5; n; n--) {
+		if (!rng_below(rng, 4000))
+			fill = 1 + rng_below(rng, 7);
+		id = 1 + rng_below(rng, limit);
+		if (rng_below(rng, 8) < fill) {
+			none += !ids_next(m);
+			ids_alloc(m, rng);
+		} else if (m->owner[id]) {
+			ids_free(m, id);
+		}
+		ids_check(m, rng_below(rng, limit + 1), rng);
+	}
+	ksft_print_msg("%u ids, %u of them used, %lu times none was left\n",
+		       limit, m->fresh - 1, none);
+	check(none && m->fresh > m->limit);
+	for (id = 0; id <= limit; id++) {
+		ids_check(m, id, rng);
+		if (m->owner[id])
+			ids_free(m, id);
+	}
+	check(!m->nr_used && m->nr_free == limit);
+	mm_iommu_index_free(m->reg);
+}
+
+static void test_ids(struct rng *rng)
+{
+	/* a part of a node, exactly one, a few over it, all of three */
+	static const unsigned int limits[] = {
+		3, MM_IOMMU_ID_SLOTS - 1, MM_IOMMU_ID_SLOTS + 2, IDS - 1,
+	};
+	struct ids *m = test_alloc(1, sizeof(*m));
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(limits); i++)
+		ids_run(m, rng, limits[i]);
+	free(m);
+}
+
+/* The highest ids there are, and what is at the edges of all nodes. */
+static void test_last_ids(struct rng *rng)
+{
+	struct mm_iommu_region *region[4];
+	struct mm_iommu *reg = registry_alloc(1);
+	unsigned int i;
+
+	check(FIELD_MAX(MM_IOMMU_COOKIE_ID) == MM_IOMMU_MAX_ID);
+	check(!mm_iommu_id_find(reg, id_cookie(MM_IOMMU_MAX_ID)));
+	reg->ids.fresh = MM_IOMMU_MAX_ID - 2;
+	for (i = 0; i < ARRAY_SIZE(region); i++) {
+		region[i] = region_alloc(BIT(40), 1);
+		check(id_alloc(reg, region[i]) == (i < 3 ? 0 : -ENOSPC));
+		if (i < 3)
+			check(id_of(region[i]) == MM_IOMMU_MAX_ID - 2 + i);
+	}
+	check(mm_iommu_id_find(reg, ~0ULL) == region[2]);
+	/* nobody has an id of a node that there is not */
+	check(!mm_iommu_id_find(reg, 0));
+	check(!mm_iommu_id_find(reg, id_cookie(BIT(18))));
+	for (i = 0; i < 3; i++)
+		id_free(reg, region[i]);
+	check(!mm_iommu_id_find(reg, ~0ULL));
+	for (i = 0; i < ARRAY_SIZE(region); i++)
+		kfree(region[i]);
+	mm_iommu_index_free(reg);
+}
+
+/* 100,000 regions given up: each is found like the first. */
+static void test_many_ids(struct rng *rng)
+{
+	const unsigned long many = 100000;
+	struct mm_iommu_region **region = test_alloc(many, sizeof(*region));
+	struct mm_iommu *reg = registry_alloc(1);
+	unsigned long i, k, loads;
+
+	for (i = 0; i < many; i++) {
+		region[i] = region_alloc(BIT(40), 1);
+		check(!id_alloc(reg, region[i]));
+	}
+	check(!find(reg, BIT(40)));
+	for (i = many; i; i--) {
+		k = rng_below(rng, i);
+		loads = shim_loads;
+		check(mm_iommu_id_find(reg, mm_iommu_cookie(region[k], BIT(40),
+							    true)) ==
+		      region[k]);
+		check(shim_loads - loads == 3);
+		id_free(reg, region[k]);
+		kfree(region[k]);
+		region[k] = region[i - 1];
+	}
+	mm_iommu_index_free(reg);
+	free(region);
 }
 
 /* -- many ---------------------------------------------------------------- */
@@ -351,7 +500,7 @@ static void check_many(struct rng *rng, bool shuffled)
 		if (regions[i])
 			erase(reg, regions[i]);
 	check(!reg->index.rb_node);
-	kfree(reg);
+	mm_iommu_index_free(reg);
 	free(regions);
 }
 
@@ -392,24 +541,30 @@ static void test_hint(struct rng *rng)
 		check(!find(reg, SZ_1M));
 	}
 
-	/* what is an orphan no hint knows, and no lookup finds */
+	/* what was given up no hint knows, and no address finds */
 	shim_cpu = 0;
+	check(!id_alloc(reg, b));
 	check(find(reg, SZ_1M + PAGE_SIZE) == b);
-	orphan(reg, b);
+	mutex_lock(&reg->lock);
+	mm_iommu_index_erase(reg, b);
+	mutex_unlock(&reg->lock);
 	for (i = 0; i < 4; i++) {
 		shim_cpu = i;
 		check(!reg->slots[i].hint);
 		check(!find(reg, SZ_1M + PAGE_SIZE));
 	}
 	a = region_alloc(SZ_1M + PAGE_SIZE, 1);
+	check(!id_alloc(reg, a));
 	insert(reg, a);
 	check(find(reg, SZ_1M + PAGE_SIZE) == a);
-	check(reg->nr_orphans == 1 && reg->orphans.next == &b->list);
-	bury(reg, b);
-	check(!reg->nr_orphans && list_empty(&reg->orphans));
+	check(mm_iommu_id_find(reg, id_cookie(id_of(a))) == a);
+	check(mm_iommu_id_find(reg, id_cookie(id_of(b))) == b);
+	id_free(reg, b);
+	kfree(b);
 	check(find(reg, SZ_1M + PAGE_SIZE) == a);
+	id_free(reg, a);
 	erase(reg, a);
-	kfree(reg);
+	mm_iommu_index_free(reg);
 }
 
 static void test_edges(struct rng *rng)
@@ -434,14 +589,34 @@ static void test_edges(struct rng *rng)
 	check(!highest(reg, PAGE_SIZE, top - 1));
 	erase(reg, low);
 	erase(reg, high);
-	kfree(reg);
+	mm_iommu_index_free(reg);
 }
 
 static void test_alloc_fails(struct rng *rng)
 {
+	struct mm_iommu_region *region;
+	struct mm_iommu *reg;
+	unsigned int i;
+
 	shim_slab_fail(1, false);
 	check(!mm_iommu_index_alloc());
 	shim_slab_fail(0, false);
+
+	/* of each node above an id */
+	reg = registry_alloc(1);
+	region = region_alloc(0, 1);
+	for (i = 1; i <= 2; i++) {
+		shim_slab_fail(i, false);
+		check(id_alloc(reg, region) == -ENOMEM);
+		check(reg->ids.fresh == 1);
+		mm_iommu_index_free(reg);
+		reg = registry_alloc(1);
+	}
+	shim_slab_fail(3, false);
+	check(!id_alloc(reg, region));
+	shim_slab_fail(0, false);
+	mm_iommu_index_free(reg);
+	kfree(region);
 }
 
 /* -- threads ------------------------------------------------------------- */
@@ -464,11 +639,11 @@ struct actor {
 	unsigned long steps;
 	unsigned int cpu;
 	unsigned int from, to;	/* slots of a writer */
-	struct mm_iommu_region *orphan;	/* of a writer */
 	struct rng rng;
 	unsigned long hits;	/* lookups that found, insertions */
 	unsigned long refs;	/* references taken, erasures refused */
 	unsigned long holds;	/* pages held in sections */
+	unsigned long reaps;	/* regions that were given up, and unpinned */
 };
 
 /* Whether to go on: until all have done enough. */
@@ -491,7 +666,6 @@ static struct mm_iommu_region *thread_region(struct rng *rng, unsigned int i)
 				       PAGE_SHIFT);
 	struct mm_iommu_region *region = region_alloc(ua, npages);
 
-	region->tag = 1 + rng_below(rng, MM_IOMMU_TAGS);
 	mm_iommu_trans_init(&region->trans, ua, npages);
 	check(!mm_iommu_trans_add(&region->trans, ua / 2 + PAGE_SIZE / 2 *
 				  (ua >> PAGE_SHIFT & 1), npages));
@@ -519,14 +693,6 @@ static bool tryget_mapped(struct mm_iommu_region *region)
 			return false;
 	} while (!atomic_long_try_cmpxchg(&region->mapped, &old, old + 1));
 	return true;
-}
-
-static void put_mapped(struct mm_iommu_region *region)
-{
-	long old = atomic_long_read(&region->mapped);
-
-	while (!atomic_long_try_cmpxchg(&region->mapped, &old, old - 1))
-		;
 }
 
 /* Every other reader is in real mode: it may not wait, and asks again. */
@@ -559,19 +725,6 @@ static void reader_unlock(struct actor *a, struct mm_iommu_slot *slot,
 	local_irq_restore(flags);
 }
 
-/* Who has a cookie looks at them all; none goes meanwhile. */
-static void check_orphans(struct mm_iommu *reg)
-{
-	struct mm_iommu_region *region;
-	unsigned int n = 0;
-
-	list_for_each_entry(region, &reg->orphans, list) {
-		check_region(region, region->trans.ua);
-		n++;
-	}
-	check(n == reg->nr_orphans);
-}
-
 /* Whether it got in: not while somebody changes what is there, or may free it. */
 static bool section_enter(struct actor *a, struct mm_iommu_section *s,
 			  unsigned long *flags)
@@ -587,32 +740,35 @@ static bool section_enter(struct actor *a, struct mm_iommu_section *s,
 	return false;
 }
 
-/* Pages that were held are found again, whoever has come and gone. */
+/*
+ * Pages that were held are found again, without a lock, whoever has come and gone.
+ * In a section the region is still there when they are dropped: where a TCE is
+ * killed after that, its memory must be.
+ */
 static void section_drop(struct actor *a, struct mm_iommu_region *region,
 			 u64 cookie, unsigned long npages)
 {
-	unsigned long start, size, flags;
+	unsigned long ua = mm_iommu_cookie_ua(region, cookie), flags, i;
 	struct mm_iommu_section s;
 
-	check_region(region, ALIGN_DOWN(cookie, SZ_4K));
-	check(region->tag == cookie % SZ_2K);
+	check(mm_iommu_id_find(a->shared->reg, cookie) == region);
+	check_region(region, ua);
 	if (!section_enter(a, &s, &flags)) {
-		while (npages--)
-			put_mapped(region);
+		mm_iommu_region_drop(region, npages);
 		return;
 	}
-	/* it is not an orphan: those keep all out */
-	check(mm_iommu_section_find(&s, cookie, &start, &size) == region);
-	check(start == region->trans.ua);
-	check(start + size - 1 == mm_iommu_last(region));
-	mm_iommu_section_drop(region, npages);
+	mm_iommu_section_drop(&s, cookie, npages);
+	/* time enough for whoever does not wait for this section */
+	for (i = rng_below(&a->rng, 16); i; i--)
+		sched_yield();
+	check_region(region, ua);
 	mm_iommu_exit(&s);
 	local_irq_restore(flags);
 }
 
 static void section_step(struct actor *a, unsigned long ua)
 {
-	unsigned long n = 1 + rng_below(&a->rng, SLOT_PAGES), start, size;
+	unsigned long n = 1 + rng_below(&a->rng, SLOT_PAGES);
 	struct mm_iommu_region *region;
 	struct mm_iommu_section s;
 	__be64 out[SLOT_PAGES];
@@ -628,8 +784,8 @@ static void section_step(struct actor *a, unsigned long ua)
 		local_irq_restore(flags);
 		return;
 	}
-	region = mm_iommu_section_find(&s, cookie, &start, &size);
-	check(region && ua - start < size);
+	region = mm_iommu_id_find(s.reg, cookie);
+	check(region && mm_iommu_cookie_ua(region, cookie) == ua);
 	check_region(region, ua);
 	mm_iommu_trans_entry(&region->trans, ua, &block);
 	for (i = 0; i < n; i++)
@@ -639,7 +795,7 @@ static void section_step(struct actor *a, unsigned long ua)
 	local_irq_restore(flags);
 
 	a->holds += n;
-	if (!(a->holds % 8))
+	for (i = rng_below(&a->rng, 4); i; i--)
 		sched_yield();
 	section_drop(a, region, cookie, n);
 }
@@ -674,8 +830,6 @@ static void *reader_run(void *arg)
 					    held ? MM_IOMMU_DIRTY : 0);
 			a->hits++;
 		}
-		if (!rng_below(&a->rng, 16))
-			check_orphans(reg);
 		reader_unlock(a, slot, flags);
 		if (!held)
 			continue;
@@ -684,7 +838,7 @@ static void *reader_run(void *arg)
 		if (!(a->refs % 8))
 			sched_yield();
 		check_region(region, ua);
-		put_mapped(region);
+		mm_iommu_region_drop(region, 1);
 		a->refs++;
 	}
 	return NULL;
@@ -712,21 +866,38 @@ static bool writer_erase(struct mm_iommu *reg, struct mm_iommu_region *region)
 
 	mutex_lock(&reg->lock);
 	mm_iommu_index_erase(reg, region);
+	mm_iommu_id_free(reg, region);
 	mutex_unlock(&reg->lock);
 	writer_free(region);
 	return true;
 }
 
-static bool writer_bury(struct mm_iommu *reg, struct mm_iommu_region *region)
+/* Mapped or not: others may come to its place. */
+static void writer_give_up(struct mm_iommu *reg, struct mm_iommu_region *region)
 {
-	if (!writer_close(region))
-		return false;
-
 	mutex_lock(&reg->lock);
-	mm_iommu_index_bury(reg, region);
+	mm_iommu_index_erase(reg, region);
 	mutex_unlock(&reg->lock);
-	writer_free(region);
-	return true;
+	mm_iommu_region_drop(region, 1);
+}
+
+/* As mmu_context_iommu.c does it. */
+static unsigned long writer_reap(struct mm_iommu *reg)
+{
+	struct mm_iommu_region *region, *next;
+	unsigned long n = 0;
+
+	if (!READ_ONCE(reg->dead))
+		return 0;
+	region = xchg(&reg->dead, NULL);
+	mm_iommu_index_sync(reg);
+	for (; region; region = next, n++) {
+		next = region->dead;
+		check(!atomic_long_read(&region->mapped));
+		id_free(reg, region);
+		writer_free(region);
+	}
+	return n;
 }
 
 static void *writer_run(void *arg)
@@ -742,20 +913,20 @@ static void *writer_run(void *arg)
 		region = &a->shared->regions[i];
 		if (!*region) {
 			*region = thread_region(&a->rng, i);
+			(*region)->registry = reg;
+			check(!id_alloc(reg, *region));
 			insert(reg, *region);
 			a->hits++;
-		} else if (!a->orphan && !rng_below(&a->rng, 4)) {
-			/* mapped or not: others may come to its place */
-			a->orphan = *region;
+		} else if (!rng_below(&a->rng, 4)) {
+			writer_give_up(reg, *region);
 			*region = NULL;
-			orphan(reg, a->orphan);
 		} else if (writer_erase(reg, *region)) {
 			*region = NULL;
 		} else {
 			a->refs++;
 		}
-		if (a->orphan && writer_bury(reg, a->orphan))
-			a->orphan = NULL;
+		if (!rng_below(&a->rng, 4))
+			a->reaps += writer_reap(reg);
 	}
 	return NULL;
 }
@@ -781,7 +952,7 @@ static void run_threads(struct rng *rng, unsigned int cpus)
 	struct actor a[6];
 	const unsigned int writers = 2;
 	struct shared shared = { .busy = ARRAY_SIZE(a) };
-	unsigned long sum[4] = {}, holds = 0;
+	unsigned long sum[4] = {}, holds = 0, reaps = 0;
 	unsigned int i;
 
 	shared.reg = registry_alloc(cpus);
@@ -793,20 +964,22 @@ static void run_threads(struct rng *rng, unsigned int cpus)
 		sum[i < writers ? 0 : 2] += a[i].hits;
 		sum[i < writers ? 1 : 3] += a[i].refs;
 		holds += a[i].holds;
+		reaps += a[i].reaps;
 	}
 	ksft_print_msg("%u CPUs: %lu insertions, %lu refusals, %lu lookups, %lu references\n",
 		       cpus, sum[0], sum[1], sum[2], sum[3]);
-	ksft_print_msg("%lu pages held in sections\n", holds);
-	check(holds);
+	ksft_print_msg("%lu pages held in sections, %lu regions reaped\n", holds,
+		       reaps);
+	check(holds && reaps);
 
-	for (i = 0; i < writers; i++)
-		if (a[i].orphan)
-			check(writer_bury(shared.reg, a[i].orphan));
+	writer_reap(shared.reg);
 	for (i = 0; i < ARENA_SLOTS; i++)
 		if (shared.regions[i])
 			check(writer_erase(shared.reg, shared.regions[i]));
 	check(!shared.reg->index.rb_node);
-	kfree(shared.reg);
+	for (i = 0; i < shared.reg->ids.fresh; i++)
+		check(!mm_iommu_id_find(shared.reg, id_cookie(i)));
+	mm_iommu_index_free(shared.reg);
 }
 
 static void test_threads(struct rng *rng)
@@ -816,12 +989,54 @@ static void test_threads(struct rng *rng)
 	run_threads(rng, 2);
 }
 
+struct waiter {
+	struct mm_iommu *reg;
+	bool done;
+};
+
+static void *waiter_run(void *arg)
+{
+	struct waiter *w = arg;
+
+	mm_iommu_index_sync(w->reg);
+	__atomic_store_n(&w->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Whichever slot it is, and whoever is in others. */
+static void test_sync(struct rng *rng)
+{
+	struct mm_iommu *reg = registry_alloc(8);
+	struct waiter w = { .reg = reg };
+	struct mm_iommu_slot *slot;
+	unsigned long flags, i;
+	pthread_t thread;
+
+	for (shim_cpu = 0; shim_cpu < 8; shim_cpu++) {
+		w.done = false;
+		slot = mm_iommu_read_lock(reg, &flags);
+		check(!pthread_create(&thread, NULL, waiter_run, &w));
+		for (i = 0; i < 1000; i++) {
+			sched_yield();
+			check(!__atomic_load_n(&w.done, __ATOMIC_ACQUIRE));
+		}
+		mm_iommu_read_unlock(slot, flags);
+		check(!pthread_join(thread, NULL));
+		check(w.done);
+	}
+	mm_iommu_index_free(reg);
+}
+
 static const struct test tests[] = {
 	{ "random steps agree with a sorted array", test_model },
+	{ "random ids agree with an array and a queue", test_ids },
+	{ "the last ids", test_last_ids },
+	{ "100,000 regions by their ids", test_many_ids },
 	{ "100,000 regions", test_many },
 	{ "hints answer, and never outlive a region", test_hint },
 	{ "first and last address", test_edges },
 	{ "allocation failed", test_alloc_fails },
+	{ "whoever is inside is waited for", test_sync, true },
 	{ "readers while regions come, go and are freed", test_threads, true },
 };
 

@@ -45,14 +45,15 @@ static struct mm_iommu *registry_alloc(struct mm_struct *mm)
 	check(reg);
 	mutex_init(&reg->lock);
 	INIT_LIST_HEAD(&reg->pending);
-	INIT_LIST_HEAD(&reg->orphans);
 	mm->context.mm_iommu = reg;
 	return reg;
 }
 
 static void insert(struct mm_iommu *reg, struct mm_iommu_region *region)
 {
+	region->registry = reg;
 	mutex_lock(&reg->lock);
+	check(!mm_iommu_id_alloc(reg, region));
 	mm_iommu_index_insert(reg, region);
 	mutex_unlock(&reg->lock);
 }
@@ -61,6 +62,7 @@ static void erase(struct mm_iommu *reg, struct mm_iommu_region *region)
 {
 	mutex_lock(&reg->lock);
 	mm_iommu_index_erase(reg, region);
+	mm_iommu_id_free(reg, region);
 	mutex_unlock(&reg->lock);
 	mm_iommu_trans_free(&region->trans);
 	kfree(region);
@@ -101,7 +103,6 @@ static void model_region(struct model *m, struct rng *rng, unsigned int i,
 	check(!trans_enter(&region->trans, l, SZ_1G, &end));
 	check(!mm_iommu_trans_finish(&region->trans));
 	check(region->trans.readonly == m->readonly[i]);
-	region->tag = 1 + rng_below(rng, MM_IOMMU_TAGS);
 	m->closed[i] = i == REGIONS - 1;
 	atomic_long_set(&region->mapped, !m->closed[i]);
 	m->region[i] = region;
@@ -128,17 +129,17 @@ static void model_drop(struct model *m, struct rng *rng, unsigned int i)
 {
 	struct held held = m->held[i];
 	struct mm_iommu_region *region = m->region[held.region];
-	unsigned long start, size, flags;
 	struct mm_iommu_section s;
+	unsigned long flags;
 	u64 cookie;
 
 	/* each of its pages finds it */
-	cookie = held.cookie + (rng_below(rng, held.npages) << held.shift);
+	cookie = held.cookie + rng_below(rng, held.npages) *
+		 mm_iommu_cookie_step(BIT(held.shift));
+	check(mm_iommu_id_find(m->reg, cookie) == region);
+	check(mm_iommu_has(region, mm_iommu_cookie_ua(region, cookie)));
 	enter(&m->mm, &s, &flags);
-	check(mm_iommu_section_find(&s, cookie, &start, &size) == region);
-	check(start == region->trans.ua);
-	check(size == region->trans.npages << PAGE_SHIFT);
-	mm_iommu_section_drop(region, held.npages);
+	mm_iommu_section_drop(&s, cookie, held.npages);
 	leave(&s, flags);
 	m->mapped[held.region] -= held.npages;
 	m->held[i] = m->held[--m->nr_held];
@@ -156,7 +157,7 @@ static void model_exit(struct model *m, struct rng *rng)
 		erase(m->reg, m->region[i]);
 		layout_free(&m->layout[i]);
 	}
-	kfree(m->reg);
+	mm_iommu_index_free(m->reg);
 }
 
 static unsigned long model_hpa(const struct model *m, unsigned int i,
@@ -277,7 +278,9 @@ static void model_hold(struct model *m, struct rng *rng)
 		m->refusals++;
 		return;
 	}
-	check(cookie == (ua | m->region[i]->tag));
+	check(mm_iommu_id_find(m->reg, cookie) == m->region[i]);
+	check(mm_iommu_cookie_ua(m->region[i], cookie) == ua);
+	check(!(cookie & MM_IOMMU_COOKIE_WRITE) == !write);
 	for (n = 0; n < npages; n++) {
 		check(be64_to_cpu(out[n]) ==
 		      (model_hpa(m, i, ua + (n << shift)) | 3));
@@ -326,30 +329,63 @@ static void test_enter(struct rng *rng)
 {
 	struct mm_struct mm = { };
 	struct mm_iommu_section s;
-	unsigned long flags, start, size;
-	struct list_head orphan;
 	struct mm_iommu *reg;
+	unsigned long flags;
 
 	local_irq_save(flags);
 	check(mm_iommu_enter(&mm, &s) == -EAGAIN);
 	local_irq_restore(flags);
 
 	reg = registry_alloc(&mm);
-	list_add(&orphan, &reg->orphans);
 	local_irq_save(flags);
-	check(mm_iommu_enter(&mm, &s) == -EAGAIN);
-	list_del(&orphan);
-
-	/* and nothing is left locked; nothing is there */
+	/* nothing is there, and nothing happens to what was never held */
 	check(!mm_iommu_enter(&mm, &s));
-	check(!mm_iommu_section_find(&s, BIT(40) | 5, &start, &size));
+	mm_iommu_section_drop(&s, FIELD_PREP(MM_IOMMU_COOKIE_ID, 5), 1);
+	check(!mm_iommu_must_reap(&mm));
 	/* who is in a section keeps others of its slot out */
 	check(mm_iommu_enter(&mm, &s) == -EAGAIN);
 	mm_iommu_exit(&s);
 	check(!mm_iommu_enter(&mm, &s));
 	mm_iommu_exit(&s);
 	local_irq_restore(flags);
-	kfree(reg);
+	mm_iommu_index_free(reg);
+}
+
+/* The last page of a region that was given up leaves the rest to others. */
+static void test_last(struct rng *rng)
+{
+	unsigned long base = rng_below(rng, BIT(20)) << 34, flags, i;
+	struct mm_iommu_region *region[3], *dead;
+	struct mm_struct mm = { };
+	struct mm_iommu_section s;
+	struct mm_iommu *reg;
+
+	reg = registry_alloc(&mm);
+	check(!mm_iommu_must_reap(&mm));
+	for (i = 0; i < ARRAY_SIZE(region); i++) {
+		region[i] = kzalloc(sizeof(*region[i]), GFP_KERNEL);
+		check(region[i]);
+		mm_iommu_trans_init(&region[i]->trans, base + i * SZ_1G, 1);
+		/* two pages are mapped, and it is not open any more */
+		atomic_long_set(&region[i]->mapped, 2);
+		insert(reg, region[i]);
+	}
+	for (i = 0; i < 2 * ARRAY_SIZE(region); i++) {
+		enter(&mm, &s, &flags);
+		mm_iommu_section_drop(&s, mm_iommu_cookie(region[i / 2],
+							  base + i / 2 * SZ_1G,
+							  false), 1);
+		leave(&s, flags);
+		check(mm_iommu_must_reap(&mm) == !!i);
+	}
+	/* each once */
+	for (dead = reg->dead; i; i -= 2, dead = dead->dead)
+		check(dead == region[i / 2 - 1]);
+	check(!dead);
+	reg->dead = NULL;
+	for (i = 0; i < ARRAY_SIZE(region); i++)
+		erase(reg, region[i]);
+	mm_iommu_index_free(reg);
 }
 
 /* Loads of tables that it takes to hold IOMMU pages of 1G from @ua on. */
@@ -385,7 +421,6 @@ static void test_bounded(struct rng *rng)
 	reg = registry_alloc(&mm);
 	check(region && !trans_enter(&region->trans, &l, PAGE_SIZE, &end));
 	check(!mm_iommu_trans_finish(&region->trans));
-	region->tag = 1;
 	atomic_long_set(&region->mapped, 1);
 	insert(reg, region);
 
@@ -397,12 +432,13 @@ static void test_bounded(struct rng *rng)
 	check(hold_loads(&mm, BLOCK_UA, 33, -EAGAIN) <= 3 * 33);
 	layout_free(&l);
 	erase(reg, region);
-	kfree(reg);
+	mm_iommu_index_free(reg);
 }
 
 static const struct test tests[] = {
 	{ "random holds and drops agree with a list", test_model },
 	{ "what keeps one out of a section", test_enter },
+	{ "the last page of a region that was given up", test_last },
 	{ "an IOMMU page of any size takes one walk", test_bounded },
 };
 

@@ -518,25 +518,15 @@ static void test_walk(struct rng *rng)
 /* Whoever destroys it, what the table was charged for is uncharged. */
 static void test_bind(struct rng *rng)
 {
-	const struct iommu_tce_backing other = { };
-	struct mm_struct mm = { .locked_vm = 7, .count = 1 }, stranger = { };
+	const struct iommu_tce_backing backing = { };
+	struct mm_struct mm = { .locked_vm = 7, .count = 1 };
 	struct iommu_table tbl;
 
 	view_create(&tbl, ENTRIES);
-	check(!iommu_tce_is_owner(&tbl, &mm) && !iommu_tce_is_owner(&tbl, NULL));
-	iommu_tce_bind(&tbl, &iommu_tce_registered, &mm, 5);
+	iommu_tce_bind(&tbl, &backing, &mm, 5);
 	check(mm.locked_vm == 7 && mm.count == 2);
-	check(iommu_tce_is_owner(&tbl, &mm));
-	check(!iommu_tce_is_owner(&tbl, &stranger));
 	iommu_tce_view_destroy(&tbl);
 	check(mm.locked_vm == 2 && mm.count == 1);
-
-	/* memory that nobody has registered is not KVM's */
-	view_create(&tbl, ENTRIES);
-	iommu_tce_bind(&tbl, &other, &mm, 0);
-	check(!iommu_tce_is_owner(&tbl, &mm));
-	iommu_tce_view_destroy(&tbl);
-	check(mm.count == 1);
 }
 
 static const struct test tests[] = {

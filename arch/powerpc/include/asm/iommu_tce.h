@@ -18,28 +18,27 @@ struct tce_map;
  * @hold: finds memory for IOMMU pages from @ua on and takes one reference for
  *	each; all of them can be mapped. Returns how many, 1 to @npages, or
  *	-errno with nothing held.
- * @translate: gives the host addresses of pages of held memory, with @bits
- *	added, as bridges read them
- * @find: the reverse of @hold, for a page that is mapped: @base and @size are
- *	the cookie of the first page of what it returns and the bytes in it
- * @drop: gives references back, when no device can reach the pages any more
+ * @translate: gives the host addresses of pages that are held, from that of
+ *	@cookie on, with @bits added, as bridges read them
+ * @drop: gives references back, when no device can reach the pages any more;
+ *	@cookie is that of any of them. -ENOENT where it is not held
+ * @alike: bits of a cookie in which pages are equal that one call of @drop takes
  *
  * @ua is a user address, a multiple of the IOMMU page, whose log2 is @shift;
- * @write tells whether a device may write there.
+ * @write tells whether a device may write there. Cookies are those of
+ * asm/mm_iommu.h.
  *
- * Context: @hold and @drop: process context, may sleep; the latter in any process,
- * also when the user address space is gone. The others: any but NMI.
+ * Context: @hold and @drop: process context, may sleep; the latter in any
+ * process, also when the user address space is gone. @translate: any but NMI.
  */
 struct iommu_tce_backing {
 	long (*hold)(struct mm_struct *mm, unsigned long ua,
 		     unsigned long npages, unsigned int shift, bool write,
 		     struct mm_iommu_held *held);
-	void (*translate)(void *mem, unsigned long ua, unsigned long npages,
-			  unsigned int shift, u64 bits, bool write,
-			  __be64 *tces);
-	void *(*find)(struct mm_struct *mm, u64 cookie, u64 *base,
-		      unsigned long *size);
-	void (*drop)(void *mem, unsigned long npages, bool write);
+	int (*translate)(struct mm_struct *mm, u64 cookie, unsigned long npages,
+			 unsigned int shift, u64 bits, __be64 *tces);
+	int (*drop)(struct mm_struct *mm, u64 cookie, unsigned long npages);
+	u64 alike;
 };
 
 /**

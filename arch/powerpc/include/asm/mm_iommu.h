@@ -6,6 +6,7 @@
 #ifndef _ASM_POWERPC_MM_IOMMU_H
 #define _ASM_POWERPC_MM_IOMMU_H
 
+#include <linux/bits.h>
 #include <linux/types.h>
 
 struct mm_struct;
@@ -33,16 +34,30 @@ static inline int mm_iommu_refuse(struct mm_iommu_refusal *why, int error,
 	return error;
 }
 
+/*
+ * A cookie stands for an IOMMU page that is mapped, beside its TCE in the view of
+ * a table: the id of a region; the page in that region, counted in 4K; whether a
+ * device may write there. No region has the id 0, so 0 is nothing.
+ *
+ * There are no more pages in an address space than the field has numbers.
+ */
+#define MM_IOMMU_COOKIE_WRITE	BIT_ULL(0)
+#define MM_IOMMU_COOKIE_PAGE	GENMASK_ULL(40, 1)
+#define MM_IOMMU_COOKIE_ID	GENMASK_ULL(63, 41)
+
+/* How much larger the cookie is of what is so many bytes behind; multiples of 4K. */
+static inline u64 mm_iommu_cookie_step(u64 bytes)
+{
+	return bytes >> 11;
+}
+
 /**
  * struct mm_iommu_held - memory that is kept in place for IOMMU pages
- * @mem: what the pages are part of: a struct mm_iommu_region
- * @cookie: says in one number which page of @mem the first one is. It is not 0,
- *	bit 11 is free, and the cookies of the pages that follow are as much
- *	larger as their addresses.
+ * @cookie: of the first page; that of each page that follows is larger by
+ *	mm_iommu_cookie_step() of the IOMMU page
  * @hpa: host physical address of the first page
  */
 struct mm_iommu_held {
-	void *mem;
 	u64 cookie;
 	u64 hpa;
 };
@@ -105,20 +120,17 @@ int mm_iommu_section_hold(struct mm_iommu_section *section, unsigned long ua,
 int mm_iommu_section_hold_one(struct mm_iommu_section *section,
 			      unsigned long ua, unsigned int shift, bool write,
 			      struct mm_iommu_held *held);
-struct mm_iommu_region *
-mm_iommu_section_find(struct mm_iommu_section *section, u64 cookie,
-		      unsigned long *start, unsigned long *size);
-void mm_iommu_section_drop(struct mm_iommu_region *region,
+void mm_iommu_section_drop(struct mm_iommu_section *section, u64 cookie,
 			   unsigned long npages);
 
 long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 		   unsigned int shift, bool write, struct mm_iommu_held *held);
-void mm_iommu_translate(struct mm_iommu_region *region, unsigned long ua,
-			unsigned long npages, unsigned int shift, u64 bits,
-			bool write, __be64 *out);
-u64 mm_iommu_cookie(struct mm_iommu_region *region, unsigned long ua);
-struct mm_iommu_region *mm_iommu_find(struct mm_struct *mm, u64 cookie);
-void mm_iommu_drop(struct mm_iommu_region *region, unsigned long npages);
+int mm_iommu_translate(struct mm_struct *mm, u64 cookie, unsigned long npages,
+		       unsigned int shift, u64 bits, __be64 *out);
+int mm_iommu_drop(struct mm_struct *mm, u64 cookie, unsigned long npages);
+
+bool mm_iommu_must_reap(const struct mm_struct *mm);
+void mm_iommu_reap(struct mm_struct *mm);
 
 #else
 

@@ -14,13 +14,18 @@
 /* What the page allocator of a powerpc kernel gives at most. */
 #define KMALLOC_MAX_SIZE	(PAGE_SHIFT == 12 ? SZ_4M : SZ_16M)
 
-const struct iommu_tce_backing iommu_tce_registered;
 struct shim_slab shim_slab;
 unsigned int nr_cpu_ids = 8;
 __thread unsigned int shim_cpu;
 __thread bool shim_irqs_off;
 __thread char shim_self;
 __thread unsigned long shim_va_calls;
+__thread unsigned long shim_loads;
+
+/* Those who use it only want to know who calls it. */
+void mm_iommu_reap(struct mm_struct *mm)
+{
+}
 
 void shim_die(const char *file, int line, const char *cond)
 {

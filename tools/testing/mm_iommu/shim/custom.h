@@ -76,6 +76,9 @@ struct page {
 /* The linear map: who forgets to translate gets a bad address; who does counts. */
 extern __thread unsigned long shim_va_calls;
 
+/* READ_ONCE() counts. */
+extern __thread unsigned long shim_loads;
+
 #define SHIM_PAGE_OFFSET	BIT(53)
 #define __pa(x)			((unsigned long)(x) ^ SHIM_PAGE_OFFSET)
 #define __va(x)								\

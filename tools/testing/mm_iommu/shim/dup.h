@@ -15,7 +15,8 @@
  * is read through a pointer that was just read: that comes later.
  */
 #undef READ_ONCE
-#define READ_ONCE(x)		__atomic_load_n(&(x), __ATOMIC_CONSUME)
+#define READ_ONCE(x)							\
+	(shim_loads++, __atomic_load_n(&(x), __ATOMIC_CONSUME))
 #undef WRITE_ONCE
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), v, __ATOMIC_RELAXED)
 
@@ -64,7 +65,10 @@ static inline void atomic_long_add(long i, atomic_long_t *v)
 	__atomic_add_fetch(&v->counter, i, __ATOMIC_RELAXED);
 }
 
-#define atomic_long_sub(i, v)	atomic_long_add(-(long)(i), v)
+static inline long atomic_long_sub_return_release(long i, atomic_long_t *v)
+{
+	return __atomic_sub_fetch(&v->counter, i, __ATOMIC_ACQ_REL);
+}
 
 static inline int atomic_read(const atomic_t *v)
 {
@@ -94,6 +98,9 @@ static inline void atomic_add(int i, atomic_t *v)
 	__atomic_compare_exchange_n(__p, &__old, new, false,		\
 				    __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE); \
 	__old; })
+
+#undef xchg
+#define xchg(p, v)		__atomic_exchange_n(p, v, __ATOMIC_SEQ_CST)
 
 static inline unsigned int order_base_2(unsigned long n)
 {

@@ -735,9 +735,10 @@ TEST_F(real, memory_in_no_slot)
 
 /*
  * What was refused to be unregistered gives way to what is registered there
- * next, and is unpinned with its last page: not in real mode.
+ * next, which changes nothing for real mode; but what is unpinned with its last
+ * page is not unpinned there.
  */
-TEST_F(real, an_orphan_is_left)
+TEST_F(real, a_region_that_gave_way)
 {
 	long pages = OTHER_SIZE / spapr_page_size(), pins;
 	int fd = self->g.s.fd;
@@ -750,19 +751,33 @@ TEST_F(real, an_orphan_is_left)
 	EXPECT_ERRNO(EBUSY, __spapr_unregister(fd, self->other, OTHER_SIZE));
 	ASSERT_NE(NULL, mem_map(MEM_ANON, self->other, OTHER_SIZE));
 	spapr_register(fd, self->other, OTHER_SIZE);
-	EXPECT_VIRTUAL(PUT(IOBA(0), TCE(0)));
-	EXPECT_VIRTUAL(PUT(IOBA(0), TCE(1)));
-	EXPECT_VIRTUAL(PUT_LIST(IOBA(0), LIST, 4));
-	EXPECT_VIRTUAL(PUT(IOBA(4), OTHER_TCE(0)));
+	EXPECT_REAL(PUT(IOBA(0), TCE(0)));
+	EXPECT_REAL(PUT(IOBA(0), TCE(1)));
+	EXPECT_REAL(PUT_LIST(IOBA(0), LIST, 4));
+	EXPECT_REAL(PUT(IOBA(4), OTHER_TCE(0)));
 	EXPECT_GOT(OTHER_TCE(0), IOBA(4));
 	EXPECT_EQ(6, mapped_by(fd, "spapr_tce_window:"));
 	EXPECT_EQ(pins + pages, spapr_pins());
-	EXPECT_VIRTUAL(STUFF(IOBA(0), 0, 4));
-	EXPECT_VIRTUAL(PUT(IOBA(4), 0));
-	/* with its last page it goes */
+	EXPECT_REAL(STUFF(IOBA(0), 0, 4));
+	EXPECT_REAL(PUT(IOBA(4), 0));
+	/* with its last page it goes: the call is made twice */
 	EXPECT_VIRTUAL(PUT(IOBA(9), 0));
 	EXPECT_MAPPED(0);
 	EXPECT_EQ(pins, spapr_pins());
+
+	/* the same by a list that maps something else there */
+	EXPECT_REAL(PUT_LIST(IOBA(8), LIST, 2));
+	set_list(&self->g, 1, OTHER_TCE(0));
+	EXPECT_REAL(PUT_LIST(IOBA(8), LIST, 2));
+	EXPECT_ERRNO(EBUSY, __spapr_unregister(fd, self->other, OTHER_SIZE));
+	ASSERT_NE(NULL, mem_map(MEM_ANON, self->other, OTHER_SIZE));
+	spapr_register(fd, self->other, OTHER_SIZE);
+	EXPECT_EQ(pins + pages, spapr_pins());
+	EXPECT_VIRTUAL(PUT_LIST(IOBA(8), LIST, 2));
+	EXPECT_GOT(OTHER_TCE(0), IOBA(9));
+	EXPECT_MAPPED(2);
+	EXPECT_EQ(pins, spapr_pins());
+	EXPECT_REAL(STUFF(IOBA(8), 0, 2));
 	EXPECT_REAL(PUT(IOBA(0), OTHER_TCE(1)));
 	EXPECT_MAPPED(1);
 	EXPECT_REAL(PUT(IOBA(0), 0));

@@ -804,8 +804,10 @@ static const struct {
 	  "each, with -a BDF --file-prefix NAME" },
 	{ "for another reason, see the error",
 	  "the number after error= is all that is known",
-	  "look at dmesg; EBUSY of REGISTER: a thousand regions that were given up\n"
-	  "wait for their unmap" },
+	  "look at dmesg" },
+	{ "too many regions: registered, or given up and still mapped",
+	  "there are 8 million, and no number is left for another one",
+	  "unmap what was given up, register larger ranges" },
 };
 
 #define NR_CAUSES	(sizeof(causes) / sizeof(*causes))

@@ -9,6 +9,5 @@ struct iommu_tce_backing {
 	int nothing;
 };
 
-extern const struct iommu_tce_backing iommu_tce_registered;
 
 #endif /* _MM_IOMMU_SHIM_ASM_IOMMU_TCE_H */
