@@ -272,10 +272,7 @@ static void tce_refused_rollback_is_a_window_of_the_others(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->container->mm->locked_vm, 0);
 }
 
-static const struct vfio_iommu_type1_dma_map tce_kunit_map = {
-	.iova = KUNIT_START,
-	.size = BIT(KUNIT_SHIFT),
-};
+static const struct vfio_iommu_type1_dma_map tce_kunit_map = { };
 
 /* Makes the default window for a MAP, which has a reference on its table. */
 static struct iommu_table *tce_kunit_use(struct kunit *test)
@@ -283,7 +280,6 @@ static struct iommu_table *tce_kunit_use(struct kunit *test)
 	struct tce_kunit *t = test->priv;
 	struct iommu_table *made = NULL;
 
-	t->group[0].tables.tce32_start = KUNIT_START;
 	t->group[0].tables.tce32_size = KUNIT_WINDOW;
 	tce_promise_window(t->container, &t->group[0].tables);
 	t->container->enabled = true;

@@ -505,7 +505,7 @@ FIXTURE_SETUP(block)
 	}
 	if (ret == -ENOTSUP) {
 		self->page = 0;
-		SKIP(return, "needs huge pages, and a device with IOMMU pages larger than the kernel's");
+		SKIP(return, "needs huge pages, and IOMMU pages larger than the kernel's");
 	}
 	ASSERT_EQ(0, ret);
 	self->cpu = &self->g.vm.cpu[0];
