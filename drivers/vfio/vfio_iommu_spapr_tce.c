@@ -348,8 +348,7 @@ static struct tce_window *tce_find_window(struct tce_container *container,
  * All of the table: it may have more entries than were asked for, and a guest of
  * KVM may use them.
  */
-static int tce_clear_window(struct tce_container *container,
-			    struct tce_window *win)
+static int tce_clear_window(struct tce_window *win)
 {
 	return iommu_tce_unmap(win->tbl, win->tbl->it_offset,
 			       win->tbl->it_size);
@@ -452,7 +451,7 @@ static long tce_remove_window(struct tce_container *container, int slot)
 		closed = iommu_tce_is_closed(win->tbl);
 		/* KVM may have it too */
 		iommu_tce_close(win->tbl, true);
-		ret = tce_clear_window(container, win);
+		ret = tce_clear_window(win);
 		if (!ret)
 			ret = tce_unset_groups_or_none(container, slot,
 						       win->tbl);
@@ -531,7 +530,6 @@ static long tce_add_window(struct tce_container *container, int slot,
 	if (ret)
 		goto err_unaccount;
 
-	/* a platform may have gone on without one */
 	ret = iommu_tce_view_create(tbl);
 	if (ret)
 		goto err_unset_groups;
@@ -687,11 +685,15 @@ static int tce_create_locked(struct tce_container *container,
 	return slot;
 }
 
-/* Removes a window that user space was not told of, unless another call has. */
+/*
+ * Removes a window that user space was not told of, unless another call has. If the
+ * process is killed it goes with the container.
+ */
 static void tce_uncreate(struct tce_container *container, int slot,
 			 struct iommu_table *tbl)
 {
-	down_write(&container->lock);
+	if (down_write_killable(&container->lock))
+		return;
 	if (container->windows[slot].tbl == tbl)
 		tce_drop_window(container, slot);
 	up_write(&container->lock);
@@ -870,6 +872,24 @@ static u64 tce_bad_page(struct tce_container *container, u64 ua,
 	return ua;
 }
 
+static const struct mm_iommu_refusal tce_wrapped = {
+	.words = "bus addresses or memory that wrap around",
+};
+
+/* A call before its time: of the range @iova has the bus address and the size. */
+static noinline long tce_refuse_unused(struct tce_container *container,
+				       const char *call, const void __user *iova,
+				       int error)
+{
+	u64 range[2];
+
+	if (READ_ONCE(container->enabled) ||
+	    copy_from_user(range, iova, sizeof(range)))
+		return error;
+	return tce_refuse(container, call, range[0], range[1], error,
+			  &TCE_WHY("nothing was registered or enabled yet"));
+}
+
 /* A range that is in no window, or not as a window has it. */
 static noinline int tce_refuse_range(struct tce_container *container,
 				     const char *call, u64 iova, u64 size,
@@ -922,35 +942,49 @@ static noinline int tce_refuse_map(struct tce_container *container,
 }
 
 /*
- * Creates the default window for a call that is about to use it. The lock is
- * held for reading, and released in between. Version 1 may have been disabled
- * since the caller looked: there was no table to close then.
+ * Creates the default window for a call that is about to use it, which gets a
+ * reference on the table in @made. Version 1 may have been disabled since the
+ * caller looked: there was no table to close then.
  */
 static noinline int tce_use_promised(struct tce_container *container,
-				     const struct vfio_iommu_type1_dma_map *map)
+				     const struct vfio_iommu_type1_dma_map *map,
+				     struct iommu_table **made)
 {
+	struct tce_window *win = &container->windows[0];
 	struct mm_iommu_refusal why = { };
+	bool promised;
 	int ret;
 
-	up_read(&container->lock);
-	down_write(&container->lock);
+	if (down_write_killable(&container->lock))
+		return -EINTR;
+	promised = win->size && !win->tbl;
 	ret = container->enabled ?
-	      tce_use_window(container, &container->windows[0], &why) :
+	      tce_use_window(container, win, &why) :
 	      mm_iommu_refuse(&why, -EPERM, 0,
 				"nothing was registered or enabled yet");
-	downgrade_write(&container->lock);
+	if (!ret && promised)
+		*made = iommu_tce_table_get(win->tbl);
+	up_write(&container->lock);
 	if (ret)
 		tce_refuse(container, "MAP", map->iova, map->size, ret, &why);
 	return ret;
 }
 
-/* After a call that failed; the lock is let go as above. */
-static noinline void tce_unuse_promised(struct tce_container *container)
+/*
+ * After the call. If it has failed the window is a promise again, unless the process
+ * is killed, or another call has removed it: another window may be in its place.
+ */
+static noinline void tce_unuse_promised(struct tce_container *container,
+					struct iommu_table *made, bool failed)
 {
-	up_read(&container->lock);
-	down_write(&container->lock);
-	tce_unuse_window(container, &container->windows[0]);
-	downgrade_write(&container->lock);
+	struct tce_window *win = &container->windows[0];
+
+	if (failed && !down_write_killable(&container->lock)) {
+		if (win->tbl == made)
+			tce_unuse_window(container, win);
+		up_write(&container->lock);
+	}
+	iommu_tce_table_put(made);
 }
 
 static bool tce_map_is_sane(const struct vfio_iommu_type1_dma_map *map,
@@ -996,32 +1030,24 @@ out_put:
 	return ret;
 }
 
+/* -ESTALE where the window has no table, or another one by now. */
 static __always_inline long tce_map(struct tce_container *container,
 				    const struct vfio_iommu_type1_dma_map *map)
 {
 	struct tce_window *win;
-	bool made = false;
 	long ret;
 
-again:
-	for (;;) {
-		win = tce_window_of_range(container, map->iova, map->size);
-		if (IS_ERR(win))
-			return tce_refuse_range(container, "MAP", map->iova,
-						map->size, PTR_ERR(win));
-		if (!tce_map_is_sane(map, win))
-			return tce_refuse_range(container, "MAP", map->iova,
-						map->size, -EINVAL);
-		if (!map->size)
-			return 0;
-		if (win->tbl)
-			break;
-
-		ret = tce_use_promised(container, map);
-		if (ret)
-			return ret;
-		made = true;
-	}
+	win = tce_window_of_range(container, map->iova, map->size);
+	if (IS_ERR(win))
+		return tce_refuse_range(container, "MAP", map->iova,
+					map->size, PTR_ERR(win));
+	if (!tce_map_is_sane(map, win))
+		return tce_refuse_range(container, "MAP", map->iova,
+					map->size, -EINVAL);
+	if (!map->size)
+		return 0;
+	if (unlikely(!win->tbl))
+		return -ESTALE;
 
 	if (likely(container->v2))
 		ret = iommu_tce_map(win->tbl, map->iova >> win->shift,
@@ -1030,13 +1056,10 @@ again:
 	else
 		ret = tce_map_v1(container, map, win);
 	if (unlikely(ret == -ESTALE))
-		goto again;
+		return ret;
 	trace_spapr_tce_map(map->iova, map->vaddr, map->size, map->flags, ret);
-	if (unlikely(ret)) {
+	if (unlikely(ret))
 		ret = tce_refuse_map(container, map, win, ret);
-		if (made)
-			tce_unuse_promised(container);
-	}
 	return ret;
 }
 
@@ -1045,22 +1068,35 @@ static noinline long tce_ioctl_map(struct tce_container *container,
 				   void __user *uarg)
 {
 	struct vfio_iommu_type1_dma_map map;
+	struct iommu_table *made = NULL;
 	long ret;
 
 	ret = tce_check_enabled(container);
 	if (ret)
-		return ret;
+		return tce_refuse_unused(container, "MAP", uarg +
+					 offsetof(typeof(map), iova), ret);
 	ret = tce_copy_arg(&map, sizeof(map), uarg,
 			   VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
 	if (ret)
 		return ret;
 	if (tce_wraps(map.iova, map.size) || tce_wraps(map.vaddr, map.size))
-		return -EOVERFLOW;
+		return tce_refuse(container, "MAP", map.iova, map.size,
+				  -EOVERFLOW, &tce_wrapped);
 
-	if (down_read_killable(&container->lock))
-		return -EINTR;
-	ret = tce_map(container, &map);
-	up_read(&container->lock);
+	do {
+		if (down_read_killable(&container->lock)) {
+			ret = -EINTR;
+			break;
+		}
+		ret = tce_map(container, &map);
+		up_read(&container->lock);
+		if (likely(ret != -ESTALE))
+			break;
+		ret = tce_use_promised(container, &map, &made);
+	} while (!ret);
+
+	if (unlikely(made))
+		tce_unuse_promised(container, made, ret);
 	return ret;
 }
 
@@ -1098,12 +1134,14 @@ static noinline long tce_ioctl_unmap(struct tce_container *container,
 
 	ret = tce_check_enabled(container);
 	if (ret)
-		return ret;
+		return tce_refuse_unused(container, "UNMAP", uarg +
+					 offsetof(typeof(unmap), iova), ret);
 	ret = tce_copy_arg(&unmap, minsz, uarg, 0);
 	if (ret)
 		return ret;
 	if (tce_wraps(unmap.iova, unmap.size))
-		return -EOVERFLOW;
+		return tce_refuse(container, "UNMAP", unmap.iova, unmap.size,
+				  -EOVERFLOW, &tce_wrapped);
 
 	if (down_read_killable(&container->lock))
 		return -EINTR;
@@ -1182,7 +1220,7 @@ static long tce_ioctl_disable(struct tce_container *container)
 	if (win->tbl) {
 		/* a MAP may be pinning */
 		iommu_tce_close(win->tbl, true);
-		tce_clear_window(container, win);
+		tce_clear_window(win);
 	}
 	tce_end_v1(container);
 	return 0;
@@ -1721,11 +1759,11 @@ static int tce_iommu_attach_group(void *iommu_data, struct iommu_group *grp,
 	group->grp = grp;
 	group->tables = tables;
 
-	if (down_write_killable(&container->eeh_lock)) {
-		kfree(group);
-		return -EINTR;
-	}
-	down_write(&container->lock);
+	ret = -EINTR;
+	if (down_write_killable(&container->eeh_lock))
+		goto err_free;
+	if (down_write_killable(&container->lock))
+		goto err_unlock_eeh;
 	ret = tce_check_group(container, grp, tables, &why);
 	if (ret)
 		goto err_unlock;
@@ -1743,7 +1781,9 @@ static int tce_iommu_attach_group(void *iommu_data, struct iommu_group *grp,
 
 err_unlock:
 	up_write(&container->lock);
+err_unlock_eeh:
 	up_write(&container->eeh_lock);
+err_free:
 	kfree(group);
 	return tce_refuse(container, "ATTACH", iommu_group_id(grp), 0, ret,
 			  &why);

@@ -250,6 +250,75 @@ static void tce_refused_remove_changes_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->container->mm->locked_vm, 0);
 }
 
+/* Nobody can be told that the window is lost to a group: it stays for the others. */
+static void tce_refused_rollback_is_a_window_of_the_others(struct kunit *test)
+{
+	struct tce_kunit *t = test->priv;
+	struct iommu_table *tbl;
+
+	KUNIT_ASSERT_EQ(test, tce_kunit_add(t), 0);
+	tbl = t->container->windows[0].tbl;
+	t->group[1].refuse_unset = true;
+	t->group[0].refuse_again = true;
+	KUNIT_EXPECT_EQ(test, tce_kunit_remove(t), -EIO);
+	KUNIT_EXPECT_PTR_EQ(test, t->container->windows[0].tbl, tbl);
+	KUNIT_EXPECT_FALSE(test, iommu_tce_is_closed(tbl));
+	KUNIT_EXPECT_NULL(test, t->group[0].tables.tables[0]);
+	KUNIT_EXPECT_PTR_EQ(test, t->group[1].tables.tables[0], tbl);
+
+	t->group[1].refuse_unset = false;
+	KUNIT_EXPECT_EQ(test, tce_kunit_remove(t), 0);
+	KUNIT_EXPECT_EQ(test, t->freed, 1);
+	KUNIT_EXPECT_EQ(test, t->container->mm->locked_vm, 0);
+}
+
+static const struct vfio_iommu_type1_dma_map tce_kunit_map = { };
+
+/* Makes the default window for a MAP, which has a reference on its table. */
+static struct iommu_table *tce_kunit_use(struct kunit *test)
+{
+	struct tce_kunit *t = test->priv;
+	struct iommu_table *made = NULL;
+
+	t->group[0].tables.tce32_size = KUNIT_WINDOW;
+	tce_promise_window(t->container, &t->group[0].tables);
+	t->container->enabled = true;
+	KUNIT_EXPECT_EQ(test, tce_use_promised(t->container, &tce_kunit_map,
+					       &made), 0);
+	return made;
+}
+
+static void tce_window_of_a_refused_map_is_a_promise_again(struct kunit *test)
+{
+	struct tce_kunit *t = test->priv;
+	struct iommu_table *made = tce_kunit_use(test), *second = NULL;
+
+	KUNIT_ASSERT_NOT_NULL(test, made);
+	KUNIT_EXPECT_EQ(test, tce_use_promised(t->container, &tce_kunit_map,
+					       &second), 0);
+	KUNIT_EXPECT_NULL(test, second);
+	tce_unuse_promised(t->container, made, true);
+	KUNIT_EXPECT_EQ(test, t->freed, 1);
+	KUNIT_EXPECT_NULL(test, t->container->windows[0].tbl);
+	KUNIT_EXPECT_EQ(test, t->container->windows[0].size, KUNIT_WINDOW);
+}
+
+/* REMOVE and CREATE of other threads come before the MAP is refused. */
+static void tce_window_of_another_call_stays(struct kunit *test)
+{
+	struct tce_kunit *t = test->priv;
+	struct iommu_table *made = tce_kunit_use(test), *other;
+
+	KUNIT_ASSERT_NOT_NULL(test, made);
+	KUNIT_EXPECT_EQ(test, tce_kunit_remove(t), 0);
+	KUNIT_EXPECT_EQ(test, tce_kunit_add(t), 0);
+	other = t->container->windows[0].tbl;
+	tce_unuse_promised(t->container, made, true);
+	KUNIT_EXPECT_EQ(test, t->freed, 1);
+	KUNIT_EXPECT_NOT_NULL(test, other);
+	KUNIT_EXPECT_PTR_EQ(test, t->container->windows[0].tbl, other);
+}
+
 /* KVM may hold the table of a removed window. */
 static void tce_table_is_charged_until_it_is_freed(struct kunit *test)
 {
@@ -320,6 +389,9 @@ static struct kunit_case tce_kunit_cases[] = {
 	KUNIT_CASE(tce_owner_is_set_last),
 	KUNIT_CASE(tce_refused_create_leaves_nothing),
 	KUNIT_CASE(tce_refused_remove_changes_nothing),
+	KUNIT_CASE(tce_refused_rollback_is_a_window_of_the_others),
+	KUNIT_CASE(tce_window_of_a_refused_map_is_a_promise_again),
+	KUNIT_CASE(tce_window_of_another_call_stays),
 	KUNIT_CASE(tce_table_is_charged_until_it_is_freed),
 	KUNIT_CASE(tce_fdinfo_waits_for_no_lock),
 	KUNIT_CASE(tce_refusals_are_kept_for_ever),

@@ -32,7 +32,6 @@
 #include "../kvm/tap.h"
 #include "../kvm/vm.h"
 
-#define PCI		"/sys/bus/pci/devices"
 #define HUGE		ROOT "/dev/hugepages"
 #define CARDS		4
 #define PORTS		2
@@ -79,7 +78,7 @@ static struct pmd sender = { .name = "sender", .lcores = "0@1,1@0", .card = 2 };
 static struct pmd forwarder = { .name = "forwarder", .lcores = "0@0,1@1" };
 
 static struct {
-	char bdf[CARDS][SPAPR_BDF_LEN];
+	char bdf[CARDS][VM_BDF_LEN];
 	unsigned int nr_cards;
 	unsigned int round;
 	long pins;		/* before there was any testpmd */
@@ -114,39 +113,21 @@ static int write_text(const char *path, const char *text)
 	return ret;
 }
 
-static bool is_card(const char *bdf)
-{
-	char path[PATH_MAX], class[16] = "";
-	FILE *f;
-
-	snprintf(path, sizeof(path), PCI "/%s/class", bdf);
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	if (!fgets(class, sizeof(class), f))
-		class[0] = '\0';
-	fclose(f);
-	return !strncmp(class, "0x0200", 6);
-}
-
-/* All network cards, those of a host bridge side by side; false: one is not bound. */
+/* Network cards, those of a host bridge side by side; false: one is not bound. */
 static bool take_cards(void)
 {
 	char path[PATH_MAX];
-	struct dirent **list;
-	int n = scandir(PCI, &list, NULL, alphasort), i;
+	unsigned int i, n = vm_pci("0x0200", all.bdf, CARDS);
 
-	for (i = 0; i < n && all.nr_cards < CARDS; i++) {
-		const char *bdf = list[i]->d_name;
+	for (i = 0; i < n && i < CARDS; i++) {
+		const char *bdf = all.bdf[i];
 
-		if (bdf[0] == '.' || !is_card(bdf))
-			continue;
-		snprintf(all.bdf[all.nr_cards++], SPAPR_BDF_LEN, "%s", bdf);
-		snprintf(path, sizeof(path), PCI "/%s/driver_override", bdf);
+		all.nr_cards++;
+		snprintf(path, sizeof(path), VM_PCI "/%s/driver_override", bdf);
 		if (write_text(path, "vfio-pci"))
 			return false;
 		/* the host's own driver may have it */
-		snprintf(path, sizeof(path), PCI "/%s/driver/unbind", bdf);
+		snprintf(path, sizeof(path), VM_PCI "/%s/driver/unbind", bdf);
 		write_text(path, bdf);
 		if (write_text("/sys/bus/pci/drivers_probe", bdf))
 			return false;

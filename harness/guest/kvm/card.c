@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
@@ -20,7 +19,6 @@
 #include "card.h"
 #include "disk.h"
 
-#define PCI		"/sys/bus/pci/devices"
 #define ETHERNET	"0x020000"
 
 /* Each size that a frame can have, and one more at a time in between. */
@@ -55,30 +53,14 @@ struct frame {
 	unsigned char data[PAYLOAD];
 } __attribute__((packed));
 
-static int is_card(const struct dirent *d)
-{
-	char path[512], class[16] = "";
-	FILE *f;
-
-	snprintf(path, sizeof(path), PCI "/%s/class", d->d_name);
-	f = fopen(path, "re");
-	if (!f)
-		return 0;
-	if (!fgets(class, sizeof(class), f))
-		class[0] = '\0';
-	fclose(f);
-	return !strncmp(class, ETHERNET, strlen(ETHERNET));
-}
-
 const char *card_missing(void)
 {
-	struct dirent **list;
-	int nr = scandir(PCI, &list, is_card, alphasort);
+	char bdf[2][VM_BDF_LEN];
 
-	if (nr < 2)
+	if (vm_pci(ETHERNET, bdf, 2) < 2)
 		return "two network cards: see harness/machines/powernv9-kvm";
-	snprintf(card.peer_bdf, sizeof(card.peer_bdf), "%s", list[0]->d_name);
-	snprintf(card.bdf, sizeof(card.bdf), "%s", list[nr - 1]->d_name);
+	strcpy(card.peer_bdf, bdf[0]);
+	strcpy(card.bdf, bdf[1]);
 	return NULL;
 }
 
@@ -121,7 +103,7 @@ static bool end_open(struct end *e, const char *bdf)
 	socklen_t len = sizeof(to);
 
 	snprintf(command, sizeof(command),
-		 "n=$(ls " PCI "/%s/net) && " LINK_UP("$n") "; echo $n", bdf);
+		 "n=$(ls " VM_PCI "/%s/net) && " LINK_UP("$n") "; echo $n", bdf);
 	if (!disk_shell(NULL, command))
 		return false;
 	snprintf(e->name, sizeof(e->name), "%s", disk.line);
@@ -300,7 +282,7 @@ bool card_up(struct vm *vm)
 	char command[256];
 
 	snprintf(command, sizeof(command),
-		 "ifconfig $(ls " PCI "/%s/net) " CARD_HOST " netmask 255.255.255.0 up",
+		 "ifconfig $(ls " VM_PCI "/%s/net) " CARD_HOST " netmask 255.255.255.0 up",
 		 card.peer_bdf);
 	return disk_shell(NULL, command) &&
 	       disk_shell(vm, LINK_UP("eth0") "; ifconfig eth0 " CARD_GUEST
@@ -369,7 +351,7 @@ void card_stop(void)
 {
 	char command[128];
 
-	snprintf(command, sizeof(command), "ifconfig $(ls " PCI "/%s/net) down",
+	snprintf(command, sizeof(command), "ifconfig $(ls " VM_PCI "/%s/net) down",
 		 card.peer_bdf);
 	disk_shell(NULL, command);
 	if (servers && !kill(-servers, SIGKILL))
@@ -411,7 +393,7 @@ bool card_goes_on(void)
 	char command[512];
 
 	snprintf(command, sizeof(command),
-		 "cd " PCI "/%s/net/*/statistics; r=$(cat rx_bytes); t=$(cat tx_bytes); "
+		 "cd " VM_PCI "/%s/net/*/statistics; r=$(cat rx_bytes); t=$(cat tx_bytes); "
 		 "until [ $(cat rx_bytes) -gt $((r + 1048576)) ] && "
 		 "[ $(cat tx_bytes) -gt $((t + 1048576)) ]; do sleep 0.1; done",
 		 card.peer_bdf);

@@ -13,8 +13,8 @@
 #define CARD_GUEST	"10.9.0.2"
 
 struct card {
-	char bdf[16];
-	char peer_bdf[16];
+	char bdf[VM_BDF_LEN];
+	char peer_bdf[VM_BDF_LEN];
 };
 
 extern struct card card;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
 #define _GNU_SOURCE
-#include <dirent.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,35 +7,15 @@
 
 #include "disk.h"
 
-#define PCI		"/sys/bus/pci/devices"
 #define NVME		"0x010802"
 #define FOUND		"until [ -b /dev/nvme0n1 ]; do sleep 0.1; done"
 
 struct disk disk;
 
-static int is_nvme(const struct dirent *d)
-{
-	char path[512], class[16] = "";
-	FILE *f;
-
-	snprintf(path, sizeof(path), PCI "/%s/class", d->d_name);
-	f = fopen(path, "re");
-	if (!f)
-		return 0;
-	if (!fgets(class, sizeof(class), f))
-		class[0] = '\0';
-	fclose(f);
-	return !strncmp(class, NVME, strlen(NVME));
-}
-
 const char *disk_missing(void)
 {
-	struct dirent **list;
-
-	if (scandir(PCI, &list, is_nvme, alphasort) < 1)
-		return "an NVMe disk: see harness/machines/*-kvm";
-	snprintf(disk.bdf, sizeof(disk.bdf), "%s", list[0]->d_name);
-	return NULL;
+	return vm_pci(NVME, &disk.bdf, 1) ? NULL :
+	       "an NVMe disk: see harness/machines/*-kvm";
 }
 
 bool disk_has_kernel(void)
@@ -109,8 +88,8 @@ bool disk_bind(const char *bdf, const char *driver)
 	snprintf(check, sizeof(check),
 		 "[ -e /sys/bus/pci/drivers/%s/%s ] || { echo not bound; false; }",
 		 driver, bdf);
-	return run(NULL, "cd " PCI "/%s; echo %s >driver_override", bdf, driver) &&
-	       run(NULL, "cd " PCI "/%s; echo %s >driver/unbind", bdf, bdf) &&
+	return run(NULL, "cd " VM_PCI "/%s; echo %s >driver_override", bdf, driver) &&
+	       run(NULL, "cd " VM_PCI "/%s; echo %s >driver/unbind", bdf, bdf) &&
 	       run(NULL, "echo %s >/sys/bus/pci/drivers_probe", bdf) &&
 	       disk_sh(NULL, check);
 }
@@ -239,7 +218,7 @@ bool disk_release(struct vm *vm)
 {
 	char command[32];
 
-	if (!disk_sh(vm, "basename $(dirname $(grep -l " NVME " " PCI "/*/class))"))
+	if (!disk_sh(vm, "basename $(dirname $(grep -l " NVME " " VM_PCI "/*/class))"))
 		return false;
 	snprintf(command, sizeof(command), "release %.16s", disk.line);
 	if (!vm_tell(vm, command, "released", NULL, 0)) {

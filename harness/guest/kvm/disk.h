@@ -14,7 +14,7 @@
 #define DISK_WRITTEN	64		/* MiB that disk_write() writes */
 
 struct disk {
-	char bdf[16];
+	char bdf[VM_BDF_LEN];
 	char line[512];
 	/* gets each command before it is run, with where that is */
 	void (*said)(const char *where, const char *command);

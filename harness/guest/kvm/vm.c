@@ -54,6 +54,33 @@ const char *vm_missing(void)
 	return NULL;
 }
 
+static bool is_of_class(const char *bdf, const char *class)
+{
+	char path[PATH_MAX], text[16] = "";
+	FILE *f;
+
+	snprintf(path, sizeof(path), VM_PCI "/%s/class", bdf);
+	f = fopen(path, "re");
+	if (!f)
+		return false;
+	if (!fgets(text, sizeof(text), f))
+		text[0] = '\0';
+	fclose(f);
+	return !strncmp(text, class, strlen(class));
+}
+
+unsigned int vm_pci(const char *class, char (*bdf)[VM_BDF_LEN], unsigned int max)
+{
+	struct dirent **list;
+	int n = scandir(VM_PCI, &list, NULL, alphasort), i;
+	unsigned int nr = 0;
+
+	for (i = 0; i < n; i++)
+		if (is_of_class(list[i]->d_name, class) && nr++ < max)
+			snprintf(bdf[nr - 1], VM_BDF_LEN, "%s", list[i]->d_name);
+	return nr;
+}
+
 bool vm_mount(char *why, size_t size)
 {
 	char from[32], to[PATH_MAX];

@@ -47,6 +47,14 @@ struct vm {
 /* What must be there: NULL, or what is missing. */
 const char *vm_missing(void);
 
+/*
+ * PCI devices of the host whose class begins so, by their addresses: how many, and the
+ * first @max of them.
+ */
+#define VM_PCI		"/sys/bus/pci/devices"
+#define VM_BDF_LEN	16
+unsigned int vm_pci(const char *class, char (*bdf)[VM_BDF_LEN], unsigned int max);
+
 /* Mounts the disk; all guests see the same one. */
 bool vm_mount(char *why, size_t size);
 void vm_umount(void);

@@ -455,6 +455,96 @@ TEST_F(hardware, a_page_that_is_registered_in_part)
 }
 
 /* ------------------------------------------------------------------ */
+/* An IOMMU page of the device larger than a page of the kernel */
+
+FIXTURE(block)
+{
+	struct guest g;
+	struct spapr_account base;
+	struct cpu *cpu;
+	size_t page;		/* an IOMMU page of guest and device */
+	char *mem;		/* two of them, each of one block */
+};
+
+static const struct {
+	enum mem_kind kind;
+	unsigned int shift;
+} blocks[] = {
+	{ MEM_HUGETLB_16M, 24 },
+	{ MEM_HUGETLB_2M, 21 },
+	{ MEM_HUGETLB_2M, 16 },
+	{ MEM_THP, 16 },
+};
+
+/* 0; -ENOTSUP where device and memory have no such pages; what failed else. */
+static int open_block(struct guest *g, unsigned int i, char **mem)
+{
+	struct guest_config config = {
+		.size = MEM_SIZE, .nr_cpus = 1, .window = WINDOW,
+		.shift = blocks[i].shift, .hw_shift = blocks[i].shift,
+	};
+	size_t unit = mem_unit(blocks[i].kind);
+
+	if (!unit || spapr_page_shift() >= blocks[i].shift)
+		return -ENOTSUP;
+	*mem = mem_map(blocks[i].kind, NULL, 2 * unit);
+	return *mem ? __guest_open(g, &config) : -ENOTSUP;
+}
+
+FIXTURE_SETUP(block)
+{
+	int ret = -ENOTSUP;
+	unsigned int i;
+
+	guest_init(&self->g);
+	NEED_DEVICES(return, 1);
+	spapr_account(&self->base);
+	for (i = 0; i < ARRAY_SIZE(blocks) && ret == -ENOTSUP; i++) {
+		ret = open_block(&self->g, i, &self->mem);
+		self->page = 1UL << blocks[i].shift;
+	}
+	if (ret == -ENOTSUP) {
+		self->page = 0;
+		SKIP(return, "needs huge pages, and IOMMU pages larger than the kernel's");
+	}
+	ASSERT_EQ(0, ret);
+	self->cpu = &self->g.vm.cpu[0];
+	spapr_register(self->g.s.fd, self->mem, 2 * self->page);
+}
+
+FIXTURE_TEARDOWN(block)
+{
+	guest_close(&self->g);
+	if (self->page)
+		EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+/* The guest's address is aligned, that of the memory is not. */
+TEST_F(block, a_slot_that_begins_within_a_page)
+{
+	struct guest *g = &self->g;
+
+	ASSERT_EQ(0, __vm_slot(&g->vm, 1, OTHER, self->mem + spapr_page_size(),
+			       self->page));
+	EXPECT_EQ(H_TO_USER, PUT(IOBA(0), OTHER | TCE_RW));
+	set_list(g, 0, OTHER | TCE_RW);
+	set_list(g, 1, OTHER | TCE_READ);
+	EXPECT_EQ(H_TO_USER, PUT_LIST(IOBA(0), LIST, 2));
+	EXPECT_GOT(0, IOBA(0));
+	EXPECT_EQ(0, __spapr_unregister(g->s.fd, self->mem, 2 * self->page));
+
+	/* with the same memory in its place it is mapped */
+	spapr_register(g->s.fd, self->mem, 2 * self->page);
+	ASSERT_EQ(0, __vm_slot(&g->vm, 1, OTHER, self->mem, 0));
+	ASSERT_EQ(0, __vm_slot(&g->vm, 1, OTHER, self->mem, self->page));
+	EXPECT_EQ(H_SUCCESS, PUT(IOBA(0), OTHER | TCE_RW));
+	EXPECT_ERRNO(EBUSY, __spapr_unregister(g->s.fd, self->mem,
+					       2 * self->page));
+	EXPECT_EQ(H_SUCCESS, PUT(IOBA(0), 0));
+	spapr_unregister(g->s.fd, self->mem, 2 * self->page);
+}
+
+/* ------------------------------------------------------------------ */
 /* The view is user space's to write, and nothing is counted by it */
 
 static void scribble(unsigned long *view, unsigned long n, unsigned long tce)

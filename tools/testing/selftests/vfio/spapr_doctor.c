@@ -721,6 +721,9 @@ static const struct {
 	  "window's IOMMU page, or the range leaves the window",
 	  "see page= of spapr_tce_window; all DIMMs need pages as large as those\n"
 	  "of the memory that the guest started with" },
+	{ "bus addresses or memory that wrap around",
+	  "start and size of the call lead beyond the last address of 64 bits",
+	  "the program computes them wrongly" },
 	{ "not whole pages, or nothing, or beyond the end",
 	  "address or size is not a multiple of the kernel's page, the size is 0,\n"
 	  "or the range ends beyond user space",
@@ -743,7 +746,7 @@ static const struct {
 	  "free memory; with hugetlb_cma= there must be a free huge page outside\n"
 	  "of that area; see dmesg" },
 	{ "nothing was registered or enabled yet",
-	  "MAP came before REGISTER (version 2) or ENABLE (version 1)",
+	  "MAP or UNMAP came before REGISTER (version 2) or ENABLE (version 1)",
 	  "the program must make these calls first" },
 	{ "page size, window size or levels not supported",
 	  "this machine has no such window",

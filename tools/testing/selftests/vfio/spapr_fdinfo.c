@@ -720,6 +720,42 @@ TEST_F(fdinfo, an_address_in_no_window_is_told)
 	EXPECT_NUMBER(1ULL << 40, self->text, "start");
 }
 
+TEST_F(fdinfo, a_call_before_its_time_is_told)
+{
+	int fd = self->s.fd;
+
+	EXPECT_ERRNO(EPERM, __spapr_map(fd, self->iova, self->mem, IP,
+					SPAPR_RW));
+	EXPECT_REFUSAL("MAP", EPERM, "registered");
+	EXPECT_RANGE(self->iova, IP);
+	EXPECT_ERRNO(EPERM, __spapr_unmap(fd, self->iova, 2 * IP));
+	EXPECT_REFUSAL("UNMAP", EPERM, "registered");
+	EXPECT_RANGE(self->iova, 2 * IP);
+	/* what cannot be read is not told */
+	EXPECT_ERRNO(EPERM, __spapr_ioctl(fd, VFIO_IOMMU_MAP_DMA, NULL));
+	READ_INFO();
+	EXPECT_EQ(2, nr_lines(self->text, "spapr_tce_refusal"));
+}
+
+TEST_F(fdinfo, a_range_that_wraps_is_told)
+{
+	void *last = (void *)-IP;
+	int fd = self->s.fd;
+
+	spapr_register(fd, self->mem, self->size);
+	EXPECT_ERRNO(EOVERFLOW, __spapr_map(fd, -IP, self->mem, 2 * IP,
+					    SPAPR_RW));
+	EXPECT_REFUSAL("MAP", EOVERFLOW, "wrap");
+	EXPECT_RANGE(-IP, 2 * IP);
+	EXPECT_ERRNO(EOVERFLOW, __spapr_map(fd, self->iova, last, 2 * IP,
+					    SPAPR_RW));
+	EXPECT_REFUSAL("MAP", EOVERFLOW, "wrap");
+	EXPECT_RANGE(self->iova, 2 * IP);
+	EXPECT_ERRNO(EOVERFLOW, __spapr_unmap(fd, -IP, 3 * IP));
+	EXPECT_REFUSAL("UNMAP", EOVERFLOW, "wrap");
+	EXPECT_RANGE(-IP, 3 * IP);
+}
+
 TEST_F(fdinfo, a_window_that_cannot_be_made_is_told)
 {
 	struct vfio_iommu_spapr_tce_info info;

@@ -11,6 +11,7 @@
 
 #include "edu.h"
 #include "spapr_test.h"
+#include "stall.h"
 
 #define CHUNK		0x10000UL
 #define CHUNKS		16
@@ -382,6 +383,185 @@ TEST_F_TIMEOUT(lifetime, a_group_joins_a_second_window_that_is_alone, SECONDS)
 	spapr_unmap(s.fd, at, 2 * CHUNK);
 	spapr_close(&s);
 	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+/* ------------------------------------------------------------------ */
+/* A large window, and groups that come and go meanwhile */
+
+#define NEEDS_HCALLS	"needs a hypervisor and the trace of its calls"
+#define SHARED_SHIFT	21	/* of the number of TCEs */
+#define COPIED_SHIFT	18	/* the same, where each of them is copied */
+#define HCALL_SHIFT	9	/* of those that one hypercall clears */
+#define FEW		64	/* hypercalls: some more than a disk makes */
+
+FIXTURE(large)
+{
+	struct spapr_account base;
+	struct vfio_iommu_spapr_tce_info info;
+	struct spapr s;
+	char *mem;
+	__u64 at;
+};
+
+FIXTURE_SETUP(large)
+{
+	NOT_ON_STOCK(return);
+	NEED_DEVICES(return, 2);
+	if (spapr_hcalls_begin())
+		SKIP(return, NEEDS_HCALLS);
+	spapr_hcalls_end();
+	spapr_account(&self->base);
+	spapr_open(&self->s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
+	spapr_info(self->s.fd, &self->info);
+	self->mem = spapr_mem(MIB);
+}
+
+FIXTURE_TEARDOWN(large)
+{
+	spapr_close(&self->s);
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+/* A window of 2^@shift TCEs in place of the default one. */
+static int make_large(struct _test_data_large *self, unsigned int shift)
+{
+	unsigned int page = iommu_shift(&self->info);
+
+	return __spapr_remove(self->s.fd, self->info.dma32_window_start) ? :
+	       __spapr_create(self->s.fd, page, 1ULL << (shift + page), 1,
+			      &self->at);
+}
+
+static bool has_ended(pid_t pid)
+{
+	siginfo_t info = {};
+
+	waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT);
+	return info.si_pid;
+}
+
+/* Whether so many hypercalls are made before a process ends. */
+static bool hcalls_reach(long calls, pid_t pid)
+{
+	while (spapr_hcalls() < calls)
+		if (has_ended(pid))
+			return false;
+	return true;
+}
+
+static long hcalls_of_detach(struct spapr *s, unsigned int n)
+{
+	if (spapr_hcalls_begin() || __spapr_detach(s, n))
+		return -1;
+	return spapr_hcalls_end();
+}
+
+TEST_F_TIMEOUT(large, a_group_that_leaves_is_cleared_where_it_is_mapped,
+	       SECONDS)
+{
+	long all = 1L << (SHARED_SHIFT - HCALL_SHIFT), none, few;
+	int fd = self->s.fd;
+
+	ASSERT_EQ(0, make_large(self, SHARED_SHIFT));
+	spapr_register(fd, self->mem, MIB);
+	spapr_attach(&self->s, 1);
+	none = hcalls_of_detach(&self->s, 1);
+	spapr_map(fd, self->at, self->mem, CHUNK, SPAPR_RW);
+	spapr_map(fd, self->at + GIB, self->mem, MIB, SPAPR_RW);
+	spapr_attach(&self->s, 1);
+	few = hcalls_of_detach(&self->s, 0);
+	TH_LOG("%ld hypercalls, %ld with two blocks mapped", none, few);
+	/* the kernel clears its own window, which is not as large */
+	EXPECT_LE(0, none);
+	EXPECT_GT(all / 2, none);
+	EXPECT_LE(none + 2, few);
+	EXPECT_GT(none + FEW, few);
+	spapr_unmap(fd, self->at, 2 * GIB);
+	spapr_unregister(fd, self->mem, MIB);
+}
+
+/* What the first group of two has left is read by the second one. */
+TEST_F_TIMEOUT(large, a_group_that_joins_can_be_killed, SECONDS)
+{
+	__u64 size = 1ULL << (COPIED_SHIFT + iommu_shift(&self->info)), at;
+	long clear = 1L << (COPIED_SHIFT - HCALL_SHIFT), hcalls;
+	int fd = self->s.fd, status;
+	struct edu edu;
+	pid_t pid;
+
+	ASSERT_EQ(0, make_large(self, COPIED_SHIFT));
+	spapr_register(fd, self->mem, MIB);
+	for (at = 0; at < size; at += MIB)
+		spapr_map(fd, self->at + at, self->mem, MIB, SPAPR_RW);
+
+	ASSERT_EQ(0, spapr_hcalls_begin());
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid)
+		_exit(!__spapr_attach(&self->s, 1));
+	EXPECT_TRUE(hcalls_reach(clear + 1000, pid));
+	kill(pid, SIGKILL);
+	EXPECT_EQ(pid, waitpid(pid, &status, 0));
+	hcalls = spapr_hcalls_end();
+	TH_LOG("%ld hypercalls", hcalls);
+	EXPECT_TRUE(WIFSIGNALED(status));
+	EXPECT_GT(1L << COPIED_SHIFT, hcalls);
+
+	spapr_unmap(fd, self->at + CHUNK, size - CHUNK);
+	spapr_attach(&self->s, 1);
+	spapr_detach(&self->s, 0);
+	spapr_map(fd, self->at + GIB, self->mem + CHUNK, CHUNK, SPAPR_RW);
+	fill(self->mem, LEN, 7);
+	ASSERT_EQ(0, edu_open(&edu, self->s.group[1], spapr_bdf(1)));
+	EXPECT_EQ(0, edu_memcpy(&edu, self->at + GIB, self->at, LEN));
+	EXPECT_TRUE(is_filled(self->mem + CHUNK, LEN, 7));
+	edu_close(&edu);
+}
+
+/* The first to use the container, which makes a window for a long time. */
+static pid_t start_large(struct _test_data_large *self)
+{
+	pid_t pid;
+
+	if (spapr_hcalls_begin())
+		return -1;
+	pid = fork();
+	if (!pid)
+		_exit(!make_large(self, LARGE_SHIFT));
+	return hcalls_reach(500, pid) ? pid : -1;
+}
+
+TEST_F_TIMEOUT(large, other_groups_do_not_wait_for_it, SECONDS)
+{
+	pid_t pid = start_large(self);
+	struct spapr other;
+	__u64 at;
+
+	ASSERT_LT(0, pid);
+	spapr_open_with(&other, VFIO_SPAPR_TCE_v2_IOMMU, 1);
+	spapr_remove(other.fd, self->info.dma32_window_start);
+	spapr_create(other.fd, iommu_shift(&self->info), MIB, 1, &at);
+	spapr_remove(other.fd, at);
+	spapr_close(&other);
+	EXPECT_FALSE(has_ended(pid));
+	kill_and_reap(pid);
+	EXPECT_GT(1L << (LARGE_SHIFT - HCALL_SHIFT), spapr_hcalls_end());
+}
+
+TEST_F_TIMEOUT(large, who_waits_for_it_to_attach_can_be_killed, SECONDS)
+{
+	pid_t pid = start_large(self), second;
+
+	ASSERT_LT(0, pid);
+	second = fork();
+	ASSERT_GE(second, 0);
+	if (!second)
+		_exit(!__spapr_attach(&self->s, 1));
+	task_sleeps(second);
+	kill_and_reap(second);
+	EXPECT_FALSE(has_ended(pid));
+	kill_and_reap(pid);
+	EXPECT_GT(1L << (LARGE_SHIFT - HCALL_SHIFT), spapr_hcalls_end());
 }
 
 /* ------------------------------------------------------------------ */
