@@ -73,9 +73,9 @@ bool card_give(void)
 {
 	char command[96];
 
-	snprintf(command, sizeof(command), "echo bus >" PCI "/%s/reset_method",
+	snprintf(command, sizeof(command), "echo bus >" VM_PCI "/%s/reset_method",
 		 card.bdf);
-	return disk_sh(NULL, command) && disk_bind(card.bdf, "vfio-pci");
+	return disk_shell(NULL, command) && disk_bind(card.bdf, "vfio-pci");
 }
 
 bool card_take(void)
