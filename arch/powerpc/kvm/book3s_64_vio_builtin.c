@@ -8,7 +8,7 @@
  * a guest with a hash table, hcall_real_table calls what is at the end of this
  * file, and H_TOO_HARD from there has the hypercall done again with the MMU on.
  * So H_TOO_HARD, or -EAGAIN, means here: nothing but the guest's view has changed,
- * nothing is known.
+ * nothing is known; or that the call is to be made again all the same, see changed().
  *
  * Who holds what: a call runs under kvm->srcu. With the MMU off that is held by
  * the thread that runs the core, for every VM on it, from before the first guest
@@ -172,6 +172,20 @@ static __always_inline int begin(struct kvm_vcpu *vcpu,
 	return iommu_tce_change_begin(change, hw->tbl, entry, npages, more);
 }
 
+/*
+ * After a change. If it has dropped the last page of a region that was given up, and
+ * nothing can be unpinned here, all of the call is made again with the MMU on, which
+ * does no harm.
+ */
+static __always_inline int changed(struct kvm_vcpu *vcpu, int kills,
+				   const bool real)
+{
+	vcpu->stat.tce_kills += kills;
+	if (real && kills && mm_iommu_must_reap(vcpu->kvm->mm))
+		return -EAGAIN;
+	return 0;
+}
+
 /* Makes a change, if all that went before succeeded. */
 static __always_inline int finish(struct kvm_vcpu *vcpu,
 				  struct iommu_tce_change *change, int ret,
@@ -184,9 +198,7 @@ static __always_inline int finish(struct kvm_vcpu *vcpu,
 	else
 		ret = real ? iommu_tce_change_commit_rm(change) :
 			     iommu_tce_change_commit(change);
-	if (!ret)
-		vcpu->stat.tce_kills++;
-	return ret;
+	return ret ? : changed(vcpu, 1, real);
 }
 
 static __always_inline int clear_hw(struct kvm_vcpu *vcpu,
@@ -202,10 +214,7 @@ static __always_inline int clear_hw(struct kvm_vcpu *vcpu,
 	npages <<= hw->order;
 	ret = real ? iommu_tce_clear_atomic_rm(hw->tbl, entry, npages) :
 		     iommu_tce_clear_atomic(hw->tbl, entry, npages);
-	if (ret < 0)
-		return ret;
-	vcpu->stat.tce_kills += ret;
-	return 0;
+	return ret < 0 ? ret : changed(vcpu, ret, real);
 }
 
 /* A page of the guest's that is more than one of the hardware. */
@@ -260,10 +269,7 @@ static __always_inline int put_hw(struct kvm_vcpu *vcpu,
 
 	ret = real ? iommu_tce_put_atomic_rm(hw->tbl, entry, ua, perm) :
 		     iommu_tce_put_atomic(hw->tbl, entry, ua, perm);
-	if (ret < 0)
-		return ret;
-	vcpu->stat.tce_kills += ret;
-	return 0;
+	return ret < 0 ? ret : changed(vcpu, ret, real);
 }
 
 /* Says to a change what a list asks for. */
@@ -552,16 +558,6 @@ static __kprobes long served(struct kvm_vcpu *vcpu, long ret,
 	return ret;
 }
 
-/*
- * Whether nothing is left to be done with the MMU on, as where the call has dropped
- * the last page of a region that was given up. To do the call twice does no harm.
- */
-static __kprobes bool is_complete(const struct kvmppc_tce_table *t)
-{
-	return kvmppc_tce_is_complete(t) &&
-	       (list_empty(&t->hws) || !mm_iommu_must_reap(t->kvm->mm));
-}
-
 static __kprobes long put(struct kvm_vcpu *vcpu, unsigned long liobn,
 			  unsigned long ioba, u64 tce)
 {
@@ -572,7 +568,7 @@ static __kprobes long put(struct kvm_vcpu *vcpu, unsigned long liobn,
 		return H_TOO_HARD;
 	if (!kvmppc_tce_index(t, ioba, 1, &i))
 		return H_PARAMETER;
-	if (tce_put(vcpu, t, i, tce, true) || !is_complete(t))
+	if (tce_put(vcpu, t, i, tce, true) || !kvmppc_tce_is_complete(t))
 		return H_TOO_HARD;
 	return H_SUCCESS;
 }
@@ -609,7 +605,7 @@ static __kprobes long put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 		return H_PARAMETER;
 	if (!read_list(vcpu, gpa, npages) ||
 	    tce_put_list(vcpu, t, i, npages, true) ||
-	    !is_complete(t))
+	    !kvmppc_tce_is_complete(t))
 		return H_TOO_HARD;
 	return H_SUCCESS;
 }
@@ -650,7 +646,7 @@ static __kprobes long stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
 		return H_PARAMETER;
 	if (tce & TCE_PERM ||
 	    (npages && tce_stuff(vcpu, t, i, npages, tce, true)) ||
-	    !is_complete(t))
+	    !kvmppc_tce_is_complete(t))
 		return H_TOO_HARD;
 	return H_SUCCESS;
 }
