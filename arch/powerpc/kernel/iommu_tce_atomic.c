@@ -481,14 +481,14 @@ EXPORT_SYMBOL_GPL(iommu_tce_clear_atomic);
  * nor cleared a device may reach both pages, and neither is ever let go.
  */
 static __kprobes noinline int put_undo(struct iommu_table *tbl,
-				       struct mm_iommu_section *section,
 				       unsigned long entry, u64 old, u64 new,
 				       int error)
 {
+	struct mm_struct *mm = tbl->it_view->mm;
 	__be64 tce = 0;
 
 	if (old)
-		mm_iommu_translate(tbl->it_view->mm, old, 1, tbl->it_page_shift,
+		mm_iommu_translate(mm, old, 1, tbl->it_page_shift,
 				   change_perm(old & MM_IOMMU_COOKIE_WRITE),
 				   &tce);
 	if (tbl->it_ops->set_tces(tbl, entry, 1, &tce) &&
@@ -497,40 +497,43 @@ static __kprobes noinline int put_undo(struct iommu_table *tbl,
 	if (tbl->it_ops->tce_kill)
 		tbl->it_ops->tce_kill(tbl, entry, 1);
 	if (new)
-		mm_iommu_section_drop(section, new, 1);
+		mm_iommu_drop_page(mm, new);
 	return error;
 }
 
-/* Maps or clears the entry at @place. Returns 1, or 0 where it was clear. */
-static __always_inline int put_one(struct iommu_table *tbl,
-				   struct mm_iommu_section *section,
-				   unsigned long entry, unsigned long ua,
-				   u64 perm, struct tce_view_block *blk,
-				   u64 *place)
+/*
+ * Maps or clears the entry at @place, of which *@old is dropped then. Returns 1, or
+ * 0 where it was clear.
+ */
+static __always_inline int put_one(struct iommu_table *tbl, unsigned long entry,
+				   unsigned long ua, u64 perm,
+				   struct tce_view_block *blk, u64 *place,
+				   u64 *old)
 {
-	struct mm_iommu_held held = { };
 	bool write = perm & TCE_PCI_WRITE;
-	u64 old = *place, cookie = 0;
+	struct mm_iommu_held held;
+	u64 cookie = 0;
 	__be64 tce = 0;
 	int ret;
 
+	*old = *place;
 	if (perm) {
-		if (mm_iommu_section_hold_one(section, ua, tbl->it_page_shift,
-					      write, &held))
+		if (mm_iommu_hold_page(tbl->it_view->mm, ua, tbl->it_page_shift,
+				       write, &held))
 			return -EAGAIN;
 		tce = cpu_to_be64(held.hpa | change_perm(write));
 		cookie = held.cookie;
-	} else if (!old) {
+	} else if (!*old) {
 		return 0;
 	}
 
 	ret = tbl->it_ops->set_tces(tbl, entry, 1, &tce);
 	if (unlikely(ret))
-		return put_undo(tbl, section, entry, old, cookie, ret);
+		return put_undo(tbl, entry, *old, cookie, ret);
 	*place = cookie;
-	blk->used += !!perm - !!old;
-	if (old)
-		mm_iommu_section_drop(section, old, 1);
+	blk->used += !!perm - !!*old;
+	if (tbl->it_ops->tce_kill)
+		tbl->it_ops->tce_kill(tbl, entry, 1);
 	return 1;
 }
 
@@ -559,31 +562,24 @@ __kprobes int iommu_tce_put_atomic(struct iommu_table *tbl,
 	unsigned long block = i / TCE_VIEW_ENTRIES;
 	struct iommu_tce_view *view = tbl->it_view;
 	raw_spinlock_t *lock = tce_view_block_lock(view, block);
-	struct mm_iommu_section section;
 	struct tce_view_block *blk;
 	int ret = -EAGAIN;
+	u64 old;
 
 	if (!block_trylock(lock))
 		return -EAGAIN;
 
 	blk = tce_view_find(view, block);
-	if (!table_is_open(tbl))
-		goto out_unlock;
-	if (unlikely(!blk)) {
-		/* nothing is mapped there, and nothing can be */
-		ret = perm ? -EAGAIN : 0;
-		goto out_unlock;
-	}
-	if (mm_iommu_enter(view->mm, &section))
-		goto out_unlock;
-
-	ret = put_one(tbl, &section, entry, ua, perm, blk,
-		      &blk->entry[i % TCE_VIEW_ENTRIES]);
-	if (ret > 0 && tbl->it_ops->tce_kill)
-		tbl->it_ops->tce_kill(tbl, entry, 1);
-	mm_iommu_exit(&section);
-out_unlock:
+	/* where no block is nothing is mapped, and nothing can be */
+	if (table_is_open(tbl))
+		ret = likely(blk) ? put_one(tbl, entry, ua, perm, blk,
+					    &blk->entry[i % TCE_VIEW_ENTRIES],
+					    &old) :
+		      perm ? -EAGAIN : 0;
 	arch_spin_unlock(&lock->raw_lock);
+	/* it was held by the entry, which was in the cache until now */
+	if (ret > 0 && old)
+		mm_iommu_drop_page(view->mm, old);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(iommu_tce_put_atomic);

@@ -63,6 +63,7 @@ KUNIT_ARRAY_PARAM_DESC(mode, modes, name);
  * @pnv: the table is one of PowerNV
  * @tces: else what is in it
  * @watch: a change at once is being made, and this is it
+ * @one: it is of one entry alone, which is in no section when it is made
  * @entry: first index of that change
  * @npages: entries of it
  * @log: a letter for each call in it; a small one where it was refused
@@ -82,6 +83,7 @@ struct fake {
 	bool pnv;
 	__be64 *tces;
 	bool watch;
+	bool one;
 	unsigned long entry;
 	unsigned long npages;
 	char log[16];
@@ -145,7 +147,8 @@ static void fake_called(struct fake *f, char letter, unsigned long index,
 	fake_wrong(f, index - f->tbl.it_offset != f->entry ||
 		   npages != f->npages, "not the range of the change");
 	fake_wrong(f, !irqs_disabled(), "interrupts are on");
-	fake_wrong(f, slots_held(f) != 1, "not in a section of the registry");
+	fake_wrong(f, slots_held(f) != !f->one,
+		   "not in a section of the registry, or still");
 	fake_wrong(f, f->mode->off != !(mfmsr() & MSR_DR),
 		   "not the mode of the test");
 }
@@ -513,6 +516,7 @@ static int job_do(struct kunit *test, struct job *j)
 	memset(f->log, 0, sizeof(f->log));
 	f->entry = j->entry;
 	f->npages = j->npages;
+	f->one = j->one;
 	f->watch = true;
 	ret = f->mode->call(job_run, j);
 	f->watch = false;

@@ -8,7 +8,8 @@
  * takes the hypercalls of a guest with a hash table, hcall_real_table calls what is
  * at the end of this file, and H_TOO_HARD from there has the hypercall done again
  * with the MMU on. So H_TOO_HARD, or -EAGAIN, means here: nothing but the guest's
- * view has changed, nothing is known.
+ * view has changed, nothing is known; or that the call is to be made again all the
+ * same, see changed().
  *
  * Who holds what: a call runs under kvm->srcu. With the MMU off that is held by
  * the thread that runs the core, for every VM on it, from before the first guest
@@ -168,6 +169,19 @@ static __kprobes int begin(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
 }
 
 /*
+ * After a change. If it has dropped the last page of a region that was given up,
+ * which cannot be unpinned here, all of the call is made again where one may sleep.
+ * To do it twice does no harm.
+ */
+static __kprobes int changed(struct kvm_vcpu *vcpu, int kills)
+{
+	if (kills < 0)
+		return kills;
+	vcpu->stat.tce_kills += kills;
+	return kills && mm_iommu_must_reap(vcpu->kvm->mm) ? -EAGAIN : 0;
+}
+
+/*
  * Makes a change, if all that went before succeeded. This and what follows return
  * how often the hardware's cache was invalidated, or less than 0 with nothing
  * changed.
@@ -266,7 +280,7 @@ static __always_inline int put_tce(struct kvm_vcpu *vcpu,
 	unsigned long ua = 0;
 	struct kvmppc_tce_hw *hw;
 	u64 perm = tce & TCE_PERM;
-	int kills;
+	int ret;
 
 	/* where no page is all is 0 */
 	if (unlikely(!page && tce))
@@ -276,12 +290,12 @@ static __always_inline int put_tce(struct kvm_vcpu *vcpu,
 	if (only_hw(t, &hw))
 		return -EAGAIN;
 	if (hw) {
-		kills = unlikely(hw->order) ?
-			put_hw_large(vcpu, t, hw, i, ua, perm) :
-			iommu_tce_put_atomic(hw->tbl, t->offset + i, ua, perm);
-		if (kills < 0)
-			return kills;
-		vcpu->stat.tce_kills += kills;
+		ret = unlikely(hw->order) ?
+		      put_hw_large(vcpu, t, hw, i, ua, perm) :
+		      iommu_tce_put_atomic(hw->tbl, t->offset + i, ua, perm);
+		ret = changed(vcpu, ret);
+		if (ret)
+			return ret;
 	}
 
 	if (page)
@@ -295,18 +309,17 @@ static __always_inline int put_list(struct kvm_vcpu *vcpu,
 {
 	const __be64 *list = vcpu->arch.tce_scratch->list;
 	struct kvmppc_tce_hw *hw;
-	int kills;
+	int ret;
 
 	if (npages == 1)
 		return put_tce(vcpu, t, first, be64_to_cpu(*list));
 	if (only_hw(t, &hw) || !view_is_present(t, first, npages))
 		return -EAGAIN;
-	kills = hw ? put_list_hw(vcpu, t, hw, first, npages) :
-		     change_list(t, list, npages, NULL, NULL);
-	if (kills < 0)
-		return kills;
+	ret = hw ? changed(vcpu, put_list_hw(vcpu, t, hw, first, npages)) :
+		   change_list(t, list, npages, NULL, NULL);
+	if (ret)
+		return ret;
 
-	vcpu->stat.tce_kills += kills;
 	kvmppc_tce_view_write(t, first, npages, list);
 	return 0;
 }
@@ -334,17 +347,13 @@ static __kprobes int stuff_many(struct kvm_vcpu *vcpu,
 				unsigned long npages, u64 tce)
 {
 	struct kvmppc_tce_hw *hw;
-	int kills = 0;
 
 	if (npages > IOMMU_TCE_ATOMIC_MAX || only_hw(t, &hw) ||
 	    (tce && !view_is_present(t, first, npages)))
 		return -EAGAIN;
-	if (hw)
-		kills = clear_hw(t, hw, first, npages);
-	if (kills < 0)
-		return kills;
+	if (hw && changed(vcpu, clear_hw(t, hw, first, npages)))
+		return -EAGAIN;
 
-	vcpu->stat.tce_kills += kills;
 	kvmppc_tce_view_fill(t, first, npages, tce);
 	return 0;
 }
@@ -413,16 +422,6 @@ static __kprobes long served(struct kvm_vcpu *vcpu, long ret,
 	return ret;
 }
 
-/*
- * Whether nothing is left to be done with the MMU on, as where the call has dropped
- * the last page of a region that was given up. To do the call twice does no harm.
- */
-static __kprobes bool is_complete(const struct kvmppc_tce_table *t)
-{
-	return kvmppc_tce_is_complete(t) &&
-	       (list_empty(&t->hws) || !mm_iommu_must_reap(t->kvm->mm));
-}
-
 static __kprobes long put(struct kvm_vcpu *vcpu, unsigned long liobn,
 			  unsigned long ioba, u64 tce)
 {
@@ -433,7 +432,7 @@ static __kprobes long put(struct kvm_vcpu *vcpu, unsigned long liobn,
 		return H_TOO_HARD;
 	if (!kvmppc_tce_index(t, ioba, 1, &i))
 		return H_PARAMETER;
-	if (put_tce(vcpu, t, i, tce) || !is_complete(t))
+	if (put_tce(vcpu, t, i, tce) || !kvmppc_tce_is_complete(t))
 		return H_TOO_HARD;
 	return H_SUCCESS;
 }
@@ -471,7 +470,7 @@ static __kprobes long stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
 	if (npages == 1 ? put_tce(vcpu, t, i, tce) :
 	    npages && stuff_many(vcpu, t, i, npages, tce))
 		return H_TOO_HARD;
-	return is_complete(t) ? H_SUCCESS : H_TOO_HARD;
+	return kvmppc_tce_is_complete(t) ? H_SUCCESS : H_TOO_HARD;
 }
 
 /**
@@ -576,7 +575,7 @@ static __kprobes long put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 		return H_PARAMETER;
 	if (!read_list(vcpu, gpa, npages) ||
 	    put_list(vcpu, t, i, npages) ||
-	    !is_complete(t))
+	    !kvmppc_tce_is_complete(t))
 		return H_TOO_HARD;
 	return H_SUCCESS;
 }

@@ -46,13 +46,13 @@ struct mm_iommu_trans {
 	u64 root;
 	bool readonly;
 	u8 order;
+	u8 next_order;
 	unsigned long bytes;
 	unsigned long added;
 	unsigned long run_ua;
 	u64 run_at;
 	u64 *next;
 	unsigned long next_left;
-	u8 next_order;
 };
 
 void mm_iommu_trans_init(struct mm_iommu_trans *trans, unsigned long ua,
@@ -104,8 +104,8 @@ enum mm_iommu_state {
  * Every region holds a reference on the mm (mmgrab), for locked_vm.
  */
 struct mm_iommu_region {
-	struct rb_node node;
 	union {
+		struct rb_node node;
 		struct list_head list;
 		struct mm_iommu_region *dead;
 	};

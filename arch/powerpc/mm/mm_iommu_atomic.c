@@ -118,6 +118,62 @@ __kprobes int mm_iommu_section_hold_one(struct mm_iommu_section *section,
 }
 
 /**
+ * mm_iommu_hold_page() - translate an IOMMU page, and count it as mapped
+ * @mm: the mm whose memory it is
+ * @ua: user address
+ * @shift: log2 of the size of the IOMMU page
+ * @write: whether a device may write there
+ * @held: where to store what is held
+ *
+ * A section for one page.
+ *
+ * Context: Interrupts off, MMU on or off.
+ * Return: 0; -EAGAIN as mm_iommu_enter() and mm_iommu_section_hold_one().
+ */
+__kprobes int mm_iommu_hold_page(struct mm_struct *mm, unsigned long ua,
+				 unsigned int shift, bool write,
+				 struct mm_iommu_held *held)
+{
+	/* pairs with cmpxchg_release() in mm_iommu_make_registry() */
+	struct mm_iommu *reg = READ_ONCE(mm->context.mm_iommu);
+	struct mm_iommu_region *region;
+	struct mm_iommu_slot *slot;
+	int ret = -EAGAIN;
+
+	if (!reg)
+		return -EAGAIN;
+
+	slot = mm_iommu_read_trylock(reg);
+	if (!slot)
+		return -EAGAIN;
+	region = mm_iommu_index_find(reg, slot, ua);
+	if (region && !mm_iommu_region_hold_one(region, ua, shift, write, held))
+		ret = 0;
+	__mm_iommu_read_unlock(slot);
+	return ret;
+}
+
+/**
+ * mm_iommu_drop_page() - count an IOMMU page as not mapped any more
+ * @mm: the mm whose memory it is
+ * @cookie: of the page; what was never held is left alone
+ *
+ * The hardware must have forgotten it. Takes no lock: what is held stays. Afterwards
+ * mm_iommu_must_reap() tells whether there is more to be done.
+ *
+ * Context: Any, MMU on or off.
+ */
+__kprobes void mm_iommu_drop_page(struct mm_struct *mm, u64 cookie)
+{
+	const struct mm_iommu *reg = READ_ONCE(mm->context.mm_iommu);
+	struct mm_iommu_region *region;
+
+	region = reg ? mm_iommu_id_find(reg, cookie) : NULL;
+	if (region)
+		mm_iommu_region_drop(region, 1);
+}
+
+/**
  * mm_iommu_section_hold() - translate IOMMU pages, and count them as mapped
  * @section: the section
  * @ua: user address

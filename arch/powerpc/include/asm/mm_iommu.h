@@ -129,6 +129,10 @@ int mm_iommu_translate(struct mm_struct *mm, u64 cookie, unsigned long npages,
 		       unsigned int shift, u64 bits, __be64 *out);
 int mm_iommu_drop(struct mm_struct *mm, u64 cookie, unsigned long npages);
 
+int mm_iommu_hold_page(struct mm_struct *mm, unsigned long ua,
+		       unsigned int shift, bool write,
+		       struct mm_iommu_held *held);
+void mm_iommu_drop_page(struct mm_struct *mm, u64 cookie);
 bool mm_iommu_must_reap(const struct mm_struct *mm);
 void mm_iommu_reap(struct mm_struct *mm);
 
