@@ -75,7 +75,7 @@ static __kprobes noinline bool block_trylock_again(arch_spinlock_t *lock)
 	return false;
 }
 
-static bool block_trylock(raw_spinlock_t *lock)
+static __kprobes bool block_trylock(raw_spinlock_t *lock)
 {
 	return likely(arch_spin_trylock(&lock->raw_lock)) ||
 	       block_trylock_again(&lock->raw_lock);

@@ -402,12 +402,12 @@ static int __init real_mode_init(void)
 }
 device_initcall(real_mode_init);
 
-static bool is_off(void)
+static __kprobes bool is_off(void)
 {
 	return !real_mode && !(mfmsr() & MSR_DR);
 }
 #else
-static bool is_off(void)
+static __kprobes bool is_off(void)
 {
 	return false;
 }
