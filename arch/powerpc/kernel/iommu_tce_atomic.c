@@ -527,7 +527,8 @@ static __always_inline int put_one(struct iommu_table *tbl, unsigned long entry,
 		return 0;
 	}
 
-	ret = tbl->it_ops->set_tces(tbl, entry, 1, &tce);
+	ret = perm ? tbl->it_ops->set_tces(tbl, entry, 1, &tce) :
+		     tbl->it_ops->clear_tces(tbl, entry, 1);
 	if (unlikely(ret))
 		return put_undo(tbl, entry, *old, cookie, ret);
 	*place = cookie;

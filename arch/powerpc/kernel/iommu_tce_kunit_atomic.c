@@ -1264,7 +1264,7 @@ static void one_entry_that_is_refused_is_put_back(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, f->log, "sSK");
 	expect_picture(test, f, before);
 	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 5, 0, true, 1));
-	KUNIT_EXPECT_STREQ(test, f->log, "sSK");
+	KUNIT_EXPECT_STREQ(test, f->log, "cSK");
 	expect_picture(test, f, before);
 
 	/* the old one can not be set, so nothing is */

@@ -741,8 +741,6 @@ static noinline long write_slowly(struct kvm_vcpu *vcpu, unsigned long req,
 		ret = stuff_tce(t, i, npages, value);
 	if (ret == H_SUCCESS && !kvmppc_tce_is_complete(t))
 		ret = H_TOO_HARD;
-	/* one reason to come here: see changed() in book3s_64_vio_builtin.c */
-	mm_iommu_reap(vcpu->kvm->mm);
 	if (ret != H_TOO_HARD)
 		kvmppc_tce_count(vcpu, ret, npages);
 	return ret;
@@ -778,6 +776,8 @@ static long write_tces(struct kvm_vcpu *vcpu, unsigned long req,
 	if (ret == H_TOO_HARD)
 		ret = write_slowly(vcpu, req, liobn, ioba, value, npages);
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
+	/* also for what was dropped with the MMU off, before the call came here */
+	mm_iommu_reap(vcpu->kvm->mm);
 	return ret;
 }
 
