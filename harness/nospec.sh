@@ -43,14 +43,12 @@ expect() {
 # entry in the table; user address of the page
 expect book3s_64_vio_builtin.o kvmppc_rm_h_put_tce 2
 # entry; the list; the page of a list of one
-expect book3s_64_vio_builtin.o put_indirect 3
+expect book3s_64_vio_builtin.o kvmppc_rm_h_put_tce_indirect 3
 expect book3s_64_vio_builtin.o kvmppc_rm_h_stuff_tce 1
 expect book3s_64_vio_builtin.o kvmppc_tce_get 1
 # user address of each page
 expect book3s_64_vio_builtin.o change_list 1
-expect book3s_64_vio_builtin.o kvmppc_tce_put 1
 expect book3s_64_vio_builtin.o kvmppc_tce_put_list 1
-# the same in the slow path; the entry in each of three hypercalls
-expect book3s_64_vio.o write_tces 3
-expect book3s_64_vio.o put_tce_slowly 1
+# the same in the slow path; the entry, and the user address of one page
+expect book3s_64_vio.o write_slowly 2
 expect book3s_64_vio.o put_list_slowly 1

@@ -58,14 +58,27 @@ static void insert(struct mm_iommu *reg, struct mm_iommu_region *region)
 	mutex_unlock(&reg->lock);
 }
 
-static void erase(struct mm_iommu *reg, struct mm_iommu_region *region)
+/* No address finds it any more. */
+static void give_up(struct mm_iommu *reg, struct mm_iommu_region *region)
 {
 	mutex_lock(&reg->lock);
 	mm_iommu_index_erase(reg, region);
+	mutex_unlock(&reg->lock);
+}
+
+static void reap(struct mm_iommu *reg, struct mm_iommu_region *region)
+{
+	mutex_lock(&reg->lock);
 	mm_iommu_id_free(reg, region);
 	mutex_unlock(&reg->lock);
 	mm_iommu_trans_free(&region->trans);
 	kfree(region);
+}
+
+static void erase(struct mm_iommu *reg, struct mm_iommu_region *region)
+{
+	give_up(reg, region);
+	reap(reg, region);
 }
 
 /* Where nobody has a lock. */
@@ -369,6 +382,7 @@ static void test_last(struct rng *rng)
 		/* two pages are mapped, and it is not open any more */
 		atomic_long_set(&region[i]->mapped, 2);
 		insert(reg, region[i]);
+		give_up(reg, region[i]);
 	}
 	for (i = 0; i < 2 * ARRAY_SIZE(region); i++) {
 		enter(&mm, &s, &flags);
@@ -384,7 +398,7 @@ static void test_last(struct rng *rng)
 	check(!dead);
 	reg->dead = NULL;
 	for (i = 0; i < ARRAY_SIZE(region); i++)
-		erase(reg, region[i]);
+		reap(reg, region[i]);
 	mm_iommu_index_free(reg);
 }
 
