@@ -510,10 +510,11 @@ TEST_F_TIMEOUT(large, a_group_that_joins_can_be_killed, SECONDS)
 	spapr_unmap(fd, self->at + CHUNK, size - CHUNK);
 	spapr_attach(&self->s, 1);
 	spapr_detach(&self->s, 0);
-	spapr_map(fd, self->at + GIB, self->mem + CHUNK, CHUNK, SPAPR_RW);
+	spapr_map(fd, self->at + size / 2, self->mem + CHUNK, CHUNK,
+		  SPAPR_RW);
 	fill(self->mem, LEN, 7);
 	ASSERT_EQ(0, edu_open(&edu, self->s.group[1], spapr_bdf(1)));
-	EXPECT_EQ(0, edu_memcpy(&edu, self->at + GIB, self->at, LEN));
+	EXPECT_EQ(0, edu_memcpy(&edu, self->at + size / 2, self->at, LEN));
 	EXPECT_TRUE(is_filled(self->mem + CHUNK, LEN, 7));
 	edu_close(&edu);
 }
