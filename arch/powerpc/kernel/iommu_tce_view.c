@@ -26,7 +26,6 @@
 #include <linux/slab.h>
 
 #include <asm/iommu.h>
-#include <asm/iommu_tce.h>
 #include <asm/mm_iommu.h>
 
 #include "iommu_tce_view.h"
