@@ -31,7 +31,6 @@
  * does not wait for a CPU that is offline to Linux), so the locks are held over
  * the kill; everything else is under these locks or the section.
  */
-#include <linux/export.h>
 #include <linux/kprobes.h>
 #include <linux/minmax.h>
 #include <linux/processor.h>
@@ -199,7 +198,6 @@ __kprobes void iommu_tce_change_abort(struct iommu_tce_change *change)
 	dropped_flush(&d);
 	change_end(change);
 }
-EXPORT_SYMBOL_GPL(iommu_tce_change_abort);
 
 /**
  * iommu_tce_change_begin() - begin to change some entries of a table
@@ -240,7 +238,6 @@ __kprobes int iommu_tce_change_begin(struct iommu_tce_change *change,
 		}
 	return 0;
 }
-EXPORT_SYMBOL_GPL(iommu_tce_change_begin);
 
 static __kprobes noinline int change_map_run(struct iommu_tce_change *c,
 					     unsigned long ua,
@@ -296,7 +293,6 @@ __kprobes int iommu_tce_change_map(struct iommu_tce_change *change,
 	change->done = i + 1;
 	return 0;
 }
-EXPORT_SYMBOL_GPL(iommu_tce_change_map);
 
 /**
  * iommu_tce_change_clear() - the next entries are going to be nothing
@@ -317,7 +313,6 @@ __kprobes void iommu_tce_change_clear(struct iommu_tce_change *change,
 	change->clears = true;
 	change->done = end;
 }
-EXPORT_SYMBOL_GPL(iommu_tce_change_clear);
 
 /* Writes a part of the view that is in one block. */
 static __kprobes void change_view(struct iommu_tce_change *c,
@@ -408,7 +403,6 @@ __kprobes int iommu_tce_change_commit(struct iommu_tce_change *change)
 	change_end(change);
 	return 0;
 }
-EXPORT_SYMBOL_GPL(iommu_tce_change_commit);
 
 static __kprobes int clear_all(struct iommu_tce_change *c)
 {
@@ -468,7 +462,6 @@ __kprobes int iommu_tce_clear_atomic(struct iommu_table *tbl,
 	change_end(&c);
 	return ret;
 }
-EXPORT_SYMBOL_GPL(iommu_tce_clear_atomic);
 
 /*
  * One entry, as most hypercalls have: the same steps, without what is needed to
@@ -583,4 +576,3 @@ __kprobes int iommu_tce_put_atomic(struct iommu_table *tbl,
 		mm_iommu_drop_page(view->mm, old);
 	return ret;
 }
-EXPORT_SYMBOL_GPL(iommu_tce_put_atomic);

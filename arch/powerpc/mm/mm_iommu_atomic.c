@@ -277,4 +277,3 @@ __kprobes bool mm_iommu_must_reap(const struct mm_struct *mm)
 
 	return reg && READ_ONCE(reg->dead);
 }
-EXPORT_SYMBOL_GPL(mm_iommu_must_reap);

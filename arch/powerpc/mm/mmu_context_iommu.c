@@ -686,19 +686,6 @@ bool mm_iommu_is_current(struct mm_iommu_region *region)
 EXPORT_SYMBOL_GPL(mm_iommu_is_current);
 
 /**
- * mm_iommu_start() - first user address of a registered range
- * @region: what mm_iommu_register() returned
- *
- * Context: Any.
- * Return: the address.
- */
-unsigned long mm_iommu_start(const struct mm_iommu_region *region)
-{
-	return region->trans.ua;
-}
-EXPORT_SYMBOL_GPL(mm_iommu_start);
-
-/**
  * mm_iommu_size() - size of a registered range
  * @region: what mm_iommu_register() returned
  *
@@ -790,24 +777,6 @@ static long region_hold(struct mm_iommu_region *region, unsigned long ua,
 	return npages;
 }
 
-/* The same for one page, as most calls have it. */
-static noinline long hold_one(struct mm_iommu *reg, unsigned long ua,
-			      unsigned int shift, bool write,
-			      struct mm_iommu_held *held)
-{
-	struct mm_iommu_region *region;
-	struct mm_iommu_slot *slot;
-	unsigned long flags;
-	long ret = -EINVAL;
-
-	slot = mm_iommu_read_lock(reg, &flags);
-	region = mm_iommu_index_find(reg, slot, ua);
-	if (region)
-		ret = mm_iommu_region_hold_one(region, ua, shift, write, held);
-	mm_iommu_read_unlock(slot, flags);
-	return ret ? : 1;
-}
-
 static void registry_drop(struct mm_iommu_region *region, unsigned long npages)
 {
 	struct mm_iommu *reg = region->registry;
@@ -848,8 +817,6 @@ long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 
 	if (!reg)
 		return -EINVAL;
-	if (npages == 1)
-		return hold_one(reg, ua, shift, write, held);
 
 	slot = mm_iommu_read_lock(reg, &flags);
 	region = mm_iommu_index_find(reg, slot, ua);

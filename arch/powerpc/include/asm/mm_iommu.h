@@ -102,7 +102,6 @@ int mm_iommu_register(struct mm_struct *mm, unsigned long ua,
 int mm_iommu_unregister(struct mm_iommu_region *region);
 void mm_iommu_release(struct mm_iommu_region *region);
 bool mm_iommu_is_current(struct mm_iommu_region *region);
-unsigned long mm_iommu_start(const struct mm_iommu_region *region);
 unsigned long mm_iommu_size(const struct mm_iommu_region *region);
 void mm_iommu_get_info(struct mm_iommu_region *region,
 		       struct mm_iommu_info *info);
