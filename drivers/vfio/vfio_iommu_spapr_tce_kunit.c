@@ -419,6 +419,7 @@ static struct kunit_suite tce_kunit_suite = {
 	.exit = tce_kunit_exit,
 	.test_cases = tce_kunit_cases,
 };
+
 kunit_test_suite(tce_kunit_suite);
 
 MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);
