@@ -31,7 +31,7 @@
 
 #include <asm/hvcall.h>
 #include <asm/iommu.h>
-#include <asm/iommu_tce_atomic.h>
+#include <asm/iommu_tce.h>
 #include <asm/kvm_book3s.h>
 #include <asm/kvm_ppc.h>
 #include <asm/mm_iommu.h>
@@ -198,10 +198,10 @@ static __kprobes int clear_hw(struct kvmppc_tce_table *t,
 			      struct kvmppc_tce_hw *hw, unsigned long i,
 			      unsigned long npages)
 {
-	if (npages > IOMMU_TCE_ATOMIC_MAX >> hw->order)
+	if (npages > IOMMU_TCE_FAST_MAX >> hw->order)
 		return -EAGAIN;
-	return iommu_tce_clear_atomic(hw->tbl, kvmppc_tce_hw_entry(t, hw, i),
-				      npages << hw->order);
+	return iommu_tce_fast_clear(hw->tbl, kvmppc_tce_hw_entry(t, hw, i),
+				    npages << hw->order);
 }
 
 /* A page of the guest's that is more than one of the hardware. */
@@ -261,7 +261,7 @@ static __kprobes int put_list_hw(struct kvm_vcpu *vcpu,
 	struct iommu_tce_change change;
 	int ret;
 
-	if (npages > IOMMU_TCE_ATOMIC_MAX >> hw->order)
+	if (npages > IOMMU_TCE_FAST_MAX >> hw->order)
 		return -EAGAIN;
 	ret = begin(vcpu, t, hw, first, npages, &change);
 	if (ret)
@@ -292,7 +292,7 @@ static __always_inline int put_tce(struct kvm_vcpu *vcpu,
 	if (hw) {
 		ret = unlikely(hw->order) ?
 		      put_hw_large(vcpu, t, hw, i, ua, perm) :
-		      iommu_tce_put_atomic(hw->tbl, t->offset + i, ua, perm);
+		      iommu_tce_fast_put(hw->tbl, t->offset + i, ua, perm);
 		ret = changed(vcpu, ret);
 		if (ret)
 			return ret;
@@ -348,7 +348,7 @@ static __kprobes int stuff_many(struct kvm_vcpu *vcpu,
 {
 	struct kvmppc_tce_hw *hw;
 
-	if (npages > IOMMU_TCE_ATOMIC_MAX || only_hw(t, &hw) ||
+	if (npages > IOMMU_TCE_FAST_MAX || only_hw(t, &hw) ||
 	    (tce && !view_is_present(t, first, npages)))
 		return -EAGAIN;
 	if (hw && changed(vcpu, clear_hw(t, hw, first, npages)))

@@ -19,8 +19,8 @@
 #include <asm/iommu_tce.h>
 #include <asm/tce.h>
 
-#include "../mm/mm_iommu_kunit.h"
-#include "iommu_tce_view.h"
+#include "../../mm/tests/mm_iommu_kunit.h"
+#include "../iommu_tce_view.h"
 
 #define BLOCK		TCE_VIEW_ENTRIES
 

@@ -2,7 +2,7 @@
 /*
  * KUnit suite of changes of a few TCEs at once: what changes, under which locks
  * and in which order, and that nothing has changed where the answer is -EAGAIN.
- * See iommu_tce_atomic.c and ../mm/mm_iommu_atomic.c.
+ * See iommu_tce_fast.c and ../mm/mm_iommu_hold.c.
  *
  * The memory is registered, the table is a fake or one of the real code of
  * PowerNV. Each test has all of it twice: with the MMU on, and with the MMU off,
@@ -18,19 +18,18 @@
 
 #include <asm/iommu.h>
 #include <asm/iommu_tce.h>
-#include <asm/iommu_tce_atomic.h>
 #include <asm/tce.h>
 
 #ifdef CONFIG_PPC_POWERNV
-#include "../platforms/powernv/pci.h"
+#include "../../platforms/powernv/pci.h"
 #endif
-#include "../mm/mm_iommu_kunit.h"
-#include "iommu_tce_view.h"
+#include "../../mm/tests/mm_iommu_kunit.h"
+#include "../iommu_tce_view.h"
 
 #define BLOCK		TCE_VIEW_ENTRIES
 #define BLOCKS		32UL
 #define ENTRIES		(BLOCKS * BLOCK)
-#define MOST		IOMMU_TCE_ATOMIC_MAX
+#define MOST		IOMMU_TCE_FAST_MAX
 
 /* IOMMU pages of the tests; registered memory comes in units of 64K. */
 #define SHIFT		12
@@ -402,11 +401,11 @@ static void fake_end(struct kunit *test, struct fake *f)
  * @f: where
  * @entry: first index
  * @npages: entries
- * @wants: what becomes of them; none where iommu_tce_clear_atomic() is to do it
+ * @wants: what becomes of them; none where iommu_tce_fast_clear() is to do it
  * @nr: parts of it
  * @abort: after all parts are known
  * @few: without scratch memory
- * @one: by iommu_tce_put_atomic()
+ * @one: by iommu_tce_fast_put()
  * @change: the change
  * @scratch: what it works with
  */
@@ -458,9 +457,9 @@ static int job_end(struct job *j, bool commit)
 
 static int job_clear(struct job *j)
 {
-	return iommu_tce_clear_atomic(&j->f->tbl,
-				      j->f->tbl.it_offset + j->entry,
-				      j->npages);
+	return iommu_tce_fast_clear(&j->f->tbl,
+				    j->f->tbl.it_offset + j->entry,
+				    j->npages);
 }
 
 /* One entry alone. */
@@ -472,8 +471,8 @@ static int job_put(struct job *j)
 
 	if (j->nr && !want->clear)
 		perm = want->write ? TCE_PCI_WRITE : TCE_PCI_READ;
-	return iommu_tce_put_atomic(tbl, tbl->it_offset + j->entry,
-				    want->ua, perm);
+	return iommu_tce_fast_put(tbl, tbl->it_offset + j->entry,
+				  want->ua, perm);
 }
 
 /* All of it in one mode. */
@@ -1882,7 +1881,7 @@ static void changes_beside_those_of_the_core(struct kunit *test)
 	fake_end(test, f);
 }
 
-static struct kunit_case iommu_tce_atomic_cases[] = {
+static struct kunit_case iommu_tce_fast_cases[] = {
 	KUNIT_CASE_PARAM(a_change_is_made_and_unmade, mode_gen_params),
 	KUNIT_CASE_PARAM(what_may_be_written_is_marked, mode_gen_params),
 	KUNIT_CASE_PARAM(one_entry_needs_no_scratch_memory, mode_gen_params),
@@ -1917,11 +1916,11 @@ static struct kunit_case iommu_tce_atomic_cases[] = {
 	{ }
 };
 
-static struct kunit_suite iommu_tce_atomic_suite = {
-	.name = "iommu_tce_atomic",
+static struct kunit_suite iommu_tce_fast_suite = {
+	.name = "iommu_tce_fast",
 	.init = mm_iommu_kunit_init,
 	.exit = mm_iommu_kunit_exit,
-	.test_cases = iommu_tce_atomic_cases,
+	.test_cases = iommu_tce_fast_cases,
 };
 
-kunit_test_suite(iommu_tce_atomic_suite);
+kunit_test_suite(iommu_tce_fast_suite);

@@ -18,7 +18,7 @@
  *
  * -EAGAIN means that nothing has changed, and that iommu_tce.c should do it: the
  * platform may refuse, a block or a level of the table does not exist, the table
- * is closed, a lock is not to be had, or what mm_iommu_atomic.c says.
+ * is closed, a lock is not to be had, or what mm_iommu_hold.c says.
  *
  * One body serves both modes. The caller has interrupts off, and every lock is
  * only tried, for a bounded time, below what debugs locks: with the MMU off its
@@ -37,7 +37,7 @@
 #include <linux/string.h>
 
 #include <asm/iommu.h>
-#include <asm/iommu_tce_atomic.h>
+#include <asm/iommu_tce.h>
 #include <asm/reg.h>
 #include <asm/tce.h>
 
@@ -204,7 +204,7 @@ __kprobes void iommu_tce_change_abort(struct iommu_tce_change *change)
  * @change: where to keep it
  * @tbl: a table that is bound to registered memory
  * @entry: first entry, counted from bus address 0; the range is in the table
- * @npages: entries, 1 to IOMMU_TCE_ATOMIC_MAX
+ * @npages: entries, 1 to IOMMU_TCE_FAST_MAX
  * @scratch: needed for more than one entry
  *
  * The caller says what becomes of each entry, from the first to the last, by
@@ -222,7 +222,7 @@ __kprobes int iommu_tce_change_begin(struct iommu_tce_change *change,
 {
 	unsigned int i;
 
-	if (npages > (scratch ? IOMMU_TCE_ATOMIC_MAX : 1))
+	if (npages > (scratch ? IOMMU_TCE_FAST_MAX : 1))
 		return -EAGAIN;
 	change_init(change, tbl, entry, npages);
 	change->tces = scratch ? scratch->tces : &change->tce;
@@ -433,23 +433,23 @@ static __kprobes bool clear_is_nothing(const struct iommu_tce_change *c)
 }
 
 /**
- * iommu_tce_clear_atomic() - clear some entries of a table
+ * iommu_tce_fast_clear() - clear some entries of a table
  * @tbl: a table that is bound to registered memory
  * @entry: first entry, counted from bus address 0; the range is in the table
- * @npages: entries, 1 to IOMMU_TCE_ATOMIC_MAX
+ * @npages: entries, 1 to IOMMU_TCE_FAST_MAX
  *
  * Context: Interrupts off, MMU on or off; not in an interrupt. The caller keeps
  *	@tbl in place.
  * Return: 1; 0 where nothing was mapped anywhere near, so that no cache had to
  *	be invalidated; -EAGAIN where it is to be done by iommu_tce_unmap().
  */
-__kprobes int iommu_tce_clear_atomic(struct iommu_table *tbl,
-				     unsigned long entry, unsigned long npages)
+__kprobes int iommu_tce_fast_clear(struct iommu_table *tbl,
+				   unsigned long entry, unsigned long npages)
 {
 	struct iommu_tce_change c;
 	int ret = 0;
 
-	if (npages > IOMMU_TCE_ATOMIC_MAX)
+	if (npages > IOMMU_TCE_FAST_MAX)
 		return -EAGAIN;
 	change_init(&c, tbl, entry, npages);
 	if (change_start(&c))
@@ -532,7 +532,7 @@ static __always_inline int put_one(struct iommu_table *tbl, unsigned long entry,
 }
 
 /**
- * iommu_tce_put_atomic() - map or clear one entry of a table
+ * iommu_tce_fast_put() - map or clear one entry of a table
  * @tbl: a table that is bound to registered memory
  * @entry: the entry, counted from bus address 0; it is in the table
  * @ua: user address, a multiple of the IOMMU page
@@ -548,9 +548,9 @@ static __always_inline int put_one(struct iommu_table *tbl, unsigned long entry,
  *	changed; -ENOTRECOVERABLE where the platform could not even clear the
  *	entry, the page that should be mapped is never let go.
  */
-__kprobes int iommu_tce_put_atomic(struct iommu_table *tbl,
-				   unsigned long entry, unsigned long ua,
-				   u64 perm)
+__kprobes int iommu_tce_fast_put(struct iommu_table *tbl,
+				 unsigned long entry, unsigned long ua,
+				 u64 perm)
 {
 	unsigned long i = entry - tbl->it_offset;
 	unsigned long block = i / TCE_VIEW_ENTRIES;

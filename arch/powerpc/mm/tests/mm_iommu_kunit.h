@@ -7,7 +7,7 @@
 
 #include <kunit/test.h>
 
-#include "mm_iommu.h"
+#include "../mm_iommu.h"
 
 /* Aligned for every node, and far from where the tests map memory. */
 #define KUNIT_UA	BIT(40)
