@@ -1,16 +1,38 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Test the judge of the runs: harness/golden/CASE holds what a run left behind,
-# and in `expect` the verdict and the results that check.sh must find in it. Where
-# there are figures (`committed`, `measured`) it is their judge that is tested.
-# With -u the expectations are written anew (read the diff before you keep it).
+# Test the judges of the harness. Each file of harness/golden is a case: what a run
+# left behind, cut short, in parts that begin with "==> NAME <==".
+#
+# expect	exit status, verdict and results that check.sh must print
+# args		how the run was started: mode, expected MMU
+# ended		how QEMU ended
+# lists/*	replace harness/console
+#
+# A case with `committed` and `measured` figures tests the judge of `make
+# bench-check`, harness/count/check.awk; its `args` are the machines, and whether
+# only a part was measured.
+#
+# -u updates the expectations; read the diff before you commit it.
 . "$(dirname "$0")/lib.sh"
 
 CASES=$HARNESS/golden
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 
-# Its file `args` has the machines, and whether only a part was measured.
+# unpack CASE: its parts become files of $WORK/CASE.
+unpack() {
+	mkdir -p "$WORK/$1"
+	awk -v dir="$WORK/$1" '
+		/^==> .* <==$/ {
+			path = dir "/" $2
+			if (path ~ /lists/)
+				system("mkdir -p " dir "/lists")
+			printf "" >path
+			next
+		}
+		{ print >path }' "$CASES/$1"
+}
+
 judge_figures() {
 	local machines narrow rc=0
 	{ read -r machines; read -r narrow || true; } <"$1/args"
@@ -20,17 +42,14 @@ judge_figures() {
 	cat "$WORK/said"
 }
 
-# judge CASE: check.sh's answer in one text.
+# judge CASE: the judge's answer in one text.
 judge() (
-	local dir=$WORK/$1 mode=test mmu='' rc=0
-	if [ -f "$CASES/$1/committed" ]; then
-		judge_figures "$CASES/$1"
+	dir=$WORK/$1 mode=test mmu='' rc=0
+	if [ -f "$dir/committed" ]; then
+		judge_figures "$dir"
 		return
 	fi
-	cp -r "$CASES/$1" "$dir"
-	# Its first line says how the run was started: MODE [MMU].
-	[ ! -f "$dir/args" ] || read -r mode mmu <"$dir/args" || true
-	# A case may bring lists of its own.
+	read -r mode mmu <"$dir/args" || true
 	[ ! -d "$dir/lists" ] || export LISTS=$dir/lists
 	"$HARNESS/check.sh" "$dir" "$mode" "$mmu" >"$dir/said" 2>&1 || rc=$?
 	echo "exit $rc"
@@ -38,11 +57,20 @@ judge() (
 	sed "s,$WORK/,,g" "$dir/said"
 )
 
-for path in "$CASES"/*/; do
+# update CASE: what the judge says now is what it must say.
+update() {
+	sed '/^==> expect <==$/q' "$CASES/$1" >"$WORK/new"
+	judge "$1" >>"$WORK/new"
+	cp "$WORK/new" "$CASES/$1"
+}
+
+for path in "$CASES"/*; do
 	name=$(basename "$path")
+	unpack "$name"
+	mv "$WORK/$name/expect" "$WORK/expect"
 	if [ "${1:-}" = -u ]; then
-		judge "$name" >"$path/expect"
-	elif judge "$name" | diff -u "$path/expect" - >"$WORK/diff"; then
+		update "$name"
+	elif judge "$name" | diff -u "$WORK/expect" - >"$WORK/diff"; then
 		printf 'PASS\tgolden\t%s\t\n' "$name"
 	else
 		printf 'FAIL\tgolden\t%s\t\n' "$name"

@@ -51,7 +51,6 @@
 #include <asm/eeh.h>
 #include <asm/iommu.h>
 #include <asm/iommu_tce.h>
-#include <asm/iommu_tce_view.h>
 #include <asm/mm_iommu.h>
 #include <asm/tce.h>
 

@@ -29,7 +29,6 @@
 
 #include <asm/iommu.h>
 #include <asm/iommu_tce.h>
-#include <asm/iommu_tce_atomic.h>
 #include <asm/mm_iommu.h>
 #include <asm/tce.h>
 
@@ -226,7 +225,7 @@ static int tce_put_page(struct iommu_table *tbl, unsigned long entry,
 	if (tbl->it_view->backing != &iommu_tce_registered)
 		return -EAGAIN;
 	local_irq_save(flags);
-	ret = iommu_tce_put_atomic(tbl, entry, ua, perm);
+	ret = iommu_tce_fast_put(tbl, entry, ua, perm);
 	local_irq_restore(flags);
 	mm_iommu_reap(tbl->it_view->mm);
 	if (ret == -ENOTRECOVERABLE)

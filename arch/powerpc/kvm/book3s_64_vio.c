@@ -52,7 +52,6 @@
 #include <asm/hvcall.h>
 #include <asm/iommu.h>
 #include <asm/iommu_tce.h>
-#include <asm/iommu_tce_view.h>
 #include <asm/kvm_book3s.h>
 #include <asm/kvm_ppc.h>
 #include <asm/mm_iommu.h>

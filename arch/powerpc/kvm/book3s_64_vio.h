@@ -14,7 +14,6 @@
 
 #include <asm/hvcall.h>
 #include <asm/iommu_tce.h>
-#include <asm/iommu_tce_atomic.h>
 #include <asm/mm_iommu.h>
 #include <asm/reg.h>
 #include <asm/tce.h>

@@ -33,7 +33,7 @@
 
 #include <asm/hvcall.h>
 #include <asm/iommu.h>
-#include <asm/iommu_tce_atomic.h>
+#include <asm/iommu_tce.h>
 #include <asm/kvm_book3s.h>
 #include <asm/kvm_ppc.h>
 #include <asm/mm_iommu.h>
@@ -205,9 +205,9 @@ static __kprobes int kvmppc_tce_clear_hwtbl(struct kvmppc_tce_table *t,
 					    unsigned long i,
 					    unsigned long npages)
 {
-	if (npages > IOMMU_TCE_ATOMIC_MAX >> hwtbl->order)
+	if (npages > IOMMU_TCE_FAST_MAX >> hwtbl->order)
 		return -EAGAIN;
-	return iommu_tce_clear_atomic(hwtbl->tbl,
+	return iommu_tce_fast_clear(hwtbl->tbl,
 				      kvmppc_tce_hwtbl_entry(t, hwtbl, i),
 				      npages << hwtbl->order);
 }
@@ -273,7 +273,7 @@ static __kprobes int kvmppc_tce_put_list_hwtbl(struct kvm_vcpu *vcpu,
 	struct iommu_tce_change change;
 	int ret;
 
-	if (npages > IOMMU_TCE_ATOMIC_MAX >> hwtbl->order)
+	if (npages > IOMMU_TCE_FAST_MAX >> hwtbl->order)
 		return -EAGAIN;
 	ret = kvmppc_tce_begin(vcpu, t, hwtbl, first, npages, &change);
 	if (ret)
@@ -305,7 +305,7 @@ static __always_inline int kvmppc_tce_put_fast(struct kvm_vcpu *vcpu,
 	if (hwtbl) {
 		ret = unlikely(hwtbl->order) ?
 		      kvmppc_tce_put_large(vcpu, t, hwtbl, i, ua, perm) :
-		      iommu_tce_put_atomic(hwtbl->tbl, t->offset + i, ua, perm);
+		      iommu_tce_fast_put(hwtbl->tbl, t->offset + i, ua, perm);
 		ret = kvmppc_tce_count_kills(vcpu, ret);
 		if (ret)
 			return ret;
@@ -368,7 +368,7 @@ static __kprobes int kvmppc_tce_stuff_fast(struct kvm_vcpu *vcpu,
 {
 	struct kvmppc_tce_hwtbl *hwtbl;
 
-	if (npages > IOMMU_TCE_ATOMIC_MAX ||
+	if (npages > IOMMU_TCE_FAST_MAX ||
 	    kvmppc_tce_single_hwtbl(t, &hwtbl) ||
 	    (tce && !kvmppc_tce_shadow_present(t, first, npages)))
 		return -EAGAIN;

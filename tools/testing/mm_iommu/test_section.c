@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tests of sections of the registry: what mm_iommu_atomic.c holds, finds and
+ * Tests of sections of the registry: what mm_iommu_hold.c holds, finds and
  * drops, against a list of what is held. Threads in sections are among those of
  * test_index.c.
  */

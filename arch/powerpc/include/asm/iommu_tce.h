@@ -1,17 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * TCE core: the one place where a TCE, the userspace view of its table and the
- * count of what is mapped change together. See kernel/iommu_tce.c.
+ * count of mapped pages change together.
+ *
+ * kernel/iommu_tce_fast.c	up to 512 entries, never sleeps, never undone, in
+ *				virtual and in real mode
+ * kernel/iommu_tce.c		any range, may sleep, may be refused and undone
+ * kernel/iommu_tce_view.c	the userspace view: what is behind each entry
  */
 #ifndef _ASM_POWERPC_IOMMU_TCE_H
 #define _ASM_POWERPC_IOMMU_TCE_H
 
 #include <linux/types.h>
 
+#include <asm/mm_iommu.h>
+
 struct iommu_table;
-struct mm_iommu_held;
 struct mm_struct;
 struct tce_map;
+struct tce_view_block;
 
 /**
  * struct iommu_tce_backing - where the memory behind TCEs comes from
@@ -55,6 +62,53 @@ struct iommu_tce_want {
 	bool clear;
 };
 
+/* Entries that one change may have. */
+#define IOMMU_TCE_FAST_MAX	512UL
+
+/**
+ * struct iommu_tce_scratch - what a change of more than one entry works with
+ * @tces: what the table is going to be
+ * @cookies: what the view is going to be
+ *
+ * In the linear map.
+ */
+struct iommu_tce_scratch {
+	__be64 tces[IOMMU_TCE_FAST_MAX];
+	u64 cookies[IOMMU_TCE_FAST_MAX];
+};
+
+/**
+ * struct iommu_tce_change - a change between its begin and its end
+ * @tbl: the table
+ * @section: of the registry of the table's owner
+ * @entry: first entry, counted from bus address 0
+ * @npages: number of entries
+ * @done: entries that it is known of what they are going to be
+ * @clears: some of them are going to be nothing
+ * @nr_blocks: number of blocks of the view, 1 or 2
+ * @blocks: these blocks; NULL where nothing is mapped
+ * @tces: what the table is going to be
+ * @cookies: what the view is going to be
+ * @tce: room for one
+ * @cookie: room for one
+ */
+struct iommu_tce_change {
+	struct iommu_table *tbl;
+	struct mm_iommu_section section;
+	unsigned long entry;
+	unsigned long npages;
+	unsigned long done;
+	bool clears;
+	unsigned int nr_blocks;
+	struct tce_view_block *blocks[2];
+	__be64 *tces;
+	u64 *cookies;
+	__be64 tce;
+	u64 cookie;
+};
+
+#ifdef CONFIG_SPAPR_TCE_IOMMU
+
 extern const struct iommu_tce_backing iommu_tce_registered;
 
 int iommu_tce_map(struct iommu_table *tbl, unsigned long entry,
@@ -66,5 +120,54 @@ int iommu_tce_commit(struct tce_map *map);
 void iommu_tce_abort(struct tce_map *map);
 int iommu_tce_unmap(struct iommu_table *tbl, unsigned long entry,
 		    unsigned long npages);
+int iommu_tce_fast_put(struct iommu_table *tbl, unsigned long entry,
+		       unsigned long ua, u64 perm);
+int iommu_tce_fast_clear(struct iommu_table *tbl, unsigned long entry,
+			 unsigned long npages);
+
+int iommu_tce_change_begin(struct iommu_tce_change *change,
+			   struct iommu_table *tbl, unsigned long entry,
+			   unsigned long npages,
+			   struct iommu_tce_scratch *scratch);
+int iommu_tce_change_map(struct iommu_tce_change *change, unsigned long ua,
+			 unsigned long npages, bool write);
+void iommu_tce_change_clear(struct iommu_tce_change *change,
+			    unsigned long npages);
+int iommu_tce_change_commit(struct iommu_tce_change *change);
+void iommu_tce_change_abort(struct iommu_tce_change *change);
+
+int iommu_tce_view_create(struct iommu_table *tbl);
+void iommu_tce_view_destroy(struct iommu_table *tbl);
+unsigned long iommu_tce_view_mapped(struct iommu_table *tbl);
+int iommu_tce_view_walk(struct iommu_table *tbl,
+			int (*fn)(struct iommu_table *tbl, unsigned long index,
+				  unsigned long npages, void *arg), void *arg);
+void iommu_tce_bind(struct iommu_table *tbl,
+		    const struct iommu_tce_backing *backing,
+		    struct mm_struct *mm, unsigned long locked);
+bool iommu_tce_is_owner(struct iommu_table *tbl, const struct mm_struct *mm);
+void iommu_tce_close(struct iommu_table *tbl, bool close);
+void iommu_tce_view_sync(struct iommu_table *tbl);
+bool iommu_tce_is_closed(struct iommu_table *tbl);
+
+#else
+
+static inline int iommu_tce_view_create(struct iommu_table *tbl)
+{
+	return 0;
+}
+
+static inline void iommu_tce_view_destroy(struct iommu_table *tbl) { }
+static inline void iommu_tce_view_sync(struct iommu_table *tbl) { }
+
+static inline int
+iommu_tce_view_walk(struct iommu_table *tbl,
+		    int (*fn)(struct iommu_table *tbl, unsigned long index,
+			      unsigned long npages, void *arg), void *arg)
+{
+	return 0;
+}
+
+#endif /* CONFIG_SPAPR_TCE_IOMMU */
 
 #endif /* _ASM_POWERPC_IOMMU_TCE_H */

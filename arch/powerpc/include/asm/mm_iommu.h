@@ -64,7 +64,7 @@ struct mm_iommu_held {
 
 /**
  * struct mm_iommu_section - where regions stay as they are, see
- *	mm/mm_iommu_atomic.c
+ *	mm/mm_iommu_hold.c
  * @reg: the registry
  * @slot: what is held of its lock
  */

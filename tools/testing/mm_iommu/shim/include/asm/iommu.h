@@ -5,8 +5,7 @@
 #ifndef _MM_IOMMU_SHIM_ASM_IOMMU_H
 #define _MM_IOMMU_SHIM_ASM_IOMMU_H
 
-#define CONFIG_SPAPR_TCE_IOMMU	1
-#include "../../../../../../arch/powerpc/include/asm/iommu_tce_view.h"
+#include <asm/iommu_tce.h>
 
 struct iommu_tce_view;
 

@@ -1,13 +1,3 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * What the view of a TCE table needs to know of where memory comes from: its name.
- */
-#ifndef _MM_IOMMU_SHIM_ASM_IOMMU_TCE_H
-#define _MM_IOMMU_SHIM_ASM_IOMMU_TCE_H
-
-struct iommu_tce_backing {
-	int nothing;
-};
-
-
-#endif /* _MM_IOMMU_SHIM_ASM_IOMMU_TCE_H */
+#define CONFIG_SPAPR_TCE_IOMMU	1
+#include "../../../../../../arch/powerpc/include/asm/iommu_tce.h"

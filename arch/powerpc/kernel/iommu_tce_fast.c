@@ -1,0 +1,578 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * TCE core, fast path: for those who may not sleep, with the MMU on or off. The
+ * hypercall of a guest is served where it came in.
+ *
+ * It changes up to 512 entries, as a whole or not at all, in the steps of
+ * iommu_tce.c. But here all of them are made in one stretch: with the blocks of
+ * the view locked and in a section of the registry. So nobody sees a half of it,
+ * there is nothing to undo, and nothing to remember but what is to be written:
+ *
+ * 1. Begin: lock the blocks, enter the section.
+ * 2. Hold: every page is translated and counted, or the whole is given up. This
+ *    is the last step that can fail.
+ * 3. Exchange the TCEs and the view. What was mapped before is dropped on the
+ *    way: it is not unpinned as long as the section lasts, and never here. The
+ *    caller asks mm_iommu_must_reap() afterwards.
+ * 4. Kill once, then unlock and end the section.
+ *
+ * -EAGAIN means that nothing has changed, and that iommu_tce.c should do it: the
+ * platform may refuse, a block or a level of the table does not exist, the table
+ * is closed, a lock is not to be had, or what mm_iommu_hold.c says.
+ *
+ * One body serves both modes. The caller has interrupts off, and every lock is
+ * only tried, for a bounded time, below what debugs locks: with the MMU off its
+ * holder may wait for this very CPU. It, and all that it calls, reads and writes
+ * nothing but the linear map: no printk, no lockdep, no allocation.
+ * arch/powerpc/tools/realmode_check.sh checks that.
+ *
+ * What holds off whom: the table is the caller's; the lists that tce_kill() walks
+ * change before all locks of the view were taken once (iommu_tce_view_sync(); RCU
+ * does not wait for a CPU that is offline to Linux), so the locks are held over
+ * the kill; everything else is under these locks or the section.
+ */
+#include <linux/kprobes.h>
+#include <linux/minmax.h>
+#include <linux/processor.h>
+#include <linux/string.h>
+
+#include <asm/iommu.h>
+#include <asm/iommu_tce.h>
+#include <asm/reg.h>
+#include <asm/tce.h>
+
+#include "iommu_tce_view.h"
+
+/* A holder needs some thousand instructions, for 512 entries. */
+#define CHANGE_TRIES	256
+
+static u64 change_perm(bool write)
+{
+	return write ? TCE_PCI_READ | TCE_PCI_WRITE : TCE_PCI_READ;
+}
+
+static unsigned long change_index(const struct iommu_tce_change *c)
+{
+	return c->entry - c->tbl->it_offset;
+}
+
+static unsigned long change_block(const struct iommu_tce_change *c,
+				  unsigned int i)
+{
+	return change_index(c) / TCE_VIEW_ENTRIES + i;
+}
+
+static __kprobes noinline bool block_trylock_again(arch_spinlock_t *lock)
+{
+	unsigned int i;
+
+	for (i = 0; i < CHANGE_TRIES; i++) {
+		cpu_relax();
+		if (arch_spin_trylock(lock))
+			return true;
+	}
+	return false;
+}
+
+static __kprobes bool block_trylock(raw_spinlock_t *lock)
+{
+	return likely(arch_spin_trylock(&lock->raw_lock)) ||
+	       block_trylock_again(&lock->raw_lock);
+}
+
+static raw_spinlock_t *change_lock_of(const struct iommu_tce_change *c,
+				      unsigned int i)
+{
+	return tce_view_block_lock(c->tbl->it_view, change_block(c, i));
+}
+
+static __kprobes void change_unlock(struct iommu_tce_change *c, unsigned int nr)
+{
+	while (nr--)
+		arch_spin_unlock(&change_lock_of(c, nr)->raw_lock);
+}
+
+/* Locks all blocks of the view that the change touches. */
+static __kprobes bool change_lock(struct iommu_tce_change *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < c->nr_blocks; i++) {
+		if (!block_trylock(change_lock_of(c, i))) {
+			change_unlock(c, i);
+			return false;
+		}
+		c->blocks[i] = tce_view_find(c->tbl->it_view,
+					     change_block(c, i));
+	}
+	return true;
+}
+
+/* Whether it may be changed here and now; under a lock of its view. */
+static __always_inline bool table_is_open(struct iommu_table *tbl)
+{
+	if (READ_ONCE(tbl->it_view->closed))
+		return false;
+	if (mfmsr() & MSR_DR)
+		return true;
+	/* asks the groups of the table, which the lock keeps */
+	return tbl->it_ops->realmode && tbl->it_ops->realmode(tbl);
+}
+
+static __kprobes void change_init(struct iommu_tce_change *c,
+				  struct iommu_table *tbl, unsigned long entry,
+				  unsigned long npages)
+{
+	unsigned long first = entry - tbl->it_offset;
+
+	c->tbl = tbl;
+	c->entry = entry;
+	c->npages = npages;
+	c->done = 0;
+	c->clears = false;
+	c->nr_blocks = (first + npages - 1) / TCE_VIEW_ENTRIES -
+		       first / TCE_VIEW_ENTRIES + 1;
+}
+
+/* The end of a change, whatever became of it. */
+static __kprobes void change_end(struct iommu_tce_change *c)
+{
+	change_unlock(c, c->nr_blocks);
+	mm_iommu_exit(&c->section);
+}
+
+static __always_inline int change_start(struct iommu_tce_change *c)
+{
+	if (!c->tbl->it_ops->realmode || !change_lock(c))
+		return -EAGAIN;
+	if (!table_is_open(c->tbl) ||
+	    mm_iommu_enter(c->tbl->it_view->mm, &c->section)) {
+		change_unlock(c, c->nr_blocks);
+		return -EAGAIN;
+	}
+	return 0;
+}
+
+/* Pages of one region that are not mapped any more, and the cookie of one. */
+struct dropped {
+	struct mm_iommu_section *section;
+	u64 cookie;
+	unsigned long npages;
+};
+
+static __kprobes void dropped_flush(struct dropped *d)
+{
+	if (d->npages)
+		mm_iommu_section_drop(d->section, d->cookie, d->npages);
+}
+
+static __kprobes noinline void dropped_next(struct dropped *d, u64 cookie)
+{
+	dropped_flush(d);
+	d->cookie = cookie;
+	d->npages = 1;
+}
+
+static __always_inline void dropped_add(struct dropped *d, u64 cookie)
+{
+	if (likely(!((cookie ^ d->cookie) & MM_IOMMU_COOKIE_ID)))
+		d->npages++;
+	else
+		dropped_next(d, cookie);
+}
+
+/**
+ * iommu_tce_change_abort() - change nothing after all
+ * @change: a change that has begun; over after this
+ *
+ * Context: As iommu_tce_change_begin(), which has begun it.
+ */
+__kprobes void iommu_tce_change_abort(struct iommu_tce_change *change)
+{
+	struct dropped d = { .section = &change->section };
+	unsigned long i;
+
+	for (i = 0; i < change->done; i++)
+		if (change->cookies[i])
+			dropped_add(&d, change->cookies[i]);
+	dropped_flush(&d);
+	change_end(change);
+}
+
+/**
+ * iommu_tce_change_begin() - begin to change some entries of a table
+ * @change: where to keep it
+ * @tbl: a table that is bound to registered memory
+ * @entry: first entry, counted from bus address 0; the range is in the table
+ * @npages: entries, 1 to IOMMU_TCE_FAST_MAX
+ * @scratch: needed for more than one entry
+ *
+ * The caller says what becomes of each entry, from the first to the last, by
+ * iommu_tce_change_map() and iommu_tce_change_clear(), and then commits it, or
+ * aborts it at any point.
+ *
+ * Context: Interrupts off until the end of the change, MMU on or off; not in an
+ *	interrupt. The caller keeps @tbl in place.
+ * Return: 0; -EAGAIN where it is to be done by iommu_tce_map().
+ */
+__kprobes int iommu_tce_change_begin(struct iommu_tce_change *change,
+				     struct iommu_table *tbl,
+				     unsigned long entry, unsigned long npages,
+				     struct iommu_tce_scratch *scratch)
+{
+	unsigned int i;
+
+	if (npages > (scratch ? IOMMU_TCE_FAST_MAX : 1))
+		return -EAGAIN;
+	change_init(change, tbl, entry, npages);
+	change->tces = scratch ? scratch->tces : &change->tce;
+	change->cookies = scratch ? scratch->cookies : &change->cookie;
+	if (change_start(change))
+		return -EAGAIN;
+
+	/* whoever makes a block has prepared the table before */
+	for (i = 0; i < change->nr_blocks; i++)
+		if (!change->blocks[i]) {
+			change_end(change);
+			return -EAGAIN;
+		}
+	return 0;
+}
+
+static __kprobes noinline int change_map_run(struct iommu_tce_change *c,
+					     unsigned long ua,
+					     unsigned long npages, bool write)
+{
+	unsigned int shift = c->tbl->it_page_shift;
+	u64 *to = c->cookies + c->done, *end = to + npages, cookie;
+	u64 step = mm_iommu_cookie_step(BIT_ULL(shift));
+	int ret;
+
+	ret = mm_iommu_section_hold(&c->section, ua, npages, shift,
+				    change_perm(write), write, &cookie,
+				    c->tces + c->done);
+	if (ret)
+		return ret;
+
+	c->done += npages;
+	do {
+		*to++ = cookie;
+		cookie += step;
+	} while (to < end);
+	return 0;
+}
+
+/**
+ * iommu_tce_change_map() - the next entries are going to be mapped
+ * @change: the change
+ * @ua: user address, a multiple of the IOMMU page
+ * @npages: entries, more than 0 and not more than are left
+ * @write: whether the device may write, and not only read
+ *
+ * Context: Between iommu_tce_change_begin() and the end of the change.
+ * Return: 0; -EAGAIN where they cannot be mapped, or not so: the caller is to
+ *	abort the change.
+ */
+__kprobes int iommu_tce_change_map(struct iommu_tce_change *change,
+				   unsigned long ua, unsigned long npages,
+				   bool write)
+{
+	unsigned long i = change->done;
+	struct mm_iommu_held held;
+
+	if (npages > 1)
+		return change_map_run(change, ua, npages, write);
+
+	/* lists without order have nothing but single pages */
+	if (mm_iommu_section_hold_one(&change->section, ua,
+				      change->tbl->it_page_shift, write, &held))
+		return -EAGAIN;
+
+	change->tces[i] = cpu_to_be64(held.hpa | change_perm(write));
+	change->cookies[i] = held.cookie;
+	change->done = i + 1;
+	return 0;
+}
+
+/**
+ * iommu_tce_change_clear() - the next entries are going to be nothing
+ * @change: the change
+ * @npages: entries, not more than are left
+ *
+ * Context: Between iommu_tce_change_begin() and the end of the change.
+ */
+__kprobes void iommu_tce_change_clear(struct iommu_tce_change *change,
+				      unsigned long npages)
+{
+	unsigned long i, end = change->done + npages;
+
+	for (i = change->done; i < end; i++) {
+		change->tces[i] = 0;
+		change->cookies[i] = 0;
+	}
+	change->clears = true;
+	change->done = end;
+}
+
+/* Writes a part of the view that is in one block. */
+static __kprobes void change_view(struct iommu_tce_change *c,
+				  struct tce_view_block *blk, unsigned long at,
+				  const u64 *cookies, unsigned long n,
+				  struct dropped *d)
+{
+	u64 *view = blk->entry + at, *end = view + n, old;
+	long more = n;
+
+	/* what guests do first: map all of their memory */
+	if (!blk->used && !c->clears) {
+		unsafe_memcpy(view, cookies, n * sizeof(*view),
+			      /* inside of the block; a WARN is not for real mode */);
+		blk->used = n;
+		return;
+	}
+
+	for (; view < end; view++) {
+		old = *view;
+		*view = *cookies++;
+		if (!old)
+			continue;
+		more--;
+		dropped_add(d, old);
+	}
+	if (c->clears)
+		for (view -= n; view < end; view++)
+			more -= !*view;
+	blk->used += more;
+}
+
+/* Clears a part of the view that is in one block. */
+static __kprobes void clear_view(struct iommu_tce_change *c,
+				 struct tce_view_block *blk, unsigned long at,
+				 unsigned long n, struct dropped *d)
+{
+	u64 *view = blk->entry + at, *end = view + n, old;
+	long less = 0;
+
+	for (; view < end; view++) {
+		old = *view;
+		if (unlikely(!old))
+			continue;
+		*view = 0;
+		less++;
+		dropped_add(d, old);
+	}
+	blk->used -= less;
+}
+
+/* The hardware forgets what it knows of the entries. */
+static __kprobes void change_kill(struct iommu_tce_change *c)
+{
+	struct iommu_table *tbl = c->tbl;
+
+	if (tbl->it_ops->tce_kill)
+		tbl->it_ops->tce_kill(tbl, c->entry, c->npages);
+}
+
+/**
+ * iommu_tce_change_commit() - make the change
+ * @change: a change of which all entries are known; over after this
+ *
+ * Context: As iommu_tce_change_begin(), which has begun it.
+ * Return: 0; -EAGAIN, with nothing changed, where the platform has refused what
+ *	it had prepared.
+ */
+__kprobes int iommu_tce_change_commit(struct iommu_tce_change *change)
+{
+	unsigned long at = change_index(change) % TCE_VIEW_ENTRIES;
+	struct dropped d = { .section = &change->section };
+	unsigned long n = min(TCE_VIEW_ENTRIES - at, change->npages);
+	struct iommu_table *tbl = change->tbl;
+
+	if (tbl->it_ops->set_tces(tbl, change->entry, change->npages,
+				  change->tces)) {
+		iommu_tce_change_abort(change);
+		return -EAGAIN;
+	}
+
+	change_view(change, change->blocks[0], at, change->cookies, n, &d);
+	if (change->nr_blocks > 1)
+		change_view(change, change->blocks[1], 0, change->cookies + n,
+			    change->npages - n, &d);
+	dropped_flush(&d);
+	change_kill(change);
+	change_end(change);
+	return 0;
+}
+
+static __kprobes int clear_all(struct iommu_tce_change *c)
+{
+	unsigned long at = change_index(c) % TCE_VIEW_ENTRIES;
+	unsigned long n = min(TCE_VIEW_ENTRIES - at, c->npages);
+	struct dropped d = { .section = &c->section };
+	struct iommu_table *tbl = c->tbl;
+
+	if (tbl->it_ops->clear_tces(tbl, c->entry, c->npages))
+		return -EAGAIN;
+
+	if (c->blocks[0])
+		clear_view(c, c->blocks[0], at, n, &d);
+	if (c->nr_blocks > 1 && c->blocks[1])
+		clear_view(c, c->blocks[1], 0, c->npages - n, &d);
+	dropped_flush(&d);
+	return 0;
+}
+
+static __kprobes bool clear_is_nothing(const struct iommu_tce_change *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < c->nr_blocks; i++)
+		if (c->blocks[i] && c->blocks[i]->used)
+			return false;
+	return true;
+}
+
+/**
+ * iommu_tce_fast_clear() - clear some entries of a table
+ * @tbl: a table that is bound to registered memory
+ * @entry: first entry, counted from bus address 0; the range is in the table
+ * @npages: entries, 1 to IOMMU_TCE_FAST_MAX
+ *
+ * Context: Interrupts off, MMU on or off; not in an interrupt. The caller keeps
+ *	@tbl in place.
+ * Return: 1; 0 where nothing was mapped anywhere near, so that no cache had to
+ *	be invalidated; -EAGAIN where it is to be done by iommu_tce_unmap().
+ */
+__kprobes int iommu_tce_fast_clear(struct iommu_table *tbl,
+				   unsigned long entry, unsigned long npages)
+{
+	struct iommu_tce_change c;
+	int ret = 0;
+
+	if (npages > IOMMU_TCE_FAST_MAX)
+		return -EAGAIN;
+	change_init(&c, tbl, entry, npages);
+	if (change_start(&c))
+		return -EAGAIN;
+
+	if (!clear_is_nothing(&c))
+		ret = clear_all(&c) ? : 1;
+	if (ret > 0)
+		change_kill(&c);
+	change_end(&c);
+	return ret;
+}
+
+/*
+ * One entry, as most hypercalls have: the same steps, without what is needed to
+ * say what becomes of many.
+ */
+
+/*
+ * The platform has refused a TCE. Whatever it did, it must be what the view says,
+ * and out of the cache, before the new page is let go. Where it can neither be set
+ * nor cleared a device may reach both pages, and neither is ever let go.
+ */
+static __kprobes noinline int put_undo(struct iommu_table *tbl,
+				       unsigned long entry, u64 old, u64 new,
+				       int error)
+{
+	struct mm_struct *mm = tbl->it_view->mm;
+	__be64 tce = 0;
+
+	if (old)
+		mm_iommu_translate(mm, old, 1, tbl->it_page_shift,
+				   change_perm(old & MM_IOMMU_COOKIE_WRITE),
+				   &tce);
+	if (tbl->it_ops->set_tces(tbl, entry, 1, &tce) &&
+	    tbl->it_ops->clear_tces(tbl, entry, 1))
+		return new ? -ENOTRECOVERABLE : error;
+	if (tbl->it_ops->tce_kill)
+		tbl->it_ops->tce_kill(tbl, entry, 1);
+	if (new)
+		mm_iommu_drop_page(mm, new);
+	return error;
+}
+
+/*
+ * Maps or clears the entry at @place, of which *@old is dropped then. Returns 1, or
+ * 0 where it was clear.
+ */
+static __always_inline int put_one(struct iommu_table *tbl, unsigned long entry,
+				   unsigned long ua, u64 perm,
+				   struct tce_view_block *blk, u64 *place,
+				   u64 *old)
+{
+	bool write = perm & TCE_PCI_WRITE;
+	struct mm_iommu_held held;
+	u64 cookie = 0;
+	__be64 tce = 0;
+	int ret;
+
+	*old = *place;
+	if (perm) {
+		if (mm_iommu_hold_page(tbl->it_view->mm, ua, tbl->it_page_shift,
+				       write, &held))
+			return -EAGAIN;
+		tce = cpu_to_be64(held.hpa | change_perm(write));
+		cookie = held.cookie;
+	} else if (!*old) {
+		return 0;
+	}
+
+	ret = perm ? tbl->it_ops->set_tces(tbl, entry, 1, &tce) :
+		     tbl->it_ops->clear_tces(tbl, entry, 1);
+	if (unlikely(ret))
+		return put_undo(tbl, entry, *old, cookie, ret);
+	*place = cookie;
+	blk->used += !!perm - !!*old;
+	if (tbl->it_ops->tce_kill)
+		tbl->it_ops->tce_kill(tbl, entry, 1);
+	return 1;
+}
+
+/**
+ * iommu_tce_fast_put() - map or clear one entry of a table
+ * @tbl: a table that is bound to registered memory
+ * @entry: the entry, counted from bus address 0; it is in the table
+ * @ua: user address, a multiple of the IOMMU page
+ * @perm: TCE_PCI_READ and TCE_PCI_WRITE; none of them clears the entry
+ *
+ * One entry can be put back, so a platform that may refuse it is no obstacle.
+ *
+ * Context: Interrupts off, MMU on or off; not in an interrupt. The caller keeps
+ *	@tbl in place.
+ * Return: 1; 0 where it was clear and stays so, and no cache had to be
+ *	invalidated; -EAGAIN with nothing changed, where it is to be done by
+ *	iommu_tce_map() or iommu_tce_unmap(); the platform's error with nothing
+ *	changed; -ENOTRECOVERABLE where the platform could not even clear the
+ *	entry, the page that should be mapped is never let go.
+ */
+__kprobes int iommu_tce_fast_put(struct iommu_table *tbl,
+				 unsigned long entry, unsigned long ua,
+				 u64 perm)
+{
+	unsigned long i = entry - tbl->it_offset;
+	unsigned long block = i / TCE_VIEW_ENTRIES;
+	struct iommu_tce_view *view = tbl->it_view;
+	raw_spinlock_t *lock = tce_view_block_lock(view, block);
+	struct tce_view_block *blk;
+	int ret = -EAGAIN;
+	u64 old;
+
+	if (!block_trylock(lock))
+		return -EAGAIN;
+
+	blk = tce_view_find(view, block);
+	/* where no block is nothing is mapped, and nothing can be */
+	if (table_is_open(tbl))
+		ret = likely(blk) ? put_one(tbl, entry, ua, perm, blk,
+					    &blk->entry[i % TCE_VIEW_ENTRIES],
+					    &old) :
+		      perm ? -EAGAIN : 0;
+	arch_spin_unlock(&lock->raw_lock);
+	/* it was held by the entry, which was in the cache until now */
+	if (ret > 0 && old)
+		mm_iommu_drop_page(view->mm, old);
+	return ret;
+}

@@ -1,0 +1,1926 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit suite of changes of a few TCEs at once: what changes, under which locks
+ * and in which order, and that nothing has changed where the answer is -EAGAIN.
+ * See iommu_tce_fast.c and ../mm/mm_iommu_hold.c.
+ *
+ * The memory is registered, the table is a fake or one of the real code of
+ * PowerNV. Each test has all of it twice: with the MMU on, and with the MMU off,
+ * where a fault ends the machine. So what runs in between must not do more than the code under test may: the fake
+ * writes down what it sees, and the test looks at it afterwards.
+ */
+#include <linux/completion.h>
+#include <linux/iommu.h>
+#include <linux/kthread.h>
+#include <linux/mman.h>
+#include <linux/prandom.h>
+#include <linux/slab.h>
+
+#include <asm/iommu.h>
+#include <asm/iommu_tce.h>
+#include <asm/tce.h>
+
+#ifdef CONFIG_PPC_POWERNV
+#include "../../platforms/powernv/pci.h"
+#endif
+#include "../../mm/tests/mm_iommu_kunit.h"
+#include "../iommu_tce_view.h"
+
+#define BLOCK		TCE_VIEW_ENTRIES
+#define BLOCKS		32UL
+#define ENTRIES		(BLOCKS * BLOCK)
+#define MOST		IOMMU_TCE_FAST_MAX
+
+/* IOMMU pages of the tests; registered memory comes in units of 64K. */
+#define SHIFT		12
+#define UNIT		SZ_64K
+#define PER_UNIT	(UNIT >> SHIFT)
+
+#define REGIONS		4
+
+/* ---- modes ------------------------------------------------------------- */
+
+static const struct mode {
+	const char *name;
+	mm_iommu_kunit_call call;
+	bool off;			/* the MMU is off */
+} modes[] = {
+	{ "MMU on", mm_iommu_kunit_virtual_mode },
+	{ "MMU off", mm_iommu_kunit_real_mode, true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(mode, modes, name);
+
+/* ---- a table that watches ---------------------------------------------- */
+
+/**
+ * struct fake - a table, and the memory that is mapped in it
+ * @tbl: the table
+ * @ops: its operations
+ * @mm: whose memory it is
+ * @mode: how it is called
+ * @pnv: the table is one of PowerNV
+ * @tces: else what is in it
+ * @watch: a change at once is being made, and this is it
+ * @one: it is of one entry alone, which is in no section when it is made
+ * @entry: first index of that change
+ * @npages: entries of it
+ * @log: a letter for each call in it; a small one where it was refused
+ * @logged: letters in it
+ * @wrong: what must not happen and did
+ * @refuse: how many calls that set or clear are refused from now on
+ * @only_on: what the platform says to a call with the MMU off
+ * @asked: how often it was asked
+ * @region: registered memory
+ * @nr_regions: number of them
+ */
+struct fake {
+	struct iommu_table tbl;
+	struct iommu_table_ops ops;
+	struct mm_struct *mm;
+	const struct mode *mode;
+	bool pnv;
+	__be64 *tces;
+	bool watch;
+	bool one;
+	unsigned long entry;
+	unsigned long npages;
+	char log[16];
+	unsigned int logged;
+	const char *wrong;
+	unsigned int refuse;
+	bool only_on;
+	unsigned int asked;
+	struct mm_iommu_region *region[REGIONS];
+	unsigned int nr_regions;
+};
+
+static struct fake *fake_of(struct iommu_table *tbl)
+{
+	return container_of(tbl, struct fake, tbl);
+}
+
+static void fake_wrong(struct fake *f, bool is, const char *what)
+{
+	if (is && !f->wrong)
+		f->wrong = what;
+}
+
+/* Locks of the view that are held, as bits; nobody else uses the table. */
+static unsigned int locks_held(struct fake *f)
+{
+	unsigned int i, held = 0;
+
+	for (i = 0; i < TCE_VIEW_LOCKS; i++)
+		if (arch_spin_is_locked(&f->tbl.it_view->locks[i].raw_lock))
+			held |= BIT(i);
+	return held;
+}
+
+static unsigned int locks_wanted(struct fake *f)
+{
+	unsigned long first = f->entry / BLOCK;
+	unsigned long last = (f->entry + f->npages - 1) / BLOCK;
+
+	return BIT(first % TCE_VIEW_LOCKS) | BIT(last % TCE_VIEW_LOCKS);
+}
+
+/* Slots of the registry that are held. */
+static unsigned int slots_held(struct fake *f)
+{
+	struct mm_iommu *reg = f->mm->context.mm_iommu;
+	unsigned int i, n = 0;
+
+	for (i = 0; reg && i <= reg->slot_mask; i++)
+		n += !!arch_spin_is_locked(&reg->slots[i].lock);
+	return n;
+}
+
+static void fake_called(struct fake *f, char letter, unsigned long index,
+			unsigned long npages)
+{
+	if (!f->watch)
+		return;
+	if (f->logged < sizeof(f->log) - 1)
+		f->log[f->logged++] = letter;
+	fake_wrong(f, index - f->tbl.it_offset != f->entry ||
+		   npages != f->npages, "not the range of the change");
+	fake_wrong(f, !irqs_disabled(), "interrupts are on");
+	fake_wrong(f, slots_held(f) != !f->one,
+		   "not in a section of the registry, or still");
+	fake_wrong(f, f->mode->off != !(mfmsr() & MSR_DR),
+		   "not the mode of the test");
+}
+
+static void fake_changes(struct fake *f, char letter, unsigned long index,
+			 unsigned long npages)
+{
+	fake_called(f, f->refuse ? letter | ('a' - 'A') : letter, index,
+		    npages);
+	fake_wrong(f, f->watch && locks_held(f) != locks_wanted(f),
+		   "not the locks of the blocks");
+}
+
+static int fake_set(struct iommu_table *tbl, unsigned long index,
+		    unsigned long npages, const __be64 *tces)
+{
+	struct fake *f = fake_of(tbl);
+	unsigned long i;
+
+	fake_changes(f, 'S', index, npages);
+	if (f->refuse) {
+		f->refuse--;
+		/* whatever it did */
+		if (!f->pnv && npages == 1)
+			f->tces[index - tbl->it_offset] = tces[0];
+		return -EIO;
+	}
+#ifdef CONFIG_PPC_POWERNV
+	if (f->pnv)
+		return pnv_tce_set(tbl, index, npages, tces);
+#endif
+	for (i = 0; i < npages; i++)
+		f->tces[index - tbl->it_offset + i] = tces[i];
+	return 0;
+}
+
+static int fake_clear(struct iommu_table *tbl, unsigned long index,
+		      unsigned long npages)
+{
+	struct fake *f = fake_of(tbl);
+	unsigned long i;
+
+	fake_changes(f, 'C', index, npages);
+	if (f->refuse) {
+		f->refuse--;
+		return -EIO;
+	}
+#ifdef CONFIG_PPC_POWERNV
+	if (f->pnv)
+		return pnv_tce_clear(tbl, index, npages);
+#endif
+	for (i = 0; i < npages; i++)
+		f->tces[index - tbl->it_offset + i] = 0;
+	return 0;
+}
+
+static u64 fake_tce(struct fake *f, unsigned long i)
+{
+#ifdef CONFIG_PPC_POWERNV
+	if (f->pnv)
+		return pnv_tce_get(&f->tbl, f->tbl.it_offset + i);
+#endif
+	return be64_to_cpu(f->tces[i]);
+}
+
+/* Without a lock: for who holds it, or is alone. */
+static u64 fake_view(struct fake *f, unsigned long i)
+{
+	struct tce_view_block *blk = tce_view_find(f->tbl.it_view, i / BLOCK);
+
+	return blk ? blk->entry[i % BLOCK] : 0;
+}
+
+/* The view tells by now of what the table has. */
+static void fake_kill(struct iommu_table *tbl, unsigned long index,
+		      unsigned long npages)
+{
+	struct fake *f = fake_of(tbl);
+	unsigned long i;
+
+	fake_called(f, 'K', index, npages);
+	if (!f->watch)
+		return;
+	fake_wrong(f, locks_held(f) != locks_wanted(f),
+		   "a kill without the locks that keep the groups");
+	/* what was refused may be empty */
+	if (f->pnv || f->log[0] == 's')
+		return;
+	for (i = index - tbl->it_offset; npages; i++, npages--)
+		fake_wrong(f, !fake_view(f, i) != !f->tces[i],
+			   "a kill before all was exchanged");
+}
+
+static int fake_prepare(struct iommu_table *tbl, unsigned long index,
+			unsigned long npages)
+{
+	fake_wrong(fake_of(tbl), fake_of(tbl)->watch, "not at once");
+#ifdef CONFIG_PPC_POWERNV
+	if (fake_of(tbl)->pnv)
+		return pnv_tce_prepare(tbl, index, npages);
+#endif
+	return 0;
+}
+
+static bool fake_realmode(const struct iommu_table *tbl)
+{
+	struct fake *f = fake_of((struct iommu_table *)tbl);
+
+	f->asked++;
+	fake_wrong(f, f->watch && locks_held(f) != locks_wanted(f),
+		   "asked without the locks that keep the groups");
+	return !f->only_on;
+}
+
+/* Two levels, each of one page; those below are made by pnv_tce_prepare(). */
+#define PNV_LEVEL	(PAGE_SIZE / sizeof(__be64))
+
+static void pnv_free_table(struct fake *f)
+{
+	__be64 *root = (__be64 *)f->tbl.it_base;
+	unsigned long i;
+
+	for (i = 0; root && i < ENTRIES / PNV_LEVEL; i++)
+		if (root[i])
+			free_page((unsigned long)__va(be64_to_cpu(root[i]) &
+						      PAGE_MASK));
+	free_page(f->tbl.it_base);
+}
+
+static int fake_alloc_table(struct fake *f)
+{
+	if (f->pnv) {
+		f->tbl.it_level_size = PNV_LEVEL;
+		f->tbl.it_indirect_levels = 1;
+		f->tbl.it_nid = NUMA_NO_NODE;
+		f->tbl.it_base = get_zeroed_page(GFP_KERNEL);
+		return f->tbl.it_base ? 0 : -ENOMEM;
+	}
+	f->tces = kcalloc(ENTRIES, sizeof(*f->tces), GFP_KERNEL);
+	return f->tces ? 0 : -ENOMEM;
+}
+
+static void fake_free(void *data)
+{
+	struct fake *f = data;
+
+	/* it warns, and where a test has failed that is no news */
+	if (iommu_tce_view_mapped(&f->tbl))
+		return;
+	iommu_tce_view_destroy(&f->tbl);
+	if (f->pnv)
+		pnv_free_table(f);
+	kfree(f->tces);
+	kfree(f);
+}
+
+static struct fake *fake_create_as(struct kunit *test, const struct mode *mode,
+				   unsigned long offset, unsigned int shift,
+				   bool pnv)
+{
+	struct mm_iommu_kunit *t = test->priv;
+	struct fake *f;
+
+	if (mode->off)
+		mm_iommu_kunit_need_real_mode(test);
+	f = kzalloc(sizeof(*f), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, f);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, fake_free, f));
+	f->mm = t->mm;
+	f->mode = mode;
+	f->pnv = pnv;
+	KUNIT_ASSERT_EQ(test, fake_alloc_table(f), 0);
+
+	f->tbl.it_size = ENTRIES;
+	f->tbl.it_offset = offset;
+	f->tbl.it_page_shift = shift;
+	f->ops.prepare = fake_prepare;
+	f->ops.set_tces = fake_set;
+	f->ops.clear_tces = fake_clear;
+	f->ops.tce_kill = fake_kill;
+	f->ops.realmode = fake_realmode;
+	f->tbl.it_ops = &f->ops;
+	KUNIT_ASSERT_EQ(test, iommu_tce_view_create(&f->tbl), 0);
+	iommu_tce_bind(&f->tbl, &iommu_tce_registered, f->mm, 0);
+	return f;
+}
+
+static struct fake *fake_create(struct kunit *test)
+{
+	return fake_create_as(test, test->param_value, 777, SHIFT, false);
+}
+
+static struct mm_iommu_region *fake_register_at(struct kunit *test,
+						struct fake *f,
+						unsigned long ua,
+						unsigned long size)
+{
+	struct mm_iommu_region *region;
+
+	KUNIT_ASSERT_LT(test, f->nr_regions, REGIONS);
+	KUNIT_ASSERT_EQ(test, 0,
+			mm_iommu_kunit_register(test, ua, size, &region));
+	f->region[f->nr_regions++] = region;
+	return region;
+}
+
+/* Memory that is registered, for so many IOMMU pages; rounded up. */
+static struct mm_iommu_region *fake_register(struct kunit *test,
+					     struct fake *f,
+					     unsigned long npages)
+{
+	unsigned long size = ALIGN(npages << SHIFT, UNIT);
+	unsigned long ua = mm_iommu_kunit_map(test, size >> PAGE_SHIFT);
+
+	return fake_register_at(test, f, ua, size);
+}
+
+/* Mappings of a region that is no orphan: it keeps one more. */
+static long mapped(const struct mm_iommu_region *region)
+{
+	return atomic_long_read(&region->mapped) - 1;
+}
+
+static unsigned long ua_of(const struct mm_iommu_region *region,
+			   unsigned long page)
+{
+	return region->trans.ua + (page << SHIFT);
+}
+
+/* The end of a test: whatever is mapped goes, and then all can go. */
+static void fake_end(struct kunit *test, struct fake *f)
+{
+	unsigned int i;
+
+	KUNIT_EXPECT_EQ(test, 0,
+			iommu_tce_unmap(&f->tbl, f->tbl.it_offset, ENTRIES));
+	KUNIT_EXPECT_EQ(test, iommu_tce_view_mapped(&f->tbl), 0);
+	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
+	for (i = 0; i < f->nr_regions; i++) {
+		KUNIT_EXPECT_EQ(test, mapped(f->region[i]), 0);
+		KUNIT_EXPECT_EQ(test, mm_iommu_unregister(f->region[i]), 0);
+	}
+}
+
+/* ---- changes ----------------------------------------------------------- */
+
+#define PARTS	5
+
+/**
+ * struct job - a change; kmalloc memory, for it is made with the MMU off
+ * @f: where
+ * @entry: first index
+ * @npages: entries
+ * @wants: what becomes of them; none where iommu_tce_fast_clear() is to do it
+ * @nr: parts of it
+ * @abort: after all parts are known
+ * @few: without scratch memory
+ * @one: by iommu_tce_fast_put()
+ * @change: the change
+ * @scratch: what it works with
+ */
+struct job {
+	struct fake *f;
+	unsigned long entry;
+	unsigned long npages;
+	struct iommu_tce_want wants[PARTS];
+	unsigned int nr;
+	bool abort;
+	bool few;
+	bool one;
+	struct iommu_tce_change change;
+	struct iommu_tce_scratch scratch;
+};
+
+static int job_begin(struct job *j)
+{
+	struct iommu_tce_scratch *scratch = j->few ? NULL : &j->scratch;
+	struct fake *f = j->f;
+
+	return iommu_tce_change_begin(&j->change, &f->tbl,
+				      f->tbl.it_offset + j->entry, j->npages,
+				      scratch);
+}
+
+static int job_fill(struct job *j)
+{
+	const struct iommu_tce_want *want;
+	int ret = 0;
+
+	for (want = j->wants; want < j->wants + j->nr && !ret; want++) {
+		if (want->clear)
+			iommu_tce_change_clear(&j->change, want->npages);
+		else
+			ret = iommu_tce_change_map(&j->change, want->ua,
+						   want->npages, want->write);
+	}
+	return ret;
+}
+
+static int job_end(struct job *j, bool commit)
+{
+	if (commit)
+		return iommu_tce_change_commit(&j->change);
+	iommu_tce_change_abort(&j->change);
+	return 0;
+}
+
+static int job_clear(struct job *j)
+{
+	return iommu_tce_fast_clear(&j->f->tbl,
+				    j->f->tbl.it_offset + j->entry,
+				    j->npages);
+}
+
+/* One entry alone. */
+static int job_put(struct job *j)
+{
+	const struct iommu_tce_want *want = j->wants;
+	struct iommu_table *tbl = &j->f->tbl;
+	u64 perm = 0;
+
+	if (j->nr && !want->clear)
+		perm = want->write ? TCE_PCI_WRITE : TCE_PCI_READ;
+	return iommu_tce_fast_put(tbl, tbl->it_offset + j->entry,
+				  want->ua, perm);
+}
+
+/* All of it in one mode. */
+static unsigned long job_run(void *data)
+{
+	struct job *j = data;
+	int ret;
+
+	if (j->one)
+		return job_put(j);
+	if (!j->nr)
+		return job_clear(j);
+	ret = job_begin(j);
+	if (ret)
+		return ret;
+	ret = job_fill(j);
+	if (ret || j->abort) {
+		job_end(j, false);
+		return ret;
+	}
+	return job_end(j, true);
+}
+
+static struct job *job_alloc(struct kunit *test, struct fake *f)
+{
+	struct job *j = kunit_kzalloc(test, sizeof(*j), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, j);
+	j->f = f;
+	return j;
+}
+
+/* Makes a change, and expects that it lets go of all that it held. */
+static int job_do(struct kunit *test, struct job *j)
+{
+	struct fake *f = j->f;
+	int ret;
+
+	f->logged = 0;
+	memset(f->log, 0, sizeof(f->log));
+	f->entry = j->entry;
+	f->npages = j->npages;
+	f->one = j->one;
+	f->watch = true;
+	ret = f->mode->call(job_run, j);
+	f->watch = false;
+
+	KUNIT_EXPECT_EQ(test, locks_held(f), 0);
+	KUNIT_EXPECT_EQ(test, slots_held(f), 0);
+	KUNIT_EXPECT_FALSE(test, irqs_disabled());
+	KUNIT_EXPECT_EQ(test, preempt_count(), 0);
+	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
+	return ret;
+}
+
+static int change(struct kunit *test, struct fake *f, unsigned long entry,
+		  const struct iommu_tce_want *wants, unsigned int nr)
+{
+	struct job *j = job_alloc(test, f);
+	unsigned int i;
+	int ret;
+
+	j->entry = entry;
+	j->nr = nr;
+	for (i = 0; i < nr; i++) {
+		j->wants[i] = wants[i];
+		j->npages += wants[i].npages;
+	}
+	ret = job_do(test, j);
+	kunit_kfree(test, j);
+	return ret;
+}
+
+static int map(struct kunit *test, struct fake *f, unsigned long entry,
+	       unsigned long ua, unsigned long npages, bool write)
+{
+	struct iommu_tce_want want = {
+		.ua = ua,
+		.npages = npages,
+		.write = write,
+	};
+
+	return change(test, f, entry, &want, 1);
+}
+
+static int clear(struct kunit *test, struct fake *f, unsigned long entry,
+		 unsigned long npages)
+{
+	struct job *j = job_alloc(test, f);
+	int ret;
+
+	j->entry = entry;
+	j->npages = npages;
+	ret = job_do(test, j);
+	kunit_kfree(test, j);
+	return ret;
+}
+
+/* Makes the blocks that a range needs, as somebody has who mapped there. */
+static void prepare(struct kunit *test, struct fake *f, unsigned long entry,
+		    unsigned long npages)
+{
+	unsigned long b;
+
+	KUNIT_ASSERT_EQ(test, 0,
+			fake_prepare(&f->tbl, f->tbl.it_offset + entry,
+				     npages));
+	for (b = entry / BLOCK; b <= (entry + npages - 1) / BLOCK; b++)
+		KUNIT_ASSERT_EQ(test, tce_view_prepare(f->tbl.it_view, b), 0);
+}
+
+/* ---- what is there afterwards ------------------------------------------ */
+
+static u64 wanted_tce(const struct mm_iommu_region *region, unsigned long ua,
+		      bool write)
+{
+	u64 at;
+
+	mm_iommu_trans_block(&region->trans, ua, &at);
+	return (at & MM_IOMMU_ADDR) | TCE_PCI_READ |
+	       (write ? TCE_PCI_WRITE : 0);
+}
+
+static void expect_mapped(struct kunit *test, struct fake *f, unsigned long i,
+			  const struct mm_iommu_region *region,
+			  unsigned long page, unsigned long npages, bool write)
+{
+	for (; npages; npages--, i++, page++) {
+		KUNIT_ASSERT_EQ(test, fake_view(f, i),
+				mm_iommu_cookie(region, ua_of(region, page),
+						write));
+		KUNIT_ASSERT_EQ(test, fake_tce(f, i),
+				wanted_tce(region, ua_of(region, page), write));
+	}
+}
+
+static void expect_nothing(struct kunit *test, struct fake *f, unsigned long i,
+			   unsigned long npages)
+{
+	for (; npages; npages--, i++) {
+		KUNIT_ASSERT_EQ(test, fake_view(f, i), 0);
+		KUNIT_ASSERT_EQ(test, fake_tce(f, i), 0);
+	}
+}
+
+/* Each block has counted what is in it. */
+static unsigned int check_blocks(struct kunit *test, struct fake *f)
+{
+	unsigned int nr = 0;
+	struct tce_view_block *blk;
+	unsigned long b, i, used;
+
+	for (b = 0; b < BLOCKS; b++) {
+		blk = tce_view_find(f->tbl.it_view, b);
+		if (!blk)
+			continue;
+		for (used = 0, i = 0; i < BLOCK; i++)
+			used += !!blk->entry[i];
+		KUNIT_ASSERT_EQ(test, blk->used, used);
+		nr++;
+	}
+	return nr;
+}
+
+static void expect_total(struct kunit *test, struct fake *f,
+			 unsigned long npages)
+{
+	check_blocks(test, f);
+	KUNIT_EXPECT_EQ(test, iommu_tce_view_mapped(&f->tbl), npages);
+}
+
+/* All of a table, to be compared. */
+struct picture {
+	u64 tce[ENTRIES];
+	u64 view[ENTRIES];
+};
+
+static void free_picture(void *p)
+{
+	kvfree(p);
+}
+
+static struct picture *alloc_picture(struct kunit *test)
+{
+	struct picture *p = kvzalloc(sizeof(*p), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, free_picture, p));
+	return p;
+}
+
+static void take_picture(struct fake *f, struct picture *p)
+{
+	unsigned long i;
+
+	for (i = 0; i < ENTRIES; i++) {
+		p->tce[i] = fake_tce(f, i);
+		p->view[i] = fake_view(f, i);
+	}
+}
+
+static void expect_picture(struct kunit *test, struct fake *f,
+			   const struct picture *p)
+{
+	unsigned long i;
+
+	for (i = 0; i < ENTRIES; i++) {
+		if (fake_tce(f, i) == p->tce[i] && fake_view(f, i) == p->view[i])
+			continue;
+		KUNIT_ASSERT_EQ(test, fake_tce(f, i), p->tce[i]);
+		KUNIT_ASSERT_EQ(test, fake_view(f, i), p->view[i]);
+	}
+}
+
+/* ---- mapping and clearing ---------------------------------------------- */
+
+static const struct tce_range {
+	unsigned long first;
+	unsigned long npages;
+} ranges[] = {
+	{ 0, 1 },
+	{ 5, 1 },
+	{ BLOCK - 1, 1 },
+	{ ENTRIES - 1, 1 },
+	{ BLOCK - 1, 2 },
+	{ 7, 100 },
+	{ 3 * BLOCK, MOST },
+	{ 3 * BLOCK + 200, MOST },
+	{ 4 * BLOCK - 1, MOST },
+	/* blocks 15 and 16: the locks are not in the order of the blocks */
+	{ 16 * BLOCK - 10, 20 },
+	{ 16 * BLOCK - 300, MOST },
+	{ ENTRIES - MOST, MOST },
+};
+
+static void a_change_is_made_and_unmade(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *region = fake_register(test, f, MOST + 3);
+	const struct tce_range *r;
+	unsigned int write;
+
+	for (r = ranges; r < ranges + ARRAY_SIZE(ranges); r++) {
+		prepare(test, f, r->first, r->npages);
+		for (write = 0; write < 2; write++) {
+			KUNIT_ASSERT_EQ(test, 0,
+					map(test, f, r->first, ua_of(region, 3),
+					    r->npages, write));
+			KUNIT_EXPECT_STREQ(test, f->log, "SK");
+			KUNIT_EXPECT_EQ(test, mapped(region), r->npages);
+			expect_total(test, f, r->npages);
+			expect_mapped(test, f, r->first, region, 3, r->npages,
+				      write);
+		}
+		KUNIT_ASSERT_EQ(test, clear(test, f, r->first, r->npages), 1);
+		KUNIT_EXPECT_STREQ(test, f->log, "CK");
+		KUNIT_EXPECT_EQ(test, mapped(region), 0);
+		expect_total(test, f, 0);
+		expect_nothing(test, f, r->first, r->npages);
+	}
+	KUNIT_EXPECT_EQ(test, f->asked, f->mode->off ?
+					3 * ARRAY_SIZE(ranges) : 0);
+	fake_end(test, f);
+}
+
+/* Of the block that the page is in. */
+static bool is_dirty(const struct mm_iommu_region *region, unsigned long page)
+{
+	unsigned long ua = region->trans.ua, len;
+	u64 at;
+
+	while ((len = mm_iommu_trans_block(&region->trans, ua, &at)) <=
+	       ua_of(region, page) - ua)
+		ua += len;
+	return at & MM_IOMMU_DIRTY;
+}
+
+/* Who unpins a page tells the kernel that a device may have written to it. */
+static void what_may_be_written_is_marked(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *a = fake_register(test, f, 3 * PER_UNIT);
+	struct mm_iommu_region *b = fake_register(test, f, 3 * PER_UNIT);
+
+	prepare(test, f, 0, BLOCK);
+	KUNIT_ASSERT_EQ(test, 0, map(test, f, 9, ua_of(a, 0), 3 * PER_UNIT,
+				     false));
+	KUNIT_EXPECT_FALSE(test, is_dirty(a, PER_UNIT));
+	KUNIT_ASSERT_EQ(test, 0, map(test, f, 99, ua_of(a, PER_UNIT), 1, true));
+	KUNIT_EXPECT_TRUE(test, is_dirty(a, PER_UNIT));
+	KUNIT_ASSERT_EQ(test, 0, map(test, f, 9, ua_of(b, 2 * PER_UNIT - 1), 2,
+				     true));
+	KUNIT_EXPECT_TRUE(test, is_dirty(b, 2 * PER_UNIT - 1));
+	KUNIT_EXPECT_TRUE(test, is_dirty(b, 2 * PER_UNIT));
+	fake_end(test, f);
+}
+
+/* What a hypercall for one TCE has on its stack is enough. */
+static void one_entry_needs_no_scratch_memory(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *region = fake_register(test, f, 2);
+	struct job *j = job_alloc(test, f);
+
+	prepare(test, f, 0, BLOCK);
+	j->few = true;
+	j->entry = 9;
+	j->npages = 1;
+	j->nr = 1;
+	j->wants[0] = (struct iommu_tce_want){
+		.ua = ua_of(region, 1), .npages = 1, .write = true,
+	};
+	KUNIT_EXPECT_EQ(test, job_do(test, j), 0);
+	expect_mapped(test, f, 9, region, 1, 1, true);
+	j->wants[0].clear = true;
+	KUNIT_EXPECT_EQ(test, job_do(test, j), 0);
+	expect_nothing(test, f, 9, 1);
+	expect_total(test, f, 0);
+	fake_end(test, f);
+}
+
+static void a_change_replaces_what_was_there(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *old = fake_register(test, f, 400);
+	struct mm_iommu_region *new = fake_register(test, f, 300);
+
+	prepare(test, f, BLOCK, 2 * BLOCK);
+	KUNIT_ASSERT_EQ(test, 0, map(test, f, 2 * BLOCK - 200, ua_of(old, 0),
+				     400, true));
+	KUNIT_ASSERT_EQ(test, 0, map(test, f, 2 * BLOCK - 100, ua_of(new, 0),
+				     200, false));
+	KUNIT_EXPECT_STREQ(test, f->log, "SK");
+	KUNIT_EXPECT_EQ(test, mapped(old), 200);
+	KUNIT_EXPECT_EQ(test, mapped(new), 200);
+	expect_total(test, f, 400);
+	expect_mapped(test, f, 2 * BLOCK - 200, old, 0, 100, true);
+	expect_mapped(test, f, 2 * BLOCK - 100, new, 0, 200, false);
+	expect_mapped(test, f, 2 * BLOCK + 100, old, 300, 100, true);
+
+	/* itself, and across the edges of both */
+	KUNIT_ASSERT_EQ(test, 0, map(test, f, 2 * BLOCK - 150, ua_of(new, 0),
+				     300, true));
+	KUNIT_EXPECT_EQ(test, mapped(old), 100);
+	KUNIT_EXPECT_EQ(test, mapped(new), 300);
+	expect_total(test, f, 400);
+	expect_mapped(test, f, 2 * BLOCK - 150, new, 0, 300, true);
+	fake_end(test, f);
+}
+
+static void a_list_may_clear_some(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *old = fake_register(test, f, 60);
+	struct mm_iommu_region *new = fake_register(test, f, 60);
+	struct iommu_tce_want list[] = {
+		{ .npages = 5, .clear = true },
+		{ .ua = ua_of(new, 0), .npages = 10, .write = true },
+		{ .npages = 20, .clear = true },
+		{ .ua = ua_of(new, 40), .npages = 10 },
+		{ .npages = 15, .clear = true },
+	};
+	unsigned long at = BLOCK - 30;
+
+	/* over nothing, over all of it, and over itself */
+	prepare(test, f, at, 60);
+	KUNIT_ASSERT_EQ(test, change(test, f, at, list, 5), 0);
+	expect_total(test, f, 20);
+	KUNIT_ASSERT_EQ(test, 0, map(test, f, at, ua_of(old, 0), 60, true));
+	KUNIT_EXPECT_EQ(test, mapped(new), 0);
+	KUNIT_ASSERT_EQ(test, change(test, f, at, list, 5), 0);
+	KUNIT_EXPECT_STREQ(test, f->log, "SK");
+	KUNIT_ASSERT_EQ(test, change(test, f, at, list, 5), 0);
+
+	KUNIT_EXPECT_EQ(test, mapped(old), 0);
+	KUNIT_EXPECT_EQ(test, mapped(new), 20);
+	expect_total(test, f, 20);
+	expect_nothing(test, f, at, 5);
+	expect_mapped(test, f, at + 5, new, 0, 10, true);
+	expect_nothing(test, f, at + 15, 20);
+	expect_mapped(test, f, at + 35, new, 40, 10, false);
+	expect_nothing(test, f, at + 45, 15);
+	fake_end(test, f);
+}
+
+static void a_change_of_two_regions_counts_each(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *a = fake_register(test, f, 100);
+	struct mm_iommu_region *b = fake_register(test, f, 100);
+	struct iommu_tce_want list[] = {
+		{ .ua = ua_of(a, 50), .npages = 30, .write = true },
+		{ .ua = ua_of(b, 10), .npages = 20, .write = true },
+		{ .ua = ua_of(a, 80), .npages = 7 },
+	};
+
+	prepare(test, f, 0, BLOCK);
+	KUNIT_ASSERT_EQ(test, change(test, f, 100, list, 3), 0);
+	KUNIT_EXPECT_EQ(test, mapped(a), 37);
+	KUNIT_EXPECT_EQ(test, mapped(b), 20);
+	expect_mapped(test, f, 100, a, 50, 30, true);
+	expect_mapped(test, f, 130, b, 10, 20, true);
+	expect_mapped(test, f, 150, a, 80, 7, false);
+
+	/* what is dropped is in pieces of both */
+	KUNIT_ASSERT_EQ(test, clear(test, f, 120, 32), 1);
+	KUNIT_EXPECT_EQ(test, mapped(a), 37 - 12);
+	KUNIT_EXPECT_EQ(test, mapped(b), 0);
+	expect_total(test, f, 25);
+	fake_end(test, f);
+}
+
+/* Whether nothing is there is known of blocks, not of entries. */
+static void clear_of_nothing_kills_nothing(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *region = fake_register(test, f, 2);
+
+	/* no block, empty blocks, one of each */
+	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 5, 10), 0);
+	KUNIT_EXPECT_STREQ(test, f->log, "");
+	prepare(test, f, BLOCK, BLOCK);
+	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 5, 10), 0);
+	KUNIT_EXPECT_STREQ(test, f->log, "");
+	prepare(test, f, 0, BLOCK);
+	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 5, 10), 0);
+	KUNIT_EXPECT_STREQ(test, f->log, "");
+
+	/* there is something, but elsewhere in one of them */
+	KUNIT_ASSERT_EQ(test, 0, map(test, f, BLOCK + 9, ua_of(region, 0), 2,
+				     true));
+	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 5, 10), 1);
+	KUNIT_EXPECT_STREQ(test, f->log, "CK");
+	KUNIT_EXPECT_EQ(test, mapped(region), 2);
+	expect_mapped(test, f, BLOCK + 9, region, 0, 2, true);
+	expect_total(test, f, 2);
+	fake_end(test, f);
+}
+
+static void clear_where_a_block_is_missing(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *region = fake_register(test, f, 20);
+	unsigned int missing;
+
+	for (missing = 0; missing < 2; missing++) {
+		unsigned long at = missing ? 2 * BLOCK - 20 : 4 * BLOCK;
+
+		prepare(test, f, at, 20);
+		KUNIT_ASSERT_EQ(test, 0, map(test, f, at, ua_of(region, 0), 20,
+					     true));
+		KUNIT_EXPECT_EQ(test, 1, clear(test, f, missing ? at + 10 :
+					       at - 10, 20));
+		KUNIT_EXPECT_EQ(test, mapped(region), 10);
+		expect_mapped(test, f, missing ? at : at + 10, region,
+			      missing ? 0 : 10, 10, true);
+		expect_total(test, f, 10);
+		KUNIT_EXPECT_EQ(test, clear(test, f, at, 20), 1);
+	}
+	fake_end(test, f);
+}
+
+/* Who maps and unmaps a page at ever new addresses is served every time. */
+static void a_walk_through_a_table_that_was_walked_before(struct kunit *test)
+{
+	struct iommu_tce_want nothing = { .npages = 1, .clear = true };
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *region = fake_register(test, f, 1);
+	unsigned long i, step = 37;
+
+	prepare(test, f, 0, BLOCKS * BLOCK);
+	for (i = 0; i < BLOCKS * BLOCK; i += step) {
+		KUNIT_ASSERT_EQ(test, 0, map(test, f, i, ua_of(region, 0), 1,
+					     true));
+		/* a guest clears by H_PUT_TCE as well */
+		if (i % 2)
+			KUNIT_ASSERT_EQ(test, clear(test, f, i, 1), 1);
+		else
+			KUNIT_ASSERT_EQ(test, 0, change(test, f, i, &nothing,
+							1));
+	}
+	KUNIT_EXPECT_EQ(test, check_blocks(test, f), BLOCKS);
+	KUNIT_EXPECT_EQ(test, mapped(region), 0);
+	fake_end(test, f);
+}
+
+/* ---- what is left to the core ------------------------------------------ */
+
+/* A change that is refused: nothing was called, nothing has changed. */
+static void expect_refused(struct kunit *test, struct fake *f, int ret,
+			   const struct picture *before)
+{
+	KUNIT_EXPECT_EQ(test, ret, -EAGAIN);
+	KUNIT_EXPECT_STREQ(test, f->log, "");
+	expect_picture(test, f, before);
+	check_blocks(test, f);
+}
+
+static struct picture *map_some(struct kunit *test, struct fake *f,
+				struct mm_iommu_region *region,
+				unsigned long first, unsigned long npages)
+{
+	struct picture *before = alloc_picture(test);
+
+	prepare(test, f, first, npages);
+	KUNIT_ASSERT_EQ(test, 0, map(test, f, first, ua_of(region, 0), npages,
+				     true));
+	take_picture(f, before);
+	return before;
+}
+
+static void memory_that_is_not_all_registered(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	unsigned long ua = mm_iommu_kunit_map(test, 10 * UNIT >> PAGE_SHIFT);
+	struct mm_iommu_region *a, *b;
+	struct iommu_tce_want list[2];
+	struct picture *before;
+	unsigned long end;
+
+	a = fake_register_at(test, f, ua, 4 * UNIT);
+	b = fake_register_at(test, f, ua + 4 * UNIT, 3 * UNIT);
+	before = map_some(test, f, a, BLOCK - 10, 20);
+
+	/* from one to the next, beyond the last, and nowhere */
+	end = ua + 4 * UNIT;
+	expect_refused(test, f, map(test, f, BLOCK - 5, end - (2 << SHIFT), 3,
+				    true), before);
+	end += 3 * UNIT;
+	expect_refused(test, f, map(test, f, BLOCK - 5, end - (2 << SHIFT), 3,
+				    true), before);
+	expect_refused(test, f, map(test, f, BLOCK - 5, end - (2 << SHIFT), MOST,
+				    true), before);
+	expect_refused(test, f, map(test, f, BLOCK - 5, end, 1, true), before);
+	expect_refused(test, f, map(test, f, BLOCK - 5, ua - (1 << SHIFT), 3,
+				    true), before);
+
+	/* and after a part that was held */
+	list[0] = (struct iommu_tce_want){ .ua = ua, .npages = 7 };
+	list[1] = (struct iommu_tce_want){ .ua = end, .npages = 1 };
+	expect_refused(test, f, change(test, f, BLOCK - 5, list, 2), before);
+	KUNIT_EXPECT_EQ(test, mapped(a), 20);
+	KUNIT_EXPECT_EQ(test, mapped(b), 0);
+
+	/* up to the very end it is all there */
+	KUNIT_EXPECT_EQ(test, 0, map(test, f, BLOCK - 5, end - (3 << SHIFT), 3,
+				     true));
+	KUNIT_EXPECT_EQ(test, mapped(b), 3);
+	fake_end(test, f);
+}
+
+static void nothing_was_ever_registered(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct picture *before = alloc_picture(test);
+
+	prepare(test, f, 0, BLOCK);
+	expect_refused(test, f, map(test, f, 0, KUNIT_UA, 1, true), before);
+	expect_refused(test, f, clear(test, f, 0, 1), before);
+	fake_end(test, f);
+}
+
+static void an_aborted_change_counts_back(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *a = fake_register(test, f, 400);
+	struct mm_iommu_region *b = fake_register(test, f, 100);
+	struct picture *before = map_some(test, f, a, 2 * BLOCK - 100, 200);
+	struct job *j = job_alloc(test, f);
+
+	j->abort = true;
+	j->entry = 2 * BLOCK - 200;
+	j->npages = 400;
+	j->nr = 4;
+	j->wants[0] = (struct iommu_tce_want){
+		.ua = ua_of(a, 0), .npages = 150, .write = true,
+	};
+	j->wants[1] = (struct iommu_tce_want){ .npages = 50, .clear = true };
+	j->wants[2] = (struct iommu_tce_want){
+		.ua = ua_of(b, 0), .npages = 100, .write = true,
+	};
+	j->wants[3] = (struct iommu_tce_want){
+		.ua = ua_of(a, 100), .npages = 100,
+	};
+	KUNIT_EXPECT_EQ(test, job_do(test, j), 0);
+	KUNIT_EXPECT_STREQ(test, f->log, "");
+	KUNIT_EXPECT_EQ(test, mapped(a), 200);
+	KUNIT_EXPECT_EQ(test, mapped(b), 0);
+	expect_picture(test, f, before);
+
+	/* before all entries are known, and with nothing held */
+	j->nr = 1;
+	KUNIT_EXPECT_EQ(test, job_do(test, j), 0);
+	j->wants[0].clear = true;
+	KUNIT_EXPECT_EQ(test, job_do(test, j), 0);
+	KUNIT_EXPECT_EQ(test, mapped(a), 200);
+	expect_picture(test, f, before);
+	fake_end(test, f);
+}
+
+static void read_only_memory_is_not_mapped_for_writing(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	unsigned long ua = mm_iommu_kunit_map(test, 2 * UNIT >> PAGE_SHIFT);
+	struct picture *before = alloc_picture(test);
+	struct mm_iommu_region *region;
+
+	KUNIT_ASSERT_EQ(test, ua,
+			vm_mmap(NULL, ua + UNIT, UNIT, PROT_READ,
+				MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0) -
+			UNIT);
+	region = fake_register_at(test, f, ua, 2 * UNIT);
+	KUNIT_ASSERT_TRUE(test, region->trans.readonly);
+	prepare(test, f, 0, BLOCK);
+	expect_refused(test, f, map(test, f, 5, ua + UNIT, 1, true), before);
+	expect_refused(test, f, map(test, f, 5, ua, 2 * PER_UNIT, true),
+		       before);
+	KUNIT_EXPECT_EQ(test, mapped(region), 0);
+
+	KUNIT_EXPECT_EQ(test, map(test, f, 5, ua, 2 * PER_UNIT, false), 0);
+	expect_mapped(test, f, 5, region, 0, 2 * PER_UNIT, false);
+	KUNIT_EXPECT_EQ(test, mapped(region), 2 * PER_UNIT);
+	fake_end(test, f);
+}
+
+/* Each page of the MMU is elsewhere, so none of the IOMMU is one block. */
+static void pages_of_the_iommu_that_are_no_block(struct kunit *test)
+{
+	struct fake *f = fake_create_as(test, test->param_value, 0, 21, false);
+	unsigned long ua = mm_iommu_kunit_map(test, 3 * SZ_2M >> PAGE_SHIFT);
+	struct picture *before = alloc_picture(test);
+	struct mm_iommu_kunit *t = test->priv;
+	struct mm_iommu_region *region;
+
+	mm_iommu_kunit_stub_pins(test);
+	t->instead = ua;
+	ua = ALIGN(ua, SZ_2M);
+	region = fake_register_at(test, f, ua, 2 * SZ_2M);
+	prepare(test, f, 0, BLOCK);
+	expect_refused(test, f, map(test, f, 0, ua, 1, true), before);
+	expect_refused(test, f, map(test, f, 0, ua, 2, true), before);
+	KUNIT_EXPECT_EQ(test, mapped(region), 0);
+	fake_end(test, f);
+}
+
+static void a_closed_table_is_not_touched(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *region = fake_register(test, f, 20);
+	struct picture *before = map_some(test, f, region, BLOCK - 10, 20);
+
+	iommu_tce_close(&f->tbl, true);
+	expect_refused(test, f, map(test, f, BLOCK - 5, ua_of(region, 0), 1,
+				    true), before);
+	expect_refused(test, f, map(test, f, BLOCK - 5, ua_of(region, 0), 10,
+				    true), before);
+	expect_refused(test, f, clear(test, f, BLOCK - 5, 10), before);
+	KUNIT_EXPECT_EQ(test, mapped(region), 20);
+
+	iommu_tce_close(&f->tbl, false);
+	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 5, 10), 1);
+	KUNIT_EXPECT_EQ(test, mapped(region), 10);
+	fake_end(test, f);
+}
+
+static void a_block_that_is_missing(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *region = fake_register(test, f, 20);
+	struct picture *before = map_some(test, f, region, BLOCK, 20);
+
+	expect_refused(test, f, map(test, f, BLOCK - 1, ua_of(region, 0), 1,
+				    true), before);
+	expect_refused(test, f, map(test, f, BLOCK - 1, ua_of(region, 0), 2,
+				    true), before);
+	expect_refused(test, f, map(test, f, 2 * BLOCK - 1, ua_of(region, 0), 2,
+				    true), before);
+	expect_refused(test, f, map(test, f, 5 * BLOCK, ua_of(region, 0), 2,
+				    true), before);
+	KUNIT_EXPECT_EQ(test, mapped(region), 20);
+	fake_end(test, f);
+}
+
+static void a_platform_that_cannot(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *region = fake_register(test, f, 20);
+	struct picture *before = map_some(test, f, region, BLOCK - 10, 20);
+
+	f->ops.realmode = NULL;
+	expect_refused(test, f, map(test, f, BLOCK - 5, ua_of(region, 0), 1,
+				    true), before);
+	expect_refused(test, f, clear(test, f, BLOCK - 5, 10), before);
+	f->ops.realmode = fake_realmode;
+	KUNIT_EXPECT_EQ(test, mapped(region), 20);
+
+	/* not with the MMU off; with the MMU on it is not even asked */
+	f->only_on = true;
+	f->asked = 0;
+	if (f->mode->off) {
+		expect_refused(test, f, map(test, f, BLOCK - 5,
+					    ua_of(region, 0), 1, true), before);
+		expect_refused(test, f, clear(test, f, BLOCK - 5, 10), before);
+		KUNIT_EXPECT_EQ(test, f->asked, 2);
+	} else {
+		KUNIT_EXPECT_EQ(test, 0, map(test, f, BLOCK - 5,
+					     ua_of(region, 0), 1, true));
+		KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 5, 10), 1);
+		KUNIT_EXPECT_EQ(test, f->asked, 0);
+	}
+	fake_end(test, f);
+}
+
+static void a_platform_that_has_nothing_to_kill(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *region = fake_register(test, f, 20);
+
+	f->ops.tce_kill = NULL;
+	map_some(test, f, region, BLOCK - 10, 20);
+	KUNIT_EXPECT_STREQ(test, f->log, "S");
+	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 10, 20), 1);
+	KUNIT_EXPECT_STREQ(test, f->log, "C");
+	expect_total(test, f, 0);
+	fake_end(test, f);
+}
+
+/* Against what it has promised. */
+static void a_platform_that_refuses(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *old = fake_register(test, f, 40);
+	struct mm_iommu_region *new = fake_register(test, f, 40);
+	struct picture *before = map_some(test, f, old, BLOCK - 10, 20);
+
+	f->refuse = 1;
+	KUNIT_EXPECT_EQ(test, -EAGAIN, map(test, f, BLOCK - 20, ua_of(new, 0),
+					   40, true));
+	KUNIT_EXPECT_STREQ(test, f->log, "s");
+	f->refuse = 1;
+	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 20, 40), -EAGAIN);
+	KUNIT_EXPECT_STREQ(test, f->log, "c");
+
+	KUNIT_EXPECT_EQ(test, mapped(old), 20);
+	KUNIT_EXPECT_EQ(test, mapped(new), 0);
+	expect_picture(test, f, before);
+	expect_total(test, f, 20);
+	fake_end(test, f);
+}
+
+/* Puts one entry while the platform refuses the next @refuse calls. */
+static int put_refused(struct kunit *test, struct fake *f, unsigned long entry,
+		       unsigned long ua, bool clear, unsigned int refuse)
+{
+	struct job *j = job_alloc(test, f);
+	int ret;
+
+	j->entry = entry;
+	j->npages = 1;
+	j->nr = 1;
+	j->one = true;
+	j->wants[0] = (struct iommu_tce_want){
+		.ua = ua, .npages = 1, .write = true, .clear = clear,
+	};
+	f->refuse = refuse;
+	ret = job_do(test, j);
+	f->refuse = 0;
+	kunit_kfree(test, j);
+	return ret;
+}
+
+/* Also where it has written what it refuses. */
+static void one_entry_that_is_refused_is_put_back(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *old = fake_register(test, f, 40);
+	struct mm_iommu_region *new = fake_register(test, f, 40);
+	struct picture *before = map_some(test, f, old, BLOCK - 10, 20);
+
+	/* the old one is there again, or the entry is empty; and then the kill */
+	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 5,
+						ua_of(new, 0), false, 1));
+	KUNIT_EXPECT_STREQ(test, f->log, "sSK");
+	expect_picture(test, f, before);
+	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 30,
+						ua_of(new, 0), false, 1));
+	KUNIT_EXPECT_STREQ(test, f->log, "sSK");
+	expect_picture(test, f, before);
+	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 5, 0, true, 1));
+	KUNIT_EXPECT_STREQ(test, f->log, "cSK");
+	expect_picture(test, f, before);
+
+	/* the old one can not be set, so nothing is */
+	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 5,
+						ua_of(new, 0), false, 2));
+	KUNIT_EXPECT_STREQ(test, f->log, "ssCK");
+	KUNIT_EXPECT_EQ(test, fake_tce(f, BLOCK - 5), 0);
+	KUNIT_EXPECT_EQ(test, mapped(new), 0);
+
+	/* whatever it is: it is never let go */
+	KUNIT_EXPECT_EQ(test, -ENOTRECOVERABLE,
+			put_refused(test, f, BLOCK - 6, ua_of(new, 0), false,
+				    3));
+	KUNIT_EXPECT_STREQ(test, f->log, "ssc");
+	KUNIT_EXPECT_EQ(test, mapped(new), 1);
+	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 6, 0, true, 3));
+	KUNIT_EXPECT_EQ(test, mapped(old), 20);
+	expect_total(test, f, 20);
+
+	KUNIT_EXPECT_EQ(test, 0,
+			mm_iommu_drop(f->mm,
+				      mm_iommu_cookie(new, ua_of(new, 0), true),
+				      1));
+	fake_end(test, f);
+}
+
+static void more_than_fits_into_one_change(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *region = fake_register(test, f, MOST + 1);
+	struct picture *before = map_some(test, f, region, 100, MOST);
+	struct job *j = job_alloc(test, f);
+
+	expect_refused(test, f, clear(test, f, 0, MOST + 1), before);
+	expect_refused(test, f, clear(test, f, 0, ENTRIES), before);
+	j->npages = MOST + 1;
+	j->nr = 1;
+	j->wants[0] = (struct iommu_tce_want){ .npages = 1, .clear = true };
+	expect_refused(test, f, job_do(test, j), before);
+	j->npages = 2;
+	j->few = true;
+	expect_refused(test, f, job_do(test, j), before);
+	KUNIT_EXPECT_EQ(test, mapped(region), MOST);
+	fake_end(test, f);
+}
+
+/* ---- regions that were given up ---------------------------------------- */
+
+/* Registers other memory where the region is, so that it is given up. */
+static struct mm_iommu_region *replace(struct kunit *test, struct fake *f,
+				       struct mm_iommu_region *old)
+{
+	unsigned long ua = old->trans.ua;
+
+	KUNIT_ASSERT_EQ(test, mm_iommu_unregister(old), -EBUSY);
+	f->nr_regions = 0;
+	return fake_register_at(test, f, ua, old->trans.npages << PAGE_SHIFT);
+}
+
+/* Mapped by nothing but its TCEs, it is changed like any other. */
+static void what_was_given_up_is_changed(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *old = fake_register(test, f, 32), *new;
+	unsigned long locked = f->mm->locked_vm, ua = old->trans.ua;
+
+	prepare(test, f, BLOCK - 10, 20);
+	KUNIT_EXPECT_EQ(test, 0,
+			map(test, f, BLOCK - 10, ua_of(old, 0), 20, true));
+	new = replace(test, f, old);
+	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 2 * locked);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&old->mapped), 20);
+
+	/* some of it is replaced, one page and many, and some is cleared */
+	KUNIT_EXPECT_EQ(test, map(test, f, BLOCK - 10, ua, 1, true), 0);
+	KUNIT_EXPECT_EQ(test, map(test, f, BLOCK - 5, ua, 10, true), 0);
+	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK + 8, 2), 1);
+	expect_mapped(test, f, BLOCK - 10, new, 0, 1, true);
+	expect_mapped(test, f, BLOCK - 9, old, 1, 4, true);
+	expect_mapped(test, f, BLOCK - 5, new, 0, 10, true);
+	KUNIT_EXPECT_EQ(test, mapped(new), 11);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&old->mapped), 7);
+	KUNIT_EXPECT_FALSE(test, mm_iommu_must_reap(f->mm));
+
+	/* with its last page nothing is unpinned, and the next may do it */
+	KUNIT_EXPECT_EQ(test, map(test, f, BLOCK - 9, ua, 4, true), 0);
+	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK + 5, 3), 1);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&old->mapped), 0);
+	KUNIT_EXPECT_TRUE(test, mm_iommu_must_reap(f->mm));
+	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 2 * locked);
+	mm_iommu_reap(f->mm);
+	KUNIT_EXPECT_FALSE(test, mm_iommu_must_reap(f->mm));
+	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, locked);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(old), -ENOENT);
+	fake_end(test, f);
+}
+
+/* Whoever may sleep does the rest, whatever he came for. */
+static void the_last_page_of_many_regions(struct kunit *test)
+{
+	struct mm_iommu_region *old[4], *new = NULL;
+	struct fake *f = fake_create(test);
+	unsigned long locked, ua, i;
+
+	old[0] = fake_register(test, f, 4);
+	ua = old[0]->trans.ua;
+	locked = f->mm->locked_vm;
+	prepare(test, f, BLOCK - 2, 4);
+	for (i = 0; i < ARRAY_SIZE(old); i++) {
+		KUNIT_EXPECT_EQ(test, map(test, f, BLOCK - 2 + i, ua, 1, true),
+				0);
+		new = replace(test, f, old[i]);
+		KUNIT_EXPECT_EQ(test, mm_iommu_unregister(old[i]), -ENOENT);
+		if (i + 1 < ARRAY_SIZE(old))
+			old[i + 1] = new;
+	}
+	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 5 * locked);
+	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 5, 10), 1);
+	KUNIT_EXPECT_TRUE(test, mm_iommu_must_reap(f->mm));
+	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 5 * locked);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(new), 0);
+	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 0);
+	f->nr_regions = 0;
+	fake_end(test, f);
+}
+
+/* ---- locks that somebody holds ----------------------------------------- */
+
+/* A job while somebody has a lock that it needs. */
+struct held_job {
+	struct job *j;
+	arch_spinlock_t *lock;
+	bool was_locked;
+};
+
+static unsigned long held_job_run(void *data)
+{
+	struct held_job *h = data;
+	unsigned long ret;
+
+	arch_spin_lock(h->lock);
+	ret = job_run(h->j);
+	h->was_locked = arch_spin_is_locked(h->lock);
+	arch_spin_unlock(h->lock);
+	return ret;
+}
+
+/* It must come back at all: nobody gives the lock back before. */
+static void expect_not_waiting(struct kunit *test, struct job *j,
+			       arch_spinlock_t *lock, int want,
+			       const struct picture *before)
+{
+	struct fake *f = j->f;
+	struct held_job *h = kunit_kzalloc(test, sizeof(*h), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, h);
+	h->j = j;
+	h->lock = lock;
+	f->logged = 0;
+	memset(f->log, 0, sizeof(f->log));
+	KUNIT_EXPECT_EQ(test, (int)f->mode->call(held_job_run, h), want);
+	KUNIT_EXPECT_TRUE(test, h->was_locked);
+	KUNIT_EXPECT_EQ(test, locks_held(f), 0);
+	KUNIT_EXPECT_EQ(test, slots_held(f), 0);
+	expect_picture(test, f, before);
+}
+
+static void nobody_waits_for_a_lock(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *region = fake_register(test, f, 40);
+	struct picture *before = map_some(test, f, region, 16 * BLOCK - 10, 20);
+	struct mm_iommu *reg = f->mm->context.mm_iommu;
+	struct iommu_tce_view *view = f->tbl.it_view;
+	struct job *j = job_alloc(test, f);
+	unsigned int i;
+
+	j->entry = 16 * BLOCK - 5;
+	j->npages = 10;
+	j->wants[0] = (struct iommu_tce_want){
+		.ua = ua_of(region, 20), .npages = 10, .write = true,
+	};
+	/* a change and a clear, of two blocks, either of which is locked */
+	for (j->nr = 0; j->nr < 2; j->nr++) {
+		expect_not_waiting(test, j, &view->locks[0].raw_lock, -EAGAIN,
+				   before);
+		expect_not_waiting(test, j, &view->locks[15].raw_lock, -EAGAIN,
+				   before);
+	}
+
+	/* whatever CPU this is, its slot of the registry */
+	for (j->nr = 0; j->nr < 2; j->nr++) {
+		migrate_disable();
+		i = raw_smp_processor_id() & reg->slot_mask;
+		expect_not_waiting(test, j, &reg->slots[i].lock, -EAGAIN,
+				   before);
+		migrate_enable();
+	}
+	KUNIT_EXPECT_EQ(test, mapped(region), 20);
+
+	/* and with another lock it goes on */
+	j->nr = 0;
+	f->logged = 0;
+	KUNIT_EXPECT_EQ(test, job_do(test, j), 1);
+	KUNIT_EXPECT_EQ(test, mapped(region), 10);
+	fake_end(test, f);
+}
+
+/* ---- as the core does it ----------------------------------------------- */
+
+#define STEPS	300
+
+/**
+ * struct twin - two tables: at once as far as that goes, and by the core
+ * @at_once: one
+ * @core: the other
+ * @picture: what must be in both
+ * @count: pages of each region that are mapped in each
+ * @j: the change
+ * @region: memory; the first two are neighbours, the third only to be read
+ * @rnd: the next random number
+ * @made: changes at once
+ * @left: changes that were left to the core
+ * @failed: changes that cannot be made at all
+ */
+struct twin {
+	struct fake *at_once;
+	struct fake *core;
+	struct picture *picture;
+	long count[REGIONS];
+	struct job *j;
+	struct mm_iommu_region *region[3];
+	struct rnd_state rnd;
+	unsigned int made;
+	unsigned int left;
+	unsigned int failed;
+};
+
+static unsigned long below(struct twin *t, unsigned long n)
+{
+	return prandom_u32_state(&t->rnd) % n;
+}
+
+static unsigned int twin_shift(const struct twin *t)
+{
+	return t->core->tbl.it_page_shift;
+}
+
+static struct mm_iommu_region *twin_find(const struct twin *t, unsigned long ua)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(t->region); i++)
+		if (mm_iommu_has(t->region[i], ua))
+			return t->region[i];
+	return NULL;
+}
+
+static void random_part(struct twin *t, struct iommu_tce_want *want,
+			unsigned long npages)
+{
+	unsigned int shift = twin_shift(t);
+	struct mm_iommu_region *region = t->region[below(t, 3)];
+	unsigned long pages = region->trans.npages << PAGE_SHIFT >> shift;
+	unsigned long at = below(t, pages);
+
+	/* mostly inside */
+	if (below(t, 16) && at + npages > pages)
+		at = npages > pages ? 0 : pages - npages;
+	want->clear = !below(t, 4);
+	want->write = below(t, 8) && (region != t->region[2] || !below(t, 8));
+	want->ua = region->trans.ua + (at << shift);
+	want->npages = npages;
+}
+
+static void random_job(struct twin *t)
+{
+	unsigned long blocks = below(t, 4) ? 3 : BLOCKS, left;
+	struct job *j = t->j;
+
+	j->npages = below(t, 3) ? 1 + below(t, 20) : 1 + below(t, MOST);
+	j->one = !below(t, 4);
+	if (j->one)
+		j->npages = 1;
+	/* most of them over others, and where the locks wrap */
+	j->entry = (14 * BLOCK + below(t, blocks * BLOCK)) % ENTRIES;
+	j->npages = min(j->npages, ENTRIES - j->entry);
+	j->nr = 0;
+	if (!below(t, 4))
+		return;
+	for (left = j->npages; left; left -= j->wants[j->nr++].npages)
+		random_part(t, &j->wants[j->nr], j->nr == PARTS - 1 ? left :
+			    1 + below(t, left));
+}
+
+/*
+ * Whether a part can be mapped; and at once, if that is asked: of more than a
+ * page that does not look for those which may only be read.
+ */
+static bool part_is_good(const struct twin *t,
+			 const struct iommu_tce_want *want, bool at_once)
+{
+	struct mm_iommu_region *first = twin_find(t, want->ua), *region;
+	unsigned long i, ua = want->ua;
+	u64 at;
+
+	if (at_once && want->npages > 1 && first && want->write &&
+	    first->trans.readonly)
+		return false;
+	for (i = 0; i < want->npages; i++, ua += BIT(twin_shift(t))) {
+		region = twin_find(t, ua);
+		if (!region || (at_once && region != first))
+			return false;
+		mm_iommu_trans_block(&region->trans, ua, &at);
+		if (want->write && at & MM_IOMMU_READONLY)
+			return false;
+	}
+	return true;
+}
+
+static bool job_is_good(const struct twin *t, bool at_once)
+{
+	unsigned int i;
+
+	for (i = 0; i < t->j->nr; i++)
+		if (!t->j->wants[i].clear &&
+		    !part_is_good(t, &t->j->wants[i], at_once))
+			return false;
+	return true;
+}
+
+/* Whether a block is missing where something is to be mapped. */
+static bool job_lacks_block(const struct twin *t)
+{
+	struct iommu_tce_view *view = t->at_once->tbl.it_view;
+	unsigned long b = t->j->entry / BLOCK;
+	unsigned long last = (t->j->entry + t->j->npages - 1) / BLOCK;
+
+	for (; t->j->nr && b <= last; b++)
+		if (!tce_view_find(view, b))
+			return true;
+	return false;
+}
+
+static void picture_put(struct twin *t, unsigned long i, unsigned long ua,
+			bool write)
+{
+	struct mm_iommu_region *old = NULL, *new = ua ? twin_find(t, ua) : NULL;
+	unsigned int k;
+
+	if (t->picture->view[i])
+		old = mm_iommu_id_find(t->core->mm->context.mm_iommu,
+				       t->picture->view[i]);
+	for (k = 0; k < ARRAY_SIZE(t->region); k++)
+		t->count[k] += (t->region[k] == new) - (t->region[k] == old);
+	t->picture->view[i] = new ? mm_iommu_cookie(new, ua, write) : 0;
+	t->picture->tce[i] = new ? wanted_tce(new, ua, write) : 0;
+}
+
+static void picture_change(struct twin *t)
+{
+	const struct iommu_tce_want *want = t->j->wants;
+	unsigned long i = t->j->entry, n, end = i + t->j->npages;
+
+	for (; !t->j->nr && i < end; i++)
+		picture_put(t, i, 0, false);
+	for (; i < end; want++)
+		for (n = 0; n < want->npages; n++)
+			picture_put(t, i++, want->clear ? 0 :
+				    want->ua + (n << twin_shift(t)),
+				    want->write);
+}
+
+/* The same by the core. */
+static int core_change(struct twin *t, struct fake *f)
+{
+	struct tce_map *m;
+
+	if (!t->j->nr)
+		return iommu_tce_unmap(&f->tbl, f->tbl.it_offset + t->j->entry,
+				       t->j->npages);
+	m = iommu_tce_begin(&f->tbl, f->tbl.it_offset + t->j->entry,
+			    t->j->wants,
+			    t->j->nr, 0);
+	return IS_ERR(m) ? PTR_ERR(m) : iommu_tce_commit(m);
+}
+
+/* A part alone is mapped as VFIO maps it. */
+static int core_map(struct twin *t, struct fake *f)
+{
+	const struct iommu_tce_want *want = t->j->wants;
+
+	if (t->j->nr != 1 || want->clear)
+		return core_change(t, f);
+	return iommu_tce_map(&f->tbl, f->tbl.it_offset + t->j->entry, want->ua,
+			     want->npages, want->write);
+}
+
+static void expect_counts(struct kunit *test, struct twin *t, const long *core)
+{
+	unsigned int k;
+
+	for (k = 0; k < ARRAY_SIZE(t->region); k++)
+		KUNIT_ASSERT_EQ(test, mapped(t->region[k]),
+				t->count[k] + core[k]);
+}
+
+static void twin_step(struct kunit *test, struct twin *t)
+{
+	bool lacks, clears, good, change_good;
+	long before[REGIONS];
+	int ret;
+
+	random_job(t);
+	lacks = job_lacks_block(t);
+	clears = t->j->one && (!t->j->nr || t->j->wants->clear);
+	change_good = job_is_good(t, true);
+	good = job_is_good(t, false);
+	memcpy(before, t->count, sizeof(before));
+
+	ret = job_do(test, t->j);
+	if (ret != -EAGAIN) {
+		KUNIT_ASSERT_TRUE(test, change_good && (!lacks || clears));
+		KUNIT_ASSERT_TRUE(test, !ret || (ret == 1 &&
+						 (!t->j->nr || t->j->one)));
+		t->made++;
+	} else {
+		KUNIT_ASSERT_TRUE(test, lacks || !change_good);
+		expect_picture(test, t->at_once, t->picture);
+		expect_counts(test, t, before);
+		ret = core_change(t, t->at_once);
+		KUNIT_ASSERT_EQ(test, !ret, good);
+		t->left += good;
+		t->failed += !good;
+	}
+	if (good)
+		picture_change(t);
+	/* in one of the two only */
+	expect_picture(test, t->at_once, t->picture);
+	expect_counts(test, t, before);
+	KUNIT_ASSERT_EQ(test, !core_map(t, t->core), good);
+	expect_counts(test, t, t->count);
+}
+
+static void twin_register(struct kunit *test, struct twin *t)
+{
+	unsigned long ua = mm_iommu_kunit_map(test, 80 * UNIT >> PAGE_SHIFT);
+
+	KUNIT_ASSERT_EQ(test, ua + 64 * UNIT,
+			vm_mmap(NULL, ua + 64 * UNIT, UNIT, PROT_READ,
+				MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0));
+	t->region[0] = fake_register_at(test, t->core, ua, 40 * UNIT);
+	t->region[1] = fake_register_at(test, t->core, ua + 40 * UNIT,
+					20 * UNIT);
+	t->region[2] = fake_register_at(test, t->core, ua + 62 * UNIT,
+					12 * UNIT);
+	KUNIT_ASSERT_TRUE(test, t->region[2]->trans.readonly);
+}
+
+static void twins(struct kunit *test, unsigned int shift, bool pnv)
+{
+	const struct mode *mode = test->param_value;
+	struct twin *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	unsigned int i, seed = 1000 * (mode - modes) + 10 * shift + pnv;
+
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	prandom_seed_state(&t->rnd, seed);
+	t->at_once = fake_create_as(test, mode, 12345, shift, pnv);
+	t->core = fake_create_as(test, mode, 12345, shift, false);
+	t->picture = alloc_picture(test);
+	t->j = job_alloc(test, t->at_once);
+	twin_register(test, t);
+
+	for (i = 0; i < STEPS; i++) {
+		twin_step(test, t);
+		if (i % 16)
+			continue;
+		expect_picture(test, t->core, t->picture);
+		check_blocks(test, t->at_once);
+		check_blocks(test, t->core);
+	}
+	kunit_info(test, "seed %u, pages of %lu, %s: %u at once, %u left to the core, %u impossible\n",
+		   seed, BIT(shift), pnv ? "PowerNV" : "fake", t->made, t->left,
+		   t->failed);
+	/* it was not all left to the core */
+	KUNIT_EXPECT_GT(test, t->made, STEPS / 4);
+	KUNIT_EXPECT_GT(test, t->left, 0);
+	KUNIT_EXPECT_GT(test, t->failed, 0);
+	expect_picture(test, t->core, t->picture);
+	fake_end(test, t->at_once);
+	fake_end(test, t->core);
+}
+
+static void random_changes_are_as_the_core_makes_them(struct kunit *test)
+{
+	twins(test, SHIFT, false);
+	if (PAGE_SHIFT != SHIFT)
+		twins(test, PAGE_SHIFT, false);
+}
+
+static void random_changes_of_a_table_of_powernv(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_PPC_POWERNV))
+		kunit_skip(test, "needs CONFIG_PPC_POWERNV");
+	twins(test, SHIFT, true);
+}
+
+/* ---- more than one at a time ------------------------------------------- */
+
+#define ROUNDS	1500
+
+struct at_once_thread {
+	struct fake *f;
+	struct mm_iommu_region *region;
+	struct completion done;
+	unsigned int failed;
+	struct job *j;
+};
+
+/* Maps and clears by the core what others change at once. */
+static int thread_run(void *data)
+{
+	struct at_once_thread *t = data;
+	struct rnd_state rnd;
+	unsigned long first, npages;
+	unsigned int i;
+
+	prandom_seed_state(&rnd, 1);
+	for (i = 0; i < ROUNDS; i++) {
+		first = t->f->tbl.it_offset + 15 * BLOCK +
+			prandom_u32_state(&rnd) % BLOCK;
+		npages = 1 + prandom_u32_state(&rnd) % 300;
+		if (prandom_u32_state(&rnd) % 2)
+			t->failed += !!iommu_tce_map(&t->f->tbl, first,
+						     ua_of(t->region, 0),
+						     npages, true);
+		else
+			t->failed += !!iommu_tce_unmap(&t->f->tbl, first,
+						       npages);
+		cond_resched();
+	}
+	complete(&t->done);
+	while (!kthread_should_stop())
+		schedule_timeout_interruptible(1);
+	return 0;
+}
+
+/* Either way in turn, and sometimes it is left to the other. */
+static void change_meanwhile(struct kunit *test, struct at_once_thread *t,
+			     struct mm_iommu_region *region)
+{
+	struct job *j = t->j;
+	struct rnd_state rnd;
+	unsigned int made = 0;
+	int ret;
+
+	prandom_seed_state(&rnd, 2);
+	while (!completion_done(&t->done)) {
+		j->entry = 15 * BLOCK + prandom_u32_state(&rnd) % BLOCK;
+		j->npages = 1 + prandom_u32_state(&rnd) % 300;
+		j->nr = prandom_u32_state(&rnd) % 2;
+		j->wants[0] = (struct iommu_tce_want){
+			.ua = ua_of(region, 0), .npages = j->npages,
+			.write = true,
+		};
+		ret = t->f->mode->call(job_run, j);
+		made += ret >= 0;
+		if (ret != -EAGAIN)
+			KUNIT_ASSERT_GE(test, ret, 0);
+		cond_resched();
+	}
+	KUNIT_EXPECT_GT(test, made, 0);
+}
+
+static void changes_beside_those_of_the_core(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct at_once_thread *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	struct mm_iommu_region *a = fake_register(test, f, 300);
+	struct mm_iommu_region *b = fake_register(test, f, 300), *region;
+	unsigned long i, na = 0, nb = 0;
+	struct task_struct *task;
+
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	init_completion(&t->done);
+	t->f = f;
+	t->region = a;
+	t->j = job_alloc(test, f);
+	prepare(test, f, 15 * BLOCK, 2 * BLOCK);
+	task = kthread_run(thread_run, t, "iommu_tce_kunit");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	change_meanwhile(test, t, b);
+	kthread_stop(task);
+
+	KUNIT_EXPECT_EQ(test, t->failed, 0);
+	for (i = 0; i < ENTRIES; i++) {
+		u64 cookie = fake_view(f, i);
+
+		if (!cookie) {
+			KUNIT_ASSERT_EQ(test, fake_tce(f, i), 0);
+			continue;
+		}
+		region = mm_iommu_id_find(f->mm->context.mm_iommu, cookie);
+		KUNIT_ASSERT_TRUE(test, region == a || region == b);
+		KUNIT_ASSERT_EQ(test, fake_tce(f, i),
+				wanted_tce(region,
+					   mm_iommu_cookie_ua(region, cookie),
+					   true));
+		na += region == a;
+		nb += region == b;
+	}
+	KUNIT_EXPECT_EQ(test, mapped(a), na);
+	KUNIT_EXPECT_EQ(test, mapped(b), nb);
+	expect_total(test, f, na + nb);
+	fake_end(test, f);
+}
+
+static struct kunit_case iommu_tce_fast_cases[] = {
+	KUNIT_CASE_PARAM(a_change_is_made_and_unmade, mode_gen_params),
+	KUNIT_CASE_PARAM(what_may_be_written_is_marked, mode_gen_params),
+	KUNIT_CASE_PARAM(one_entry_needs_no_scratch_memory, mode_gen_params),
+	KUNIT_CASE_PARAM(a_change_replaces_what_was_there, mode_gen_params),
+	KUNIT_CASE_PARAM(a_list_may_clear_some, mode_gen_params),
+	KUNIT_CASE_PARAM(a_change_of_two_regions_counts_each, mode_gen_params),
+	KUNIT_CASE_PARAM(clear_of_nothing_kills_nothing, mode_gen_params),
+	KUNIT_CASE_PARAM(clear_where_a_block_is_missing, mode_gen_params),
+	KUNIT_CASE_PARAM(a_walk_through_a_table_that_was_walked_before,
+			 mode_gen_params),
+	KUNIT_CASE_PARAM(memory_that_is_not_all_registered, mode_gen_params),
+	KUNIT_CASE_PARAM(nothing_was_ever_registered, mode_gen_params),
+	KUNIT_CASE_PARAM(an_aborted_change_counts_back, mode_gen_params),
+	KUNIT_CASE_PARAM(read_only_memory_is_not_mapped_for_writing,
+			 mode_gen_params),
+	KUNIT_CASE_PARAM(pages_of_the_iommu_that_are_no_block, mode_gen_params),
+	KUNIT_CASE_PARAM(a_closed_table_is_not_touched, mode_gen_params),
+	KUNIT_CASE_PARAM(a_block_that_is_missing, mode_gen_params),
+	KUNIT_CASE_PARAM(a_platform_that_cannot, mode_gen_params),
+	KUNIT_CASE_PARAM(a_platform_that_has_nothing_to_kill, mode_gen_params),
+	KUNIT_CASE_PARAM(a_platform_that_refuses, mode_gen_params),
+	KUNIT_CASE_PARAM(one_entry_that_is_refused_is_put_back,
+			 mode_gen_params),
+	KUNIT_CASE_PARAM(more_than_fits_into_one_change, mode_gen_params),
+	KUNIT_CASE_PARAM(what_was_given_up_is_changed, mode_gen_params),
+	KUNIT_CASE_PARAM(the_last_page_of_many_regions, mode_gen_params),
+	KUNIT_CASE_PARAM(nobody_waits_for_a_lock, mode_gen_params),
+	KUNIT_CASE_PARAM(random_changes_are_as_the_core_makes_them,
+			 mode_gen_params),
+	KUNIT_CASE_PARAM(random_changes_of_a_table_of_powernv, mode_gen_params),
+	KUNIT_CASE_PARAM(changes_beside_those_of_the_core, mode_gen_params),
+	{ }
+};
+
+static struct kunit_suite iommu_tce_fast_suite = {
+	.name = "iommu_tce_fast",
+	.init = mm_iommu_kunit_init,
+	.exit = mm_iommu_kunit_exit,
+	.test_cases = iommu_tce_fast_cases,
+};
+
+kunit_test_suite(iommu_tce_fast_suite);

@@ -1,0 +1,1983 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit suites of the TCE core and of the userspace view of TCE tables: what
+ * changes, in which order, and what is left behind when something fails. See
+ * iommu_tce.c and iommu_tce_view.c.
+ *
+ * The table is a fake that writes down who called it, and so is the memory,
+ * but for the tests at the end, which register some. The fake knows what a
+ * device could reach, through a TCE or through one that the hardware may still
+ * have in its cache, and notices when such memory is let go.
+ */
+#include <linux/delay.h>
+#include <linux/iommu.h>
+#include <linux/kthread.h>
+#include <linux/mman.h>
+#include <linux/prandom.h>
+
+#include <asm/iommu.h>
+#include <asm/iommu_tce.h>
+#include <asm/tce.h>
+
+#include "../../mm/tests/mm_iommu_kunit.h"
+#include "../iommu_tce_view.h"
+
+#define BLOCK		TCE_VIEW_ENTRIES
+
+/* ---- a table and memory that watch ------------------------------------- */
+
+enum fake_op { HOLD, PREPARE, SET, CLEAR, KILL, DROP, FAKE_OPS };
+
+/* A call in the log; a small letter where it was refused. */
+static const char fake_letter[FAKE_OPS] = { 'H', 'P', 'S', 'C', 'K', 'D' };
+static const int fake_error[FAKE_OPS] = {
+	[HOLD] = -EFAULT, [PREPARE] = -ENOMEM, [SET] = -EIO, [CLEAR] = -EBUSY,
+};
+
+#define FAKE_MEMS	66
+#define FAKE_STALE	8
+
+/**
+ * struct fake_calls - the calls of one operation
+ * @nr: of them so far
+ * @refuse_at: the first that is refused, counted from 1; 0 for none
+ * @refuse_nr: how many are refused from there on
+ * @part: entries that the first refused call changes all the same
+ * @entry: of the last call
+ * @npages: of the last call
+ */
+struct fake_calls {
+	unsigned int nr;
+	unsigned int refuse_at;
+	unsigned int refuse_nr;
+	unsigned long part;
+	unsigned long entry;
+	unsigned long npages;
+};
+
+/**
+ * struct fake_mem - a piece of memory
+ * @f: whose
+ * @ua: its first user address
+ * @npages: IOMMU pages in it
+ * @hpa: of the first page; the pages are not contiguous
+ * @id: in its cookies
+ * @first: bytes that its first page is from that of cookie 0
+ * @orphan: other memory is at its address now
+ * @refs: references that are held
+ * @reach: TCEs of it, in the table or perhaps in the cache
+ * @dirty: references that were dropped as written to
+ */
+struct fake_mem {
+	struct fake *f;
+	unsigned long ua;
+	unsigned long npages;
+	u64 hpa;
+	u64 id;
+	unsigned long first;
+	bool orphan;
+	long refs;
+	long reach;
+	long dirty;
+};
+
+/* An entry of the table, and what the hardware may have in its place. */
+struct fake_entry {
+	u64 tce;
+	u64 stale[FAKE_STALE];
+	unsigned int nr_stale;
+};
+
+/**
+ * struct fake - a table, and memory to be mapped in it
+ * @tbl: the table
+ * @ops: its operations
+ * @test: the test that it is for
+ * @lock: protects all that follows
+ * @entries: for the indices modulo @nr_entries
+ * @nr_entries: number of them
+ * @now: as many, for fake_look()
+ * @calls: of each operation
+ * @log: a letter for each call
+ * @logged: letters in it
+ * @mems: memory that tests map
+ * @nr_mems: number of them
+ * @at_most: pages that one hold takes, if not 0
+ * @wrong: what must not happen and did
+ * @translating: called once, before memory is translated
+ * @closing: the table is just being closed when TCEs are written
+ */
+struct fake {
+	struct iommu_table tbl;
+	struct iommu_table_ops ops;
+	struct kunit *test;
+	raw_spinlock_t lock;	/* all that follows */
+	struct fake_entry *entries;
+	unsigned long nr_entries;
+	u64 *now;
+	struct fake_calls calls[FAKE_OPS];
+	char log[256];
+	unsigned int logged;
+	struct fake_mem mems[FAKE_MEMS];
+	unsigned int nr_mems;
+	unsigned long at_most;
+	const char *wrong;
+	void (*translating)(struct fake *f);
+	bool closing;
+};
+
+static struct fake *fake_of(struct iommu_table *tbl)
+{
+	return container_of(tbl, struct fake, tbl);
+}
+
+static void fake_wrong(struct fake *f, bool is, const char *what)
+{
+	if (is && !f->wrong)
+		f->wrong = what;
+}
+
+/* Writes a call down. Return: whether it is to be refused. */
+static bool fake_called(struct fake *f, enum fake_op op, unsigned long entry,
+			unsigned long npages)
+{
+	struct fake_calls *c = &f->calls[op];
+	bool refuse;
+
+	c->nr++;
+	c->entry = entry;
+	c->npages = npages;
+	refuse = c->refuse_at && c->nr >= c->refuse_at &&
+		 c->nr < c->refuse_at + c->refuse_nr;
+	if (f->logged < sizeof(f->log) - 1)
+		f->log[f->logged++] = fake_letter[op] |
+				      (refuse ? 'a' - 'A' : 0);
+	fake_wrong(f, !npages, "a call for nothing");
+	return refuse;
+}
+
+/* A call that changes a part of the table. Return: how many entries it may. */
+static unsigned long fake_range(struct fake *f, enum fake_op op,
+				unsigned long entry, unsigned long npages,
+				int *ret)
+{
+	unsigned long i = entry - f->tbl.it_offset;
+	bool refuse = fake_called(f, op, entry, npages);
+
+	fake_wrong(f, i >= f->tbl.it_size || npages > f->tbl.it_size - i,
+		   "a range that is not in the table");
+	*ret = refuse ? fake_error[op] : 0;
+	if (!refuse)
+		return npages;
+	return f->calls[op].nr == f->calls[op].refuse_at ?
+	       min(f->calls[op].part, npages) : 0;
+}
+
+static struct fake_entry *fake_entry(struct fake *f, unsigned long entry)
+{
+	return &f->entries[(entry - f->tbl.it_offset) % f->nr_entries];
+}
+
+static u64 mem_hpa(const struct fake_mem *mem, unsigned long ua)
+{
+	return mem->hpa + 2 * (ua - mem->ua);
+}
+
+/* The memory that a TCE gives a device. */
+static void fake_reach(struct fake *f, u64 tce, int more)
+{
+	unsigned int i;
+
+	for (i = 0; tce && i < f->nr_mems; i++)
+		if (tce - f->mems[i].hpa < BIT(36))
+			f->mems[i].reach += more;
+}
+
+static void fake_write(struct fake *f, unsigned long entry, u64 tce)
+{
+	struct fake_entry *e = fake_entry(f, entry);
+	unsigned int i;
+
+	if (e->tce == tce)
+		return;
+
+	/* what is in both places is one */
+	for (i = 0; i < e->nr_stale && e->stale[i] != tce; i++)
+		;
+	if (i < e->nr_stale)
+		e->stale[i] = e->stale[--e->nr_stale];
+	else
+		fake_reach(f, tce, 1);
+	if (e->tce) {
+		fake_wrong(f, e->nr_stale == FAKE_STALE,
+			   "an entry that nobody kills");
+		if (e->nr_stale < FAKE_STALE)
+			e->stale[e->nr_stale++] = e->tce;
+	}
+	e->tce = tce;
+}
+
+static int fake_prepare(struct iommu_table *tbl, unsigned long index,
+			unsigned long npages)
+{
+	struct fake *f = fake_of(tbl);
+	unsigned long flags;
+	int ret;
+
+	might_sleep();
+	raw_spin_lock_irqsave(&f->lock, flags);
+	fake_range(f, PREPARE, index, npages, &ret);
+	raw_spin_unlock_irqrestore(&f->lock, flags);
+	return ret;
+}
+
+static int fake_set(struct iommu_table *tbl, unsigned long index,
+		    unsigned long npages, const __be64 *tces)
+{
+	struct fake *f = fake_of(tbl);
+	unsigned long flags, i, n;
+	int ret;
+
+	raw_spin_lock_irqsave(&f->lock, flags);
+	fake_wrong(f, npages > BLOCK, "too many TCEs in a list");
+	fake_wrong(f, npages > 1 && !IS_ALIGNED((unsigned long)tces, SZ_4K),
+		   "a list that does not start on 4K");
+	fake_wrong(f, npages > 1 && !virt_addr_valid(tces),
+		   "a list that is not in the linear map");
+	n = fake_range(f, SET, index, npages, &ret);
+	/* whoever closes it now waits for the lock of the block */
+	if (f->closing)
+		WRITE_ONCE(tbl->it_view->closed, true);
+	for (i = 0; i < n; i++)
+		fake_write(f, index + i, be64_to_cpu(tces[i]));
+	raw_spin_unlock_irqrestore(&f->lock, flags);
+	return ret;
+}
+
+static int fake_clear(struct iommu_table *tbl, unsigned long index,
+		      unsigned long npages)
+{
+	struct fake *f = fake_of(tbl);
+	unsigned long flags, i, n;
+	int ret;
+
+	raw_spin_lock_irqsave(&f->lock, flags);
+	n = fake_range(f, CLEAR, index, npages, &ret);
+	for (i = 0; i < n; i++)
+		fake_write(f, index + i, 0);
+	raw_spin_unlock_irqrestore(&f->lock, flags);
+	return ret;
+}
+
+static void fake_kill(struct iommu_table *tbl, unsigned long index,
+		      unsigned long npages)
+{
+	struct fake *f = fake_of(tbl);
+	struct fake_entry *e;
+	unsigned long flags, i, n;
+	int ret;
+
+	raw_spin_lock_irqsave(&f->lock, flags);
+	n = fake_range(f, KILL, index, npages, &ret);
+	for (i = 0; i < min(n, f->nr_entries); i++) {
+		e = fake_entry(f, index + i);
+		while (e->nr_stale)
+			fake_reach(f, e->stale[--e->nr_stale], -1);
+	}
+	raw_spin_unlock_irqrestore(&f->lock, flags);
+}
+
+/* The fake memory stands for the mm too: nobody else looks inside. */
+static struct mm_struct *fake_mm(struct fake *f)
+{
+	return (struct mm_struct *)f;
+}
+
+static u64 mem_cookie(const struct fake_mem *mem, unsigned long ua, bool write)
+{
+	return FIELD_PREP(MM_IOMMU_COOKIE_ID, mem->id) +
+	       mm_iommu_cookie_step(mem->first + ua - mem->ua) + write;
+}
+
+static unsigned long cookie_bytes(u64 cookie)
+{
+	return FIELD_GET(MM_IOMMU_COOKIE_PAGE, cookie) * SZ_4K;
+}
+
+static unsigned long mem_ua(const struct fake_mem *mem, u64 cookie)
+{
+	return mem->ua + cookie_bytes(cookie) - mem->first;
+}
+
+static bool mem_has(const struct fake_mem *mem, unsigned long ua)
+{
+	return ua - mem->ua < mem->npages << mem->f->tbl.it_page_shift;
+}
+
+static long fake_hold(struct mm_struct *mm, unsigned long ua,
+		      unsigned long npages, unsigned int shift, bool write,
+		      struct mm_iommu_held *held)
+{
+	struct fake *f = (struct fake *)mm;
+	long ret = -EINVAL;
+	struct fake_mem *mem;
+	unsigned long flags, n;
+
+	might_sleep();
+	raw_spin_lock_irqsave(&f->lock, flags);
+	fake_wrong(f, shift != f->tbl.it_page_shift, "another page size");
+	if (fake_called(f, HOLD, ua, npages)) {
+		ret = fake_error[HOLD];
+		goto out_unlock;
+	}
+	for (mem = f->mems; mem < f->mems + f->nr_mems; mem++) {
+		if (mem->orphan || !mem_has(mem, ua))
+			continue;
+		n = mem->npages - ((ua - mem->ua) >> shift);
+		n = min3(n, npages, f->at_most ? : ULONG_MAX);
+		mem->refs += n;
+		held->cookie = mem_cookie(mem, ua, write);
+		held->hpa = mem_hpa(mem, ua);
+		ret = n;
+		break;
+	}
+out_unlock:
+	raw_spin_unlock_irqrestore(&f->lock, flags);
+	return ret;
+}
+
+static struct fake_mem *fake_find(struct fake *f, u64 cookie)
+{
+	u64 id = FIELD_GET(MM_IOMMU_COOKIE_ID, cookie);
+	struct fake_mem *mem;
+
+	for (mem = f->mems; mem < f->mems + f->nr_mems; mem++)
+		if (mem->id == id && mem_has(mem, mem_ua(mem, cookie)))
+			return mem;
+	fake_wrong(f, true, "memory that is not there");
+	return NULL;
+}
+
+static int fake_translate(struct mm_struct *mm, u64 cookie,
+			  unsigned long npages, unsigned int shift, u64 bits,
+			  __be64 *tces)
+{
+	struct fake *f = (struct fake *)mm;
+	struct fake_mem *mem = fake_find(f, cookie);
+	void (*hook)(struct fake *f) = f->translating;
+	unsigned long i, ua;
+
+	if (!mem)
+		return -ENOENT;
+	ua = mem_ua(mem, cookie);
+	if (hook) {
+		f->translating = NULL;
+		hook(f);
+	}
+	for (i = 0; i < npages; i++)
+		tces[i] = cpu_to_be64(mem_hpa(mem, ua + (i << shift)) | bits);
+	return 0;
+}
+
+static int fake_drop(struct mm_struct *mm, u64 cookie, unsigned long npages)
+{
+	struct fake *f = (struct fake *)mm;
+	struct fake_mem *mem = fake_find(f, cookie);
+	unsigned long flags;
+
+	might_sleep();
+	if (!mem)
+		return -ENOENT;
+	raw_spin_lock_irqsave(&f->lock, flags);
+	fake_called(f, DROP, mem->id, npages);
+	mem->refs -= npages;
+	if (cookie & MM_IOMMU_COOKIE_WRITE)
+		mem->dirty += npages;
+	fake_wrong(f, mem->refs < 0, "a reference that nobody had");
+	fake_wrong(f, mem->refs < mem->reach,
+		   "memory let go that a device can reach");
+	raw_spin_unlock_irqrestore(&f->lock, flags);
+	return 0;
+}
+
+static const struct iommu_tce_backing fake_backing = {
+	.hold = fake_hold,
+	.translate = fake_translate,
+	.drop = fake_drop,
+	.alike = MM_IOMMU_COOKIE_ID | MM_IOMMU_COOKIE_WRITE,
+};
+
+/* ---- what tests do with them ------------------------------------------- */
+
+static void fake_log_reset(struct fake *f)
+{
+	memset(f->calls, 0, sizeof(f->calls));
+	memset(f->log, 0, sizeof(f->log));
+	f->logged = 0;
+}
+
+static void fake_refuse(struct fake *f, enum fake_op op, unsigned int at,
+			unsigned int nr, unsigned long part)
+{
+	fake_log_reset(f);
+	f->calls[op].refuse_at = at;
+	f->calls[op].refuse_nr = nr;
+	f->calls[op].part = part;
+}
+
+static int fake_map(struct fake *f, unsigned long i, unsigned long ua,
+		    unsigned long npages)
+{
+	return iommu_tce_map(&f->tbl, f->tbl.it_offset + i, ua, npages, true);
+}
+
+static int fake_unmap(struct fake *f, unsigned long i, unsigned long npages)
+{
+	return iommu_tce_unmap(&f->tbl, f->tbl.it_offset + i, npages);
+}
+
+/* Whatever a test did: in the end nothing is mapped and nothing held. */
+static void fake_finish(void *data)
+{
+	struct fake *f = data;
+	struct kunit *test = f->test;
+	unsigned int i;
+
+	fake_log_reset(f);
+	f->translating = NULL;
+	KUNIT_EXPECT_EQ(test, fake_unmap(f, 0, f->tbl.it_size), 0);
+	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
+	KUNIT_EXPECT_EQ(test, iommu_tce_view_mapped(&f->tbl), 0);
+	for (i = 0; i < f->nr_mems; i++) {
+		KUNIT_EXPECT_EQ(test, f->mems[i].refs, 0);
+		KUNIT_EXPECT_EQ(test, f->mems[i].reach, 0);
+	}
+	/* this was no mm */
+	if (f->tbl.it_view->mm == fake_mm(f))
+		f->tbl.it_view->mm = NULL;
+	/* it warns, and where a test has failed that is no news */
+	if (!iommu_tce_view_mapped(&f->tbl))
+		iommu_tce_view_destroy(&f->tbl);
+	kvfree(f->entries);
+	kvfree(f->now);
+}
+
+/* A table of so many entries, of which as many exist as a test can use. */
+static struct fake *fake_create(struct kunit *test, unsigned long size,
+				unsigned long offset, unsigned int shift)
+{
+	struct fake *f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, f);
+	raw_spin_lock_init(&f->lock);
+	f->test = test;
+	f->nr_entries = min(size, 40 * BLOCK);
+	f->entries = kvcalloc(f->nr_entries, sizeof(*f->entries), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, f->entries);
+	f->now = kvcalloc(f->nr_entries, sizeof(*f->now), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, f->now);
+
+	f->ops.prepare = fake_prepare;
+	f->ops.set_tces = fake_set;
+	f->ops.clear_tces = fake_clear;
+	f->ops.tce_kill = fake_kill;
+	f->tbl.it_ops = &f->ops;
+	f->tbl.it_size = size;
+	f->tbl.it_offset = offset;
+	f->tbl.it_page_shift = shift;
+	KUNIT_ASSERT_EQ(test, iommu_tce_view_create(&f->tbl), 0);
+	f->tbl.it_view->backing = &fake_backing;
+	f->tbl.it_view->mm = fake_mm(f);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, fake_finish, f));
+	return f;
+}
+
+static struct fake *fake_simple(struct kunit *test)
+{
+	return fake_create(test, 10 * BLOCK, 0, PAGE_SHIFT);
+}
+
+static unsigned long fake_bytes(struct fake *f, unsigned long npages)
+{
+	return npages << f->tbl.it_page_shift;
+}
+
+/* More memory at an address; what was there becomes an orphan. */
+static struct fake_mem *fake_mem_at(struct kunit *test, struct fake *f,
+				    unsigned long ua, unsigned long npages)
+{
+	struct fake_mem *mem = &f->mems[f->nr_mems], *old;
+
+	KUNIT_ASSERT_LT(test, f->nr_mems, FAKE_MEMS);
+	for (old = f->mems; old < mem; old++)
+		if (mem_has(old, ua))
+			old->orphan = true;
+	f->nr_mems++;
+	mem->f = f;
+	mem->ua = ua;
+	mem->npages = npages;
+	mem->hpa = BIT(44) + f->nr_mems * BIT(36);
+	mem->id = f->nr_mems;
+	return mem;
+}
+
+/* Memory with nothing beside it. */
+static struct fake_mem *fake_mem(struct kunit *test, struct fake *f,
+				 unsigned long npages)
+{
+	return fake_mem_at(test, f, KUNIT_UA + f->nr_mems * BIT(35), npages);
+}
+
+static u64 fake_view(struct fake *f, unsigned long i)
+{
+	struct tce_view_block *blk = tce_view_find(f->tbl.it_view, i / BLOCK);
+
+	return blk ? blk->entry[i % BLOCK] : 0;
+}
+
+static u64 fake_tce(struct fake *f, unsigned long i)
+{
+	return fake_entry(f, f->tbl.it_offset + i)->tce;
+}
+
+/* All of the view, into f->now: entry by entry would take too long. */
+static void fake_look(struct kunit *test, struct fake *f)
+{
+	struct tce_view_block *blk = NULL;
+	unsigned long i;
+
+	KUNIT_ASSERT_EQ(test, f->tbl.it_size, f->nr_entries);
+	for (i = 0; i < f->nr_entries; i++) {
+		if (!(i % BLOCK))
+			blk = tce_view_find(f->tbl.it_view, i / BLOCK);
+		f->now[i] = blk ? blk->entry[i % BLOCK] : 0;
+	}
+}
+
+/* What the table should have where the view says so; counts the reference. */
+static u64 fake_wanted(struct fake *f, u64 view, long *refs)
+{
+	struct fake_mem *mem;
+
+	if (!view)
+		return 0;
+	mem = fake_find(f, view);
+	if (!mem)
+		return 0;
+	refs[mem - f->mems]++;
+	return mem_hpa(mem, mem_ua(mem, view)) | TCE_PCI_READ |
+	       (view & MM_IOMMU_COOKIE_WRITE ? TCE_PCI_WRITE : 0);
+}
+
+static void check_blocks(struct kunit *test, struct fake *f)
+{
+	struct iommu_tce_view *view = f->tbl.it_view;
+	struct tce_view_block *blk;
+	unsigned long b, i, used;
+
+	for (b = 0; b < view->blocks; b++) {
+		blk = tce_view_find(view, b);
+		if (!blk)
+			continue;
+		for (used = 0, i = 0; i < BLOCK; i++)
+			used += !!blk->entry[i];
+		KUNIT_ASSERT_EQ(test, blk->used, used);
+	}
+}
+
+/* TCEs, view and references say the same, and no cache anything else. */
+static void fake_check(struct kunit *test, struct fake *f)
+{
+	unsigned long i, mapped = 0;
+	long refs[FAKE_MEMS] = { };
+	u64 wanted;
+
+	KUNIT_ASSERT_STREQ(test, f->wrong ? : "", "");
+	fake_look(test, f);
+	for (i = 0; i < f->nr_entries; i++) {
+		mapped += !!f->now[i];
+		wanted = fake_wanted(f, f->now[i], refs);
+		if (fake_tce(f, i) != wanted)
+			KUNIT_ASSERT_EQ(test, fake_tce(f, i), wanted);
+	}
+	KUNIT_ASSERT_EQ(test, iommu_tce_view_mapped(&f->tbl),
+			mapped);
+	for (i = 0; i < f->nr_mems; i++) {
+		KUNIT_ASSERT_EQ(test, f->mems[i].refs, refs[i]);
+		KUNIT_ASSERT_EQ(test, f->mems[i].reach, refs[i]);
+	}
+	check_blocks(test, f);
+}
+
+static u64 *fake_save(struct kunit *test, struct fake *f)
+{
+	u64 *saved;
+
+	saved = kunit_kmalloc_array(test, f->nr_entries, sizeof(*saved),
+				    GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, saved);
+	fake_look(test, f);
+	memcpy(saved, f->now, f->nr_entries * sizeof(*saved));
+	return saved;
+}
+
+static void expect_unchanged(struct kunit *test, struct fake *f,
+			     const u64 *saved)
+{
+	fake_check(test, f);
+	KUNIT_ASSERT_EQ(test, 0, memcmp(f->now, saved,
+					f->nr_entries * sizeof(*saved)));
+}
+
+static void expect_log(struct kunit *test, struct fake *f, const char *log)
+{
+	KUNIT_EXPECT_STREQ(test, f->log, log);
+	fake_log_reset(f);
+}
+
+/* "H", 5 times "S" and "K" is "H5SK". */
+static void expect_calls(struct kunit *test, struct fake *f, const char *fmt,
+			 ...)
+{
+	char log[sizeof(f->log)], *to = log;
+	va_list args;
+	int n;
+
+	va_start(args, fmt);
+	for (; *fmt; fmt++) {
+		n = 1;
+		if (*fmt == '*') {
+			n = va_arg(args, int);
+			fmt++;
+		}
+		while (n-- > 0 && to < log + sizeof(log) - 1)
+			*to++ = *fmt;
+	}
+	va_end(args);
+	*to = 0;
+	expect_log(test, f, log);
+}
+
+/* Entries from @i on that map memory from @ua on. */
+static void expect_mapped(struct kunit *test, struct fake *f, unsigned long i,
+			  struct fake_mem *mem, unsigned long ua,
+			  unsigned long npages, bool write)
+{
+	unsigned long n;
+
+	for (n = 0; n < npages; n++, ua += fake_bytes(f, 1)) {
+		KUNIT_ASSERT_EQ(test, fake_tce(f, i + n), mem_hpa(mem, ua) |
+				TCE_PCI_READ | (write ? TCE_PCI_WRITE : 0));
+		KUNIT_ASSERT_EQ(test, fake_view(f, i + n),
+				mem_cookie(mem, ua, write));
+	}
+}
+
+/* ---- mapping and unmapping --------------------------------------------- */
+
+static const struct tce_range {
+	const char *name;
+	unsigned long size;
+	unsigned long offset;
+	unsigned int shift;
+	unsigned long first;
+	unsigned long npages;
+} ranges[] = {
+	{ "one page", 10 * BLOCK, 0, 16, 7, 1 },
+	{ "the first page", 10 * BLOCK, 0, 16, 0, 1 },
+	{ "the last page", 10 * BLOCK, 0, 16, 10 * BLOCK - 1, 1 },
+	{ "two pages", 10 * BLOCK, 0, 16, 7, 2 },
+	{ "two pages in two blocks", 10 * BLOCK, 0, 16, BLOCK - 1, 2 },
+	{ "eight pages", 10 * BLOCK, 0, 16, BLOCK - 3, 8 },
+	{ "nine pages", 10 * BLOCK, 0, 16, BLOCK - 3, 9 },
+	{ "a block", 10 * BLOCK, 0, 16, BLOCK, BLOCK },
+	{ "a block, but in two", 10 * BLOCK, 0, 16, BLOCK / 2, BLOCK },
+	{ "a block and a page", 10 * BLOCK, 0, 16, BLOCK, BLOCK + 1 },
+	{ "parts of six blocks", 10 * BLOCK, 0, 16, 300, 5 * BLOCK + 100 },
+	{ "all of a table", 10 * BLOCK, 0, 16, 0, 10 * BLOCK },
+	{ "a table smaller than a block", 100, 0, 16, 0, 100 },
+	{ "one of two entries", 2, 0, 16, 1, 1 },
+	{ "a table that ends in a block", 1000, 0, 16, 3, 997 },
+	{ "a window at 2^59", 10 * BLOCK, BIT(43), 16, 300, 1000 },
+	{ "a window at an odd place", 10 * BLOCK, 12345, 16, 300, 1000 },
+	{ "one page of it", 10 * BLOCK, 12345, 16, 300, 1 },
+	{ "pages of 4K", 10 * BLOCK, BIT(47), 12, 300, 1000 },
+	{ "pages of 2M", 10 * BLOCK, 0, 21, 300, 1000 },
+	{ "a window up to 2^64", 10 * BLOCK, BIT(48) - 10 * BLOCK, 16, 0,
+	  10 * BLOCK },
+	{ "the last pages of it", 10 * BLOCK, BIT(48) - 10 * BLOCK, 16,
+	  10 * BLOCK - 9, 9 },
+	{ "the last page of it", 10 * BLOCK, BIT(48) - 10 * BLOCK, 16,
+	  10 * BLOCK - 1, 1 },
+	{ "the last page of one of 4K pages", 100, BIT(52) - 100, 12, 99, 1 },
+	{ "all of it", 100, BIT(52) - 100, 12, 0, 100 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(range, ranges, name);
+
+static struct fake *fake_for(struct kunit *test, const struct tce_range *r)
+{
+	return fake_create(test, r->size, r->offset, r->shift);
+}
+
+static int range_blocks(const struct tce_range *r)
+{
+	return (r->first + r->npages - 1) / BLOCK - r->first / BLOCK + 1;
+}
+
+static void expect_last(struct kunit *test, struct fake *f, enum fake_op op,
+			unsigned long i, unsigned long npages)
+{
+	KUNIT_EXPECT_EQ(test, f->calls[op].entry, f->tbl.it_offset + i);
+	KUNIT_EXPECT_EQ(test, f->calls[op].npages, npages);
+}
+
+/* Memory whose last byte is at 2^64 - 1: no sum of addresses may count. */
+static void memory_ends_where_addresses_end(struct kunit *test)
+{
+	const struct tce_range *r = test->param_value;
+	struct fake *f = fake_for(test, r);
+	unsigned long ua = -fake_bytes(f, r->npages), half = r->npages / 2;
+	struct fake_mem *mem = fake_mem_at(test, f, ua, r->npages);
+
+	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, ua, r->npages), 0);
+	expect_mapped(test, f, r->first, mem, ua, r->npages, true);
+	fake_check(test, f);
+	/* in place of itself, and what would be behind the end is none */
+	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, ua, r->npages), 0);
+	fake_check(test, f);
+	if (r->first + r->npages < r->size)
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				fake_map(f, r->first, ua, r->npages + 1));
+	fake_check(test, f);
+	KUNIT_ASSERT_EQ(test, fake_unmap(f, r->first, half), 0);
+	fake_check(test, f);
+	KUNIT_ASSERT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
+	KUNIT_EXPECT_EQ(test, mem->refs, 0);
+	fake_check(test, f);
+}
+
+static void map_and_unmap_change_the_range(struct kunit *test)
+{
+	const struct tce_range *r = test->param_value;
+	struct fake *f = fake_for(test, r);
+	struct fake_mem *mem = fake_mem(test, f, r->npages + 10);
+	unsigned long ua = mem->ua + fake_bytes(f, 10);
+
+	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, ua, r->npages), 0);
+	expect_last(test, f, PREPARE, r->first, r->npages);
+	expect_last(test, f, KILL, r->first, r->npages);
+	expect_calls(test, f, "HP*SK", range_blocks(r));
+	KUNIT_EXPECT_EQ(test, mem->refs, r->npages);
+	fake_check(test, f);
+	expect_mapped(test, f, r->first, mem, ua, r->npages, true);
+
+	KUNIT_ASSERT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
+	expect_last(test, f, KILL, r->first, r->npages);
+	expect_calls(test, f, "*CKD", range_blocks(r));
+	KUNIT_EXPECT_EQ(test, mem->refs, 0);
+	KUNIT_EXPECT_EQ(test, mem->dirty, r->npages);
+	fake_check(test, f);
+}
+
+static void map_over_drops_the_old_after_the_kill(struct kunit *test)
+{
+	const struct tce_range *r = test->param_value;
+	struct fake *f = fake_for(test, r);
+	struct fake_mem *old = fake_mem(test, f, r->npages);
+	struct fake_mem *new = fake_mem(test, f, r->npages);
+
+	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, old->ua, r->npages), 0);
+	fake_log_reset(f);
+	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, new->ua, r->npages), 0);
+	expect_calls(test, f, "HP*SKD", range_blocks(r));
+	KUNIT_EXPECT_EQ(test, old->refs, 0);
+	KUNIT_EXPECT_EQ(test, new->refs, r->npages);
+	fake_check(test, f);
+	expect_mapped(test, f, r->first, new, new->ua, r->npages, true);
+
+	/* and the same again */
+	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, new->ua, r->npages), 0);
+	expect_calls(test, f, "HP*SKD", range_blocks(r));
+	KUNIT_EXPECT_EQ(test, new->refs, r->npages);
+	fake_check(test, f);
+}
+
+/* Pieces of two sorts of memory, with nothing between them here and there. */
+static void map_patches(struct kunit *test, struct fake *f,
+			unsigned long first, unsigned long npages)
+{
+	struct fake_mem *mem[2];
+	unsigned long i, n, k = 0;
+
+	mem[0] = fake_mem(test, f, npages);
+	mem[1] = fake_mem(test, f, npages);
+	for (i = 0; i < npages; i += n + k % 5, k++) {
+		n = min(npages - i, 1 + k % 17);
+		KUNIT_ASSERT_EQ(test, 0,
+				iommu_tce_map(&f->tbl,
+					      f->tbl.it_offset + first + i,
+					      mem[k % 2]->ua + fake_bytes(f, i),
+					      n, k % 3 == 0));
+	}
+	fake_check(test, f);
+	fake_log_reset(f);
+}
+
+static void map_over_patches_counts_each(struct kunit *test)
+{
+	const struct tce_range *r = test->param_value;
+	struct fake *f = fake_for(test, r);
+	struct fake_mem *new = fake_mem(test, f, r->npages);
+
+	map_patches(test, f, r->first, r->npages);
+	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, new->ua, r->npages), 0);
+	KUNIT_EXPECT_EQ(test, f->calls[KILL].nr, 1);
+	fake_check(test, f);
+	expect_mapped(test, f, r->first, new, new->ua, r->npages, true);
+	KUNIT_EXPECT_EQ(test, f->mems[1].refs, 0);
+	KUNIT_EXPECT_EQ(test, f->mems[2].refs, 0);
+}
+
+static void unmap_of_patches_counts_each(struct kunit *test)
+{
+	const struct tce_range *r = test->param_value;
+	struct fake *f = fake_for(test, r);
+
+	map_patches(test, f, r->first, r->npages);
+	KUNIT_ASSERT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
+	fake_check(test, f);
+	KUNIT_EXPECT_EQ(test, f->mems[0].refs, 0);
+	KUNIT_EXPECT_EQ(test, f->mems[1].refs, 0);
+}
+
+static void what_a_device_may_do_is_in_the_tce(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+	struct fake_mem *mem = fake_mem(test, f, 5);
+	unsigned int write, n;
+
+	for (n = 1; n <= 5; n += 4) {
+		for (write = 0; write < 2; write++) {
+			mem->dirty = 0;
+			KUNIT_ASSERT_EQ(test, 0,
+					iommu_tce_map(&f->tbl, 100, mem->ua,
+						      n, write));
+			expect_mapped(test, f, 100, mem, mem->ua, n, write);
+			KUNIT_ASSERT_EQ(test, fake_unmap(f, 100, n), 0);
+			KUNIT_EXPECT_EQ(test, mem->dirty, write ? n : 0);
+		}
+	}
+}
+
+static void map_of_many_pieces_of_memory(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+	unsigned long ua = KUNIT_UA, n = 41, i;
+
+	/* neighbours, none of which ends where a block does */
+	for (i = 0; i < 60; i++)
+		fake_mem_at(test, f, ua + fake_bytes(f, i * n), n);
+	f->at_most = 30;
+	KUNIT_ASSERT_EQ(test, fake_map(f, 77, ua, 60 * n), 0);
+	expect_calls(test, f, "*HP*SK", 120, 5);
+	fake_check(test, f);
+	for (i = 0; i < 60; i++)
+		expect_mapped(test, f, 77 + i * n, &f->mems[i], f->mems[i].ua,
+			      n, true);
+
+	/* the old ones, each as a whole */
+	KUNIT_ASSERT_EQ(test, fake_map(f, 77, ua, 60 * n), 0);
+	expect_calls(test, f, "*HP*SK*D", 120, 5, 60);
+	fake_check(test, f);
+}
+
+static void nothing_to_map_or_unmap(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+
+	KUNIT_EXPECT_EQ(test, fake_map(f, 5, KUNIT_UA, 0), 0);
+	KUNIT_EXPECT_EQ(test, fake_unmap(f, 5, 0), 0);
+	expect_log(test, f, "");
+}
+
+static void a_platform_without_prepare_or_kill(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+	struct fake_mem *mem = fake_mem(test, f, 1000);
+
+	f->ops.prepare = NULL;
+	f->ops.tce_kill = NULL;
+	KUNIT_EXPECT_EQ(test, fake_map(f, 0, mem->ua, 1000), 0);
+	KUNIT_EXPECT_EQ(test, fake_map(f, 1000, mem->ua, 1), 0);
+	expect_log(test, f, "HSSHS");
+	KUNIT_EXPECT_EQ(test, mem->refs, 1001);
+	/* what it cannot kill it must not count either */
+	f->ops.tce_kill = fake_kill;
+}
+
+/* ---- what is not mapped is not touched --------------------------------- */
+
+static void unmap_of_nothing_touches_nothing(struct kunit *test)
+{
+	const struct tce_range *r = test->param_value;
+	struct fake *f = fake_for(test, r);
+	struct fake_mem *mem = fake_mem(test, f, r->npages);
+
+	KUNIT_EXPECT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
+	expect_log(test, f, "");
+
+	/* there are blocks now, but with nothing in them */
+	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, mem->ua, r->npages), 0);
+	KUNIT_ASSERT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
+	fake_log_reset(f);
+	KUNIT_EXPECT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
+	expect_log(test, f, "");
+	fake_check(test, f);
+}
+
+static void unmap_leaves_what_is_beside(struct kunit *test)
+{
+	const struct tce_range *r = test->param_value;
+	struct fake *f = fake_for(test, r);
+	struct fake_mem *mem = fake_mem(test, f, r->size);
+	unsigned long i, end = r->first + r->npages;
+
+	KUNIT_ASSERT_EQ(test, fake_map(f, 0, mem->ua, r->size), 0);
+	KUNIT_ASSERT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
+	fake_check(test, f);
+	for (i = 0; i < r->size; i++)
+		KUNIT_ASSERT_EQ(test, !fake_tce(f, i),
+				i >= r->first && i < end);
+}
+
+static void unmap_of_a_sparse_window(struct kunit *test)
+{
+	static const unsigned long at[] = { 3, 5, 100, 5 * BLOCK + 7 };
+	struct fake *f = fake_simple(test);
+	struct fake_mem *mem = fake_mem(test, f, 10);
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(at); i++)
+		KUNIT_ASSERT_EQ(test, fake_map(f, at[i], mem->ua, 1), 0);
+	fake_log_reset(f);
+	KUNIT_EXPECT_EQ(test, fake_unmap(f, 0, 10 * BLOCK), 0);
+
+	/* from the first to the last that is mapped, block by block */
+	expect_last(test, f, CLEAR, 5 * BLOCK + 7, 1);
+	expect_last(test, f, KILL, 3, 5 * BLOCK + 7 - 3 + 1);
+	KUNIT_EXPECT_EQ(test, f->calls[CLEAR].nr, 2);
+	KUNIT_EXPECT_EQ(test, f->calls[KILL].nr, 1);
+	KUNIT_EXPECT_EQ(test, mem->refs, 0);
+	fake_check(test, f);
+}
+
+/* ---- one kill ---------------------------------------------------------- */
+
+static void map_mems(struct kunit *test, struct fake *f, unsigned int nr,
+		     unsigned long npages)
+{
+	struct fake_mem *mem;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		mem = fake_mem(test, f, npages);
+		KUNIT_ASSERT_EQ(test, 0,
+				fake_map(f, i * npages, mem->ua, npages));
+	}
+	fake_check(test, f);
+	fake_log_reset(f);
+}
+
+static void unmap_of_64_regions_kills_once(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+
+	map_mems(test, f, 64, 70);
+	KUNIT_EXPECT_EQ(test, fake_unmap(f, 0, 10 * BLOCK), 0);
+	expect_calls(test, f, "*CK*D", DIV_ROUND_UP(64 * 70, BLOCK), 64);
+	fake_check(test, f);
+}
+
+static void unmap_of_more_regions_kills_first(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+
+	map_mems(test, f, 65, 70);
+	KUNIT_EXPECT_EQ(test, fake_unmap(f, 0, 10 * BLOCK), 0);
+	/* the last block has what does not fit, and was killed with it */
+	expect_calls(test, f, "*CK*DD", DIV_ROUND_UP(65 * 70, BLOCK), 64);
+	fake_check(test, f);
+}
+
+/* What a short unmap has on the stack is less. */
+static void short_unmap_of_many_regions(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+
+	map_mems(test, f, 8, 1);
+	KUNIT_EXPECT_EQ(test, fake_unmap(f, 0, 8), 0);
+	expect_calls(test, f, "CK*D", 8);
+	fake_check(test, f);
+
+	f->nr_mems = 0;
+	map_mems(test, f, 65, 1);
+	KUNIT_EXPECT_EQ(test, fake_unmap(f, 0, 65), 0);
+	expect_calls(test, f, "CK*D", 65);
+	fake_check(test, f);
+}
+
+/* ---- all or nothing ---------------------------------------------------- */
+
+static void map_more_than_there_is(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+	struct fake_mem *mem = fake_mem(test, f, 1000);
+	u64 *saved = fake_save(test, f);
+
+	KUNIT_EXPECT_EQ(test, fake_map(f, 0, mem->ua, 1001), -EINVAL);
+	expect_log(test, f, "HHD");
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			fake_map(f, 0, mem->ua + fake_bytes(f, 1000), 1));
+	expect_log(test, f, "H");
+	expect_unchanged(test, f, saved);
+}
+
+static void every_hold_fails_in_turn(struct kunit *test)
+{
+	const struct tce_range *r = test->param_value;
+	struct fake *f = fake_for(test, r);
+	struct fake_mem *new = fake_mem(test, f, r->npages);
+	unsigned int n;
+	u64 *saved;
+
+	map_patches(test, f, r->first, r->npages);
+	saved = fake_save(test, f);
+	f->at_most = 1 + r->npages / 20;
+	for (n = 1; ; n++) {
+		fake_refuse(f, HOLD, n, 1, 0);
+		if (!fake_map(f, r->first, new->ua, r->npages))
+			break;
+		expect_calls(test, f, "*Hh*D", n - 1, n - 1);
+		expect_unchanged(test, f, saved);
+		KUNIT_ASSERT_LE(test, n, 20);
+	}
+	KUNIT_EXPECT_EQ(test, n, DIV_ROUND_UP(r->npages, f->at_most) + 1);
+	fake_check(test, f);
+}
+
+static void prepare_fails(struct kunit *test)
+{
+	const struct tce_range *r = test->param_value;
+	struct fake *f = fake_for(test, r);
+	struct fake_mem *new = fake_mem(test, f, r->npages);
+	u64 *saved;
+
+	/* where a page is mapped all is prepared for it */
+	if (r->npages > 1)
+		map_patches(test, f, r->first, r->npages);
+	saved = fake_save(test, f);
+	fake_refuse(f, PREPARE, 1, 1, 0);
+	KUNIT_EXPECT_EQ(test, -ENOMEM,
+			fake_map(f, r->first, new->ua, r->npages));
+	expect_log(test, f, "HpD");
+	expect_unchanged(test, f, saved);
+}
+
+/* Every set_tces() fails in turn, and may have written some of its list. */
+static void fail_each_set(struct kunit *test, struct fake *f,
+			  const struct tce_range *r, struct fake_mem *new,
+			  unsigned long part)
+{
+	u64 *saved = fake_save(test, f);
+	unsigned int n;
+
+	for (n = 1; n <= range_blocks(r); n++) {
+		fake_refuse(f, SET, n, 1, part);
+		KUNIT_ASSERT_EQ(test, -EIO,
+				fake_map(f, r->first, new->ua, r->npages));
+		/* dropped too early is noticed by fake_drop() */
+		KUNIT_EXPECT_EQ(test, f->calls[KILL].nr, 1);
+		KUNIT_EXPECT_EQ(test, new->refs, 0);
+		expect_unchanged(test, f, saved);
+	}
+	fake_log_reset(f);
+	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, new->ua, r->npages), 0);
+	KUNIT_ASSERT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
+	fake_check(test, f);
+}
+
+static void every_set_fails_in_turn(struct kunit *test)
+{
+	const struct tce_range *r = test->param_value;
+	struct fake *f = fake_for(test, r);
+	struct fake_mem *new = fake_mem(test, f, r->npages), *old;
+	unsigned long parts[] = { 0, 1, 13, BLOCK };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(parts); i++) {
+		/* over nothing */
+		fail_each_set(test, f, r, new, parts[i]);
+
+		/* over other memory */
+		old = fake_mem(test, f, r->npages);
+		KUNIT_ASSERT_EQ(test, 0,
+				fake_map(f, r->first, old->ua, r->npages));
+		fail_each_set(test, f, r, new, parts[i]);
+
+		/* over some */
+		map_patches(test, f, r->first, r->npages);
+		fail_each_set(test, f, r, new, parts[i]);
+	}
+}
+
+/* What cannot be put back has no TCE, but its reference is counted. */
+static void what_cannot_be_put_back_is_cleared(struct kunit *test)
+{
+	const struct tce_range *r = test->param_value;
+	struct fake *f = fake_for(test, r);
+	struct fake_mem *old = fake_mem(test, f, r->npages);
+	struct fake_mem *new = fake_mem(test, f, r->npages);
+
+	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, old->ua, r->npages), 0);
+	fake_refuse(f, SET, 1, 1000, BLOCK);
+	KUNIT_EXPECT_EQ(test, fake_map(f, r->first, new->ua, r->npages), -EIO);
+	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
+	KUNIT_EXPECT_EQ(test, old->refs, r->npages);
+	KUNIT_EXPECT_EQ(test, new->refs, 0);
+	KUNIT_EXPECT_EQ(test, fake_view(f, r->first),
+			mem_cookie(old, old->ua, true));
+
+	/* nothing was there, and nothing must be */
+	fake_log_reset(f);
+	KUNIT_ASSERT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
+	fake_refuse(f, SET, 1, 1000, BLOCK);
+	KUNIT_EXPECT_EQ(test, fake_map(f, r->first, new->ua, r->npages), -EIO);
+	fake_check(test, f);
+}
+
+/* What is in the table nobody knows, so a device may reach all of it. */
+static void what_cannot_be_cleared_is_never_let_go(struct kunit *test)
+{
+	const struct tce_range *r = test->param_value;
+	struct fake *f = fake_for(test, r);
+	struct fake_mem *old = fake_mem(test, f, r->npages);
+	struct fake_mem *new = fake_mem(test, f, r->npages);
+
+	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, old->ua, r->npages), 0);
+	fake_refuse(f, SET, 1, 1000, BLOCK);
+	f->calls[CLEAR].refuse_at = 1;
+	f->calls[CLEAR].refuse_nr = 1000;
+	KUNIT_EXPECT_EQ(test, fake_map(f, r->first, new->ua, r->npages), -EIO);
+	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
+	KUNIT_EXPECT_EQ(test, old->refs, r->npages);
+	KUNIT_EXPECT_EQ(test, new->refs, r->npages);
+
+	fake_log_reset(f);
+	KUNIT_ASSERT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
+	KUNIT_EXPECT_EQ(test, old->refs, 0);
+	/* lost for good, and fake_finish() must not wonder */
+	new->refs = 0;
+}
+
+static void every_clear_fails_in_turn(struct kunit *test)
+{
+	const struct tce_range *r = test->param_value;
+	struct fake *f = fake_for(test, r);
+	struct fake_mem *mem = fake_mem(test, f, r->npages);
+	unsigned long i, block, first = r->first / BLOCK;
+	unsigned int n, blocks = range_blocks(r);
+
+	for (n = 1; n <= blocks; n++) {
+		KUNIT_ASSERT_EQ(test, 0,
+				fake_map(f, r->first, mem->ua, r->npages));
+		fake_refuse(f, CLEAR, n, 1, 0);
+		KUNIT_EXPECT_EQ(test, fake_unmap(f, r->first, r->npages),
+				-EBUSY);
+		KUNIT_EXPECT_EQ(test, f->calls[CLEAR].nr, blocks);
+		KUNIT_EXPECT_EQ(test, f->calls[KILL].nr, blocks > 1);
+		fake_check(test, f);
+		for (i = 0; i < r->npages; i++) {
+			block = (r->first + i) / BLOCK - first + 1;
+			KUNIT_ASSERT_EQ(test, !!fake_tce(f, r->first + i),
+					block == n);
+		}
+		fake_log_reset(f);
+		KUNIT_EXPECT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
+		fake_check(test, f);
+	}
+}
+
+/* Refused three times, and nothing was let go. */
+static void unmap_goes_on_after_an_error(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+	struct fake_mem *mem = fake_mem(test, f, 3 * BLOCK);
+
+	KUNIT_ASSERT_EQ(test, fake_map(f, 0, mem->ua, 3 * BLOCK), 0);
+	fake_refuse(f, CLEAR, 1, 3, 7);
+	KUNIT_EXPECT_EQ(test, fake_unmap(f, 0, 3 * BLOCK), -EBUSY);
+	expect_log(test, f, "ccc");
+	KUNIT_EXPECT_EQ(test, mem->refs, 3 * BLOCK);
+}
+
+static void a_failed_map_of_many_blocks(struct kunit *test)
+{
+	struct fake *f = fake_create(test, 40 * BLOCK, 0, PAGE_SHIFT);
+	struct fake_mem *mem = fake_mem(test, f, 40 * BLOCK);
+	u64 *saved = fake_save(test, f);
+
+	/* all of them are there when the first one is refused */
+	fake_refuse(f, SET, 1, 1, 0);
+	KUNIT_EXPECT_EQ(test, fake_map(f, 0, mem->ua, 40 * BLOCK), -EIO);
+	expect_unchanged(test, f, saved);
+	fake_refuse(f, SET, 30, 1, 0);
+	KUNIT_EXPECT_EQ(test, fake_map(f, 0, mem->ua, 40 * BLOCK), -EIO);
+	expect_unchanged(test, f, saved);
+}
+
+/* ---- allocations that fail --------------------------------------------- */
+
+/* Maps with every allocation failing in turn; the last time none does. */
+static unsigned int map_fail_each(struct kunit *test, struct fake *f,
+				  unsigned long first, unsigned long ua,
+				  unsigned long npages)
+{
+	u64 *saved = fake_save(test, f);
+	unsigned int nth;
+	int ret;
+
+	fake_log_reset(f);
+	for (nth = 1; nth < 1000; nth++) {
+		mm_iommu_kunit_fail_alloc(nth);
+		ret = fake_map(f, first, ua, npages);
+		if (!mm_iommu_kunit_alloc_failed())
+			break;
+		/* vmalloc() may have had the memory that kmalloc() had not */
+		if (!ret) {
+			KUNIT_ASSERT_EQ(test, fake_unmap(f, first, npages), 0);
+		} else {
+			KUNIT_ASSERT_EQ(test, ret, -ENOMEM);
+			KUNIT_EXPECT_EQ(test, f->calls[SET].nr, 0);
+		}
+		expect_unchanged(test, f, saved);
+		fake_log_reset(f);
+	}
+	KUNIT_ASSERT_EQ(test, ret, 0);
+	fake_check(test, f);
+	return nth - 1;
+}
+
+static void every_allocation_fails_in_turn(struct kunit *test)
+{
+	struct fake *f = fake_create(test, 16 * BLOCK, 77, PAGE_SHIFT);
+	struct fake_mem *mem = fake_mem(test, f, 16 * BLOCK);
+	unsigned int n;
+
+	mm_iommu_kunit_failslab(test);
+	/* the node and the block */
+	n = map_fail_each(test, f, 15 * BLOCK, mem->ua, 1);
+	KUNIT_EXPECT_GE(test, n, 2);
+	KUNIT_ASSERT_EQ(test, fake_unmap(f, 15 * BLOCK, 1), 0);
+	/* the list, what was before, and blocks, of which some are kept */
+	n = map_fail_each(test, f, 100, mem->ua, 12 * BLOCK);
+	KUNIT_EXPECT_GE(test, n, 2 + 4);
+
+	/* held in more pieces than fit on the stack */
+	f->at_most = 10;
+	KUNIT_EXPECT_GE(test, map_fail_each(test, f, 100, mem->ua, 700), 2 + 3);
+	f->at_most = 0;
+
+	/* no block but the one that is there: the list, and what was before */
+	KUNIT_EXPECT_EQ(test, 2, map_fail_each(test, f, 100, mem->ua, 1));
+}
+
+static void unmap_needs_no_memory(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+
+	mm_iommu_kunit_failslab(test);
+	map_mems(test, f, 64, 70);
+	mm_iommu_kunit_fail_alloc(1);
+	KUNIT_EXPECT_EQ(test, fake_unmap(f, 0, 10 * BLOCK), 0);
+	KUNIT_EXPECT_TRUE(test, mm_iommu_kunit_alloc_failed());
+	fake_check(test, f);
+	KUNIT_EXPECT_EQ(test, iommu_tce_view_mapped(&f->tbl), 0);
+}
+
+/* ---- more than one at a time ------------------------------------------- */
+
+/* Another one maps the first block while the second is being written. */
+static void map_first_block(struct fake *f)
+{
+	struct fake_mem *mem = &f->mems[2];
+
+	fake_wrong(f, fake_map(f, 0, mem->ua, 10), "a map that failed");
+	fake_wrong(f, fake_unmap(f, 20, 10), "an unmap that failed");
+}
+
+static void map_first_block_later(struct fake *f)
+{
+	/* the first one is translated, then the second */
+	f->translating = map_first_block;
+}
+
+static void undo_leaves_what_others_did_meanwhile(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+	struct fake_mem *old = fake_mem(test, f, 2 * BLOCK);
+	struct fake_mem *new = fake_mem(test, f, 2 * BLOCK);
+	struct fake_mem *other = fake_mem(test, f, 10);
+
+	KUNIT_ASSERT_EQ(test, fake_map(f, 0, old->ua, 2 * BLOCK), 0);
+	/* the third is that of the second block: the other one has one too */
+	fake_refuse(f, SET, 3, 1, 0);
+	f->translating = map_first_block_later;
+	KUNIT_EXPECT_EQ(test, fake_map(f, 0, new->ua, 2 * BLOCK), -EIO);
+	fake_check(test, f);
+	KUNIT_EXPECT_EQ(test, new->refs, 0);
+	expect_mapped(test, f, 0, other, other->ua, 10, true);
+	expect_mapped(test, f, 10, old, old->ua + fake_bytes(f, 10), 10, true);
+	KUNIT_EXPECT_EQ(test, fake_tce(f, 20), 0);
+	KUNIT_EXPECT_EQ(test, fake_tce(f, 29), 0);
+	expect_mapped(test, f, 30, old, old->ua + fake_bytes(f, 30),
+		      2 * BLOCK - 30, true);
+}
+
+static void close_and_clear(struct fake *f)
+{
+	f->translating = NULL;
+	iommu_tce_close(&f->tbl, true);
+	KUNIT_EXPECT_EQ(f->test, fake_unmap(f, 0, f->tbl.it_size), 0);
+	fake_log_reset(f);
+}
+
+static void close_later(struct fake *f)
+{
+	/* the first block is translated, then the second */
+	f->translating = close_and_clear;
+}
+
+/* A window goes while KVM maps in it: then the platform may know it no more. */
+static void undo_leaves_a_closed_table(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+	struct fake_mem *old = fake_mem(test, f, 2 * BLOCK);
+	struct fake_mem *new = fake_mem(test, f, 2 * BLOCK);
+
+	KUNIT_ASSERT_EQ(test, fake_map(f, 0, old->ua, 2 * BLOCK), 0);
+	f->translating = close_later;
+	KUNIT_EXPECT_EQ(test, fake_map(f, 0, new->ua, 2 * BLOCK), -ENXIO);
+	KUNIT_EXPECT_EQ(test, f->calls[SET].nr, 0);
+	KUNIT_EXPECT_EQ(test, f->calls[CLEAR].nr, 0);
+	KUNIT_EXPECT_EQ(test, new->refs, 0);
+	KUNIT_EXPECT_EQ(test, old->refs, 0);
+	KUNIT_EXPECT_EQ(test, iommu_tce_view_mapped(&f->tbl), 0);
+	iommu_tce_close(&f->tbl, false);
+}
+
+/* What was there is still there, and must be held, until the table is cleared. */
+static void a_refusal_in_a_closing_table_is_undone(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+	struct fake_mem *old = fake_mem(test, f, 10);
+	struct fake_mem *new = fake_mem(test, f, 10);
+
+	KUNIT_ASSERT_EQ(test, fake_map(f, 0, old->ua, 10), 0);
+	f->closing = true;
+	fake_refuse(f, SET, 1, 1, 0);
+	KUNIT_EXPECT_EQ(test, fake_map(f, 0, new->ua, 10), -EIO);
+	f->closing = false;
+	fake_check(test, f);
+	KUNIT_EXPECT_EQ(test, new->refs, 0);
+	expect_mapped(test, f, 0, old, old->ua, 10, true);
+	iommu_tce_close(&f->tbl, false);
+}
+
+#define THREADS		2
+#define THREAD_ROUNDS	400
+
+struct tce_thread {
+	struct fake *f;
+	struct fake_mem *mem;
+	struct task_struct *task;
+	unsigned int seed;
+	bool may_fail;
+	struct completion done;
+};
+
+static int thread_run(void *data)
+{
+	struct tce_thread *t = data;
+	unsigned long first, npages;
+	struct rnd_state rnd;
+	unsigned int i;
+	int ret;
+
+	prandom_seed_state(&rnd, t->seed);
+	for (i = 0; i < THREAD_ROUNDS; i++) {
+		first = prandom_u32_state(&rnd) % (2 * BLOCK);
+		npages = prandom_u32_state(&rnd) % 3 ?
+			 1 + prandom_u32_state(&rnd) % (2 * BLOCK) : 1;
+		ret = prandom_u32_state(&rnd) % 3 ?
+		      fake_map(t->f, first, t->mem->ua, npages) :
+		      fake_unmap(t->f, first, npages);
+		fake_wrong(t->f, ret && !t->may_fail,
+			   "a call of a thread that failed");
+		cond_resched();
+	}
+	complete(&t->done);
+	while (!kthread_should_stop())
+		msleep(20);
+	return 0;
+}
+
+static void threads_run(struct kunit *test, struct fake *f, bool may_fail)
+{
+	struct tce_thread *t;
+	unsigned int i;
+
+	t = kunit_kcalloc(test, THREADS, sizeof(*t), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	for (i = 0; i < THREADS; i++) {
+		t[i].f = f;
+		t[i].mem = fake_mem(test, f, 4 * BLOCK);
+		t[i].seed = i + 1;
+		t[i].may_fail = may_fail;
+		init_completion(&t[i].done);
+	}
+	for (i = 0; i < THREADS; i++)
+		t[i].task = kthread_run(thread_run, &t[i], "iommu_tce_kunit");
+	for (i = 0; i < THREADS; i++) {
+		if (IS_ERR(t[i].task))
+			continue;
+		wait_for_completion(&t[i].done);
+		kthread_stop(t[i].task);
+	}
+	for (i = 0; i < THREADS; i++)
+		KUNIT_EXPECT_FALSE(test, IS_ERR(t[i].task));
+}
+
+static void threads_on_one_range(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+
+	threads_run(test, f, false);
+	fake_check(test, f);
+}
+
+/* In the middle of what another one maps, a platform refuses. */
+static void threads_that_are_refused(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+
+	fake_refuse(f, SET, 100, 300, 50);
+	threads_run(test, f, true);
+	KUNIT_EXPECT_GT(test, f->calls[SET].nr, 400);
+	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
+}
+
+/* ---- memory that was replaced ------------------------------------------ */
+
+static void orphans_are_told_from_new_memory(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+	struct fake_mem *old = fake_mem(test, f, 1000), *new;
+
+	KUNIT_ASSERT_EQ(test, fake_map(f, 0, old->ua, 1000), 0);
+	new = fake_mem_at(test, f, old->ua, 1000);
+
+	/* one, some, and across the edge of what is mapped */
+	KUNIT_ASSERT_EQ(test, fake_map(f, 5, new->ua, 1), 0);
+	KUNIT_ASSERT_EQ(test, fake_map(f, 500, new->ua, 100), 0);
+	KUNIT_ASSERT_EQ(test, fake_map(f, 990, new->ua, 20), 0);
+	KUNIT_EXPECT_EQ(test, old->refs, 1000 - 1 - 100 - 10);
+	KUNIT_EXPECT_EQ(test, new->refs, 1 + 100 + 20);
+	fake_check(test, f);
+
+	/* a set that is refused puts the old memory back */
+	fake_refuse(f, SET, 2, 1, 0);
+	KUNIT_EXPECT_EQ(test, fake_map(f, 0, new->ua, 1000), -EIO);
+	fake_check(test, f);
+	expect_mapped(test, f, 0, old, old->ua, 5, true);
+
+	fake_log_reset(f);
+	KUNIT_ASSERT_EQ(test, fake_map(f, 0, new->ua, 1000), 0);
+	KUNIT_EXPECT_EQ(test, old->refs, 0);
+	KUNIT_EXPECT_EQ(test, new->refs, 1010);
+	fake_check(test, f);
+}
+
+/* Pages that go on from one piece of memory to the next. */
+static void neighbours_differ_by_their_id(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+	struct fake_mem *mem[2];
+	unsigned long n = 20;
+
+	mem[0] = fake_mem_at(test, f, KUNIT_UA, n);
+	mem[1] = fake_mem_at(test, f, KUNIT_UA + fake_bytes(f, n), n);
+	mem[1]->first = fake_bytes(f, n);
+	KUNIT_ASSERT_EQ(test, fake_map(f, 0, KUNIT_UA, 2 * n), 0);
+	KUNIT_ASSERT_EQ(test, cookie_bytes(fake_view(f, n)),
+			cookie_bytes(fake_view(f, n - 1)) + fake_bytes(f, 1));
+	fake_check(test, f);
+	KUNIT_ASSERT_EQ(test, fake_unmap(f, 0, 2 * n), 0);
+	KUNIT_EXPECT_EQ(test, mem[0]->refs, 0);
+	KUNIT_EXPECT_EQ(test, mem[1]->refs, 0);
+}
+
+/* ---- large tables ------------------------------------------------------ */
+
+static void a_table_of_2_to_the_43_entries(struct kunit *test)
+{
+	struct fake *f = fake_create(test, BIT(43), BIT(43), 16);
+	struct fake_mem *mem = fake_mem(test, f, 2000);
+	unsigned long at[] = { 5, BIT(20) + 1000, BIT(42) - 700,
+			       BIT(43) - 1000 };
+	unsigned int i;
+
+	KUNIT_EXPECT_EQ(test, f->tbl.it_view->levels, 4);
+	for (i = 0; i < ARRAY_SIZE(at); i++)
+		KUNIT_ASSERT_EQ(test, fake_map(f, at[i], mem->ua, 1000), 0);
+	KUNIT_EXPECT_EQ(test, mem->refs, 4000);
+	for (i = 0; i < ARRAY_SIZE(at); i++)
+		KUNIT_EXPECT_EQ(test, fake_view(f, at[i] + 999),
+				mem_cookie(mem, mem->ua + fake_bytes(f, 999),
+					   true));
+	fake_log_reset(f);
+
+	/* nobody visits 2^34 blocks */
+	KUNIT_EXPECT_EQ(test, fake_unmap(f, 0, BIT(43)), 0);
+	expect_last(test, f, KILL, 5, BIT(43) - 5);
+	KUNIT_EXPECT_EQ(test, f->calls[CLEAR].nr, 2 + 3 + 3 + 2);
+	KUNIT_EXPECT_EQ(test, mem->refs, 0);
+	/* nor clears what is empty */
+	KUNIT_EXPECT_EQ(test, fake_unmap(f, 0, BIT(43)), 0);
+	KUNIT_EXPECT_EQ(test, f->calls[CLEAR].nr, 2 + 3 + 3 + 2);
+}
+
+/* ---- registered memory ------------------------------------------------- */
+
+static struct fake *real_create(struct kunit *test, unsigned long offset,
+				unsigned int shift)
+{
+	struct fake *f = fake_create(test, 10 * BLOCK, offset, shift);
+	struct mm_iommu_kunit *t = test->priv;
+
+	iommu_tce_bind(&f->tbl, &iommu_tce_registered, t->mm, 0);
+	return f;
+}
+
+static int real_map(struct fake *f, unsigned long i, unsigned long ua,
+		    unsigned long npages, bool write)
+{
+	return iommu_tce_map(&f->tbl, f->tbl.it_offset + i, ua, npages, write);
+}
+
+static int real_unmap(struct fake *f, unsigned long i, unsigned long npages)
+{
+	return iommu_tce_unmap(&f->tbl, f->tbl.it_offset + i, npages);
+}
+
+static struct mm_iommu_region *real_register(struct kunit *test,
+					     unsigned long ua,
+					     unsigned long npages)
+{
+	struct mm_iommu_region *region;
+
+	KUNIT_ASSERT_EQ(test, 0,
+			mm_iommu_kunit_register(test, ua, npages << PAGE_SHIFT,
+						&region));
+	return region;
+}
+
+/* Mappings of a region that is no orphan: it keeps one more. */
+static long real_mapped(const struct mm_iommu_region *region)
+{
+	return atomic_long_read(&region->mapped) - 1;
+}
+
+/* The host address of a page, which is not mapped for that. */
+static u64 real_hpa(struct kunit *test, unsigned long ua, unsigned int shift)
+{
+	struct mm_iommu_kunit *t = test->priv;
+	struct mm_iommu_held held;
+
+	KUNIT_ASSERT_EQ(test, 1,
+			mm_iommu_hold(t->mm, ua, 1, shift, false, &held));
+	mm_iommu_drop(t->mm, held.cookie, 1);
+	return held.hpa;
+}
+
+static void registered_memory_is_mapped(struct kunit *test)
+{
+	struct fake *f = real_create(test, 777, PAGE_SHIFT);
+	unsigned long ua = mm_iommu_kunit_map(test, 600), i;
+	struct mm_iommu_region *region = real_register(test, ua, 600);
+
+	KUNIT_ASSERT_EQ(test, 0,
+			real_map(f, 100, ua, 600, true));
+	KUNIT_EXPECT_EQ(test, real_mapped(region), 600);
+	for (i = 0; i < 600; i++) {
+		KUNIT_ASSERT_EQ(test, fake_tce(f, 100 + i),
+				real_hpa(test, ua + (i << PAGE_SHIFT),
+					 PAGE_SHIFT) |
+				TCE_PCI_READ | TCE_PCI_WRITE);
+	}
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
+
+	/* in reverse: from single pages to the rest */
+	KUNIT_EXPECT_EQ(test, real_unmap(f, 100, 1), 0);
+	KUNIT_EXPECT_EQ(test, real_unmap(f, 300, 200), 0);
+	KUNIT_EXPECT_EQ(test, real_mapped(region), 600 - 201);
+	KUNIT_EXPECT_EQ(test, real_unmap(f, 0, 10 * BLOCK), 0);
+	KUNIT_EXPECT_EQ(test, real_mapped(region), 0);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+}
+
+static void pages_of_the_iommu_are_smaller(struct kunit *test)
+{
+	struct fake *f = real_create(test, 0, 12);
+	unsigned long ua = mm_iommu_kunit_map(test, 40);
+	struct mm_iommu_region *region = real_register(test, ua, 40);
+	unsigned long n = 40 << (PAGE_SHIFT - 12);
+
+	KUNIT_ASSERT_EQ(test, 0,
+			real_map(f, 3, ua, n, false));
+	KUNIT_EXPECT_EQ(test, real_mapped(region), n);
+	KUNIT_EXPECT_EQ(test, fake_tce(f, 3 + n - 1),
+			real_hpa(test, ua + (n - 1) * SZ_4K, 12) |
+			TCE_PCI_READ);
+	KUNIT_EXPECT_EQ(test, real_unmap(f, 3, n), 0);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+}
+
+static void memory_that_is_not_registered(struct kunit *test)
+{
+	struct fake *f = real_create(test, 0, PAGE_SHIFT);
+	unsigned long ua = mm_iommu_kunit_map(test, 40), i;
+	struct mm_iommu_region *first = real_register(test, ua, 10), *second;
+
+	second = real_register(test, ua + 10 * PAGE_SIZE, 20);
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			real_map(f, 0, ua, 31, true));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			real_map(f, 0, ua + 30 * PAGE_SIZE, 1,
+				 true));
+	expect_log(test, f, "");
+	KUNIT_EXPECT_EQ(test, real_mapped(first), 0);
+	KUNIT_EXPECT_EQ(test, real_mapped(second), 0);
+
+	/* neighbours are mapped at once, and each counts its own */
+	KUNIT_EXPECT_EQ(test, 0,
+			real_map(f, 0, ua, 30, true));
+	KUNIT_EXPECT_EQ(test, real_mapped(first), 10);
+	KUNIT_EXPECT_EQ(test, real_mapped(second), 20);
+	for (i = 0; i < 30; i++)
+		KUNIT_EXPECT_NE(test, fake_tce(f, i), 0);
+	KUNIT_EXPECT_EQ(test, real_unmap(f, 0, 30), 0);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(first), 0);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(second), 0);
+}
+
+/* Other memory where there was some. */
+static void real_map_again(struct kunit *test, unsigned long ua,
+			   unsigned long npages)
+{
+	KUNIT_ASSERT_EQ(test, ua,
+			vm_mmap(NULL, ua, npages << PAGE_SHIFT,
+				PROT_READ | PROT_WRITE,
+				MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0));
+}
+
+static void a_refused_region_ends_with_its_last_tce(struct kunit *test)
+{
+	struct fake *f = real_create(test, 0, PAGE_SHIFT);
+	struct mm_iommu_kunit *t = test->priv;
+	unsigned long ua = mm_iommu_kunit_map(test, 40);
+	struct mm_iommu_region *old = real_register(test, ua, 40), *new;
+
+	KUNIT_ASSERT_EQ(test, 0,
+			real_map(f, 0, ua, 40, true));
+	KUNIT_ASSERT_EQ(test, mm_iommu_unregister(old), -EBUSY);
+	real_map_again(test, ua, 40);
+	new = real_register(test, ua, 40);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(old), -ENOENT);
+	KUNIT_EXPECT_EQ(test, t->mm->locked_vm, 80);
+
+	KUNIT_ASSERT_EQ(test, 0,
+			real_map(f, 0, ua, 1, true));
+	KUNIT_ASSERT_EQ(test, 0, real_map(f, 1, ua + PAGE_SIZE, 20,
+					  true));
+	KUNIT_EXPECT_EQ(test, real_mapped(new), 21);
+	KUNIT_EXPECT_EQ(test, t->mm->locked_vm, 80);
+	/* the rest of the old one, and some of the new one */
+	KUNIT_EXPECT_EQ(test, real_unmap(f, 11, 29), 0);
+	KUNIT_EXPECT_EQ(test, real_mapped(new), 11);
+	KUNIT_EXPECT_EQ(test, t->mm->locked_vm, 40);
+
+	KUNIT_EXPECT_EQ(test, real_unmap(f, 0, 40), 0);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(new), 0);
+}
+
+static struct kunit_case iommu_tce_cases[] = {
+	KUNIT_CASE_PARAM(memory_ends_where_addresses_end, range_gen_params),
+	KUNIT_CASE_PARAM(map_and_unmap_change_the_range, range_gen_params),
+	KUNIT_CASE_PARAM(map_over_drops_the_old_after_the_kill,
+			 range_gen_params),
+	KUNIT_CASE_PARAM(map_over_patches_counts_each, range_gen_params),
+	KUNIT_CASE_PARAM(unmap_of_patches_counts_each, range_gen_params),
+	KUNIT_CASE(what_a_device_may_do_is_in_the_tce),
+	KUNIT_CASE(map_of_many_pieces_of_memory),
+	KUNIT_CASE(nothing_to_map_or_unmap),
+	KUNIT_CASE(a_platform_without_prepare_or_kill),
+	KUNIT_CASE_PARAM(unmap_of_nothing_touches_nothing, range_gen_params),
+	KUNIT_CASE_PARAM(unmap_leaves_what_is_beside, range_gen_params),
+	KUNIT_CASE(unmap_of_a_sparse_window),
+	KUNIT_CASE(unmap_of_64_regions_kills_once),
+	KUNIT_CASE(unmap_of_more_regions_kills_first),
+	KUNIT_CASE(short_unmap_of_many_regions),
+	KUNIT_CASE(map_more_than_there_is),
+	KUNIT_CASE_PARAM(every_hold_fails_in_turn, range_gen_params),
+	KUNIT_CASE_PARAM(prepare_fails, range_gen_params),
+	KUNIT_CASE_PARAM(every_set_fails_in_turn, range_gen_params),
+	KUNIT_CASE_PARAM(what_cannot_be_put_back_is_cleared, range_gen_params),
+	KUNIT_CASE_PARAM(what_cannot_be_cleared_is_never_let_go,
+			 range_gen_params),
+	KUNIT_CASE_PARAM(every_clear_fails_in_turn, range_gen_params),
+	KUNIT_CASE(unmap_goes_on_after_an_error),
+	KUNIT_CASE(a_failed_map_of_many_blocks),
+	KUNIT_CASE(every_allocation_fails_in_turn),
+	KUNIT_CASE(unmap_needs_no_memory),
+	KUNIT_CASE(undo_leaves_what_others_did_meanwhile),
+	KUNIT_CASE(undo_leaves_a_closed_table),
+	KUNIT_CASE(a_refusal_in_a_closing_table_is_undone),
+	KUNIT_CASE(threads_on_one_range),
+	KUNIT_CASE(threads_that_are_refused),
+	KUNIT_CASE(orphans_are_told_from_new_memory),
+	KUNIT_CASE(neighbours_differ_by_their_id),
+	KUNIT_CASE(a_table_of_2_to_the_43_entries),
+	KUNIT_CASE(registered_memory_is_mapped),
+	KUNIT_CASE(pages_of_the_iommu_are_smaller),
+	KUNIT_CASE(memory_that_is_not_registered),
+	KUNIT_CASE(a_refused_region_ends_with_its_last_tce),
+	{ }
+};
+
+static struct kunit_suite iommu_tce_suite = {
+	.name = "iommu_tce",
+	.init = mm_iommu_kunit_init,
+	.exit = mm_iommu_kunit_exit,
+	.test_cases = iommu_tce_cases,
+};
+
+/* ---- the view ---------------------------------------------------------- */
+
+static void view_destroy(void *tbl)
+{
+	iommu_tce_view_destroy(tbl);
+}
+
+static struct iommu_tce_view *view_create(struct kunit *test,
+					  unsigned long size)
+{
+	static struct iommu_table_ops ops;
+	struct iommu_table *tbl = kunit_kzalloc(test, sizeof(*tbl), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, tbl);
+	tbl->it_size = size;
+	tbl->it_ops = &ops;
+	KUNIT_ASSERT_EQ(test, iommu_tce_view_create(tbl), 0);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, view_destroy, tbl));
+	test->priv = tbl;
+	return tbl->it_view;
+}
+
+/* Uses so many more entries of a block. */
+static void view_use(struct kunit *test, struct iommu_tce_view *view,
+		     unsigned long block, long more)
+{
+	struct tce_view_block *blk;
+
+	KUNIT_ASSERT_EQ(test, tce_view_prepare(view, block), 0);
+	blk = tce_view_lock(view, block);
+	if (blk)
+		blk->used += more;
+	tce_view_unlock(view, block);
+	KUNIT_ASSERT_NOT_NULL(test, blk);
+}
+
+static const struct view_size {
+	const char *name;
+	unsigned long size;
+	unsigned long blocks;
+	unsigned int levels;
+} view_sizes[] = {
+	{ "one entry", 1, 1, 0 },
+	{ "less than a block", 100, 1, 0 },
+	{ "a block", 512, 1, 0 },
+	{ "a block and an entry", 513, 2, 1 },
+	{ "a node", BIT(18), 512, 1 },
+	{ "a node and an entry", BIT(18) + 1, 513, 2 },
+	{ "2^27 entries", BIT(27), BIT(18), 2 },
+	{ "and one more", BIT(27) + 1, BIT(18) + 1, 3 },
+	{ "2^36 entries", BIT(36), BIT(27), 3 },
+	{ "2^43 entries", BIT(43), BIT(34), 4 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(view_size, view_sizes, name);
+
+static void view_is_as_high_as_it_must(struct kunit *test)
+{
+	const struct view_size *s = test->param_value;
+	struct iommu_tce_view *view = view_create(test, s->size);
+	unsigned long last = s->blocks - 1;
+
+	KUNIT_EXPECT_EQ(test, view->blocks, s->blocks);
+	KUNIT_EXPECT_EQ(test, view->levels, s->levels);
+
+	/* nothing is there at first */
+	KUNIT_EXPECT_NULL(test, view->root);
+	KUNIT_EXPECT_NULL(test, tce_view_find(view, 0));
+	KUNIT_EXPECT_NULL(test, tce_view_find(view, last));
+	KUNIT_EXPECT_GE(test, tce_view_next(view, 0), s->blocks);
+
+	view_use(test, view, last, 5);
+	KUNIT_EXPECT_NOT_NULL(test, tce_view_find(view, last));
+	KUNIT_EXPECT_EQ(test, tce_view_next(view, 0), last);
+	KUNIT_EXPECT_EQ(test, tce_view_next(view, last), last);
+	KUNIT_EXPECT_GE(test, tce_view_next(view, last + 1), s->blocks);
+	if (last)
+		KUNIT_EXPECT_NULL(test, tce_view_find(view, last - 1));
+	view_use(test, view, last, -5);
+}
+
+static void a_second_view_is_not_made(struct kunit *test)
+{
+	struct iommu_tce_view *view = view_create(test, 1000);
+	struct iommu_table *tbl = test->priv;
+
+	KUNIT_EXPECT_EQ(test, iommu_tce_view_create(tbl), 0);
+	KUNIT_EXPECT_PTR_EQ(test, tbl->it_view, view);
+	iommu_tce_view_destroy(tbl);
+	KUNIT_EXPECT_NULL(test, tbl->it_view);
+	/* and again, for who does not know */
+	iommu_tce_view_destroy(tbl);
+	KUNIT_EXPECT_EQ(test, iommu_tce_view_mapped(tbl), 0);
+}
+
+static unsigned long view_count(struct iommu_tce_view *view)
+{
+	unsigned long b, n = 0;
+
+	for (b = 0; b < view->blocks; b++)
+		n += !!tce_view_find(view, b);
+	return n;
+}
+
+static unsigned long view_mapped(struct iommu_tce_view *view)
+{
+	struct iommu_table tbl = { .it_view = view };
+
+	return iommu_tce_view_mapped(&tbl);
+}
+
+/* Drivers map and unmap a page for each I/O, and walk through their window. */
+static void blocks_stay_as_long_as_the_view(struct kunit *test)
+{
+	struct iommu_tce_view *view = view_create(test, 100 * BLOCK);
+	struct tce_view_block *blk[100];
+	unsigned long b, round;
+
+	for (b = 0; b < 100; b++) {
+		view_use(test, view, b, 1);
+		blk[b] = tce_view_find(view, b);
+	}
+	KUNIT_EXPECT_EQ(test, view_mapped(view), 100);
+	for (b = 0; b < 100; b++)
+		view_use(test, view, b, -1);
+	KUNIT_EXPECT_EQ(test, view_mapped(view), 0);
+
+	for (round = 0; round < 3; round++)
+		for (b = 0; b < 100; b++) {
+			view_use(test, view, b, 1);
+			KUNIT_EXPECT_PTR_EQ(test, tce_view_find(view, b), blk[b]);
+			view_use(test, view, b, -1);
+		}
+	KUNIT_EXPECT_EQ(test, view_count(view), 100);
+}
+
+static void next_skips_what_is_not_there(struct kunit *test)
+{
+	struct iommu_tce_view *view = view_create(test, BIT(36));
+	static const unsigned long at[] = {
+		0, 1, 511, 512, 513, 2 * 512 + 7, 512 * 512, 512 * 512 + 1,
+		512 * 512 * 511, BIT(27) - 1,
+	};
+	unsigned long b = 0;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(at); i++)
+		view_use(test, view, at[i], 1);
+	for (i = 0; i < ARRAY_SIZE(at); i++) {
+		b = tce_view_next(view, b);
+		KUNIT_EXPECT_EQ(test, b, at[i]);
+		b++;
+	}
+	KUNIT_EXPECT_GE(test, tce_view_next(view, b), view->blocks);
+	for (i = 0; i < ARRAY_SIZE(at); i++)
+		view_use(test, view, at[i], -1);
+}
+
+static void view_allocations_fail_in_turn(struct kunit *test)
+{
+	struct iommu_tce_view *view = view_create(test, BIT(43));
+	struct iommu_table tbl = { .it_size = 1000 };
+	unsigned int nth, failed = 0, made = 0;
+	unsigned long block;
+	int ret;
+
+	mm_iommu_kunit_failslab(test);
+	/* four nodes, of which those made stay, and a block */
+	for (nth = 1; nth <= 12; nth++) {
+		block = nth * BIT(27);
+		mm_iommu_kunit_fail_alloc(nth);
+		ret = tce_view_prepare(view, block);
+		if (mm_iommu_kunit_alloc_failed() && ret) {
+			KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
+			KUNIT_EXPECT_NULL(test, tce_view_find(view, block));
+			failed++;
+		} else {
+			KUNIT_EXPECT_EQ(test, ret, 0);
+			KUNIT_EXPECT_NOT_NULL(test, tce_view_find(view, block));
+			made++;
+		}
+	}
+	KUNIT_EXPECT_EQ(test, made, 12 - 4);
+	KUNIT_EXPECT_EQ(test, failed, 4);
+
+	mm_iommu_kunit_fail_alloc(1);
+	ret = iommu_tce_view_create(&tbl);
+	KUNIT_EXPECT_TRUE(test, mm_iommu_kunit_alloc_failed());
+	KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
+	KUNIT_EXPECT_NULL(test, tbl.it_view);
+}
+
+static struct kunit_case iommu_tce_view_cases[] = {
+	KUNIT_CASE_PARAM(view_is_as_high_as_it_must, view_size_gen_params),
+	KUNIT_CASE(a_second_view_is_not_made),
+	KUNIT_CASE(blocks_stay_as_long_as_the_view),
+	KUNIT_CASE(next_skips_what_is_not_there),
+	KUNIT_CASE(view_allocations_fail_in_turn),
+	{ }
+};
+
+static struct kunit_suite iommu_tce_view_suite = {
+	.name = "iommu_tce_view",
+	.test_cases = iommu_tce_view_cases,
+};
+
+kunit_test_suites(&iommu_tce_suite, &iommu_tce_view_suite);
