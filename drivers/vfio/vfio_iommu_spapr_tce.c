@@ -901,7 +901,7 @@ static u64 tce_first_unmappable(struct tce_container *container, u64 ua,
 }
 
 static const struct mm_iommu_refusal tce_wrapped = {
-	.words = "bus addresses or memory that wrap around",
+	.words = "bus addresses or memory wrap around",
 };
 
 /*
@@ -929,7 +929,7 @@ static noinline int tce_report_range(struct tce_container *container,
 	const struct mm_iommu_refusal why =
 		TCE_CAUSE(error == -ENXIO ?
 			  "no window at this bus address" :
-			  "more than the window, or not whole IOMMU pages");
+			  "outside of the window, or not whole IOMMU pages");
 
 	return tce_report(container, call, iova, size, error, &why);
 }
@@ -950,15 +950,15 @@ static noinline int tce_report_map(struct tce_container *container,
 		why.words = "the kernel has no memory for it";
 		break;
 	case -EBUSY:
-		why.words = "other calls map as much as the window at present";
+		why.words = "other calls in progress map as much as the window";
 		break;
 	case -EINVAL:
 		if (container->v2)
-			why.words = "not registered, or memory in smaller pieces than the IOMMU page: 0x";
+			why.words = "not registered, or in runs smaller than the IOMMU page: 0x";
 		break;
 	case -EFAULT:
 		why.words = container->v2 ?
-			"was mapped for reading only when it was first registered: 0x" :
+			"was read-only when it was first registered: 0x" :
 			"no memory there, or none that can be pinned";
 	}
 	/* v2 only: v1 would have to pin user memory to find the page */
@@ -1386,7 +1386,7 @@ static noinline long tce_ioctl_register(struct tce_container *container,
 	if (!rn)
 		return tce_report(container, "REGISTER", memory.vaddr,
 				  memory.size, -EBUSY,
-				  &TCE_CAUSE("is registered already, or was enabled"));
+				  &TCE_CAUSE("is registered already, or being registered"));
 
 	ret = mm_iommu_register(container->mm, memory.vaddr, memory.size,
 				&region, &why);

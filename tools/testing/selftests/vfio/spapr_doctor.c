@@ -718,12 +718,12 @@ static const struct {
 	  "the device was to reach an address that no DMA window has",
 	  "compare with spapr_tce_window; where a window is missing, its CREATE\n"
 	  "was refused before" },
-	{ "more than the window, or not whole IOMMU pages",
+	{ "outside of the window, or not whole IOMMU pages",
 	  "bus address, size or the address of the memory is not a multiple of the\n"
 	  "window's IOMMU page, or the range leaves the window",
 	  "see page= of spapr_tce_window; all DIMMs need pages as large as those\n"
 	  "of the memory that the guest started with" },
-	{ "bus addresses or memory that wrap around",
+	{ "bus addresses or memory wrap around",
 	  "start and size of the call lead beyond the last address of 64 bits",
 	  "the program computes them wrongly" },
 	{ "not whole pages, or nothing, or beyond the end",
@@ -731,12 +731,12 @@ static const struct {
 	  "or the range ends beyond user space",
 	  "DPDK with --no-huge registers 4K pieces: it needs a kernel with 4K\n"
 	  "pages, or huge pages" },
-	{ "not registered, or memory in smaller pieces than the IOMMU page",
-	  "the memory at this address was not registered, or its pages are smaller\n"
-	  "than those of the window",
+	{ "not registered, or in runs smaller than the IOMMU page",
+	  "the memory at this address was not registered, or its contiguous runs\n"
+	  "are smaller than the IOMMU pages of the window",
 	  "see start, size and granule of spapr_tce_region; use huge pages of one\n"
 	  "size for all memory" },
-	{ "was mapped for reading only when it was first registered",
+	{ "was read-only when it was first registered",
 	  "a device was to write to memory that was read-only when the first\n"
 	  "container registered it",
 	  "make it writable, unregister it in all containers, register it again" },
@@ -772,9 +772,10 @@ static const struct {
 	{ "the process was killed",
 	  "a fatal signal ended the call",
 	  "nothing: all was given back" },
-	{ "is registered already, or was enabled",
-	  "this container has registered exactly this range",
-	  "the program may go on: it is registered" },
+	{ "is registered already, or being registered",
+	  "this container has registered exactly this range, or another thread is\n"
+	  "about to",
+	  "the program may go on, unless the other call fails" },
 	{ "is not registered through this container",
 	  "exactly this range was not registered by this container",
 	  "unregister with start and size as spapr_tce_region has them" },
@@ -782,7 +783,7 @@ static const struct {
 	  "devices can still reach the memory, so it stays pinned",
 	  "unmap it, then unregister it again; DPDK ends like this, as it unmaps\n"
 	  "another range: no harm" },
-	{ "other calls map as much as the window at present",
+	{ "other calls in progress map as much as the window",
 	  "version 1: MAPs of other threads wait for their memory",
 	  "call again; something does not serve page faults in time" },
 	{ "no contiguous memory for a level of the table, bytes of a level",
