@@ -443,7 +443,7 @@ static long tce_report_set(long error, struct mm_iommu_refusal *why)
 {
 	if (error == -EPERM)
 		mm_iommu_refuse(why, error, 0,
-					"the windows cannot be shared by these groups");
+				"the windows cannot be shared by these groups");
 	return error;
 }
 
@@ -509,17 +509,17 @@ static long tce_report_table(const struct iommu_table_group *table_group,
 
 	if (error == -EINVAL)
 		return mm_iommu_refuse(why, error, 0,
-					"page size, window size or levels not supported");
+				       "page size, window size or levels not supported");
 	if (error == -EPERM)
 		return mm_iommu_refuse(why, error, 0,
-					"no place for a first window beside the second");
+				       "no place for a first window beside the second");
 	if (error == -ENOMEM && table_group->max_levels > 1 &&
 	    level > PAGE_SIZE)
 		return mm_iommu_refuse(why, error, level,
-					"no contiguous memory for a level of the table, bytes of a level: ");
+				       "no contiguous memory for a level of the table, bytes of a level: ");
 	if (error == -ENOMEM)
 		return mm_iommu_refuse(why, error, 0,
-					"the kernel has no memory for it");
+				       "the kernel has no memory for it");
 	return error;
 }
 
@@ -656,12 +656,12 @@ static int tce_create(struct tce_container *container,
 
 	if (tce_check_create(tce_first_group(container), create))
 		return mm_iommu_refuse(why, -EINVAL, 0,
-					"page size, window size or levels not supported");
+				       "page size, window size or levels not supported");
 
 	num = tce_unused_num(container);
 	if (num < 0)
 		return mm_iommu_refuse(why, num, 0,
-					"all windows are in use");
+				       "all windows are in use");
 
 	/* number 0 is reserved for the default window */
 	ret = tce_instantiate_window(container, first, why);
@@ -994,7 +994,7 @@ tce_instantiate_default(struct tce_container *container,
 	ret = container->enabled ?
 	      tce_instantiate_window(container, win, &why) :
 	      mm_iommu_refuse(&why, -EPERM, 0,
-				"nothing was registered or enabled yet");
+			      "nothing was registered or enabled yet");
 	if (!ret && lazy)
 		*new_tbl = iommu_tce_table_get(win->tbl);
 	up_write(&container->lock);
@@ -1438,7 +1438,7 @@ static void tce_report_mapped(struct tce_container *container,
 
 	mm_iommu_get_info(region, &info);
 	mm_iommu_refuse(&why, -EBUSY, info.mapped,
-				"IOMMU pages of it are mapped: ");
+			"IOMMU pages of it are mapped: ");
 	tce_report(container, "UNREGISTER", m->vaddr, m->size, -EBUSY, &why);
 }
 
@@ -1744,15 +1744,15 @@ static int tce_check_group(struct tce_container *container,
 	lockdep_assert_held(&container->lock);
 	if (container->v2 && !table_group->max_dynamic_windows_supported)
 		return mm_iommu_refuse(why, -EINVAL, 0,
-					"the group has no dynamic windows, version 1 can use it");
+				       "the group has no dynamic windows, version 1 can use it");
 	if (!container->v2 && !list_empty(&container->groups))
 		return mm_iommu_refuse(why, -EBUSY, 0,
-					"version 1 has one group, or the group is attached");
+				       "version 1 has one group, or the group is attached");
 
 	list_for_each_entry(group, &container->groups, list) {
 		if (group->grp == grp)
 			return mm_iommu_refuse(why, -EBUSY, 0,
-						"version 1 has one group, or the group is attached");
+					       "version 1 has one group, or the group is attached");
 		/* tables are shared, so all groups need the same platform */
 		if (group->table_group->ops->create_table !=
 		    table_group->ops->create_table)
