@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 PACKAGES="make gcc libc6-dev git e2fsprogs flex bison bc perl xz-utils rsync kmod ccache libelf-dev
-	sparse clang libclang-rt-dev gcc-powerpc64le-linux-gnu libc6-dev-ppc64el-cross
+	sparse spin clang libclang-rt-dev gcc-powerpc64le-linux-gnu libc6-dev-ppc64el-cross
 	qemu-system-ppc qemu-system-data"
 
 missing() {
