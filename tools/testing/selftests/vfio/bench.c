@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * The clock of a benchmark, and what it prints. See bench.h.
- */
+/* Instruction clock and output of the benchmarks, see bench.h. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,9 +8,12 @@
 
 #include "bench.h"
 
-/* Between two looks at the clock, in ticks: more was an interrupt. */
+/*
+ * Largest normal gap between two clock reads, in ticks; a larger one is an
+ * interrupt.
+ */
 #define GAP		64
-/* What a call leaves to be done later is done after so many timer ticks. */
+/* Deferred work of a call is done after this number of timer ticks. */
 #define LATER_TICKS	20
 #define MSEC		1000000L
 
@@ -23,8 +24,8 @@ uint64_t bench_empty;
 unsigned long bench_interval;
 
 static double per_tick;		/* instructions */
-static uint64_t period;		/* ticks from one timer interrupt to the next */
-static uint64_t idle_stolen;	/* by the timer, when nothing else is to be done */
+static uint64_t period;		/* ticks between two timer interrupts */
+static uint64_t idle_stolen;	/* by the timer, when the machine is idle */
 
 void pause_ms(long ms)
 {
@@ -36,7 +37,7 @@ void pause_ms(long ms)
 	clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
 }
 
-/* Look at the clock until an interrupt comes; when it was over. */
+/* Reads the clock until an interrupt; returns the time after it. */
 static uint64_t until_interrupt(void)
 {
 	uint64_t last = ticks(), now = ticks();
@@ -48,14 +49,16 @@ static uint64_t until_interrupt(void)
 	return now;
 }
 
-/* Everything that others had to do is done, and a timer tick just over. */
+/* Waits until all deferred work is done and a timer tick has just passed. */
 void settle(void)
 {
 	pause_ms(300);
 	until_interrupt();
 }
 
-/* Ticks that others took while this did nothing but look at the clock. */
+/*
+ * Returns the ticks stolen by interrupts while this loop only reads the clock.
+ */
 static uint64_t stolen_until(uint64_t end)
 {
 	uint64_t last = ticks(), now, sum = 0;
@@ -69,8 +72,9 @@ static uint64_t stolen_until(uint64_t end)
 }
 
 /*
- * @start is just after a timer tick; to LATER_TICKS ticks after the next one. The
- * half of one makes their number certain.
+ * Returns the ticks stolen from @start, just after a timer tick, to LATER_TICKS
+ * ticks after the next one. The end is half a period after a tick, so that the
+ * number of ticks is deterministic.
  */
 static uint64_t stolen_since(uint64_t start)
 {
@@ -80,7 +84,7 @@ static uint64_t stolen_since(uint64_t start)
 			    period / 2);
 }
 
-/* To be called before what deferred_since() is asked about. */
+/* Must be called before the call that deferred_since() measures. */
 void prepare_deferred(void)
 {
 	if (idle_stolen)
@@ -90,8 +94,8 @@ void prepare_deferred(void)
 }
 
 /*
- * What the machine still had to do for a call that is over and began at @start,
- * just after a timer tick.
+ * Returns the deferred work of a call that has returned and was started at
+ * @start, just after a timer tick.
  */
 uint64_t deferred_since(uint64_t start)
 {
@@ -110,7 +114,7 @@ static uint64_t loop(unsigned long n)
 	return ticks() - t;
 }
 
-/* The longest of some: an interrupt may come that is none of the timer. */
+/* Returns the longest of several periods: other interrupts may shorten one. */
 static uint64_t timer_period(void)
 {
 	uint64_t last = until_interrupt(), now, most = 0;
@@ -125,16 +129,16 @@ static uint64_t timer_period(void)
 	return most;
 }
 
-/* Is the timebase a count of instructions? */
+/* Whether the timebase counts instructions. */
 bool calibrate(void)
 {
 	unsigned long n = 1000000;
 	uint64_t t = loop(n), again = loop(n);
 
-	/* a tick is two instructions: where in a tick it begins is chance */
+	/* a tick is two instructions, so the phase is random */
 	if (t > again + 1 || again > t + 1)
 		return false;
-	/* the ends of the loop do not count */
+	/* loop overhead cancels out */
 	per_tick = n / (double)(loop(2 * n) - t);
 	settle();
 	t = ticks();
@@ -162,13 +166,13 @@ static void put_row(const char *op, const char *params, double value,
 	       calls);
 }
 
-/* What is no interval of time. */
+/* Prints a value that is not measured in an interval. */
 void row(const char *op, const char *params, double value, const char *unit)
 {
 	put_row(op, params, value, unit, 1, "", 0, 1);
 }
 
-/* One call that does the same to @count things. */
+/* Prints the cost of one call that does the same to @count things. */
 void row_insns(const char *op, const char *params, const struct figure *f,
 	       unsigned long count, const char *what)
 {
@@ -176,7 +180,7 @@ void row_insns(const char *op, const char *params, const struct figure *f,
 		f->interval, 1);
 }
 
-/* The average of @n calls, @calls of them in one interval. */
+/* Prints the average of @n calls, @calls of them in one interval. */
 void row_average(const char *op, const char *params, const struct figure *f,
 		 unsigned long n, unsigned long calls)
 {
@@ -184,7 +188,7 @@ void row_average(const char *op, const char *params, const struct figure *f,
 		f->interval, calls);
 }
 
-/* Text that lives until the program ends. */
+/* Returns a formatted string that is never freed. */
 const char *text(const char *fmt, ...)
 {
 	va_list ap;
@@ -206,7 +210,7 @@ const char *size_text(unsigned long size)
 	return text("%lu KiB", size / KIB);
 }
 
-/* Why an operation can not be measured here; the last reason counts. */
+/* Reason why an operation cannot be measured here; the last one is reported. */
 char bench_why[256];
 
 bool cannot(const char *fmt, ...)
@@ -219,7 +223,7 @@ bool cannot(const char *fmt, ...)
 	return false;
 }
 
-/* A call that must work, or the figure would be that of an error. */
+/* A call that must succeed, or the figure would be that of an error path. */
 void must(int ret, const char *what)
 {
 	if (ret)
@@ -227,7 +231,7 @@ void must(int ret, const char *what)
 				   strerror(ret < 0 ? -ret : 0));
 }
 
-/* The least of several: what came in between is not part of it. */
+/* Keeps the least of several measurements, which has no interruptions in it. */
 void least(struct figure *f, uint64_t t)
 {
 	if (!f->interval || t < f->ticks)

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A clock of instructions, the rows that are printed, memory of all kinds, and
- * the memory that the kernel has given out: what a benchmark needs.
+ * Instruction clock, output, memory of all kinds, and kernel memory accounting
+ * of the benchmarks.
  *
- * Meant for QEMU with "-icount shift=0" and one CPU: the timebase then counts
+ * For QEMU with "-icount shift=0" and one CPU: the timebase then counts
  * instructions, and the figures are the same on any machine. A loop of known
- * length tells how many instructions a tick is; where that loop does not
+ * length measures the number of instructions per tick. If the loop does not
  * take the same number of ticks each time, nothing is measured.
  *
- * The clock goes on while interrupts are served, so each measurement begins
- * just after a tick of the timer: what is shorter than the time between two
- * ticks has nothing else in it. What is longer is measured several times and
- * the least is taken. Nothing is printed while something is measured, because
- * whoever reads it would run too.
+ * The clock runs during interrupts, so each measurement starts just after a
+ * timer tick: code that is shorter than the timer period is not interrupted.
+ * Longer code is measured several times, and the least is taken. Nothing is
+ * printed during a measurement, because the reader of the output would run as
+ * well.
  */
 #ifndef SELFTESTS_VFIO_BENCH_H
 #define SELFTESTS_VFIO_BENCH_H
@@ -30,7 +30,7 @@
 /* ------------------------------------------------------------------ */
 /* The clock, in ticks of the timebase */
 
-extern uint64_t bench_empty;	/* between two looks */
+extern uint64_t bench_empty;	/* between two reads */
 
 static inline uint64_t ticks(void)
 {
@@ -47,7 +47,7 @@ void settle(void);
 void prepare_deferred(void);
 uint64_t deferred_since(uint64_t start);
 
-/* The timebase of what was measured, and which interval it was, from 1. */
+/* A measured time in ticks, and the number of its interval, from 1. */
 struct figure {
 	uint64_t ticks;
 	unsigned long interval;
@@ -56,8 +56,8 @@ struct figure {
 extern unsigned long bench_interval;
 
 /*
- * For whoever watches the machine from outside, traps that never trap stand
- * before and after what is measured.
+ * Markers for external tools: conditional traps that never trigger, before and
+ * after the measured code.
  */
 static inline void mark_start(void)
 {
@@ -75,7 +75,7 @@ static inline uint64_t start(void)
 	return ticks();
 }
 
-/* Ticks since @from, and only those of what was measured. */
+/* Ticks since @from, without those of the clock itself. */
 static inline uint64_t since(uint64_t from)
 {
 	uint64_t t = ticks() - from;
@@ -89,7 +89,7 @@ void least(struct figure *f, uint64_t t);
 void add(struct figure *f, uint64_t t);
 
 /* ------------------------------------------------------------------ */
-/* Rows, and what to say where there is none */
+/* Output of rows, and of the reason if there is none */
 
 extern char bench_why[256];
 
@@ -109,8 +109,8 @@ void must(int ret, const char *what);
 /* Memory of all kinds */
 
 struct kind {
-	const char *name;	/* for people */
-	unsigned long page;	/* what it is made of */
+	const char *name;	/* for display */
+	unsigned long page;	/* kind of pages */
 	enum { PLAIN, SCATTERED, THP, HUGETLB } type;
 };
 
@@ -129,7 +129,7 @@ void give_back(const struct kind *k, char *p, unsigned long size);
 /* ------------------------------------------------------------------ */
 /* Hypercalls of a guest */
 
-/* For each a guest of its own; @regions: how many are registered, 0: no device. */
+/* Each opens a guest of its own with @regions regions; 0: without a device. */
 void bench_hcall_setup(unsigned int page_shift, unsigned int repeat);
 bool bench_hcall_null(unsigned long unused);
 bool bench_hcall_put(unsigned long regions);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the TCE hypercalls cost that KVM serves, as the guest sees it: from the
- * hypercall to its answer, the way into the host and back with it. The guest
- * itself looks at the timebase, before and after some of them.
+ * Cost of the TCE hypercalls that KVM completes, as the guest sees it: from the
+ * hypercall to its return, including guest exit and entry. The guest reads the
+ * timebase itself, before and after a number of calls.
  *
- * The first region that is registered is the memory that the guest was started
- * with: its program, its lists and what it maps. All others are smaller and
- * come later, so the first one is the oldest of them. They are below it in this
- * process, as mmap() gives out addresses, and above it in the guest.
+ * The first region that is registered is the initial memory of the guest: its
+ * program, its lists and the memory it maps. All others are smaller and
+ * registered later, so the first one is the oldest. They are below it in this
+ * process, in the order of mmap(), and above it in the guest.
  */
 #include <endian.h>
 #include <errno.h>
@@ -20,20 +20,20 @@
 #define LIST		0x20000UL
 #define LIST_LEN	512UL
 #define SHIFT_16M	24U
-/* What is mapped, in the guest: as much as a list leads to, or 16 MiB. */
+/* Memory that the guest maps: up to 512 pages of a list, or 16 MiB. */
 #define BUFFER		(16 * MIB)
 #define FIRST_SIZE	(48 * MIB)
 #define LATER_SLOT	1
 #define WINDOW		GIB
-/* Pages from one that is mapped to the next, for who walks through it. */
+/* Distance in pages between two mappings of a walk. */
 #define WALK		512
-/* Spread any number of regions over a list; it divides no power of two. */
+/* Stride that spreads regions over a list; coprime to powers of two. */
 #define STRIDE		2654435761UL
 
 static struct guest g;
 static char *later;		/* memory of all regions but the first */
 static unsigned long later_len;
-static unsigned int shift;	/* of the IOMMU pages of the device */
+static unsigned int shift;	/* log2 of the IOMMU page size of the device */
 static unsigned int repeats;
 
 void bench_hcall_setup(unsigned int page_shift, unsigned int repeat)
@@ -52,13 +52,13 @@ static unsigned long region_size(void)
 	return page > iommu ? page : iommu;
 }
 
-/* A page of region @i in the guest; of the small ones no two are neighbours. */
+/* Returns a page of region @i in the guest; small regions are not adjacent. */
 static unsigned long region(unsigned long i)
 {
 	return i ? FIRST_SIZE + 2 * (i - 1) * region_size() : BUFFER;
 }
 
-/* The memory of the small ones, @n in all. */
+/* Size of the memory of @n small regions. */
 static unsigned long later_size(unsigned long n)
 {
 	unsigned long size = n > 1 ? 2 * (n - 1) * region_size() : 0;
@@ -81,7 +81,7 @@ static void register_regions(unsigned long n)
 		MUST(__spapr_register(g.s.fd, later_region(i), region_size()));
 }
 
-/* Gives the first one, behind all others. */
+/* Returns the first region, which is above all others. */
 static char *take_memory(unsigned long regions)
 {
 	unsigned long i;
@@ -104,7 +104,7 @@ static void close_guest(void)
 		munmap(later, later_len);
 }
 
-/* @guest_shift: of the pages that the guest knows; 0 regions: no device */
+/* @guest_shift: IOMMU page size of the guest; 0 regions: no device */
 static bool open_guest(unsigned long regions, unsigned int guest_shift)
 {
 	struct guest_config config = {
@@ -139,7 +139,7 @@ static const char *behind(unsigned long regions)
 }
 
 /* ------------------------------------------------------------------ */
-/* Where a list leads to */
+/* Targets of a list */
 
 enum list { ADJACENT, ONE_PAGE, SCATTERED_LIST };
 
@@ -181,7 +181,7 @@ static const char *many(enum list kind, unsigned long n, unsigned long regions)
 /* ------------------------------------------------------------------ */
 /* Measuring */
 
-/* The guest's program makes an interval of each call. */
+/* The guest's program makes each call an interval. */
 static void call(struct hcall *h, long answer)
 {
 	MUST(vm_hcall(&g.vm.cpu[0], h) == answer ? 0 : -EIO);
@@ -195,7 +195,7 @@ static void hcall(struct figure *best, struct hcall *h, long answer)
 	least(best, h->ticks);
 }
 
-/* Few enough of them to be over before the timer ticks. */
+/* Number of calls that complete before the next timer tick. */
 static unsigned long calls(unsigned long regions)
 {
 	if (regions >= 32768)
@@ -203,7 +203,9 @@ static unsigned long calls(unsigned long regions)
 	return regions >= 4096 ? 16 : 64;
 }
 
-/* As many as the number says, each for the next page of the window. */
+/*
+ * Makes as many calls as its name says, each for the next page of the window.
+ */
 static struct hcall put(unsigned long tce, unsigned int page_shift,
 			unsigned long n)
 {
@@ -241,7 +243,7 @@ static void measure_null(void)
 	row_average("null hypercall", "H_PROD of no processor", &best, n, n);
 }
 
-/* The page that is mapped is one of the oldest region. */
+/* Maps a page of one of the oldest regions. */
 static void measure_put(unsigned int page_shift, unsigned long n,
 			const char *where)
 {
@@ -261,9 +263,9 @@ static void measure_put(unsigned int page_shift, unsigned long n,
 }
 
 /*
- * As drivers do: a page for each I/O, at ever new addresses, each of which is the
- * first that is used again of its part of the window. The first round is how the
- * window is walked through for the first time.
+ * Access pattern of drivers: one page per I/O, at new addresses each time, and
+ * each address is the first that is reused in its part of the window. In the
+ * first round the window is empty.
  */
 static void measure_walk(unsigned int page_shift, const char *where)
 {
@@ -326,7 +328,7 @@ static void measure_fill(enum list kind, unsigned long n, unsigned long regions)
 typedef void (*measure_fn)(enum list kind, unsigned long n,
 			   unsigned long regions);
 
-/* One entry, some, and full lists of every kind that makes a difference. */
+/* One entry, several, and full lists of every relevant kind. */
 static void with_each_list(measure_fn measure, unsigned long regions)
 {
 	measure(ADJACENT, 1, regions);
@@ -343,7 +345,7 @@ static void with_each_list(measure_fn measure, unsigned long regions)
 }
 
 /* ------------------------------------------------------------------ */
-/* What is called from outside */
+/* Entry points */
 
 bool bench_hcall_null(unsigned long unused)
 {
@@ -365,7 +367,7 @@ bool bench_hcall_put(unsigned long regions)
 	return true;
 }
 
-/* A page of the guest that is many pages of the device */
+/* a guest page of many device pages */
 bool bench_hcall_put_16m(unsigned long regions)
 {
 	if (!open_guest(regions, SHIFT_16M))

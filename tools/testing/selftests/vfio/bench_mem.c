@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Memory of all kinds for a benchmark, and what the kernel has given out itself.
- */
+/* Memory of all kinds, and accounting of kernel memory, for benchmarks. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -15,10 +13,12 @@
 #include "libspapr.h"
 #include "memkind.h"
 
-/* Far from all else: a POWER8 has one size of pages in each part of its addresses. */
+/* Far away from other mappings: POWER8 has one page size per segment. */
 #define HUGE_ADDRESS	((void *)0x7e0000000000UL)
 
-/* What the page allocator keeps in one piece at most, and enough of smaller ones. */
+/*
+ * Largest block of the page allocator, and a sufficient number of smaller ones.
+ */
 #define LARGEST_BLOCK	(16 * MIB)
 #define REMAINDERS	(512 * MIB)
 
@@ -78,7 +78,7 @@ void find_kinds(void)
 				 HUGETLB, size);
 }
 
-/* Addresses aligned to 1 GiB, so that they do not tell kinds apart. */
+/* Reserves addresses aligned to 1 GiB, the same for all kinds. */
 static char *reserve(unsigned long size)
 {
 	unsigned long align = GIB;
@@ -117,9 +117,9 @@ void touch(char *p, unsigned long size, unsigned long step)
 }
 
 /*
- * The pages that a CPU keeps for itself come in the reverse of the order in which
- * they were freed. Let go of them, so that memory touched in order is adjacent
- * whatever was measured before.
+ * Per-CPU free lists return pages in reverse order of freeing. Drain them, so
+ * that pages touched in order are adjacent, independent of earlier
+ * measurements.
  */
 static void drain_free_lists(void)
 {
@@ -129,7 +129,7 @@ static void drain_free_lists(void)
 	int fd;
 
 	write_number(high, INT_MAX);
-	/* each look gives back a few */
+	/* each read frees a few */
 	for (i = 0; i < 1000; i++) {
 		fd = open("/proc/sys/vm/stat_refresh", O_RDONLY);
 		if (fd >= 0 && read(fd, &c, 1))
@@ -140,10 +140,10 @@ static void drain_free_lists(void)
 }
 
 /*
- * The remainders of large blocks are handed out first. Take them, a page at a
- * time, until the next page begins a large block: then memory touched in order
- * is not only adjacent but also aligned, whatever size the kernel has. They
- * stay with the program until the next call.
+ * The allocator hands out remainders of large blocks first. Allocate them page
+ * by page, until the next page starts a large block: then pages touched in
+ * order are adjacent and also aligned, for any page size of the kernel. They
+ * stay allocated until the next call.
  */
 void take_remainders(void)
 {
@@ -165,8 +165,9 @@ void take_remainders(void)
 }
 
 /*
- * Neighbours are never adjacent: first each second page, then the others. So it is
- * with huge pages too, which would else be adjacent or not by chance.
+ * Touches every second page first, then the others, so that neighbours are
+ * never adjacent. The same for huge pages, which might be adjacent or not by
+ * chance.
  */
 static void touch_scattered(char *p, unsigned long size, unsigned long page)
 {
@@ -205,7 +206,7 @@ static char *hugetlb(const struct kind *k, unsigned long size)
 	return p;
 }
 
-/* Bytes of THP that the kernel says are mapped at @p. */
+/* Bytes at @p that are mapped by THP, according to the kernel. */
 static unsigned long thp_bytes(const char *p)
 {
 	unsigned long start, end, kib = 0;
@@ -246,7 +247,9 @@ void give_back(const struct kind *k, char *p, unsigned long size)
 		write_number(huge_file(k), 0);
 }
 
-/* Populated memory of one kind, or NULL and the reason in bench_why. */
+/*
+ * Returns populated memory of one kind, or NULL with the reason in bench_why.
+ */
 char *take(const struct kind *k, unsigned long size)
 {
 	char *p;
@@ -282,13 +285,13 @@ char *take(const struct kind *k, unsigned long size)
 /* Memory of the kernel */
 
 /*
- * Bytes that the kernel has given out: the objects in use of all slab caches,
- * each with its size, and the pages that are neither free nor part of a slab
- * (vmalloc, large kmalloc, pages).
+ * Bytes allocated by the kernel: objects in use of all slab caches, by their
+ * size, plus pages that are neither free nor part of a slab (vmalloc, large
+ * kmalloc, pages).
  *
- * Objects that wait in the slab of a CPU count as used, so all caches are shrunk
- * first, and nothing is opened between that and the look, because it would
- * allocate. Pages that a CPU keeps for itself count as free.
+ * Objects in per-CPU slabs count as used, so all caches are shrunk first. No
+ * file is opened between that and reading the counters, because it would
+ * allocate. Pages in per-CPU lists count as free.
  */
 static struct {
 	int slabinfo;
@@ -298,7 +301,7 @@ static struct {
 	char text[1 << 17];
 } look;
 
-/* The words of a file that stays open; what reads them keeps its own buffer. */
+/* Rereads a file that stays open; each caller has a buffer of its own. */
 static char *read_again(int fd)
 {
 	ssize_t n;
@@ -377,7 +380,7 @@ void read_kernel_memory(struct kernel_memory *m)
 {
 	unsigned int i;
 
-	/* kfree_rcu() keeps things for 5 s */
+	/* kfree_rcu() defers for up to 5 s */
 	pause_ms(8000);
 	for (i = 0; i < look.nr; i++)
 		if (write(look.shrink[i], "1", 1) != 1)

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A driver for the DMA engine of QEMU's edu device, on a vfio-pci device fd.
+ * Driver for the DMA engine of QEMU's edu device, on a vfio-pci device fd.
  *
- * The registers have the byte order of the machine that QEMU was built for,
- * big-endian for ppc64, whatever runs on it: the identity register tells.
+ * The registers have the byte order of the target that QEMU was built for,
+ * big-endian for ppc64, independent of the guest: the identity register reveals
+ * it.
  */
 #include <errno.h>
 #include <sched.h>
@@ -28,13 +29,10 @@
 #define EDU_BUFFER		0x40000
 #define EDU_BUFFER_SIZE		4096
 
-/* A transfer takes a tenth of a second; an emulator may be slow. */
+/* A transfer takes 100 ms; an emulator may be slow. */
 #define EDU_LIMIT_MS		30000
 
-/*
- * One access each, in the order of the program and after what was written to
- * memory before.
- */
+/* Single accesses, in program order and after preceding writes to memory. */
 static __u32 edu_read32(struct edu *edu, size_t reg)
 {
 	__u32 v = __atomic_load_n((__u32 *)((char *)edu->bar + reg),
@@ -136,8 +134,8 @@ void edu_close(struct edu *edu)
 }
 
 /*
- * The milliseconds since @last. The clocks of an emulator's processors may differ,
- * and then time jumps: a step that cannot be is none.
+ * Returns the milliseconds since @last. Clocks of emulated processors may
+ * differ, so that time jumps: impossible steps are ignored.
  */
 static long step_ms(struct timespec *last)
 {
@@ -153,7 +151,7 @@ static long step_ms(struct timespec *last)
 	return ms > 0 && ms < EDU_LIMIT_MS / 2 ? ms : 0;
 }
 
-/* Done is what the device says, not the time that has passed. */
+/* Completion is read from the device, not derived from time. */
 int edu_wait(struct edu *edu)
 {
 	struct timespec last;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The TCE hypercalls of a guest, as KVM serves them: what each answers and what
- * the guest then sees, with no device behind the table.
+ * TCE hypercalls of a guest without a device: return values, and the TCEs that
+ * the guest reads afterwards.
  *
- * What KVM cannot do goes to user space, with nothing changed: then the call
- * answers H_TO_USER here. See libkvm_tce.h.
+ * Calls that KVM leaves to user space, with nothing changed, return H_TO_USER
+ * here. See libkvm_tce.h.
  */
 #define _GNU_SOURCE
 #include <sys/ioctl.h>
@@ -13,13 +13,13 @@
 #include "memkind.h"
 
 /* ------------------------------------------------------------------ */
-/* A table without a device */
+/* Table without a device */
 
 #define START		MIB
 #define ENTRIES		0x20000UL
 #define END		(START + ENTRIES * IP)
 #define IOBA(n)		(START + (n) * IP)
-/* Of the guest's memory, behind its program */
+/* Guest memory behind the program */
 #define TCE(n)		((MIB + (n) % 512 * IP) | TCE_RW)
 
 FIXTURE(emulated)
@@ -50,10 +50,12 @@ FIXTURE_TEARDOWN(emulated)
 TEST_F(emulated, calls_are_counted)
 {
 	long calls, tces, left, real;
-	/* those that must not leave real mode, where there is one and it is on */
+	/*
+	 * calls that must stay in real mode, if real mode is available and on
+	 */
 	long by_real = vm_has_real_mode() && vm_real_mode() ? 3 : 0;
 
-	/* the first one may have to make memory for it, whatever the mode */
+	/* the first one may allocate memory, in any mode */
 	EXPECT_EQ(H_SUCCESS, PUT(IOBA(0), TCE(0)));
 	calls = vm_count("tce_hcalls");
 	tces = vm_count("tce_entries");
@@ -70,7 +72,7 @@ TEST_F(emulated, calls_are_counted)
 	EXPECT_EQ(real + by_real, vm_count("tce_realmode"));
 }
 
-/* Nothing can be traced with the MMU off. */
+/* Real mode is not traced. */
 #define NEEDS_SWITCH	"needs real mode off, which traces nothing: " \
 			"CONFIG_KVM_BOOK3S_64_TCE_SWITCH, debugfs and root"
 
@@ -100,7 +102,7 @@ TEST_F(emulated, what_is_put_is_got)
 	EXPECT_GOT(TCE(1), IOBA(ENTRIES - 1));
 	EXPECT_EQ(H_SUCCESS, PUT(IOBA(0), MIB | TCE_READ));
 	EXPECT_GOT(MIB | TCE_READ, IOBA(0));
-	/* without a permission, any value */
+	/* any value without permissions */
 	EXPECT_EQ(H_SUCCESS, PUT(IOBA(0), NOWHERE));
 	EXPECT_GOT(NOWHERE, IOBA(0));
 }
@@ -114,7 +116,7 @@ TEST_F(emulated, an_unknown_table_is_for_user_space)
 	EXPECT_EQ(H_TO_USER, h_stuff_tce(self->cpu, LIOBN + 1, START, 0, 1));
 	EXPECT_EQ(H_TO_USER, h_put_tce_indirect(self->cpu, LIOBN + 1, START,
 						LIST, 1));
-	/* the number of a table has 32 bits in the guest and 64 here */
+	/* LIOBNs have 32 bits in the guest, 64 bits here */
 	EXPECT_EQ(H_TO_USER, h_put_tce(self->cpu, LIOBN | 1UL << 32, START, 0));
 }
 
@@ -134,7 +136,7 @@ TEST_F(emulated, addresses_outside_are_refused)
 		EXPECT_EQ(H_PARAMETER, PUT(outside[i], 0));
 		EXPECT_EQ(H_PARAMETER, PUT_LIST(outside[i], LIST, 1));
 		EXPECT_EQ(H_PARAMETER, STUFF(outside[i], 0, 1));
-		/* the offset in a page is no matter for who only looks */
+		/* H_GET_TCE ignores the offset in a page */
 		if (!(outside[i] % IP))
 			EXPECT_EQ(H_PARAMETER, GET(outside[i], &tce));
 	}
@@ -169,7 +171,7 @@ TEST_F(emulated, a_list_is_a_page_of_4k)
 	set_list(&self->g, 512, TCE(3));
 	EXPECT_EQ(H_SUCCESS, PUT_LIST(IOBA(0), LIST + 4096, 1));
 	EXPECT_GOT(TCE(3), IOBA(0));
-	/* nothing to read it from */
+	/* the list cannot be read */
 	EXPECT_EQ(H_TO_USER, PUT_LIST(IOBA(0), NOWHERE, 1));
 	EXPECT_EQ(H_TO_USER, PUT_LIST(IOBA(0), 4 * MIB, 1));
 	EXPECT_EQ(H_TO_USER, PUT_LIST(IOBA(0), 1UL << 60, 1));
@@ -184,7 +186,7 @@ TEST_F(emulated, a_list_ends_inside_or_changes_nothing)
 	EXPECT_GOT(0, IOBA(ENTRIES - 1));
 	EXPECT_EQ(H_SUCCESS, PUT_LIST(IOBA(ENTRIES - 2), LIST, 2));
 	EXPECT_GOT(TCE(1), IOBA(ENTRIES - 1));
-	/* one entry that leads nowhere */
+	/* one entry of a page that does not exist */
 	set_list(&self->g, 0, TCE(2));
 	set_list(&self->g, 1, NOWHERE | TCE_RW);
 	EXPECT_EQ(H_TO_USER, PUT_LIST(IOBA(ENTRIES - 2), LIST, 2));
@@ -192,7 +194,7 @@ TEST_F(emulated, a_list_ends_inside_or_changes_nothing)
 	EXPECT_GOT(TCE(1), IOBA(ENTRIES - 1));
 }
 
-/* The page of the list is there in the slot, and not yet in the process. */
+/* The page of the list is in the slot, but not populated in the process. */
 TEST_F(emulated, a_list_may_have_to_be_read_from_elsewhere)
 {
 	struct guest *g = &self->g;
@@ -207,7 +209,7 @@ TEST_F(emulated, a_list_may_have_to_be_read_from_elsewhere)
 	madvise(disk, page, MADV_DONTNEED);
 	EXPECT_EQ(H_SUCCESS, PUT_LIST(IOBA(0), OTHER, 1));
 	EXPECT_GOT(TCE(4), IOBA(0));
-	/* and what cannot be read at all */
+	/* a list that cannot be read at all */
 	ASSERT_EQ(0, mprotect(disk, page, PROT_NONE));
 	EXPECT_EQ(H_TO_USER, PUT_LIST(IOBA(0), OTHER, 1));
 }
@@ -245,7 +247,7 @@ TEST_F(emulated, stuff_stays_inside)
 	EXPECT_GOT(TCE(1), IOBA(1));
 }
 
-/* Some guests map a range to one page this way: user space serves it. */
+/* Some guests map a range to one page this way: it is left to user space. */
 TEST_F(emulated, stuff_with_permissions_is_for_user_space)
 {
 	EXPECT_EQ(H_SUCCESS, PUT(IOBA(1), TCE(1)));
@@ -254,7 +256,7 @@ TEST_F(emulated, stuff_with_permissions_is_for_user_space)
 	EXPECT_EQ(H_TO_USER, STUFF(IOBA(0), TCE_READ, 1));
 	EXPECT_EQ(H_TO_USER, STUFF(IOBA(0), TCE_WRITE, 512));
 	EXPECT_EQ(H_TO_USER, STUFF(IOBA(0), TCE(0), ENTRIES));
-	/* outside of the table it is an error, whatever the value */
+	/* outside of the table it is an error for any value */
 	EXPECT_EQ(H_PARAMETER, STUFF(IOBA(1), TCE(0), ENTRIES));
 	EXPECT_GOT(0, IOBA(0));
 	EXPECT_GOT(TCE(1), IOBA(1));
@@ -315,7 +317,7 @@ TEST_F(emulated, two_tables_do_not_mix)
 	EXPECT_GOT(TCE(0), START);
 	EXPECT_EQ(H_SUCCESS, h_get_tce(self->cpu, LIOBN + 1, START, &tce));
 	EXPECT_EQ(0x30000 | TCE_RW, tce);
-	/* pages of 64K */
+	/* 64K pages */
 	EXPECT_EQ(H_PARAMETER, h_put_tce(self->cpu, LIOBN + 1, IP, 0));
 	EXPECT_EQ(H_TO_USER, h_put_tce(self->cpu, LIOBN + 1, START,
 				       0x31000 | TCE_RW));
@@ -323,9 +325,9 @@ TEST_F(emulated, two_tables_do_not_mix)
 }
 
 /* ------------------------------------------------------------------ */
-/* Making tables, and seeing them from user space */
+/* Creating tables, and mapping them in user space */
 
-/* How often the module is in use; -1: KVM is built in. */
+/* Use count of the module; -1: KVM is built in. */
 static long module_users(void)
 {
 	FILE *file = fopen("/sys/module/kvm/refcnt", "re");
@@ -339,7 +341,7 @@ static long module_users(void)
 	return users;
 }
 
-/* The last to be closed may be a table, after the machine itself. */
+/* A table may be closed last, after the VM itself. */
 TEST_F(emulated, an_open_table_keeps_the_module)
 {
 	long users = module_users();
@@ -390,7 +392,7 @@ TEST_F(emulated, tables_of_every_page_size)
 						 2UL << shift, 0));
 		close(table);
 	}
-	/* up to the end of all addresses */
+	/* up to the end of the address space */
 	table = __vm_table(vm, LIOBN + 1, 16, (1ULL << 48) - 2, 1);
 	EXPECT_LE(0, table);
 	EXPECT_EQ(H_SUCCESS, h_put_tce(self->cpu, LIOBN + 1,
@@ -398,7 +400,7 @@ TEST_F(emulated, tables_of_every_page_size)
 	close(table);
 }
 
-/* The sum of both must not wrap: a table of no pages and of any size. */
+/* Offset and size must not wrap: a table without pages, or of any size. */
 TEST_F(emulated, a_table_does_not_wrap)
 {
 	struct vm *vm = &self->g.vm;
@@ -409,7 +411,7 @@ TEST_F(emulated, a_table_does_not_wrap)
 	EXPECT_ERRNO(EINVAL, __vm_table(vm, LIOBN + 4, 12, -1ULL, 1));
 }
 
-/* The first and the last entry are there, and what surrounds them is not. */
+/* The first and the last entry exist, their neighbours outside do not. */
 static void check_table_ends(struct __test_metadata *_metadata,
 			     struct _test_data_emulated *self,
 			     unsigned int shift, __u64 offset, __u64 size)
@@ -436,7 +438,7 @@ static void check_table_ends(struct __test_metadata *_metadata,
 
 #define MARKS	16
 
-/* Offsets and sizes, in pages, at and around the ends of what there is. */
+/* Offsets and sizes in pages, at and around the limits. */
 static void init_marks(__u64 *at, unsigned int shift)
 {
 	__u64 end = ~0ULL >> shift;
@@ -456,7 +458,7 @@ static void check_table(struct __test_metadata *_metadata,
 	int table = __vm_table(&self->g.vm, LIOBN + 1, shift, offset, size);
 	__u64 end = ~0ULL >> shift;
 	bool good = size && offset <= end && size <= end - offset;
-	/* a table may be larger than what the kernel can allocate */
+	/* the table may be too large for the kernel to allocate */
 	bool right = good ? table >= 0 || (size > 3 && table == -ENOMEM) :
 			    table == -EINVAL;
 
@@ -464,7 +466,7 @@ static void check_table(struct __test_metadata *_metadata,
 		TH_LOG("%d: 2^%u, 0x%llx, 0x%llx", table, shift,
 		       (unsigned long long)offset, (unsigned long long)size);
 	}
-	/* what should not be there is not used */
+	/* do not use a table that should not exist */
 	if (table >= 0 && good)
 		check_table_ends(_metadata, self, shift, offset, size);
 	if (table >= 0)
@@ -515,10 +517,10 @@ TEST_F(emulated, user_space_sees_the_entries)
 	EXPECT_EQ(TCE(1), view[ENTRIES - 1]);
 	EXPECT_EQ(0UL, view[8999]);
 	EXPECT_EQ(0x7000UL, view[9099]);
-	/* what user space writes is what the guest gets */
+	/* the guest reads what user space writes */
 	view[1] = 0x1234567;
 	EXPECT_GOT(0x1234567, IOBA(1));
-	/* it outlasts the table */
+	/* the mapping outlasts the table */
 	guest_close_table(&self->g);
 	EXPECT_EQ(TCE(0), view[0]);
 	munmap(view, size);

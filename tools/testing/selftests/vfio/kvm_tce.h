@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the tests of the TCE hypercalls share: hypercalls of self->cpu, lists of
- * TCEs in the memory of a guest, and the view of user space.
+ * Helpers of the tests of TCE hypercalls: hypercalls of self->cpu, lists of
+ * TCEs in guest memory, and the userspace mapping of the shadow.
  */
 #ifndef SELFTESTS_VFIO_KVM_TCE_H
 #define SELFTESTS_VFIO_KVM_TCE_H
@@ -15,14 +15,14 @@
 #define IP		4096UL
 #define LIOBN		GUEST_LIOBN
 
-/* The guest's memory, and a list of TCEs in it */
+/* Guest memory, and a list of TCEs in it */
 #define LIST		0x20000UL
 #define LIST_MAX	512UL
-/* Where there is room in the guest's addresses */
+/* Unused range of guest addresses */
 #define OTHER		(256 * MIB)
 #define NOWHERE		(GIB + 256 * MIB)
 
-/* One line says why nothing can run, not one for each test. */
+/* Report a missing requirement once, not for each test. */
 static void __attribute__((constructor)) need_kvm(void)
 {
 	const char *missing = vm_missing();
@@ -49,7 +49,7 @@ static inline void set_list(struct guest *g, unsigned int i, unsigned long tce)
 	EXPECT_EQ(__want, __got);					\
 } while (0)
 
-/* The guest's TCEs, as user space sees them. */
+/* Maps the guest's TCEs in user space. */
 static inline unsigned long *map_view(int table, size_t size)
 {
 	unsigned long *view = mmap(NULL, size, PROT_READ | PROT_WRITE,

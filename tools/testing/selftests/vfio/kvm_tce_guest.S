@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The program of the guest: it makes one hypercall, as often as it is told.
+ * Guest program: makes one hypercall, repeatedly.
  *
- * A hypercall that user space answers comes back with user space's values in
- * r3 to r12. The answer to H_DONE is the number of the next hypercall; its
- * arguments are in r4 to r7, what to add to the second one each time in r8,
- * and the count in r9. What is told at the end, with H_DONE, is the second
- * result in r10, the ticks of the timebase in r11, and in r12 the answers,
- * ORed. A hypercall keeps r14 to r31 only.
+ * A hypercall that user space completes returns with values of user space in r3
+ * to r12. The return values of H_DONE are the number of the next hypercall in
+ * r3, its arguments in r4 to r7, the step of the second argument in r8, and the
+ * count in r9. The arguments of H_DONE are the second result in r10, the ticks
+ * of the timebase in r11, and the ORed return values in r12. A hypercall
+ * preserves r14 to r31 only.
  *
- * The traps that never trap tell whoever watches the machine from outside when
- * the hypercalls begin and end; see bench.h.
+ * Conditional traps that never trigger mark the start and the end of the
+ * hypercalls for external tools; see bench.h.
  */
 #include "kvm_tce_guest.h"
 
@@ -51,7 +51,7 @@ guest_program:
 	b	1b
 guest_program_end:
 
-/* At every place where an interrupt could begin */
+/* At each interrupt vector */
 guest_interrupt:
 	li	3, H_INTERRUPTED
 	sc	1

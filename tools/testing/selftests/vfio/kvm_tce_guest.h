@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the guest's program, kvm_tce_guest.S, tells libkvm_tce.c by hypercalls
- * that no hypervisor has.
+ * Hypercalls between the guest program, kvm_tce_guest.S, and libkvm_tce.c that
+ * no hypervisor has.
  */
 #ifndef SELFTESTS_VFIO_KVM_TCE_GUEST_H
 #define SELFTESTS_VFIO_KVM_TCE_GUEST_H
@@ -9,7 +9,7 @@
 #define H_DONE		0x7ff0
 #define H_INTERRUPTED	0x7ff4
 
-/* Of a trap that never traps: what is between them is measured. */
+/* Conditional traps that never trigger, around the measured code. */
 #define MARK_START	0x7b1
 #define MARK_END	0x7b2
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The TCE hypercalls of a guest with two processors, against each other and
- * against user space, which maps, unmaps, registers, and takes away what the
- * hypercalls work on. A bounded number of moves; what is looked at is what is
- * left: each answer was one that may be given, everything can be unmapped and
- * unregistered, and all is unpinned and uncounted.
+ * Races of TCE hypercalls of a guest with two processors, with each other and
+ * with user space, which maps, unmaps, registers, and removes the objects of
+ * the hypercalls. A bounded number of moves, after which the final state is
+ * checked: each return value was valid, everything can be unmapped and
+ * unregistered, and nothing stays pinned or accounted.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -14,18 +14,18 @@
 
 #define SECONDS		300
 #define RACERS		4
-#define ROUNDS		500	/* of the slowest */
+#define ROUNDS		500	/* of the slowest racer */
 #define WINDOW		(16 * MIB)
-#define ENTRIES		64U	/* that are played with */
+#define ENTRIES		64U	/* used by the racers */
 #define REGIONS		4U
 #define REGION_SIZE	(256 * KIB)
-/* Of the guest's memory: its program, lists of TCEs, and what is mapped */
+/* Guest memory: program, lists of TCEs, and memory to map */
 #define LIST_OF(n)	(LIST + (n) * IP)
 #define LIST_LEN	32U
 #define PLAYGROUND	MIB
 #define MEM_SIZE	(2 * MIB)
 
-/* What the racers share. */
+/* Shared by the racers. */
 struct arena {
 	struct guest g;
 	unsigned int arrived;	/* racers that have made enough moves */
@@ -36,12 +36,12 @@ struct racer {
 	struct arena *arena;
 	void (*move)(struct racer *r);
 	pthread_barrier_t *begin;
-	unsigned int nr;	/* the first two have the processors */
+	unsigned int nr;	/* the first two run a processor */
 	unsigned int seed;
 	unsigned long made;
-	unsigned long served;	/* hypercalls */
-	unsigned long left;	/* hypercalls that went to user space */
-	const char *what;	/* that was wrong */
+	unsigned long served;	/* completed hypercalls */
+	unsigned long left;	/* hypercalls left to user space */
+	const char *what;	/* failed call */
 	long got;
 };
 
@@ -55,7 +55,7 @@ static unsigned int some(struct racer *r, unsigned int n)
 	return rand_r(&r->seed) / 7 % n;
 }
 
-/* The first wrong answer is kept. */
+/* Keeps the first wrong return value. */
 static void judge(struct racer *r, const char *what, long got, bool right)
 {
 	if (!right && !r->what) {
@@ -88,7 +88,7 @@ static unsigned long some_ioba(struct racer *r)
 	return r->arena->g.window + some(r, ENTRIES) * IP;
 }
 
-/* One of three is no mapping. */
+/* One in three does not map. */
 static unsigned long some_tce(struct racer *r)
 {
 	unsigned long page = some(r, REGIONS * REGION_SIZE / IP);
@@ -127,7 +127,7 @@ static void stuff_some(struct racer *r)
 				1 + some(r, LIST_LEN)));
 }
 
-/* One behind the other without leaving the guest: what can be, in real mode. */
+/* Consecutive calls without leaving the guest, in real mode if possible. */
 static void hcall_many(struct racer *r)
 {
 	static const unsigned long calls[] = { H_PUT_TCE, H_STUFF_TCE };
@@ -145,7 +145,7 @@ static void hcall_many(struct racer *r)
 	judge_hcall(r, "many hypercalls", vm_hcall(own_cpu(r), &h));
 }
 
-/* Mapped for so short a time that it can be unregistered most of the time. */
+/* Maps so briefly that the memory can usually be unregistered. */
 static void map_and_clear(struct racer *r)
 {
 	unsigned long ioba = some_ioba(r);
@@ -158,7 +158,7 @@ static void map_and_clear(struct racer *r)
 		    h_put_tce(own_cpu(r), LIOBN, ioba, 0));
 }
 
-/* Whatever the guest does */
+/* Random hypercalls of the guest */
 static void hcall_some(struct racer *r)
 {
 	static const move_fn moves[] = {
@@ -193,7 +193,10 @@ static void map_or_unmap(struct racer *r)
 		unmap_some(r);
 }
 
-/* What is in use may be refused, and then gives way to the new one. */
+/*
+ * UNREGISTER may fail for mapped memory, which is then replaced by a new
+ * region.
+ */
 static void region_goes_and_comes(struct racer *r)
 {
 	struct guest *g = &r->arena->g;
@@ -239,13 +242,13 @@ static void table_goes_and_comes(struct racer *r)
 						   g->table), 0);
 }
 
-/* The lists of both processors, while KVM reads them. */
+/* Modifies the lists of both processors while KVM reads them. */
 static void write_lists(struct racer *r)
 {
 	write_list(r, some(r, 2));
 }
 
-/* Their pages too, so that KVM has to wait for them. */
+/* Removes the pages of the lists, so that KVM has to wait for a page fault. */
 static void lists_go(struct racer *r)
 {
 	madvise(r->arena->g.mem + LIST_OF(0), 64 * KIB, MADV_DONTNEED);
@@ -266,7 +269,10 @@ static void scribble(struct racer *r)
 	munmap(view, spapr_page_size());
 }
 
-/* The slot behind the playground, which is a part of slot 0 otherwise. */
+/*
+ * Creates and removes the slot of the memory that the racers use, which is a
+ * part of slot 0 otherwise.
+ */
 static void slot_goes_and_comes(struct racer *r)
 {
 	struct guest *g = &r->arena->g;
@@ -281,7 +287,7 @@ static void slot_goes_and_comes(struct racer *r)
 		   0);
 }
 
-/* The same memory at other addresses of the guest, and back. */
+/* Moves memory to other guest addresses and back. */
 static void slot_moves(struct racer *r)
 {
 	struct guest *g = &r->arena->g;
@@ -294,7 +300,7 @@ static void slot_moves(struct racer *r)
 		   __vm_slot(&g->vm, 1, PLAYGROUND, mem, size), 0);
 }
 
-/* What is below the hypercalls; only one racer may move each of these. */
+/* Modifies the memory below the hypercalls; only one racer per operation. */
 static void memory_changes(struct racer *r)
 {
 	static const move_fn moves[] = {
@@ -318,7 +324,7 @@ static void table_changes(struct racer *r)
 /* ------------------------------------------------------------------ */
 /* Racing */
 
-/* Nobody stops before the slowest has arrived, or something was wrong. */
+/* Runs until the slowest racer has arrived, or an error occurred. */
 static void *run(void *arg)
 {
 	struct racer *r = arg;
@@ -341,7 +347,7 @@ FIXTURE(races)
 	struct racer racers[RACERS];
 };
 
-/* The memory in pieces: a slot of its own, and several regions. */
+/* Splits the memory: a separate slot, and several regions. */
 static int divide(struct guest *g)
 {
 	__u64 size = REGIONS * REGION_SIZE;
@@ -402,7 +408,7 @@ static int start_racers(struct arena *a, struct racer *racers,
 	return ret;
 }
 
-/* Gives the number of hypercalls that real mode has served. */
+/* Returns the number of hypercalls that were completed in real mode. */
 static long race(struct __test_metadata *_metadata, struct arena *a,
 		 struct racer *racers, const move_fn *moves)
 {
@@ -429,7 +435,7 @@ static long race(struct __test_metadata *_metadata, struct arena *a,
 	return real;
 }
 
-/* Nobody holds on to anything: what is unmapped can be unregistered. */
+/* No reference is left: memory that is unmapped can be unregistered. */
 #define EXPECT_ALL_GOES() do {						\
 	struct guest *__g = &self->arena.g;				\
 	unsigned int __i;						\
@@ -444,7 +450,7 @@ static long race(struct __test_metadata *_metadata, struct arena *a,
 	EXPECT_EQ(self->base.pins, spapr_pins());			\
 } while (0)
 
-#define RACE(moves) do {							\
+#define RACE(moves) do {						\
 	race(_metadata, &self->arena, self->racers, moves);		\
 	EXPECT_ALL_GOES();						\
 } while (0)
@@ -457,7 +463,9 @@ TEST_F_TIMEOUT(races, processors_against_each_other, SECONDS)
 	};
 	long real = race(_metadata, &self->arena, self->racers, moves);
 
-	/* nothing here leaves real mode for long; or there is none */
+	/*
+	 * none of these moves leaves real mode for long, if there is real mode
+	 */
 	if (vm_has_real_mode() && vm_real_mode())
 		EXPECT_LT(0, real);
 	EXPECT_ALL_GOES();

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who serves a TCE hypercall on a POWER8 host: real mode what it can do at once,
- * virtual mode what needs memory, time or more locks, and user space the rest.
- * Here each reason why real mode leaves a call to others is brought about, and
- * it is seen by KVM's counters who has finished it, and that he did it right.
+ * Dispatch of TCE hypercalls on a POWER8 host: real mode handles fast calls,
+ * virtual mode those that need memory, time or more locks, and user space the
+ * rest. Each reason why real mode leaves a call to others is provoked here, and
+ * KVM's counters show which of them completed it, correctly.
  *
- * Two reasons cannot be brought about one by one: that somebody else holds a
- * lock for too long, which kvm_tce_races makes likely, and memory slots that can
- * only be read, which KVM does not have on powerpc.
+ * Two reasons cannot be provoked in isolation: a lock that is held for too
+ * long, which kvm_tce_races makes likely, and read-only memory slots, which KVM
+ * does not have on powerpc.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -27,18 +27,18 @@ static void __attribute__((constructor)) need_real_mode(void)
 #define SECONDS		120
 #define WINDOW		GIB
 #define MEM_SIZE	(4 * MIB)
-/* Entries that one page of the guest's view has, and one block of the host's */
+/* Entries per page of the shadow, and per leaf of the view */
 #define VIEW_PAGE	(spapr_page_size() / sizeof(__u64))
 #define BLOCK		512UL
-/* Entries that are changed at once */
+/* Maximal number of entries of the fast path */
 #define AT_ONCE		512UL
 
-/* The n-th page of bus addresses; of memory, behind program and list */
+/* The n-th page of bus addresses; of memory behind program and list */
 #define IOBA(n)		(self->g.window + (n) * self->page)
 #define TCE(n)		((MIB + (n) % 512 * IP) | TCE_RW)
 
 /* ------------------------------------------------------------------ */
-/* Who it was */
+/* Who completed a call */
 
 enum by {
 	NOBODY = -1,		/* not one call, or counted twice */
@@ -81,7 +81,7 @@ static enum by by_whom(struct counts was)
 	return VIRTUAL_MODE;
 }
 
-/* One hypercall: its answer, and who gave it */
+/* One hypercall: its return value, and who completed it */
 #define EXPECT_ANSWER(answer, who, call) do {				\
 	struct counts __was = counts();					\
 									\
@@ -95,7 +95,7 @@ static enum by by_whom(struct counts was)
 #define EXPECT_VIRTUAL(call)	EXPECT_ANSWER(H_SUCCESS, VIRTUAL_MODE, call)
 #define EXPECT_USER(call)	EXPECT_ANSWER(H_TO_USER, USER_SPACE, call)
 
-/* The same with what it has written, and how often a cache was invalidated */
+/* The same with the entries it has written, and the number of invalidations */
 #define EXPECT_COUNTED(nr_entries, nr_kills, call) do {			\
 	struct counts __before = counts(), __after;			\
 									\
@@ -107,7 +107,7 @@ static enum by by_whom(struct counts was)
 } while (0)
 
 /* ------------------------------------------------------------------ */
-/* What is mapped: all windows of a container, and all regions, say the same */
+/* Mappings: all windows of a container and all regions must agree */
 
 static long mapped_by(int fd, const char *item)
 {
@@ -136,13 +136,13 @@ static long mapped_by(int fd, const char *item)
 } while (0)
 
 /* ------------------------------------------------------------------ */
-/* A guest with two processors and a device, in pages of 4K */
+/* Guest with two processors and a device, 4K pages */
 
 FIXTURE(real)
 {
 	struct guest g;
 	struct spapr_account base;
-	struct spapr second;	/* container, where there is one */
+	struct spapr second;	/* second container, if any */
 	struct cpu *cpu;
 	size_t page;
 	char *other;		/* memory for a second slot */
@@ -183,8 +183,8 @@ static void list_of(struct guest *g, unsigned long first, unsigned long n)
 }
 
 /*
- * What a guest has after its first calls: memory of the processor to work in,
- * and for the first entries a page of its view and blocks of the table. Nothing
+ * State after the first calls of a guest: scratch memory of the processor and,
+ * for the first entries, a page of the shadow and leaves of the view. Nothing
  * is mapped.
  */
 #define WARM_UP() do {							\
@@ -195,7 +195,7 @@ static void list_of(struct guest *g, unsigned long first, unsigned long n)
 	EXPECT_MAPPED(0);						\
 } while (0)
 
-/* A second slot; what of it is registered is a region of its own. */
+/* Adds a second slot; its registered memory is a separate region. */
 static int add_other(struct guest *g, char **mem, size_t size)
 {
 	*mem = mem_reserve(size, GUEST_ALIGN);
@@ -210,7 +210,7 @@ static int add_other(struct guest *g, char **mem, size_t size)
 #define OTHER_TCE(n)	((OTHER + (n) * IP) | TCE_RW)
 
 /* ------------------------------------------------------------------ */
-/* What real mode must do */
+/* Calls that real mode must complete */
 
 TEST_F(real, put_maps_replaces_and_clears)
 {
@@ -225,7 +225,7 @@ TEST_F(real, put_maps_replaces_and_clears)
 	EXPECT_COUNTED(1, 1, PUT(IOBA(1), NOWHERE));
 	EXPECT_MAPPED(0);
 	EXPECT_GOT(NOWHERE, IOBA(1));
-	/* nothing is there, so nothing has to be invalidated */
+	/* nothing was mapped, so nothing must be invalidated */
 	EXPECT_COUNTED(1, 0, PUT(IOBA(0), 0));
 }
 
@@ -272,11 +272,11 @@ TEST_F(real, stuff_clears_up_to_512)
 	EXPECT_GOT(0x5000, IOBA(611));
 	EXPECT_COUNTED(512, 0, STUFF(IOBA(100), 0, 512));
 	EXPECT_COUNTED(0, 0, STUFF(IOBA(100), 0, 0));
-	/* zeros where no page of the view is are there already */
+	/* absent pages of the shadow read as zero already */
 	EXPECT_COUNTED(10, 0, STUFF(IOBA(5 * VIEW_PAGE - 5), 0, 10));
 }
 
-/* KVM does not count it, but tells virtual mode's in a trace. */
+/* KVM does not count it, but traces it in virtual mode. */
 TEST_F(real, get_is_real_mode)
 {
 	struct vm_switch sw;
@@ -335,7 +335,7 @@ TEST_F(real, the_switch_turns_it_off)
 	EXPECT_MAPPED(0);
 }
 
-/* What the counters say is done is what the device sees. */
+/* The device must see the updates that the counters show. */
 TEST_F_TIMEOUT(real, the_device_reaches_it, SECONDS)
 {
 	char *from = self->g.mem + MIB, *to = from + IP;
@@ -347,12 +347,12 @@ TEST_F_TIMEOUT(real, the_device_reaches_it, SECONDS)
 	fill(from, EDU_DMA_MAX, 1);
 	EXPECT_EQ(0, edu_memcpy(&edu, IOBA(1), IOBA(0), EDU_DMA_MAX));
 	EXPECT_TRUE(is_filled(to, EDU_DMA_MAX, 1));
-	/* replaced: the first page is elsewhere from now on */
+	/* replaced: the first page moves */
 	EXPECT_REAL(PUT(IOBA(0), TCE(2)));
 	fill(from + 2 * IP, EDU_DMA_MAX, 2);
 	EXPECT_EQ(0, edu_memcpy(&edu, IOBA(1), IOBA(0), EDU_DMA_MAX));
 	EXPECT_TRUE(is_filled(to, EDU_DMA_MAX, 2));
-	/* gone */
+	/* cleared */
 	EXPECT_REAL(STUFF(IOBA(1), 0, 1));
 	memset(to, 0, EDU_DMA_MAX);
 	edu_memcpy(&edu, IOBA(1), IOBA(0), EDU_DMA_MAX);
@@ -362,7 +362,7 @@ TEST_F_TIMEOUT(real, the_device_reaches_it, SECONDS)
 }
 
 /* ------------------------------------------------------------------ */
-/* Something is missing, and is there the next time */
+/* Missing objects, which exist in the next call */
 
 TEST_F(real, the_first_list_of_a_processor)
 {
@@ -377,7 +377,7 @@ TEST_F(real, the_first_list_of_a_processor)
 	EXPECT_MAPPED(0);
 }
 
-/* User space maps there before, so that the table has its block. */
+/* User space maps a page there before, so that the leaf exists. */
 TEST_F(real, a_page_of_the_view_is_missing)
 {
 	unsigned long first = VIEW_PAGE, second = 2 * VIEW_PAGE;
@@ -389,14 +389,14 @@ TEST_F(real, a_page_of_the_view_is_missing)
 	EXPECT_REAL(PUT(IOBA(first + 1), TCE(1)));
 	EXPECT_MAPPED(2);
 	EXPECT_GOT(TCE(0), IOBA(first));
-	/* a list that begins where the view is and ends where it is not */
+	/* a list that crosses from a present to an absent page of the shadow */
 	spapr_map(g->s.fd, IOBA(second - 1), g->mem, 2 * IP, SPAPR_RW);
 	EXPECT_VIRTUAL(PUT_LIST(IOBA(second - 1), LIST, 2));
 	EXPECT_REAL(PUT_LIST(IOBA(second - 1), LIST, 2));
 	EXPECT_GOT(TCE(1), IOBA(second));
 	EXPECT_MAPPED(4);
 	EXPECT_EQ(0, __spapr_unmap(g->s.fd, g->window, WINDOW));
-	/* stuff needs the view for what is not 0 */
+	/* H_STUFF_TCE needs the shadow for nonzero values */
 	EXPECT_VIRTUAL(STUFF(IOBA(4 * VIEW_PAGE), 0x5000, 1));
 	EXPECT_REAL(STUFF(IOBA(4 * VIEW_PAGE), 0x6000, 2));
 	EXPECT_GOT(0x6000, IOBA(4 * VIEW_PAGE + 1));
@@ -420,13 +420,13 @@ TEST_F(real, user_space_has_made_the_page_of_the_view)
 	munmap(view, size);
 }
 
-/* The view of the guest is there, the block of the table is not. */
+/* The shadow exists, the leaf of the view does not. */
 TEST_F(real, a_block_of_the_table_is_missing)
 {
 	unsigned long first = 4 * BLOCK, second = 6 * BLOCK;
 
 	WARM_UP();
-	/* nothing can be mapped there, so it can be cleared */
+	/* nothing can be mapped there, so clearing is complete */
 	EXPECT_COUNTED(512, 0, STUFF(IOBA(first), 0, 512));
 	EXPECT_VIRTUAL(PUT(IOBA(first), TCE(0)));
 	EXPECT_REAL(PUT(IOBA(first + BLOCK - 1), TCE(1)));
@@ -443,8 +443,8 @@ TEST_F(real, a_block_of_the_table_is_missing)
 }
 
 /*
- * Drivers map a page for each I/O and unmap it afterwards, at ever new addresses:
- * when the window was walked through once, nothing is missing any more.
+ * Drivers map a page per I/O and unmap it afterwards, at new addresses each
+ * time: nothing is missing in the second pass over the window.
  */
 TEST_F_TIMEOUT(real, a_walk_through_the_window, SECONDS)
 {
@@ -468,7 +468,7 @@ TEST_F_TIMEOUT(real, a_walk_through_the_window, SECONDS)
 }
 
 /* ------------------------------------------------------------------ */
-/* It is too much at once */
+/* Too much for real mode */
 
 TEST_F(real, stuff_of_more_than_512)
 {
@@ -492,7 +492,7 @@ TEST_F(real, a_list_that_is_none)
 	EXPECT_MAPPED(0);
 }
 
-/* Two groups in two containers: the table has two tables of the hardware. */
+/* Two groups in two containers: two hardware TCE tables. */
 TEST_F(real, two_tables_of_the_hardware)
 {
 	struct vfio_iommu_spapr_tce_info info;
@@ -522,13 +522,13 @@ TEST_F(real, two_tables_of_the_hardware)
 	EXPECT_VIRTUAL(STUFF(IOBA(0), 0, 5));
 	EXPECT_EQ(0, mapped_by(s->fd, "spapr_tce_window:"));
 	EXPECT_MAPPED(0);
-	/* with one of them it goes on as before */
+	/* with one of them it continues as before */
 	ASSERT_EQ(0, __vm_del_group(&g->vm, s->group[1]));
 	EXPECT_REAL(PUT(IOBA(0), TCE(0)));
 	EXPECT_REAL(PUT(IOBA(0), 0));
 }
 
-/* No table of the hardware: only the view is written. */
+/* No hardware TCE table: only the shadow is written. */
 TEST_F(real, no_table_of_the_hardware)
 {
 	struct guest *g = &self->g;
@@ -546,7 +546,7 @@ TEST_F(real, no_table_of_the_hardware)
 }
 
 /* ------------------------------------------------------------------ */
-/* The list */
+/* List of TCEs */
 
 static int set_at(void *mem, unsigned int i, unsigned long tce)
 {
@@ -554,7 +554,7 @@ static int set_at(void *mem, unsigned int i, unsigned long tce)
 	return 0;
 }
 
-/* In the file, and no longer in the process. */
+/* The page is in the file, but not populated in the process any more. */
 TEST_F(real, the_page_of_the_list_is_not_there)
 {
 	size_t size = 16 * MIB, page = spapr_page_size();
@@ -577,7 +577,7 @@ TEST_F(real, the_page_of_the_list_is_not_there)
 	munmap(disk, size);
 }
 
-/* Memory that nobody has touched reads as zeros. */
+/* Memory that was never touched reads as zeros. */
 TEST_F(real, the_page_of_the_list_was_never_there)
 {
 	WARM_UP();
@@ -602,7 +602,7 @@ TEST_F(real, the_list_cannot_be_read)
 	EXPECT_USER(PUT_LIST(IOBA(1), OTHER, 1));
 	EXPECT_GOT(TCE(5), IOBA(0));
 	EXPECT_MAPPED(1);
-	/* reading it is enough */
+	/* read access is sufficient */
 	ASSERT_EQ(0, mprotect(self->other, OTHER_SIZE, PROT_READ));
 	EXPECT_EQ(H_SUCCESS, PUT_LIST(IOBA(1), OTHER, 1));
 	EXPECT_REAL(PUT_LIST(IOBA(2), OTHER, 1));
@@ -610,7 +610,7 @@ TEST_F(real, the_list_cannot_be_read)
 	EXPECT_REAL(STUFF(IOBA(0), 0, 3));
 }
 
-/* Other memory came to the same place: that counts. */
+/* Other memory was mapped at the same address: it must be read. */
 TEST_F(real, the_list_is_elsewhere_now)
 {
 	WARM_UP();
@@ -640,7 +640,7 @@ TEST_F(real, the_list_is_in_no_slot)
 }
 
 /* ------------------------------------------------------------------ */
-/* The memory */
+/* Memory */
 
 TEST_F(real, two_regions_in_one_run)
 {
@@ -661,7 +661,7 @@ TEST_F(real, two_regions_in_one_run)
 					       g->size - part));
 	EXPECT_REAL(STUFF(IOBA(0), 0, 4));
 	EXPECT_MAPPED(0);
-	/* up to the border, and both in one list but not in one run */
+	/* up to the border, and both in one list but not in one segment */
 	EXPECT_REAL(PUT_LIST(IOBA(0), LIST, 2));
 	set_list(g, 0, TCE(last));
 	set_list(g, 1, TCE(last - 1));
@@ -710,7 +710,7 @@ TEST_F(real, memory_that_is_not_registered)
 	EXPECT_GOT(TCE(0), IOBA(0));
 	EXPECT_GOT(0, IOBA(1));
 	EXPECT_MAPPED(1);
-	/* user space does the rest, and then it is like any other */
+	/* user space completes the call, then it is a normal region */
 	spapr_register(g->s.fd, self->other, OTHER_SIZE);
 	EXPECT_REAL(PUT(IOBA(0), OTHER_TCE(0)));
 	EXPECT_REAL(PUT_LIST(IOBA(0), LIST, 3));
@@ -734,9 +734,9 @@ TEST_F(real, memory_in_no_slot)
 }
 
 /*
- * What was refused to be unregistered gives way to what is registered there
- * next, which changes nothing for real mode; but what is unpinned with its last
- * page is not unpinned there.
+ * An UNREGISTER that failed lets the next REGISTER replace the region, which
+ * does not matter for real mode. But dropping its last page unpins it, which
+ * real mode cannot do.
  */
 TEST_F(real, a_region_that_gave_way)
 {
@@ -760,12 +760,12 @@ TEST_F(real, a_region_that_gave_way)
 	EXPECT_EQ(pins + pages, spapr_pins());
 	EXPECT_REAL(STUFF(IOBA(0), 0, 4));
 	EXPECT_REAL(PUT(IOBA(4), 0));
-	/* with its last page it goes: the call is made twice */
+	/* its last page is dropped: the call is repeated in virtual mode */
 	EXPECT_VIRTUAL(PUT(IOBA(9), 0));
 	EXPECT_MAPPED(0);
 	EXPECT_EQ(pins, spapr_pins());
 
-	/* the same by a list that maps something else there */
+	/* the same by a list that replaces the mapping */
 	EXPECT_REAL(PUT_LIST(IOBA(8), LIST, 2));
 	set_list(&self->g, 1, OTHER_TCE(0));
 	EXPECT_REAL(PUT_LIST(IOBA(8), LIST, 2));
@@ -785,7 +785,7 @@ TEST_F(real, a_region_that_gave_way)
 }
 
 /* ------------------------------------------------------------------ */
-/* The table */
+/* Table */
 
 TEST_F(real, the_window_was_removed)
 {
@@ -812,7 +812,7 @@ TEST_F(real, the_table_is_unknown)
 }
 
 /* ------------------------------------------------------------------ */
-/* One entry of the guest is several of the hardware */
+/* Several hardware TCEs per guest TCE */
 
 FIXTURE(large)
 {
@@ -820,7 +820,7 @@ FIXTURE(large)
 	struct spapr_account base;
 	struct cpu *cpu;
 	size_t page;
-	unsigned long each;	/* entries of the hardware */
+	unsigned long each;	/* hardware TCEs */
 };
 
 FIXTURE_VARIANT(large)
@@ -870,7 +870,7 @@ TEST_F(large, as_many_as_are_512_of_the_hardware)
 
 	for (i = 0; i < LIST_MAX; i++)
 		set_list(g, i, LARGE(i));
-	/* makes the view, the blocks, and the memory of the processor */
+	/* allocates the shadow, the leaves, and the scratch memory */
 	EXPECT_VIRTUAL(PUT(IOBA(0), LARGE(0)));
 	if (max) {
 		EXPECT_REAL(PUT(IOBA(0), LARGE(0)));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a POWER8 host reaches in real mode when it serves a TCE hypercall can be
- * neither traced nor probed: a trap there crashes the machine, and so does a
- * program that the tracer calls. No machine is needed that has real mode; the
- * functions are part of every kernel that may run on one.
+ * The functions that a POWER8 host reaches in real mode for a TCE hypercall
+ * must neither be traced nor probed: a trap there crashes the machine, and so
+ * does a program that the tracer calls. The test does not need a machine with
+ * real mode; the functions are part of every kernel that may run on one.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -15,7 +15,7 @@
 #define TRACE		"/sys/kernel/tracing"
 #define BLACKLIST	"/sys/kernel/debug/kprobes/blacklist"
 
-/* The entry points, and what they call in other files. */
+/* Entry points, and functions that they call in other files. */
 static const char * const functions[] = {
 	"kvmppc_rm_h_get_tce",
 	"kvmppc_rm_h_put_tce",
@@ -23,8 +23,8 @@ static const char * const functions[] = {
 	"kvmppc_rm_h_stuff_tce",
 	"kvmppc_tce_find_slot",
 	"kvmppc_tce_get",
-	"kvmppc_tce_view_fill",
-	"kvmppc_tce_view_write",
+	"kvmppc_tce_shadow_fill",
+	"kvmppc_tce_shadow_write",
 	"iommu_tce_fast_put",
 	"iommu_tce_fast_clear",
 	"iommu_tce_change_begin",
@@ -47,7 +47,7 @@ static const char * const functions[] = {
 	"__find_linux_pte",
 };
 
-/* All of a file that the kernel writes, or NULL. */
+/* Reads all of a file of the kernel; NULL on error. */
 static char *read_all(const char *path)
 {
 	size_t size = 1 << 20, len = 0;
@@ -110,7 +110,7 @@ TEST_F(real_mode, is_not_traced)
 
 	if (!traced)
 		SKIP(return, "needs root and CONFIG_DYNAMIC_FTRACE");
-	/* whatever else is listed, this is */
+	/* sanity check: this function is listed */
 	EXPECT_TRUE(has_word(traced, "iommu_tce_map"));
 	for (i = 0; i < ARRAY_SIZE(functions); i++) {
 		EXPECT_TRUE(has_word(self->symbols, functions[i])) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The TCE hypercalls of a guest with a device: what of its memory the device
- * can reach, and nobody may unregister, and what is left when tables, groups,
- * windows, processes end. See kvm_tce.c.
+ * TCE hypercalls of a guest with a device: memory that the device can reach,
+ * which cannot be unregistered, and the state after tables, groups, windows and
+ * processes were removed. See kvm_tce.c.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -15,7 +15,7 @@
 #include "stall.h"
 
 /* ------------------------------------------------------------------ */
-/* A table with a device behind it */
+/* Table with a device */
 
 #define SECONDS		120
 #define NR_PAGES	4	/* of the guest, at least */
@@ -31,13 +31,13 @@ FIXTURE(hardware)
 	struct guest g;
 	struct spapr_account base;
 	struct cpu *cpu;
-	size_t page;		/* an IOMMU page of the guest */
+	size_t page;		/* IOMMU page size of the guest */
 	unsigned long entries;
 	struct vfio_iommu_spapr_tce_info info;
 	char *other;		/* memory for a second slot */
 };
 
-/* 0 stands for the largest that ordinary memory can always back */
+/* 0: largest size that ordinary memory always supports */
 FIXTURE_VARIANT(hardware)
 {
 	unsigned int hw_shift;
@@ -94,7 +94,7 @@ FIXTURE_TEARDOWN(hardware)
 		EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-/* Memory is unregistered if and only if nothing of it is mapped. */
+/* Unregistering succeeds if and only if nothing is mapped. */
 static int try_unregister(struct guest *g)
 {
 	int ret = __spapr_unregister(g->s.fd, g->mem, g->size);
@@ -105,7 +105,7 @@ static int try_unregister(struct guest *g)
 #define EXPECT_MAPPED()		EXPECT_ERRNO(EBUSY, try_unregister(&self->g))
 #define EXPECT_NOT_MAPPED()	EXPECT_EQ(0, try_unregister(&self->g))
 
-/* Of a list: as many entries as there are, and as a page has. */
+/* Length of a full list: limited by the window and by a page. */
 #define FULL_LIST \
 	(self->entries < LIST_MAX ? self->entries : LIST_MAX)
 
@@ -125,7 +125,7 @@ TEST_F(hardware, put_maps_and_clears)
 	EXPECT_EQ(H_SUCCESS, PUT(IOBA(0), 0));
 	EXPECT_NOT_MAPPED();
 	EXPECT_GOT(0, IOBA(0));
-	/* twice is not once more */
+	/* mapping twice counts once */
 	EXPECT_EQ(H_SUCCESS, PUT(IOBA(0), 0));
 	EXPECT_EQ(H_SUCCESS, PUT(IOBA(0), TCE(0)));
 	EXPECT_EQ(H_SUCCESS, PUT(IOBA(0), TCE(0)));
@@ -176,7 +176,7 @@ TEST_F(hardware, what_is_replaced_is_let_go)
 	EXPECT_EQ(0, __spapr_unregister(fd, g->mem + half, half));
 }
 
-/* Operating systems write what they recognise later. */
+/* Operating systems write patterns to cleared entries. */
 TEST_F(hardware, any_value_without_permissions_clears)
 {
 	EXPECT_EQ(H_SUCCESS, PUT(IOBA(1), TCE(1)));
@@ -222,7 +222,7 @@ TEST_F(hardware, a_list_replaces_what_is_there)
 	EXPECT_NOT_MAPPED();
 }
 
-/* Old guests clear all of a window with one call. */
+/* Old guests clear a whole window by one call. */
 TEST_F(hardware, stuff_clears_all_of_a_window)
 {
 	SET_LIST(4);
@@ -266,7 +266,7 @@ TEST_F(hardware, a_list_clears_where_there_is_no_permission)
 	set_list(&self->g, 2, 0);
 	EXPECT_EQ(H_SUCCESS, PUT_LIST(IOBA(0), LIST, 4));
 	EXPECT_NOT_MAPPED();
-	/* and where nothing was */
+	/* and where nothing was mapped */
 	EXPECT_EQ(H_SUCCESS, PUT_LIST(IOBA(4), LIST, 4));
 	EXPECT_NOT_MAPPED();
 }
@@ -288,9 +288,9 @@ TEST_F(hardware, user_space_maps_and_the_guest_clears)
 }
 
 /* ------------------------------------------------------------------ */
-/* What cannot be mapped goes to user space, and nothing has changed */
+/* Calls that cannot be completed go to user space, with nothing changed */
 
-/* A second slot, with memory of its own, registered as far as @registered. */
+/* Adds a second slot with its own memory, registered up to @registered. */
 static int add_other(struct __test_metadata *_metadata, struct guest *g,
 		     char **mem, size_t size, size_t registered)
 {
@@ -307,7 +307,7 @@ static int add_other(struct __test_metadata *_metadata, struct guest *g,
 			       registered))
 #define OTHER_TCE	(OTHER | TCE_RW)
 
-/* Each of the calls that could map @tce leaves all as it was. */
+/* Each call that could map @tce changes nothing. */
 #define EXPECT_NOT_DONE(tce) do {					\
 	unsigned long __tce = (tce);					\
 									\
@@ -333,7 +333,7 @@ TEST_F(hardware, memory_that_is_not_registered)
 {
 	ADD_OTHER(OTHER_SIZE, 0);
 	EXPECT_NOT_DONE(OTHER_TCE);
-	/* user space does the rest */
+	/* user space completes the call */
 	spapr_register(self->g.s.fd, self->other, OTHER_SIZE);
 	EXPECT_EQ(H_SUCCESS, PUT(IOBA(0), OTHER_TCE));
 	EXPECT_NOT_MAPPED();
@@ -354,7 +354,7 @@ TEST_F(hardware, memory_in_no_slot)
 
 TEST_F(hardware, memory_that_is_not_aligned)
 {
-	/* the lowest 12 bits are no address */
+	/* the lowest 12 bits are not part of the address */
 	if (self->page == 4 * KIB)
 		SKIP(return, "needs IOMMU pages of more than 4 KiB");
 	EXPECT_NOT_DONE(4 * KIB | TCE_RW);
@@ -370,7 +370,7 @@ TEST_F(hardware, a_slot_that_was_deleted)
 	ASSERT_EQ(0, __vm_slot(&g->vm, 1, OTHER, self->other, 0));
 	EXPECT_NOT_DONE(OTHER_TCE);
 	EXPECT_EQ(H_TO_USER, PUT_LIST(IOBA(0), OTHER, 1));
-	/* what was mapped before can be cleared still */
+	/* existing mappings can still be cleared */
 	EXPECT_GOT(OTHER_TCE, IOBA(5));
 	EXPECT_ERRNO(EBUSY, __spapr_unregister(g->s.fd, self->other,
 					       OTHER_SIZE));
@@ -378,7 +378,7 @@ TEST_F(hardware, a_slot_that_was_deleted)
 	EXPECT_EQ(0, __spapr_unregister(g->s.fd, self->other, OTHER_SIZE));
 }
 
-/* What the slot leads to is what counts, at the time of the call. */
+/* The memory of the slot at the time of the call is decisive. */
 TEST_F(hardware, a_slot_that_moved)
 {
 	struct guest *g = &self->g;
@@ -393,7 +393,7 @@ TEST_F(hardware, a_slot_that_moved)
 	EXPECT_EQ(0, __spapr_unregister(g->s.fd, self->other, OTHER_SIZE));
 }
 
-/* The guest may not write where the process may not. */
+/* The guest cannot write where the process cannot. */
 TEST_F(hardware, memory_that_is_only_read)
 {
 	struct guest *g = &self->g;
@@ -425,7 +425,7 @@ TEST_F(hardware, a_slot_that_ends_within_a_page)
 	spapr_unregister(self->g.s.fd, self->other, OTHER_SIZE);
 }
 
-/* Two slots that touch, and what is behind them does not. */
+/* Adjacent slots whose memory is not adjacent. */
 TEST_F(hardware, a_page_that_lies_in_two_slots)
 {
 	struct guest *g = &self->g;
@@ -455,15 +455,15 @@ TEST_F(hardware, a_page_that_is_registered_in_part)
 }
 
 /* ------------------------------------------------------------------ */
-/* An IOMMU page of the device larger than a page of the kernel */
+/* IOMMU pages of the device larger than pages of the kernel */
 
 FIXTURE(block)
 {
 	struct guest g;
 	struct spapr_account base;
 	struct cpu *cpu;
-	size_t page;		/* an IOMMU page of guest and device */
-	char *mem;		/* two of them, each of one block */
+	size_t page;		/* IOMMU page size of guest and device */
+	char *mem;		/* two pages, each contiguous */
 };
 
 static const struct {
@@ -476,7 +476,10 @@ static const struct {
 	{ MEM_THP, 16 },
 };
 
-/* 0; -ENOTSUP where device and memory have no such pages; what failed else. */
+/*
+ * Returns 0; -ENOTSUP if device or memory does not support such pages; else the
+ * errno of the failed step.
+ */
 static int open_block(struct guest *g, unsigned int i, char **mem)
 {
 	struct guest_config config = {
@@ -519,7 +522,7 @@ FIXTURE_TEARDOWN(block)
 		EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-/* The guest's address is aligned, that of the memory is not. */
+/* The guest address is aligned, the memory is not. */
 TEST_F(block, a_slot_that_begins_within_a_page)
 {
 	struct guest *g = &self->g;
@@ -533,7 +536,7 @@ TEST_F(block, a_slot_that_begins_within_a_page)
 	EXPECT_GOT(0, IOBA(0));
 	EXPECT_EQ(0, __spapr_unregister(g->s.fd, self->mem, 2 * self->page));
 
-	/* with the same memory in its place it is mapped */
+	/* the same memory at an aligned address is mapped */
 	spapr_register(g->s.fd, self->mem, 2 * self->page);
 	ASSERT_EQ(0, __vm_slot(&g->vm, 1, OTHER, self->mem, 0));
 	ASSERT_EQ(0, __vm_slot(&g->vm, 1, OTHER, self->mem, self->page));
@@ -545,7 +548,7 @@ TEST_F(block, a_slot_that_begins_within_a_page)
 }
 
 /* ------------------------------------------------------------------ */
-/* The view is user space's to write, and nothing is counted by it */
+/* User space may write the shadow, which must not affect accounting */
 
 static void scribble(unsigned long *view, unsigned long n, unsigned long tce)
 {
@@ -561,12 +564,12 @@ TEST_F(hardware, the_view_is_not_trusted)
 	unsigned long *view = map_view(self->g.table, self->entries * 8);
 
 	ASSERT_NE(NULL, view);
-	/* nothing is mapped, and the view says so */
+	/* nothing is mapped, but the shadow has mappings */
 	scribble(view, n, TCE(1));
 	EXPECT_EQ(H_SUCCESS, PUT(IOBA(0), 0));
 	EXPECT_EQ(H_SUCCESS, STUFF(IOBA(0), 0, n));
 	EXPECT_NOT_MAPPED();
-	/* all is mapped, and the view says it is not */
+	/* all is mapped, but the shadow is empty */
 	SET_LIST(n);
 	EXPECT_EQ(H_SUCCESS, PUT_LIST(IOBA(0), LIST, n));
 	scribble(view, n, 0);
@@ -604,7 +607,7 @@ TEST_F(hardware, tables_that_do_not_fit_the_device)
 						 table));
 		close(table);
 	}
-	/* a smaller one does */
+	/* a smaller one is accepted */
 	table = __vm_table(&g->vm, LIOBN + 1, shift, g->window >> shift, 1);
 	ASSERT_LE(0, table);
 	EXPECT_EQ(0, __vm_attach(&g->vm, g->s.group[0], table));
@@ -647,7 +650,7 @@ TEST_F(hardware, what_is_no_group_and_no_table)
 	EXPECT_ERRNO(ENOENT, __vm_attach(vm, group, table));
 }
 
-/* A table belongs to one machine. */
+/* A table belongs to one VM. */
 TEST_F(hardware, the_table_of_another_machine)
 {
 	struct guest *g = &self->g;
@@ -672,7 +675,7 @@ TEST_F(hardware, without_its_group_a_table_is_emulated)
 
 	EXPECT_EQ(H_SUCCESS, PUT(IOBA(0), TCE(0)));
 	ASSERT_EQ(0, __vm_del_group(&g->vm, g->s.group[0]));
-	/* the container has what is mapped */
+	/* the mappings are in the container */
 	EXPECT_MAPPED();
 	EXPECT_EQ(H_SUCCESS, PUT(IOBA(1), TCE(1)));
 	EXPECT_GOT(TCE(1), IOBA(1));
@@ -687,7 +690,7 @@ TEST_F(hardware, without_its_group_a_table_is_emulated)
 
 #define ROUNDS		32
 
-/* A window comes, is known to the table, and goes. */
+/* Creates a window, attaches it to the table, and removes it. */
 static int window_comes_and_goes(struct guest *g, unsigned int hw_shift,
 				 unsigned int attach)
 {
@@ -748,7 +751,7 @@ TEST_F(hardware, a_group_that_could_not_have_a_table)
 	EXPECT_NOT_MAPPED();
 }
 
-/* Both share the window: either can go first. */
+/* Both groups share the window: either can leave first. */
 TEST_F(hardware, two_groups_one_of_them_leaves)
 {
 	struct guest *g = &self->g;
@@ -766,9 +769,9 @@ TEST_F(hardware, two_groups_one_of_them_leaves)
 }
 
 /* ------------------------------------------------------------------ */
-/* Calls that are still being served */
+/* Calls in flight */
 
-/* A list that stands still when KVM reads it. */
+/* A list whose page fault stalls KVM. */
 struct list_call {
 	pthread_t thread;
 	struct cpu *cpu;
@@ -815,8 +818,8 @@ static void attach_sleeps(struct attach_call *call)
 }
 
 /*
- * User space repeats the guest's mappings in a table that was just attached. A
- * call that began before, and does not know of the table, must not come after.
+ * User space repeats the guest's mappings in a table after attaching it. An
+ * older call that does not know the table must not write it afterwards.
  */
 TEST_F_TIMEOUT(hardware, attach_waits_for_calls_in_flight, SECONDS)
 {
@@ -850,7 +853,7 @@ TEST_F_TIMEOUT(hardware, attach_waits_for_calls_in_flight, SECONDS)
 	EXPECT_NOT_MAPPED();
 }
 
-/* QEMU closes it with the lock that all of its processors need. */
+/* QEMU closes it under a lock that all vCPU threads need. */
 TEST_F(hardware, a_table_is_closed_after_one_short_wait)
 {
 	long normal, expedited;
@@ -866,7 +869,7 @@ TEST_F(hardware, a_table_is_closed_after_one_short_wait)
 }
 
 /* ------------------------------------------------------------------ */
-/* The window, the group, the container go */
+/* Removal of window, group and container */
 
 TEST_F(hardware, the_window_is_removed)
 {
@@ -882,7 +885,7 @@ TEST_F(hardware, the_window_is_removed)
 	EXPECT_EQ(H_TO_USER, PUT(IOBA(0), 0));
 	EXPECT_EQ(H_TO_USER, STUFF(IOBA(0), 0, 2));
 	EXPECT_NOT_MAPPED();
-	/* and a new one is used when KVM is told */
+	/* a new window is used after it was attached to KVM */
 	spapr_create(g->s.fd, variant->hw_shift ? : spapr_page_shift(), WINDOW,
 		     1, &again);
 	EXPECT_EQ(g->window, again);
@@ -894,8 +897,8 @@ TEST_F(hardware, the_window_is_removed)
 }
 
 /*
- * A window that is being removed may be there again, if the platform refuses:
- * as long as no other one takes its place KVM must not take the table for one
+ * A window whose removal is in progress may be restored if the platform fails.
+ * Until another window replaces it, KVM must not handle the table as one
  * without a device.
  */
 TEST_F(hardware, a_removed_window_is_user_space_s_until_there_is_another)
@@ -923,7 +926,9 @@ TEST_F(hardware, a_removed_window_is_user_space_s_until_there_is_another)
 	EXPECT_NOT_MAPPED();
 }
 
-/* Where the platform made more entries than were asked for, a guest may use them. */
+/*
+ * The platform may create more entries than requested, which a guest may use.
+ */
 TEST_F(hardware, a_window_goes_with_all_of_its_table)
 {
 	unsigned int shift = __builtin_ctzl(self->page), hw_shift;
@@ -954,7 +959,7 @@ TEST_F(hardware, a_window_goes_with_all_of_its_table)
 	close(table);
 }
 
-/* KVM keeps the table of the removed window, so its memory is still locked. */
+/* KVM holds the table of the removed window, so it stays in locked memory. */
 TEST_F(hardware, a_removed_window_is_counted_until_kvm_lets_go_of_its_table)
 {
 	struct guest *g = &self->g;
@@ -975,13 +980,13 @@ TEST_F(hardware, the_group_leaves_its_container)
 				   NULL));
 	EXPECT_EQ(H_TO_USER, PUT(IOBA(1), TCE(1)));
 	EXPECT_EQ(H_TO_USER, PUT(IOBA(0), 0));
-	/* all is given back while the machine lives, but for its own table */
+	/* everything is released while the VM exists, except for its table */
 	EXPECT_EQ(self->base.pins, spapr_pins_settle(self->base.pins));
 	guest_close_table(g);
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-/* The table is KVM's, the mappings are the container's. */
+/* The table belongs to KVM, the mappings to the container. */
 TEST_F(hardware, a_table_is_closed_with_mappings)
 {
 	struct guest *g = &self->g;
@@ -1020,11 +1025,11 @@ TEST_F(hardware, a_refused_unregister_changes_nothing)
 }
 
 /* ------------------------------------------------------------------ */
-/* What the device reaches */
+/* Memory that the device reaches */
 
 #define LEN	EDU_DMA_MAX
 
-/* The device copies the first page to the second one, by way of @src, @dst. */
+/* The device copies the first page to the second one, through @src and @dst. */
 static bool device_copies(struct edu *edu, struct guest *g, __u64 src,
 			  __u64 dst, size_t page, unsigned int seed)
 {
@@ -1050,7 +1055,7 @@ TEST_F_TIMEOUT(hardware, the_device_reaches_what_is_mapped, SECONDS)
 	EXPECT_TRUE(COPIES(0, 1, 2));
 	EXPECT_EQ(H_SUCCESS, PUT(IOBA(1), 3 * self->page | TCE_READ));
 	EXPECT_FALSE(COPIES(0, 1, 3));
-	/* a list: the second is cleared, others take its place */
+	/* a list: the second entry is cleared, others are replaced */
 	set_list(g, 0, 0);
 	set_list(g, 1, TCE(2));
 	set_list(g, 2, TCE(3));
@@ -1066,7 +1071,7 @@ TEST_F_TIMEOUT(hardware, the_device_reaches_what_is_mapped, SECONDS)
 	edu_close(&edu);
 }
 
-/* Every part of a large page, from the first bytes to the last. */
+/* All of a large page, from the first to the last bytes. */
 TEST_F_TIMEOUT(hardware, all_of_a_page_is_mapped, SECONDS)
 {
 	struct guest *g = &self->g;
@@ -1079,7 +1084,7 @@ TEST_F_TIMEOUT(hardware, all_of_a_page_is_mapped, SECONDS)
 	fill(end - self->page, LEN, 1);
 	EXPECT_EQ(0, edu_memcpy(&edu, last, IOBA(1), LEN));
 	EXPECT_TRUE(is_filled(end - LEN, LEN, 1));
-	/* and nothing behind it */
+	/* and nothing beyond it */
 	memset(end, 0, LEN);
 	edu_memcpy(&edu, IOBA(2), last, LEN);
 	EXPECT_FALSE(is_filled(end, LEN, 1));
@@ -1088,7 +1093,7 @@ TEST_F_TIMEOUT(hardware, all_of_a_page_is_mapped, SECONDS)
 }
 
 /* ------------------------------------------------------------------ */
-/* Guests that are opened by the test itself */
+/* Guests that the test itself opens */
 
 FIXTURE(lifetime)
 {
@@ -1114,7 +1119,7 @@ FIXTURE_TEARDOWN(lifetime)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-/* Opened, and with something mapped by each of the calls. */
+/* Opens a guest and maps memory by each of the calls. */
 static int open_with_mappings(struct guest *g, const struct guest_config *c)
 {
 	struct cpu *cpu = &g->vm.cpu[0];
@@ -1154,7 +1159,7 @@ static void close_part(struct guest *g, unsigned int part)
 #define PARTS		4
 #define ORDERS		24
 
-/* The n-th of all orders of the parts. */
+/* Returns the n-th permutation of the parts. */
 static void order_of(unsigned int n, unsigned int *order)
 {
 	unsigned int i, j;
@@ -1190,7 +1195,7 @@ TEST_F(lifetime, a_process_ends_with_mappings)
 	EXPECT_IN_CHILD(!open_with_mappings(&self->g, &self->config));
 }
 
-/* The container is this process's, the machine is the child's. */
+/* The container belongs to this process, the VM to the child. */
 static bool try_group_of_parent(int group, const struct guest_config *config,
 				__u64 window)
 {
@@ -1206,7 +1211,7 @@ static bool try_group_of_parent(int group, const struct guest_config *config,
 		return false;
 	if (__vm_attach(&g.vm, group, g.table) < 0)
 		return true;
-	/* it must not do anything then */
+	/* the call must not have an effect then */
 	h_put_tce(&g.vm.cpu[0], LIOBN, window, MIB | TCE_RW);
 	h_put_tce(&g.vm.cpu[0], LIOBN, window, 0);
 	return false;
@@ -1244,21 +1249,21 @@ TEST_F(lifetime, a_container_of_version_1)
 	g->table = __vm_table(&g->vm, LIOBN, 12, start >> 12, 16);
 	ASSERT_LE(0, g->table);
 	EXPECT_GT(0, __guest_attach(g, 0));
-	/* none of it is registered: user space has to see all and map it */
+	/* not registered: user space must see all calls and map */
 	set_list(g, 0, MIB | TCE_RW);
 	EXPECT_EQ(H_TO_USER, h_put_tce(cpu, LIOBN, start, 0));
 	EXPECT_EQ(H_TO_USER, h_put_tce(cpu, LIOBN, start + IP, MIB | TCE_RW));
 	EXPECT_EQ(H_TO_USER, h_put_tce_indirect(cpu, LIOBN, start, LIST, 1));
 	EXPECT_EQ(H_TO_USER, h_stuff_tce(cpu, LIOBN, start, 0, 2));
 	EXPECT_EQ(H_PARAMETER, h_put_tce(cpu, LIOBN, start + IP * 16, 0));
-	/* the container has what it mapped, and gives it back */
+	/* the container has the mappings of user space, and releases them */
 	spapr_unmap(g->s.fd, start, 64 * KIB);
 	EXPECT_EQ(self->base.pins, spapr_pins_settle(self->base.pins));
 	spapr_disable(g->s.fd);
 	EXPECT_EQ(H_SUCCESS, h_put_tce(cpu, LIOBN, start, MIB | TCE_RW));
 	spapr_enable(g->s.fd);
 	EXPECT_EQ(H_TO_USER, h_put_tce(cpu, LIOBN, start, 0));
-	/* the container ends with the last who has its group */
+	/* the container is released with the last holder of its group */
 	ASSERT_EQ(0, __vm_del_group(&g->vm, g->s.group[0]));
 	spapr_close(&g->s);
 	EXPECT_EQ(H_SUCCESS, h_put_tce(cpu, LIOBN, start, 0));

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The other programs once more, on a host that serves TCE hypercalls in real
- * mode, with real mode off: whatever they expect holds in both modes.
+ * Runs the other programs with real mode off, on a host that handles TCE
+ * hypercalls in real mode: their expectations must hold in both modes.
  *
- * Their cases are the cases of this program. Arguments are theirs.
+ * Their cases are the cases of this program, their arguments its arguments.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -26,7 +26,7 @@ static const char * const programs[] = {
 	"kvm_tce", "kvm_tce_vfio", "kvm_tce_races",
 };
 
-/* One that runs, and what it has said so far. */
+/* A running program and its output so far. */
 struct program {
 	const char *name;
 	pid_t pid;
@@ -35,7 +35,7 @@ struct program {
 	unsigned int seen;
 };
 
-/* In the folder that this one is in, and with this one's arguments. */
+/* Executes a program in the same directory, with the arguments of this one. */
 static void become(const char *name, char **argv)
 {
 	char self[PATH_MAX], path[PATH_MAX + NAME_MAX];
@@ -62,7 +62,10 @@ static int start(struct program *p, char **argv)
 	fflush(stdout);
 	p->pid = fork();
 	if (!p->pid) {
-		/* without this one it would go on in the other mode */
+		/*
+		 * else it would continue in the other mode after this process
+		 * exits
+		 */
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != parent)
 			_exit(KSFT_FAIL);
@@ -76,7 +79,7 @@ static int start(struct program *p, char **argv)
 	return p->pid < 0 || !p->says ? -EAGAIN : 0;
 }
 
-/* "ok 7 emulated.name # SKIP why", with a number of this program's */
+/* "ok 7 emulated.name # SKIP why", renumbered */
 static void pass_on(struct program *p, const char *line)
 {
 	bool good = !strncmp(line, "ok ", 3);
@@ -105,7 +108,7 @@ static void hear(struct program *p, const char *line)
 	fflush(stdout);
 }
 
-/* What a program does not say itself is a case too. */
+/* The exit of a program is a case too. */
 static void run(const char *name, char **argv)
 {
 	struct program p = { .name = name, .plan = UINT_MAX };
@@ -156,7 +159,7 @@ int main(int argc, char **argv)
 		run(programs[i], argv);
 	vm_real_mode_restore(&sw);
 	ksft_test_result(vm_real_mode() == 1, "real mode is on again\n");
-	/* nobody knew before how many there are */
+	/* the number of cases is only known at the end */
 	ksft_set_plan(ksft_test_num());
 	ksft_finished();
 }

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * A virtual machine that does nothing but hypercalls. See libkvm_tce.h.
- */
+/* Virtual machine that only makes hypercalls. See libkvm_tce.h. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -31,11 +29,11 @@
 #define LPCR_ILE	_BITUL(25)
 
 /* ------------------------------------------------------------------ */
-/* The guest's program */
+/* Guest program */
 
 #define PROGRAM_AT	0x8000
 
-/* Every place that an interrupt could begin at leads out. */
+/* Each interrupt vector exits to user space. */
 static void write_program(char *mem)
 {
 	size_t len = guest_interrupt_end - guest_interrupt, at;
@@ -48,7 +46,7 @@ static void write_program(char *mem)
 }
 
 /* ------------------------------------------------------------------ */
-/* The machine */
+/* Machine */
 
 static int do_ioctl(int fd, unsigned long cmd, const void *arg)
 {
@@ -62,7 +60,7 @@ static bool has_cap(int fd, unsigned long cap)
 	return do_ioctl(fd, KVM_CHECK_EXTENSION, (void *)cap) > 0;
 }
 
-/* VFIO_TEST_KVM=PR asks for the KVM that runs all of a guest in user mode. */
+/* VFIO_TEST_KVM=PR selects KVM-PR, which runs the whole guest in user mode. */
 static bool is_pr(void)
 {
 	const char *type = getenv("VFIO_TEST_KVM");
@@ -148,8 +146,8 @@ static int set_real_mode(const char *value)
 }
 
 /*
- * A process of a session of its own, which nobody thinks of when he kills this
- * one. It waits for the end of all who have the other end of the pipe.
+ * Runs in a session of its own, so that killing the test does not kill it. It
+ * waits until all holders of the other end of the pipe have exited.
  */
 static void keep_switch(int pipe)
 {
@@ -197,7 +195,7 @@ void vm_real_mode_restore(struct vm_switch *sw)
 
 /* ------------------------------------------------------------------ */
 
-/* A radix host runs radix guests; real mode never looks at their tables. */
+/* A radix host runs radix guests; their tables are not used in real mode. */
 static int setup_mmu(struct vm *vm)
 {
 	struct kvm_ppc_mmuv3_cfg radix = {
@@ -206,7 +204,7 @@ static int setup_mmu(struct vm *vm)
 	};
 	__u32 order = HASH_ORDER;
 
-	/* user space's own */
+	/* defined by user space */
 	if (is_pr())
 		return 0;
 	if (has_cap(vm->fd, KVM_CAP_PPC_MMU_RADIX))
@@ -214,7 +212,7 @@ static int setup_mmu(struct vm *vm)
 	return do_ioctl(vm->fd, KVM_PPC_ALLOCATE_HTAB, &order);
 }
 
-/* Interrupts come in the byte order that the program is in. */
+/* Interrupts use the byte order of the program. */
 static int set_byte_order(struct cpu *cpu)
 {
 	__u64 lpcr;
@@ -247,7 +245,7 @@ static int set_start(struct cpu *cpu)
 	return do_ioctl(cpu->fd, KVM_SET_REGS, &regs);
 }
 
-/* Hypercalls are for machines of this kind. */
+/* Hypercalls need a PAPR machine. */
 static int set_papr(struct cpu *cpu)
 {
 	struct kvm_enable_cap cap = { .cap = KVM_CAP_PPC_PAPR };
@@ -255,7 +253,7 @@ static int set_papr(struct cpu *cpu)
 	return do_ioctl(cpu->fd, KVM_ENABLE_CAP, &cap);
 }
 
-/* Until it makes a hypercall that comes here. */
+/* Runs the vCPU until it makes a hypercall that exits to user space. */
 static int enter(struct cpu *cpu)
 {
 	int ret;
@@ -298,7 +296,9 @@ static int open_cpu(struct vm *vm, struct cpu *cpu, unsigned long id)
 	return ret;
 }
 
-/* One processor on each core, or they would have to run at the same time. */
+/*
+ * One vCPU per core, because vCPUs of a core would have to run simultaneously.
+ */
 static int open_cpus(struct vm *vm, unsigned int n)
 {
 	int threads = do_ioctl(vm->fd, KVM_CHECK_EXTENSION,
@@ -340,7 +340,7 @@ static int fill_vm(struct vm *vm, void *mem, size_t size, unsigned int nr_cpus)
 	return ret ? : open_cpus(vm, nr_cpus);
 }
 
-/* What vm_close() can be called with. */
+/* Makes vm_close() safe to call. */
 void vm_init(struct vm *vm)
 {
 	unsigned int i;
@@ -392,7 +392,7 @@ void vm_close(struct vm *vm)
 	close_fd(&vm->kvm);
 }
 
-/* A size of 0 takes the slot away. */
+/* A size of 0 deletes the slot. */
 int __vm_slot(struct vm *vm, unsigned int slot, __u64 gpa, void *va,
 	      __u64 size)
 {
@@ -417,8 +417,8 @@ int __vm_enable_hcall(struct vm *vm, unsigned long nr, bool on)
 }
 
 /*
- * KVM-PR leaves H_GET_TCE to user space, which has the guest's view mapped: these
- * are the tables by their descriptors, of which some may be closed by now.
+ * KVM-PR leaves H_GET_TCE to user space, which reads the shadow: these are the
+ * tables by file descriptor, some of which may be closed by now.
  */
 #define MAX_TABLES	64
 
@@ -526,7 +526,7 @@ int __vm_attach(struct vm *vm, int group, int table)
 /* ------------------------------------------------------------------ */
 /* Hypercalls */
 
-/* It stands at H_DONE, and goes on with this. */
+/* The vCPU is in H_DONE and continues with this call. */
 static void prepare(struct cpu *cpu, const struct hcall *h)
 {
 	struct kvm_run *run = cpu->run;
@@ -546,7 +546,7 @@ long vm_hcall(struct cpu *cpu, struct hcall *h)
 	prepare(cpu, h);
 	do {
 		ret = enter(cpu);
-		/* only for what is not H_DONE does this matter */
+		/* only relevant for calls other than H_DONE */
 		if (!ret && is_at(cpu, h->nr))
 			cpu->run->papr_hcall.ret = H_TO_USER;
 	} while (!ret && is_at(cpu, h->nr));
@@ -607,7 +607,7 @@ long h_get_tce(struct cpu *cpu, unsigned long liobn, unsigned long ioba,
 }
 
 /* ------------------------------------------------------------------ */
-/* A guest with a device */
+/* Guest with a device */
 
 static int open_memory(struct guest *g, const struct guest_config *c)
 {
@@ -618,7 +618,7 @@ static int open_memory(struct guest *g, const struct guest_config *c)
 	return __vm_open(&g->vm, g->mem, c->size, c->nr_cpus);
 }
 
-/* As QEMU does it: the default window goes, and another one comes. */
+/* As QEMU does: removes the default window, and creates another one. */
 static int open_window(struct guest *g, const struct guest_config *c)
 {
 	struct vfio_iommu_spapr_tce_info info;
@@ -672,7 +672,7 @@ int __guest_open(struct guest *g, const struct guest_config *c)
 	return ret;
 }
 
-/* What guest_close() can be called with. */
+/* Makes guest_close() safe to call. */
 void guest_init(struct guest *g)
 {
 	unsigned int i;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The calls of the sPAPR TCE container, the devices to try them on, and what
- * the kernel counts meanwhile.
+ * Calls of the sPAPR TCE container, devices to test them with, and accounting
+ * in the kernel.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -100,7 +100,7 @@ static bool bound_to_vfio(const char *bdf)
 	return !strcmp(strrchr(link, '/') + 1, "vfio-pci");
 }
 
-/* Two devices of one group cannot be told apart by a container: keep one. */
+/* A container cannot tell two devices of one group apart: keep one. */
 static void take_device(const char *bdf)
 {
 	int group = group_of(bdf);
@@ -239,7 +239,7 @@ int __spapr_open(struct spapr *s, int type, unsigned int nr_groups)
 	return ret;
 }
 
-/* With the group of the n-th device alone. */
+/* With the group of the n-th device only. */
 int __spapr_open_with(struct spapr *s, int type, unsigned int n)
 {
 	int ret = __spapr_open(s, type, 0);
@@ -349,7 +349,7 @@ int __spapr_create(int fd, __u32 page_shift, __u64 size, __u32 levels,
 	return ret;
 }
 
-/* As QEMU and DPDK do it: one level, and one more for every refusal. */
+/* As QEMU and DPDK do: one level first, one more after each failure. */
 int __spapr_create_rising(int fd, __u32 page_shift, __u64 size,
 			  __u32 max_levels, __u64 *start)
 {
@@ -392,7 +392,7 @@ int __spapr_eeh(int fd, __u32 op)
 /* ------------------------------------------------------------------ */
 /* Accounting */
 
-/* The number after @name at the start of a line of @path, or -1. */
+/* Returns the number after @name at the start of a line of @path, or -1. */
 static long read_count(const char *path, const char *name)
 {
 	size_t len = strlen(name);
@@ -415,14 +415,14 @@ long spapr_locked(void)
 }
 
 /*
- * The counters are kept per CPU and folded now and then: stat_refresh folds
- * them at once (root only; with one CPU there is nothing to fold).
+ * Counters are per CPU and folded periodically: stat_refresh folds them
+ * immediately (root only; not needed with one CPU).
  */
 static void fold_vmstat(void)
 {
 	FILE *f = fopen("/proc/sys/vm/stat_refresh", "r");
 
-	/* A stock kernel unpins after a grace period: let one go by. */
+	/* The base kernel unpins after a grace period: wait for one. */
 	if (spapr_on_stock())
 		syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 	if (!f)
@@ -464,9 +464,8 @@ static long now_ms(void)
 }
 
 /*
- * The pins that are left. A call that gives pages back has done so when it
- * returns; only a stock kernel does it some time later, so only there is
- * waiting allowed.
+ * Returns the remaining pins. Pages are unpinned when a call returns; only the
+ * base kernel unpins later, so only there the test may wait.
  */
 long spapr_pins_settle(long expected)
 {
@@ -510,7 +509,7 @@ int spapr_trace_begin(const char *group)
 	return ret ? : trace_enable(group, "1");
 }
 
-/* Lines; until spapr_trace_begin() is called again. */
+/* Returns the number of lines since spapr_trace_begin(). */
 long spapr_trace_count(const char *words)
 {
 	FILE *file = fopen(TRACE "/trace", "re");
@@ -529,7 +528,7 @@ bool spapr_trace_has(const char *words)
 	return spapr_trace_count(words);
 }
 
-/* The functions of this thread that match @glob; NULL: no more of them. */
+/* Traces functions of this thread that match @glob; NULL: stops. */
 int spapr_trace_functions(const char *glob)
 {
 	char tid[16];
@@ -559,7 +558,7 @@ int spapr_hcalls_begin(void)
 {
 	int ret;
 
-	/* one kernel is for both: is there a hypervisor? */
+	/* the kernel supports both: is there a hypervisor? */
 	if (access("/proc/device-tree/rtas/ibm,hypertas-functions", F_OK))
 		return -ENOENT;
 	ret = write_text(HCALL_EVENT "/filter", TCE_HCALLS);
@@ -570,7 +569,7 @@ int spapr_hcalls_begin(void)
 	return ret;
 }
 
-/* What is in the buffers, and what no longer is. */
+/* Entries in the buffers, and overwritten ones. */
 long spapr_hcalls(void)
 {
 	char path[64];
@@ -596,7 +595,7 @@ long spapr_hcalls_end(void)
 	return count;
 }
 
-/* Bytes of the whole machine that nobody uses. */
+/* Free memory of the machine in bytes. */
 long spapr_mem_free(void)
 {
 	return read_count("/proc/meminfo", "MemFree:") * 1024;
@@ -621,13 +620,13 @@ static void *map_aligned(size_t size, int prot)
 	return start;
 }
 
-/* Anonymous memory, aligned to 64K whatever the page size of the kernel. */
+/* Anonymous memory, aligned to 64K for any page size. */
 void *spapr_mem(size_t size)
 {
 	return map_aligned(size, PROT_READ | PROT_WRITE);
 }
 
-/* Addresses that nothing else of the process will use, and no memory. */
+/* Reserves addresses without memory, which nothing else will use. */
 void *spapr_reserve(size_t size)
 {
 	return map_aligned(size, PROT_NONE);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The calls of the sPAPR TCE container, one function each.
+ * Calls of the sPAPR TCE container, one function each.
  *
- * A name that starts with two underscores gives back what the ioctl answered:
- * its result, which may be positive, or the negative errno. spapr_test.h has
- * the forms that assert. Nothing here knows the test harness, so that
+ * Functions whose names start with two underscores return the result of the
+ * ioctl, which may be positive, or the negative errno. spapr_test.h has the
+ * forms that assert. This file does not depend on the test harness, so that
  * spapr_demo can use it as well.
  */
 #ifndef SELFTESTS_VFIO_LIBSPAPR_H
@@ -19,14 +19,14 @@
 #define SPAPR_RW \
 	(VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE)
 
-/* One line that tells a person how to give these tests a device. */
+/* One line of instructions to bind a device for these tests. */
 #define SPAPR_HOW_TO_BIND \
 	"for an edu device (1234:11e8): echo vfio-pci > " \
 	"/sys/bus/pci/devices/BDF/driver_override; " \
 	"echo BDF > /sys/bus/pci/drivers_probe; " \
 	"VFIO_BDF='BDF [BDF...]' chooses among several"
 
-/* A container and the groups opened for it; -1 stands for "not open". */
+/* Container and its groups; -1 means "not open". */
 struct spapr {
 	int fd;
 	int type;
@@ -34,10 +34,10 @@ struct spapr {
 	int group[SPAPR_MAX_GROUPS];
 };
 
-/* What the kernel counts for a process, and for the whole machine. */
+/* Accounting of a process, and of the machine. */
 struct spapr_account {
 	long locked;	/* bytes: VmLck of this process */
-	long pins;	/* pages pinned for DMA by anyone */
+	long pins;	/* pages pinned for DMA by any process */
 };
 
 /* environment */
@@ -45,7 +45,7 @@ bool spapr_on_stock(void);
 size_t spapr_page_size(void);
 unsigned int spapr_page_shift(void);
 
-/* devices: the n-th one of those that have a group of their own */
+/* devices: the n-th of those with a group of their own */
 unsigned int spapr_nr_devices(void);
 const char *spapr_bdf(unsigned int n);
 
@@ -85,8 +85,8 @@ long spapr_pins_settle(long expected);
 long spapr_mem_free(void);
 
 /*
- * The hypercalls that read or write TCEs, counted by the kernel's own trace.
- * spapr_hcalls_begin() gives -ENOENT where there is no such trace.
+ * Hypercalls that read or write TCEs, counted by the kernel's trace events.
+ * spapr_hcalls_begin() returns -ENOENT if there are none.
  */
 int spapr_hcalls_begin(void);
 long spapr_hcalls(void);
@@ -99,8 +99,8 @@ long spapr_trace_count(const char *words);
 void spapr_trace_end(const char *group);
 
 /*
- * Function tracer: 0 or -errno. @glob names functions, which are traced in this
- * thread until the call is repeated with NULL, which forgets what was traced.
+ * Function tracer: 0 or -errno. Functions that match @glob are traced in this
+ * thread until the call is repeated with NULL, which clears the trace.
  */
 int spapr_trace_functions(const char *glob);
 

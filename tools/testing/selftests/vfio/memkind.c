@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * User memory of every kind that a program may want a device to reach.
- */
+/* User memory of all kinds that a device may reach. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -72,7 +70,7 @@ static size_t hugetlb_if_there(size_t unit)
 	return hugetlb_pages(unit, "nr_hugepages") >= 0 ? unit : 0;
 }
 
-/* What a file of huge pages has if it does not say which. */
+/* Default huge page size, for files that do not select one. */
 static size_t hugetlb_default(void)
 {
 	FILE *f = fopen("/proc/meminfo", "r");
@@ -117,7 +115,7 @@ long mem_free(enum mem_kind kind)
 	return hugetlb_pages(mem_unit(kind), "free_hugepages");
 }
 
-/* Bytes of a range that are in transparent huge pages, as smaps tells. */
+/* Bytes of a range in transparent huge pages, according to smaps. */
 static size_t thp_bytes(const void *va, size_t size)
 {
 	unsigned long start, end, from = (unsigned long)va;
@@ -139,7 +137,7 @@ static size_t thp_bytes(const void *va, size_t size)
 	return bytes;
 }
 
-/* Huge now, not when it suits the kernel. */
+/* Make huge pages now, not when khugepaged runs. */
 static void *make_huge(void *va, size_t size)
 {
 	if (madvise(va, size, MADV_HUGEPAGE))
@@ -164,7 +162,7 @@ static const char *disk_dir(void)
 	return dir && *dir ? dir : ".";
 }
 
-/* Whether the kernel has to write this file system back. */
+/* Whether the file system needs writeback. */
 static bool is_on_disk(int fd)
 {
 	struct statfs fs;
@@ -314,7 +312,7 @@ static void *map_kind(enum mem_kind kind, void *at, size_t size, size_t unit)
 	}
 }
 
-/* The kernel looks for a place of its own for them, where one is needed. */
+/* Huge pages: the kernel chooses the address if it needs a special range. */
 static bool is_hugetlb(enum mem_kind kind)
 {
 	return kind >= MEM_HUGETLB_2M && kind <= MEM_HUGETLB_SHARED;
@@ -335,9 +333,9 @@ void *mem_map(enum mem_kind kind, void *at, size_t size)
 }
 
 /* ------------------------------------------------------------------ */
-/* What is behind */
+/* Page frames */
 
-/* Gives how many of @n pages it could read. */
+/* Returns the number of pages, of @n, that could be read. */
 static size_t read_pfns(const void *va, __u64 *pfn, size_t n)
 {
 	const __u64 present = 1ULL << 63, mask = (1ULL << 55) - 1;
@@ -375,7 +373,7 @@ bool mem_is_block(const void *va, size_t size)
 	return block;
 }
 
-/* Each is one access to the page, whatever the compiler thinks of it. */
+/* Exactly one access per page: volatile, so that the compiler keeps it. */
 void mem_mark(void *va, size_t size, unsigned long seed)
 {
 	size_t page = spapr_page_size(), at;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * User memory of every kind that a program may want a device to reach.
+ * User memory of all kinds that a device may reach.
  *
- * What a machine has of huge pages differs: mem_map() gives NULL where a kind
- * is not to be had, and mem_why() tells what is missing and how to get it.
+ * Machines have different huge pages: mem_map() returns NULL if a kind is not
+ * available, and mem_why() what is missing and how to get it.
  */
 #ifndef SELFTESTS_VFIO_MEMKIND_H
 #define SELFTESTS_VFIO_MEMKIND_H
@@ -13,45 +13,48 @@
 #include <linux/types.h>
 
 enum mem_kind {
-	MEM_ANON,		/* private, page by page */
+	MEM_ANON,		/* private, base pages */
 	MEM_THP,		/* private, transparent huge pages */
 	MEM_HUGETLB_2M,
 	MEM_HUGETLB_16M,
 	MEM_HUGETLB_1G,
-	MEM_HUGETLB_SHARED,	/* a file of huge pages, as DPDK has them */
+	MEM_HUGETLB_SHARED,	/* file of huge pages, as DPDK uses */
 	MEM_SHARED,		/* shared with children */
-	MEM_MEMFD,		/* a file in memory, shared */
-	MEM_MEMFD_PRIVATE,	/* the same, copied on write */
-	MEM_DISK_PRIVATE,	/* a file on a disk, copied on write */
-	MEM_DISK_SHARED,	/* the same, written back by the kernel */
+	MEM_MEMFD,		/* file in memory, shared */
+	MEM_MEMFD_PRIVATE,	/* file in memory, copied on write */
+	MEM_DISK_PRIVATE,	/* file on a disk, copied on write */
+	MEM_DISK_SHARED,	/* file on a disk, written back by the kernel */
 };
 
-/* Bytes in one page of this kind; 0 where there is no such page. */
+/* Page size of this kind in bytes; 0 if there is none. */
 size_t mem_unit(enum mem_kind kind);
 
-/* How many of them are free; -1 where that is not known. */
+/* Number of free pages of this kind; -1 if unknown. */
 long mem_free(enum mem_kind kind);
 
 /*
- * Memory at @at, which is replaced, or anywhere if it is NULL; @size in whole
- * units, and aligned to them. All of it can be written.
+ * Maps memory at @at, replacing what is there, or anywhere if it is NULL; @size
+ * is in whole units, aligned to them. All of it is writable.
  */
 void *mem_map(enum mem_kind kind, void *at, size_t size);
 const char *mem_why(void);
 
-/* Addresses that nothing else will use, aligned, and no memory. */
+/* Reserves aligned addresses without memory, which nothing else will use. */
 void *mem_reserve(size_t size, size_t align);
 
-/* A new file of zeros and -1 or its descriptor; on a disk, or in memory. */
+/*
+ * Creates a file of zeros, on a disk or in memory; returns its descriptor or
+ * -1.
+ */
 int mem_file(bool on_disk, size_t size);
 
-/* The page frame behind an address, 0 if there is none. Needs root. */
+/* Page frame of an address, 0 if there is none. Needs root. */
 __u64 mem_pfn(const void *va);
 
-/* Whether one block lies behind, aligned in the host as in the process. */
+/* Whether the memory is one run, aligned in the host as in the process. */
 bool mem_is_block(const void *va, size_t size);
 
-/* One mark in each page: a look at all of a gigabyte is cheap. */
+/* Marks each page with one access, which is cheap even for a gigabyte. */
 void mem_mark(void *va, size_t size, unsigned long seed);
 bool mem_is_marked(const void *va, size_t size, unsigned long seed);
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the calls of the sPAPR TCE container cost, in instructions. See bench.h for
- * how that is measured.
+ * Cost of the calls of the sPAPR TCE container in instructions. See bench.h for
+ * the method.
  *
  * Each row is a line of words between tabs:
  *
  *	row OPERATION PARAMETERS VALUE UNIT COUNT OF-WHAT INTERVAL CALLS
  *
- * VALUE is for all of the COUNT things that one call does, and the null ioctl is
- * part of it. Where a call is short the value is the average of many. INTERVAL
- * tells which of the marked intervals it was, with CALLS calls in it; 0: none.
+ * VALUE is for all of the COUNT things that one call does, including the null
+ * ioctl. For short calls it is the average of many. INTERVAL is the number of
+ * the marked interval, with CALLS calls in it; 0: none.
  */
 #include <errno.h>
 #include <fnmatch.h>
@@ -31,18 +31,18 @@
 
 #define USEC		1000L
 #define SEC		1000000000L
-/* Of a window that is mostly empty. */
+/* Size of a mostly empty window. */
 #define SPARSE_SIZE	(64 * GIB)
 
-/* A kernel may do what is asked for some time after the call. */
+/* A kernel may defer the work of a call. */
 #define UNREGISTER_CALL	"UNREGISTER, the call alone"
 #define UNREGISTER_ALL	"UNREGISTER in all, deferred work too"
 
 static struct {
-	unsigned long size;	/* of the memory measured */
+	unsigned long size;	/* of the measured memory */
 	unsigned int repeat;
 	char *patterns;
-	unsigned int page_shift; /* log2 of the IOMMU page of the window */
+	unsigned int page_shift; /* log2 of the IOMMU page size of the window */
 } opt = { .size = GIB, .repeat = 3 };
 
 /* "1 GiB, 64 KiB pages" */
@@ -52,7 +52,7 @@ static const char *amount(const struct kind *k)
 }
 
 /* ------------------------------------------------------------------ */
-/* A container with a window */
+/* Container with a window */
 
 static struct spapr s;
 static __u64 window;
@@ -137,7 +137,7 @@ static uint64_t time_register(char *p)
 	return since(t);
 }
 
-/* Returns the whole, the deferred part in *@later. */
+/* Returns the total, and the deferred part in *@later. */
 static uint64_t time_unregister(char *p, uint64_t *later)
 {
 	uint64_t t, spent;
@@ -169,7 +169,7 @@ static void measure_register(const struct kind *k, char *p)
 	row_insns(UNREGISTER_ALL, amount(k), &total, pages, "page");
 }
 
-/* Operations come once for each kind of memory. */
+/* Operations are repeated for each kind of memory. */
 static bool op_register(unsigned long kind)
 {
 	const struct kind *k = &kinds[kind];
@@ -210,7 +210,7 @@ static bool op_unpopulated(unsigned long unused)
 		  "page");
 	row_insns("touch the memory", text("%s, for comparison", amount),
 		  &touched, pages, "page");
-	/* without what it takes to make a page and to clear it */
+	/* without allocating and clearing the pages */
 	above.ticks = reg.ticks - touched.ticks;
 	if (reg.ticks > touched.ticks)
 		row_insns("REGISTER",
@@ -268,7 +268,7 @@ static unsigned long region_size(void)
 	return page > iommu ? page : iommu;
 }
 
-/* Each second page, so that no two regions are neighbours. */
+/* Every second page, so that regions are not adjacent. */
 static char *region(char *p, unsigned long i)
 {
 	return p + 2 * i * region_size();
@@ -316,7 +316,7 @@ static void measure_regions_map(char *p, unsigned long n)
 		return;
 	settle();
 	for (i = 0; i < rounds; i++) {
-		/* a stride that visits the regions in no order */
+		/* a stride that visits the regions in scattered order */
 		at = (at + 2654435761UL) % n;
 		add(&any, map_unmap(region(p, at)));
 	}
@@ -347,7 +347,7 @@ static void measure_regions(char *p, unsigned long n)
 	add(&total, deferred_since(t));
 	row_average("REGISTER", params, &reg, n, n);
 	row_average(UNREGISTER_CALL, params, &unreg, n, n);
-	/* that something is deferred costs as much as a few regions */
+	/* deferring costs as much as a few regions */
 	if (n >= 256)
 		row_average(UNREGISTER_ALL, params, &total, n, n);
 }
@@ -362,7 +362,7 @@ static bool op_regions(unsigned long n)
 		munmap(p, 2 * n * region_size());
 		return false;
 	}
-	/* the first one of a process costs more; it is not one of the n */
+	/* the first one of a process costs more and is not one of the n */
 	MUST(__spapr_register(s.fd, p, region_size()));
 	MUST(__spapr_unregister(s.fd, p, region_size()));
 	measure_regions(p, n);
@@ -532,7 +532,7 @@ static bool op_window(unsigned long unused)
 
 	if (!open_window(SPARSE_SIZE))
 		return false;
-	/* nothing can be unmapped by whom never registered anything */
+	/* UNMAP needs a process that has registered memory */
 	p = take(&kinds[0], spapr_page_size());
 	MUST(__spapr_register(s.fd, p, spapr_page_size()));
 	MUST(__spapr_remove(s.fd, window));
@@ -582,7 +582,7 @@ static long bytes_of_regions(char *p, unsigned long n, unsigned long step,
 	return bytes_between(&before, &after);
 }
 
-/* The machine may need memory for something else too: until it does not. */
+/* Other parts of the machine may allocate too: repeat until they do not. */
 static bool measure_bytes(const char *params, char *p, unsigned long n,
 			  unsigned long step, unsigned long size)
 {
@@ -590,7 +590,7 @@ static bool measure_bytes(const char *params, char *p, unsigned long n,
 	long bytes, before;
 	int tries = 8;
 
-	/* what a process needs once is not counted */
+	/* one-time allocations of a process do not count */
 	MUST(__spapr_register(s.fd, other, spapr_page_size()));
 	bytes = bytes_of_regions(p, n, step, size);
 	do {
@@ -645,7 +645,7 @@ static bool op_bytes_regions(unsigned long unused)
 /* ------------------------------------------------------------------ */
 /* The end of a process */
 
-/* What the child that is to end has: memory, and maybe a container with it. */
+/* State of the child that exits: memory, and optionally a container with it. */
 enum leaving { NOTHING, REGISTERED, MAPPED, MAPPED_SPARSE };
 
 struct note {
@@ -653,7 +653,7 @@ struct note {
 	bool good;
 };
 
-/* In the child: nothing is given back by hand. */
+/* In the child: nothing is released explicitly. */
 static void leave(enum leaving what, struct note *note)
 {
 	char *p = plain(opt.size, MADV_NOHUGEPAGE);
@@ -720,11 +720,11 @@ static bool op_exit(unsigned long what)
 }
 
 /* ------------------------------------------------------------------ */
-/* The longest stretch that nobody else could run */
+/* Longest latency of other tasks */
 
 static struct {
 	atomic_bool stop;
-	atomic_ulong late;	/* the most, in ns */
+	atomic_ulong late;	/* maximum, in ns */
 	char *page;		/* of the thread that takes mmap_lock */
 } watch;
 
@@ -736,7 +736,7 @@ static uint64_t now_ns(void)
 	return t.tv_sec * SEC + t.tv_nsec;
 }
 
-/* Needs mmap_lock for writing. */
+/* Takes mmap_lock for writing. */
 static void take_mmap_lock(void)
 {
 	static int prot = PROT_READ;
@@ -746,8 +746,8 @@ static void take_mmap_lock(void)
 }
 
 /*
- * A thread of real-time priority that wants to run each 20 us, or to run and to
- * have mmap_lock, and notes how much too late it was.
+ * Real-time thread that wakes up every 20 us, optionally takes mmap_lock, and
+ * records its latency.
  */
 static void *watch_thread(void *unused)
 {
@@ -810,7 +810,7 @@ static void watch_all(const struct kind *k, char *p)
 	row_late(text("beside UNREGISTER of %s", what));
 }
 
-/* @page: whose protection changes with each look, or NULL */
+/* @page: its protection is changed on each wakeup, or NULL */
 static void watch_with(char *page, const struct kind *k, char *p)
 {
 	pthread_t thread;
@@ -843,7 +843,7 @@ static bool op_latency(unsigned long kind)
 }
 
 /* ------------------------------------------------------------------ */
-/* Which operations, and in which order */
+/* Selection and order of operations */
 
 static struct op {
 	const char *name;
@@ -928,7 +928,7 @@ static void list_ops(void)
 	add_kind_ops("latency", op_latency);
 }
 
-/* -t is a list of patterns with + between them; a word is a beginning. */
+/* -t is a list of patterns with + between them; a word matches as a prefix. */
 static bool wanted(const char *name)
 {
 	char *list, *one, *rest;
@@ -1010,7 +1010,7 @@ static bool parse(int argc, char **argv, bool *list)
 static void run(const struct op *op)
 {
 	fflush(stdout);
-	/* whoever reads what was written has to be done with it */
+	/* let the reader of the output finish */
 	pause_ms(1000);
 	if (op->run(op->arg))
 		ksft_test_result_pass("%s\n", op->name);

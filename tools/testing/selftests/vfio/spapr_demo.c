@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A tour of memory registration and DMA windows with a real device, for
- * people: says what it does, shows the figures, and ends with 0 only if every
- * step went as it should.
+ * Tour of memory registration and DMA windows with a real device: prints each
+ * step and its figures, and exits with 0 only if all steps succeeded.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -41,7 +40,7 @@ static bool check(bool ok, const char *what)
 	return ok;
 }
 
-/* Where a step gives an errno that is not expected, the rest makes no sense. */
+/* Further steps make no sense after an unexpected errno. */
 static bool succeeds(int ret, const char *what)
 {
 	check(!ret, what);
@@ -67,7 +66,7 @@ static bool account_is(unsigned long locked, unsigned long pins)
 }
 
 /* ------------------------------------------------------------------ */
-/* The steps */
+/* Steps */
 
 static bool open_container(void)
 {

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a device really reads and writes through the TCE tables.
+ * Memory that a device reads and writes through TCE tables.
  *
- * The device is QEMU's edu: its transfers to addresses that are not mapped
- * end without an error, read as zeros and write nothing, and on the emulated
- * machines the device works on afterwards. So "does not reach" is tested by
- * looking at the memory.
+ * The device is QEMU's edu: its transfers to unmapped addresses end without an
+ * error, read zeros and write nothing, and on the emulated machines the device
+ * continues to work. So "does not reach" is tested by comparing memory.
  *
- * To open and close a device resets its bus, which takes up to eight seconds.
- * Therefore the cases do not run in a process and with a device of their own
- * each, as is the rule of the harness, but one after the other with one open
- * device. Each has fresh memory, finds the window as it should be, and what
- * it leaves is cleared and counted behind it.
+ * Opening and closing a device resets its bus, which takes up to eight seconds.
+ * Therefore cases do not run in a process and with a device of their own each,
+ * as usual in the harness, but one after the other with one open device. Each
+ * case gets fresh memory and the initial window; afterwards its mappings are
+ * cleared and the accounting is checked.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -33,7 +32,7 @@ struct dma {
 	struct spapr s;
 	struct spapr_account base;
 	struct vfio_iommu_spapr_tce_info info;
-	struct spapr other;	/* a second container, while a case has one */
+	struct spapr other;	/* second container, if the case has one */
 	struct edu edu[2];
 	bool in_second_window;
 	__u64 second;
@@ -46,25 +45,25 @@ struct dma {
 #define CASE(name) \
 	static void name(struct __test_metadata *_metadata, struct dma *self)
 
-/* The n-th chunk of memory, and the n-th of addresses. */
+/* The n-th chunk of memory, and of addresses. */
 #define MEM(n)	(self->mem + (n) * CHUNK)
 #define IOVA(n)	(self->iova + (n) * CHUNK)
 
 #define map_chunks(va, iova, n) \
 	spapr_map(self->s.fd, iova, va, (n) * CHUNK, SPAPR_RW)
 
-/* The device reads @src; then a write of it to @dst shows what it has. */
+/* The device reads @src; writing it to @dst reveals what was read. */
 #define EXPECT_COPIED(dst, src, mem, seed) do {				\
 	EXPECT_EQ(0, edu_memcpy(&self->edu[0], dst, src, LEN));		\
 	EXPECT_TRUE(is_filled(mem, LEN, seed));				\
 } while (0)
 
-/* The device writes to @iova and the memory there stays as it is. */
+/* The device writes to @iova, and the memory there does not change. */
 #define EXPECT_NOT_WRITTEN(iova, mem) do {				\
 	char *__mem = (mem);						\
 									\
 	fill(__mem, LEN, 99);						\
-	edu_dma_from_device(&self->edu[0], iova, 0, LEN);			\
+	edu_dma_from_device(&self->edu[0], iova, 0, LEN);		\
 	EXPECT_TRUE(is_filled(__mem, LEN, 99));				\
 } while (0)
 
@@ -74,7 +73,8 @@ CASE(the_device_copies_memory)
 	map_chunks(MEM(0), IOVA(0), 2);
 	EXPECT_EQ(0, edu_memcpy(&self->edu[0], IOVA(1), IOVA(0), 3 * LEN));
 	EXPECT_TRUE(is_filled(MEM(1), 3 * LEN, 1));
-	EXPECT_EQ(0, edu_memcpy(&self->edu[0], IOVA(1) + 8005, IOVA(0) + 3, 777));
+	EXPECT_EQ(0, edu_memcpy(&self->edu[0], IOVA(1) + 8005, IOVA(0) + 3,
+				777));
 	EXPECT_EQ(0, memcmp(MEM(1) + 8005, MEM(0) + 3, 777));
 }
 
@@ -106,7 +106,7 @@ CASE(what_is_unmapped_is_neither_written_nor_read)
 	fill(MEM(1), LEN, 3);
 	edu_memcpy(&self->edu[0], IOVA(2), IOVA(1), LEN);
 	EXPECT_FALSE(is_filled(MEM(2), LEN, 3));
-	/* the rest of the mapping and the device are as before */
+	/* the rest of the mapping and the device still work */
 	EXPECT_COPIED(IOVA(2), IOVA(0), MEM(2), 1);
 	spapr_unmap(self->s.fd, self->window, GIB);
 	EXPECT_NOT_WRITTEN(IOVA(0), MEM(0));
@@ -116,7 +116,7 @@ CASE(what_is_unmapped_is_neither_written_nor_read)
 	EXPECT_COPIED(IOVA(1), IOVA(0), MEM(1), 4);
 }
 
-/* Bytes at the edges, on both sides of each, are written or they are not. */
+/* Bytes on both sides of each edge are written or not, exactly. */
 CASE(a_part_that_is_unmapped_is_cut_out_exactly)
 {
 	char *middle = self->mem + self->ip, *after = middle + self->ip;
@@ -138,8 +138,8 @@ CASE(a_part_that_is_unmapped_is_cut_out_exactly)
 }
 
 /*
- * A transfer is on its way while its memory is taken away. What was written
- * before that is not looked at; once the calls have returned nothing may come.
+ * Memory is unmapped during a transfer. Data written before is ignored; after
+ * the calls have returned nothing may be written.
  */
 CASE(a_transfer_under_way_misses_what_was_unmapped)
 {
@@ -233,8 +233,8 @@ CASE(a_refused_unregister_does_not_disturb_the_device)
 }
 
 /*
- * Memory is unplugged although the device still reaches it, and other memory
- * is plugged at the same place.
+ * Memory is unplugged while the device still reaches it, and other memory is
+ * plugged at the same address.
  */
 CASE(new_memory_at_an_old_place_is_what_the_device_sees)
 {
@@ -249,7 +249,7 @@ CASE(new_memory_at_an_old_place_is_what_the_device_sees)
 	fill(MEM(0), LEN, 2);
 	spapr_register(fd, self->mem, SIZE);
 	map_chunks(MEM(0), IOVA(4), 2);
-	/* the old address leads to the old memory, the new one to the new */
+	/* the old mapping reaches the old memory, the new one the new */
 	EXPECT_COPIED(IOVA(5), IOVA(0), MEM(1), 1);
 	EXPECT_COPIED(IOVA(5), IOVA(4), MEM(1), 2);
 	EXPECT_NOT_WRITTEN(IOVA(0), MEM(0));
@@ -288,7 +288,7 @@ CASE(the_device_sees_what_was_registered_not_what_came_later)
 
 	map_chunks(MEM(0), IOVA(0), 4);
 	fill(MEM(0), LEN, 1);
-	/* a child that copies on write gets the copies, not we */
+	/* a child that copies on write gets the copies, not the parent */
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid) {
@@ -300,7 +300,7 @@ CASE(the_device_sees_what_was_registered_not_what_came_later)
 	EXPECT_COPIED(IOVA(1), IOVA(0), MEM(1), 2);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	/* new pages at the same addresses are not those of the device */
+	/* new pages at the same addresses are not reached by the device */
 	ASSERT_EQ(0, madvise(MEM(2), CHUNK, MADV_DONTNEED));
 	EXPECT_NOT_WRITTEN(IOVA(2), MEM(2));
 	ASSERT_EQ(0, munmap(MEM(3), CHUNK));
@@ -308,7 +308,7 @@ CASE(the_device_sees_what_was_registered_not_what_came_later)
 	EXPECT_COPIED(IOVA(1), IOVA(3), MEM(1), 2);
 }
 
-/* Nor is what comes where a hole was punched into a file. */
+/* Nor are pages that replace a hole in a file. */
 CASE(a_hole_in_a_file_is_not_what_the_device_sees)
 {
 	int file = mem_file(false, CHUNK);
@@ -331,7 +331,7 @@ CASE(a_hole_in_a_file_is_not_what_the_device_sees)
 	close(file);
 }
 
-/* A MAP that comes later leads to the registered pages, too. */
+/* A later MAP also reaches the registered pages. */
 CASE(a_later_map_leads_to_what_was_registered)
 {
 	char *moved = spapr_mem(CHUNK);
@@ -345,21 +345,21 @@ CASE(a_later_map_leads_to_what_was_registered)
 			       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
 	map_chunks(MEM(3), IOVA(3), 1);
 	EXPECT_NOT_WRITTEN(IOVA(3), MEM(3));
-	/* the process has the page at another address, the region has not */
+	/* the process has the page at another address, the region does not */
 	ASSERT_EQ(moved, mremap(MEM(4), CHUNK, CHUNK,
 				MREMAP_MAYMOVE | MREMAP_FIXED, moved));
 	EXPECT_ERRNO(EINVAL, __spapr_map(self->s.fd, IOVA(4), moved, self->ip,
 					 SPAPR_RW));
 	map_chunks(MEM(4), IOVA(4), 1);
 	EXPECT_COPIED(IOVA(4), IOVA(0), moved, 1);
-	/* and what the process may not write the device still may */
+	/* and the device may still write where the process may not */
 	ASSERT_EQ(0, mprotect(MEM(5), CHUNK, PROT_READ));
 	map_chunks(MEM(5), IOVA(5), 1);
 	EXPECT_COPIED(IOVA(5), IOVA(0), MEM(5), 1);
 	munmap(moved, CHUNK);
 }
 
-/* Of this kind the first and the last page. */
+/* The first and the last page of this kind. */
 static void reach(struct __test_metadata *_metadata, struct dma *self,
 		  enum mem_kind kind)
 {
@@ -392,7 +392,7 @@ CASE(every_kind_of_memory_is_reached)
 		reach(_metadata, self, kinds[i]);
 }
 
-/* One huge page, and where other memory can follow it in the process. */
+/* One huge page, followed by room for other memory in the process. */
 static char *huge_page(enum mem_kind kind, size_t *unit)
 {
 	char *mem;
@@ -404,7 +404,7 @@ static char *huge_page(enum mem_kind kind, size_t *unit)
 	return mem ? mem_map(kind, mem, *unit) : NULL;
 }
 
-/* Huge pages and others in one region: across the border and back. */
+/* Huge and other pages in one region: across the border in both directions. */
 CASE(mixed_memory_is_reached_where_it_is)
 {
 	size_t unit;
@@ -473,7 +473,7 @@ static void read_only(struct __test_metadata *_metadata, struct dma *self,
 	EXPECT_ERRNO(EFAULT, __spapr_map(self->s.fd, IOVA(1), mem, CHUNK,
 					 SPAPR_RW));
 	EXPECT_COPIED(IOVA(0), IOVA(1), MEM(0), kind);
-	/* something else is in the device before it tries to write */
+	/* load other data into the device before it tries to write */
 	fill(MEM(0), LEN, 99);
 	edu_dma_to_device(&self->edu[0], IOVA(0), 0, LEN);
 	edu_dma_from_device(&self->edu[0], IOVA(1), 0, LEN);
@@ -516,7 +516,7 @@ CASE(the_first_and_the_last_page_of_a_window_work)
 }
 
 /* ------------------------------------------------------------------ */
-/* Two devices, each in a container of its own */
+/* Two devices, each in a separate container */
 
 #define EXPECT_COPIES_MEM(n, to, to_iova, from, from_iova, seed) do {	\
 	int __seed = (seed);						\
@@ -526,7 +526,7 @@ CASE(the_first_and_the_last_page_of_a_window_work)
 	EXPECT_TRUE(is_filled(to, LEN, __seed));			\
 } while (0)
 
-/* The same bus addresses and the same registered memory, mapped otherwise. */
+/* The same bus addresses and the same registered memory, mapped differently. */
 CASE(two_containers_reach_what_each_of_them_maps)
 {
 	struct spapr *other = &self->other;
@@ -541,13 +541,13 @@ CASE(two_containers_reach_what_each_of_them_maps)
 	EXPECT_COPIES_MEM(0, MEM(1), IOVA(1), MEM(0), IOVA(0), 1);
 	EXPECT_COPIES_MEM(1, MEM(3), IOVA(1), MEM(2), IOVA(0), 2);
 	EXPECT_TRUE(is_filled(MEM(1), LEN, 1));
-	/* one unmaps and unregisters, the other does not notice */
+	/* one unmaps and unregisters, the other is not affected */
 	spapr_unmap(fd, IOVA(0), 2 * CHUNK);
 	spapr_unregister(fd, self->mem, SIZE);
 	EXPECT_NOT_WRITTEN(IOVA(0), MEM(0));
 	EXPECT_NOT_WRITTEN(IOVA(0), MEM(2));
 	EXPECT_COPIES_MEM(1, MEM(3), IOVA(1), MEM(2), IOVA(0), 3);
-	/* and what one has left works on when the other ends */
+	/* and memory that one has released still works after the other exits */
 	spapr_register(fd, self->mem, SIZE);
 	map_chunks(MEM(4), IOVA(0), 2);
 	edu_close(&self->edu[1]);
@@ -556,11 +556,11 @@ CASE(two_containers_reach_what_each_of_them_maps)
 }
 
 /* ------------------------------------------------------------------ */
-/* Two devices, each in its own group, in one container */
+/* Two devices, each in a separate group, in one container */
 
 /*
- * These go in turn: both are there, the second leaves and comes again, then
- * the first leaves.
+ * The cases build on each other: both groups are present, the second leaves and
+ * joins again, then the first leaves.
  */
 #define EXPECT_COPIES(n, to, from, seed) do {				\
 	int __to = (to), __from = (from), __seed = (seed);		\
@@ -586,7 +586,7 @@ CASE(a_second_device_sees_the_mappings_that_are_there)
 	EXPECT_TRUE(is_filled(MEM(0), LEN, 99));
 }
 
-/* More than a call of a hypervisor takes, and holes between them. */
+/* More mappings than one hypercall handles, with holes between them. */
 CASE(a_second_device_sees_each_of_many_mappings)
 {
 	static const unsigned int some[] = { 0, 170, 171, 341, 342, 598 };
@@ -637,7 +637,7 @@ CASE(the_first_device_leaves)
 }
 
 /* ------------------------------------------------------------------ */
-/* Running them */
+/* Running the cases */
 
 typedef void (*case_fn)(struct __test_metadata *_metadata, struct dma *self);
 
@@ -703,7 +703,7 @@ static void begin_case(struct __test_metadata *_metadata, struct dma *self)
 	spapr_register(self->s.fd, self->mem, SIZE);
 }
 
-/* The windows are there again, also if the case failed to do that. */
+/* Restores the windows, also if the case failed to do so. */
 static void end_case(struct __test_metadata *_metadata, struct dma *self)
 {
 	__u64 start = self->info.dma32_window_start, at;
@@ -719,7 +719,10 @@ static void end_case(struct __test_metadata *_metadata, struct dma *self)
 		__spapr_create(self->s.fd, iommu_shift(&self->info), GIB, 1,
 			       &at);
 	__spapr_unregister(self->s.fd, self->mem, SIZE);
-	/* the addresses stay taken: what a case lost must not meet the next */
+	/*
+	 * keep the addresses reserved: leaked memory of a case must not affect
+	 * the next
+	 */
 	mmap(self->mem, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS |
 	     MAP_FIXED, -1, 0);
 	EXPECT_ACCOUNT(&self->base, 0, 0);
@@ -747,7 +750,7 @@ static void run_case(const struct dma_case *c, struct dma *self,
 		ksft_test_result(!meta.exit_code, "%s.%s\n", where, c->name);
 }
 
-/* Only now: beside it a hypervisor may not make a default window again. */
+/* Last: a hypervisor may not be able to recreate a default window beside it. */
 static void add_second_window(struct dma *self)
 {
 	__u64 start;
@@ -782,7 +785,7 @@ static void run_cases(struct dma *self)
 			run_case(&at_the_end[i], self, "two_devices");
 }
 
-/* The default window is made when it is first used. */
+/* The default window is created on first use. */
 static int use_default_window(struct dma *self)
 {
 	__u64 start = self->info.dma32_window_start;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Says whether PCI devices of this host can be passed to a guest, and for each
- * thing that is wrong what to do about it; what the guest's memory will count
- * for; and what the refusals in fdinfo of a container mean.
+ * Diagnoses whether PCI devices of this host can be passed to a guest, with a
+ * remedy for each problem; computes the locked memory of the guest; and
+ * explains the refusals in fdinfo of a container.
  *
- * Containers that it opens are closed, no memory is registered, no window is
- * created: nothing stays.
+ * Containers are closed again, no memory is registered and no window is
+ * created: the state of the host does not change.
  */
 #define _GNU_SOURCE
 #define __SANE_USERSPACE_TYPES__	/* __u64 is %llu */
@@ -39,18 +39,18 @@
 #define GIB		(KIB * KIB * KIB)
 #define DEFAULT_WINDOW	GIB	/* of a guest's host bridge, in QEMU */
 #define DEFAULT_SHIFT	12
-#define SECOND_SHIFT	24	/* a guest takes the largest pages it is offered */
+#define SECOND_SHIFT	24	/* the largest pages that a guest chooses */
 
 static struct {
 	__u64 memory;
-	__u64 max_memory;	/* 0: none can be added */
+	__u64 max_memory;	/* 0: no hotplug */
 	unsigned int bridges;
 	bool bridges_given;
 	unsigned int nr;
 	char bdf[MAX_DEVICES][SPAPR_BDF_LEN];
 	unsigned int nr_groups;
 	int group[MAX_DEVICES];
-	/* what the first container that could be opened says */
+	/* info of the first container that could be opened */
 	bool opened;
 	int version;
 	struct vfio_iommu_spapr_tce_info info;
@@ -67,7 +67,7 @@ static struct {
 	printf("WRONG   " fmt "\n", ##__VA_ARGS__);			\
 })
 
-/* What has to be done about what is wrong. */
+/* Remedy of a problem. */
 #define to_do(fmt, ...)	printf("        do: " fmt "\n", ##__VA_ARGS__)
 
 /* "64K", "2M", "1G" */
@@ -88,7 +88,7 @@ static const char *size_text(__u64 bytes)
 /* ------------------------------------------------------------------ */
 /* Files */
 
-/* The last part of where a link leads; an empty string if there is none. */
+/* Last component of the target of a link; an empty string if there is none. */
 static const char *link_name(const char *fmt, const char *bdf)
 {
 	static char target[PATH_MAX];
@@ -141,7 +141,7 @@ static int only_bdf(const struct dirent *d)
 	return isxdigit(d->d_name[0]) && strchr(d->d_name, ':');
 }
 
-/* Whether some process has a file open, and which. */
+/* Returns a process that has the file open, or 0. */
 static pid_t who_has(const char *file)
 {
 	struct dirent *p, *f;
@@ -224,7 +224,7 @@ static bool check_kernel(void)
 	return true;
 }
 
-/* Whether a guest of KVM can have TCE tables; else QEMU emulates it. */
+/* Whether a KVM guest can have TCE tables; else QEMU emulates it. */
 static bool check_kvm(void)
 {
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm, err = errno;
@@ -247,7 +247,7 @@ static bool check_kvm(void)
 }
 
 /* ------------------------------------------------------------------ */
-/* A device and its group */
+/* Device and its group */
 
 static void how_to_bind(const char *bdf)
 {
@@ -257,7 +257,7 @@ static void how_to_bind(const char *bdf)
 	      bdf, bdf);
 }
 
-/* Everything else in the group must be out of the hands of the kernel. */
+/* All other devices of the group must not be bound to kernel drivers. */
 static bool check_others(const char *bdf, int group)
 {
 	char path[PATH_MAX];
@@ -272,7 +272,7 @@ static bool check_others(const char *bdf, int group)
 		const char *other = list[i]->d_name, *driver = driver_of(other);
 
 		if (!strcmp(other, bdf)) {
-			/* has been looked at */
+			/* checked already */
 		} else if (is_bridge(other)) {
 			note("group %d: %s is a bridge, and may keep its driver",
 			     group, other);
@@ -294,7 +294,7 @@ static bool check_others(const char *bdf, int group)
 	return good;
 }
 
-/* The file of the group, or -1 after saying why. */
+/* Returns the file of the group, or -1 after a message. */
 static int open_group(int group)
 {
 	char path[32];
@@ -474,12 +474,13 @@ static void say_page_sizes(__u64 sizes)
 	putchar('\n');
 }
 
-/* The IOMMU page that QEMU takes for memory in pages of @size. */
+/* IOMMU page size that QEMU chooses for memory in pages of @size. */
 static unsigned int iommu_shift_for(__u64 size)
 {
 	unsigned int shift = __builtin_ctzll(size);
 
-	while (shift > DEFAULT_SHIFT && !(doc.info.ddw.pgsizes & (1ULL << shift)))
+	while (shift > DEFAULT_SHIFT &&
+	       !(doc.info.ddw.pgsizes & (1ULL << shift)))
 		shift--;
 	return shift;
 }
@@ -542,7 +543,7 @@ static void check_windows(void)
 }
 
 /* ------------------------------------------------------------------ */
-/* Locked memory, by the kernel's rules: all are multiples of its page */
+/* Locked memory by the kernel's rules, in whole pages of the kernel */
 
 static __u64 round_up(__u64 n, __u64 to)
 {
@@ -554,7 +555,7 @@ static unsigned int log2_of(__u64 n)
 	return 63 - __builtin_clzll(n);
 }
 
-/* How many levels QEMU asks for first. */
+/* Number of levels that QEMU requests first. */
 static unsigned int levels_of(unsigned int shift, __u64 window)
 {
 	unsigned int total = log2_of(window >> shift) + 3;
@@ -564,9 +565,9 @@ static unsigned int levels_of(unsigned int shift, __u64 window)
 }
 
 /*
- * A TCE table and the userspace view of it, counted whole. On bare metal, as
- * pnv_pci_ioda2_get_table_size() counts; a hypervisor has the table itself, and
- * counts for 8 bytes of each TCE.
+ * TCE table and userspace view, both fully accounted. On bare metal as in
+ * pnv_pci_ioda2_get_table_size(); a hypervisor owns the table, and 8 bytes per
+ * TCE are accounted.
  */
 static __u64 table_of(unsigned int shift, __u64 window)
 {
@@ -592,7 +593,7 @@ static __u64 table_of(unsigned int shift, __u64 window)
 	return round_up(2 * bytes, page);
 }
 
-/* KVM's table of a guest: its pages, and the list of them behind a small head. */
+/* KVM's guest TCE table: its pages, and their array behind a small header. */
 static __u64 kvm_table_of(unsigned int shift, __u64 window)
 {
 	__u64 page = spapr_page_size();
@@ -607,7 +608,7 @@ struct need {
 	__u64 kvm;
 };
 
-/* The guest's 64-bit window. Memory that can be added begins at a whole GiB. */
+/* The guest's 64-bit window. Hotplugged memory starts at a whole GiB. */
 static __u64 second_window(void)
 {
 	__u64 end = doc.memory;
@@ -617,7 +618,7 @@ static __u64 second_window(void)
 	return 1ULL << (64 - __builtin_clzll(end - 1));
 }
 
-/* The guest's default bridge has KVM's tables too, for emulated devices. */
+/* The guest's default bridge has KVM tables too, for emulated devices. */
 static struct need need_of(bool kvm)
 {
 	unsigned int shift = iommu_shift_for(spapr_page_size());
@@ -637,7 +638,8 @@ static struct need need_of(bool kvm)
 		second = table_of(shift, window);
 		kvm_second = kvm_table_of(SECOND_SHIFT, window);
 	}
-	if (doc.version == 1 || doc.info.ddw.max_dynamic_windows_supported > 1) {
+	if (doc.version == 1 ||
+	    doc.info.ddw.max_dynamic_windows_supported > 1) {
 		n.tables += second;
 		n.kvm += kvm_second;
 	} else {
@@ -649,7 +651,7 @@ static struct need need_of(bool kvm)
 	return n;
 }
 
-/* What libvirt allows a guest with passed-through devices on ppc64, in KiB. */
+/* Limit of libvirt for a guest with passed-through devices on ppc64, in KiB. */
 static __u64 libvirt_kib(void)
 {
 	__u64 memory = doc.memory / KIB, bridges = doc.bridges + 1;
@@ -705,7 +707,7 @@ static bool check_limit(bool kvm)
 }
 
 /* ------------------------------------------------------------------ */
-/* What a refusal means */
+/* Meaning of a refusal */
 
 static const struct {
 	const char *cause;
@@ -716,12 +718,12 @@ static const struct {
 	  "the device was to reach an address that no DMA window has",
 	  "compare with spapr_tce_window; where a window is missing, its CREATE\n"
 	  "was refused before" },
-	{ "more than the window, or not whole IOMMU pages",
+	{ "outside of the window, or not whole IOMMU pages",
 	  "bus address, size or the address of the memory is not a multiple of the\n"
 	  "window's IOMMU page, or the range leaves the window",
 	  "see page= of spapr_tce_window; all DIMMs need pages as large as those\n"
 	  "of the memory that the guest started with" },
-	{ "bus addresses or memory that wrap around",
+	{ "bus addresses or memory wrap around",
 	  "start and size of the call lead beyond the last address of 64 bits",
 	  "the program computes them wrongly" },
 	{ "not whole pages, or nothing, or beyond the end",
@@ -729,12 +731,12 @@ static const struct {
 	  "or the range ends beyond user space",
 	  "DPDK with --no-huge registers 4K pieces: it needs a kernel with 4K\n"
 	  "pages, or huge pages" },
-	{ "not registered, or memory in smaller pieces than the IOMMU page",
-	  "the memory at this address was not registered, or its pages are smaller\n"
-	  "than those of the window",
+	{ "not registered, or in runs smaller than the IOMMU page",
+	  "the memory at this address was not registered, or its contiguous runs\n"
+	  "are smaller than the IOMMU pages of the window",
 	  "see start, size and granule of spapr_tce_region; use huge pages of one\n"
 	  "size for all memory" },
-	{ "was mapped for reading only when it was first registered",
+	{ "was read-only when it was first registered",
 	  "a device was to write to memory that was read-only when the first\n"
 	  "container registered it",
 	  "make it writable, unregister it in all containers, register it again" },
@@ -770,9 +772,10 @@ static const struct {
 	{ "the process was killed",
 	  "a fatal signal ended the call",
 	  "nothing: all was given back" },
-	{ "is registered already, or was enabled",
-	  "this container has registered exactly this range",
-	  "the program may go on: it is registered" },
+	{ "is registered already, or being registered",
+	  "this container has registered exactly this range, or another thread is\n"
+	  "about to",
+	  "the program may go on, unless the other call fails" },
 	{ "is not registered through this container",
 	  "exactly this range was not registered by this container",
 	  "unregister with start and size as spapr_tce_region has them" },
@@ -780,7 +783,7 @@ static const struct {
 	  "devices can still reach the memory, so it stays pinned",
 	  "unmap it, then unregister it again; DPDK ends like this, as it unmaps\n"
 	  "another range: no harm" },
-	{ "other calls map as much as the window at present",
+	{ "other calls in progress map as much as the window",
 	  "version 1: MAPs of other threads wait for their memory",
 	  "call again; something does not serve page faults in time" },
 	{ "no contiguous memory for a level of the table, bytes of a level",
@@ -815,7 +818,7 @@ static const struct {
 
 #define NR_CAUSES	(sizeof(causes) / sizeof(*causes))
 
-/* Each line of @lines after the same margin; @first is in that of the first. */
+/* Prints lines with the same margin; @first is printed in that of the first. */
 static void put_lines(const char *first, const char *lines)
 {
 	size_t len;
@@ -847,7 +850,7 @@ static bool explain(const char *line)
 	return false;
 }
 
-/* Returns how many lines there were, or -1. */
+/* Returns the number of lines, or -1. */
 static int explain_file(const char *path)
 {
 	char line[512];
@@ -931,7 +934,7 @@ static int print_help(const char *name, int ret)
 	return ret;
 }
 
-/* "512M"; 0: it is none. */
+/* "512M"; 0 if it is invalid. */
 static __u64 parse_size(const char *text)
 {
 	static const char units[] = "KMGT";
@@ -1038,7 +1041,8 @@ int main(int argc, char **argv)
 	if (refused)
 		return explain_refused(refused);
 	for (; optind < argc; optind++) {
-		if (doc.nr == MAX_DEVICES || strlen(argv[optind]) >= SPAPR_BDF_LEN)
+		if (doc.nr == MAX_DEVICES ||
+		    strlen(argv[optind]) >= SPAPR_BDF_LEN)
 			return print_help(argv[0], 2);
 		snprintf(doc.bdf[doc.nr++], SPAPR_BDF_LEN, "%s", argv[optind]);
 	}

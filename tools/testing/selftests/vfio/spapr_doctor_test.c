@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * spapr_doctor: that it is right about this machine, changes nothing, knows all
- * causes of refusals, and that a guest needs exactly the locked memory it says.
+ * spapr_doctor: is correct for this machine, changes nothing, knows all causes
+ * of refusals, and computes exactly the locked memory that a guest needs.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -34,7 +34,7 @@ static const char * const causes[] = {
 };
 
 /* ------------------------------------------------------------------ */
-/* Running it */
+/* Running spapr_doctor */
 
 static char text[TEXT];
 
@@ -55,7 +55,10 @@ static void exec_doctor(char **argv)
 	_exit(97);
 }
 
-/* What it ends with; what it says is in @text. The arguments end with NULL. */
+/*
+ * Returns its exit status, with the output in @text. The arguments end with
+ * NULL.
+ */
 static int doctor(bool nobody, ...)
 {
 	char *argv[MAX_ARGS + 2] = { "spapr_doctor" };
@@ -195,7 +198,7 @@ TEST_F(doctor, a_device_that_can_be_passed_is_0)
 		if (info->ddw.pgsizes & (1 << 24))
 			EXPECT_TRUE(says(" 16M"));
 	}
-	/* all that are bound, without names */
+	/* all bound devices, without names */
 	EXPECT_DOCTOR(0);
 	EXPECT_TRUE(says(spapr_bdf(0)));
 }
@@ -226,7 +229,7 @@ TEST_F(doctor, a_device_without_driver_is_said_with_the_command)
 	snprintf(command, sizeof(command),
 		 "echo %s > /sys/bus/pci/drivers_probe", spapr_bdf(0));
 	EXPECT_TRUE(says(command));
-	/* what it says to do does it */
+	/* the remedy works */
 	ASSERT_EQ(0, write_to("/sys/bus/pci/drivers_probe", bdf(0)));
 	EXPECT_DOCTOR(0, bdf(0));
 }
@@ -252,7 +255,7 @@ TEST_F(doctor, a_user_without_permission_is_told)
 }
 
 /* ------------------------------------------------------------------ */
-/* A disk of the host */
+/* Disks of the host */
 
 static bool is_disk(const char *name)
 {
@@ -264,7 +267,7 @@ static bool is_disk(const char *name)
 	       !strcmp(basename(link), "nvme");
 }
 
-/* Two disks of one group; false: there are none. */
+/* Finds two disks of one group; false if there are none. */
 static bool find_disks(char disks[2][BDF_LEN + 1])
 {
 	char path[PATH_MAX];
@@ -293,7 +296,9 @@ static bool find_disks(char disks[2][BDF_LEN + 1])
 	return found == 2;
 }
 
-/* Does what @text says is to do, as a person would: echo WORD > FILE. */
+/*
+ * Executes the remedies in @text, as an administrator would: echo WORD > FILE.
+ */
 static int do_as_told(void)
 {
 	char word[64], file[PATH_MAX], *at = text;
@@ -359,7 +364,7 @@ static int give_up_ipc_lock(size_t limit)
 	return syscall(SYS_capset, &header, data) ? -errno : 0;
 }
 
-/* A window as QEMU creates it: a level has up to 256 pages of the host. */
+/* A window as QEMU creates it: a level has up to 256 host pages. */
 static int create(int fd, __u32 shift, __u64 window)
 {
 	__u32 bits = __builtin_ctzll(window >> shift) + 3;
@@ -369,7 +374,7 @@ static int create(int fd, __u32 shift, __u64 window)
 	return __spapr_create(fd, shift, window, (bits + each - 1) / each, &at);
 }
 
-/* A guest's bridge with a device: the calls that QEMU makes, in its order. */
+/* Host bridge of a guest with a device: the calls of QEMU, in its order. */
 static int add_bridge_v2(unsigned int n, char *mem, __u64 window,
 			 const struct vfio_iommu_spapr_tce_info *info)
 {
@@ -414,7 +419,9 @@ static int kvm_table(int vm, __u64 liobn, __u32 shift, __u64 window)
 	return ioctl(vm, KVM_CREATE_SPAPR_TCE_64, &args) < 0 ? -errno : 0;
 }
 
-/* The guest's tables in KVM, of its default bridge too; 0: no second window. */
+/*
+ * The guest's tables in KVM, including its default bridge; 0: no second window.
+ */
 static int add_kvm_tables(unsigned int bridges, __u64 second)
 {
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm, ret = 0;
@@ -432,11 +439,11 @@ static int add_kvm_tables(unsigned int bridges, __u64 second)
 }
 
 /*
- * All that a guest needs with a 64-bit window of this size, and @limit bytes of
- * locked memory; nothing is closed.
+ * Sets up all that a guest needs with a 64-bit window of this size, and @limit
+ * bytes of locked memory; nothing is closed.
  */
-static int run_guest(size_t limit, unsigned int bridges, int version, __u64 window,
-		     const struct vfio_iommu_spapr_tce_info *info)
+static int run_guest(size_t limit, unsigned int bridges, int version,
+		     __u64 window, const struct vfio_iommu_spapr_tce_info *info)
 {
 	char *mem = spapr_mem(MEMORY);
 	unsigned int i;
@@ -455,7 +462,7 @@ static int run_guest(size_t limit, unsigned int bridges, int version, __u64 wind
 
 TEST_F(doctor, the_locked_memory_is_enough_and_a_page_less_is_not)
 {
-	/* memory that can be added begins at 1 GiB */
+	/* hotplugged memory starts at 1 GiB */
 	static const struct {
 		char *max_memory;
 		__u64 window;
@@ -495,7 +502,7 @@ TEST_F(doctor, a_limit_that_is_too_low_is_said_with_the_number)
 	int status;
 
 	if (!pid) {
-		/* exec gives root its capabilities again */
+		/* exec restores the capabilities of root */
 		if (give_up_ipc_lock(MIB) ||
 		    syscall(SYS_prctl, 24 /* PR_CAPBSET_DROP */, CAP_IPC_LOCK,
 			    0, 0, 0))

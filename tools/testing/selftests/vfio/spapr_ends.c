@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Both ends of every range: each call that takes an address and a size gets
- * all pairs of a start and an end at and around 0, the ends of windows, the
- * end of the process's memory, and powers of two up to 2^64. What a range must
- * be answered is computed here by other arithmetic than the kernel's: with 128
- * bits nothing wraps.
+ * Limits of every range: each call with an address and a size is called with
+ * all pairs of start and end at and around 0, the ends of windows, the end of
+ * the user address space, and powers of two up to 2^64. The expected result is
+ * computed by other arithmetic than the kernel's: nothing wraps in 128 bits.
  *
- * Whatever is accepted is mapped, and a device must find there what the process
- * has there.
+ * Accepted ranges are mapped, and a device must find the memory of the process
+ * there.
  */
 #include <sys/mman.h>
 
@@ -23,7 +22,7 @@
 
 #define END_OF_ALL	((__uint128_t)1 << 64)
 
-/* Addresses between which ranges are made; 2^64 is 0. */
+/* Addresses that ranges start and end at; 2^64 is 0. */
 struct marks {
 	unsigned int nr;
 	__u64 at[MAX_MARKS];
@@ -40,7 +39,7 @@ static void add_mark(struct marks *m, __u64 at)
 		m->at[m->nr++] = at;
 }
 
-/* @at and its neighbours in a distance of @page. */
+/* Adds @at and its neighbours at a distance of @page. */
 static void add_marks(struct marks *m, __u64 at, size_t page)
 {
 	add_mark(m, at);
@@ -59,7 +58,7 @@ static void init_marks(struct marks *m, size_t page)
 		add_marks(m, 1ULL << shifts[i], page);
 }
 
-/* A range from one mark to another one; before the first one all is 0. */
+/* Range between two marks; all 0 before the first one. */
 struct range {
 	unsigned int i;
 	__u64 start;
@@ -81,7 +80,7 @@ static __uint128_t end_of(__u64 start, __u64 size)
 	return (__uint128_t)start + size;
 }
 
-/* The end of what the process may map: the largest of what there can be. */
+/* End of the user address space: the largest possible one. */
 static __u64 task_size(size_t page)
 {
 	unsigned int shift;
@@ -156,7 +155,7 @@ static void log_range(struct __test_metadata *_metadata, const struct range *r)
 /* ------------------------------------------------------------------ */
 /* REGISTER and UNREGISTER */
 
-/* Nothing is mapped at any of the marks; what is registered is in between. */
+/* Nothing is mapped at the marks; registered memory is in between. */
 static int register_answer(struct _test_data_ends *self, const struct range *r)
 {
 	__uint128_t end = end_of(r->start, r->size);
@@ -184,7 +183,7 @@ TEST_F_TIMEOUT(ends, only_what_lies_below_the_end_is_registered, SECONDS)
 	while (next_range(&m, &r)) {
 		va = (void *)r.start;
 		ret = __spapr_register(self->s.fd, va, r.size);
-		/* on a kernel that takes more nothing of it is touched */
+		/* nothing is touched on a kernel with a larger address space */
 		ASSERT_EQ(register_answer(self, &r), ret) {
 			log_range(_metadata, &r);
 		}
@@ -196,7 +195,7 @@ TEST_F_TIMEOUT(ends, only_what_lies_below_the_end_is_registered, SECONDS)
 	EXPECT_ACCOUNT(&self->base, self->size, PAGES);
 }
 
-/* The last memory that a process can have, and what surrounds its ends. */
+/* The last page of the user address space, and the surroundings of its ends. */
 TEST_F(ends, the_last_page_of_the_process_is_registered)
 {
 	__u64 end = self->task_size, page = self->page;
@@ -231,7 +230,7 @@ TEST_F(ends, the_last_page_of_the_process_is_registered)
 /* ------------------------------------------------------------------ */
 /* MAP and UNMAP */
 
-/* What both say to a range of bus addresses. */
+/* Expected result of both calls for a range of bus addresses. */
 static int iova_answer(struct _test_data_ends *self, const struct range *r)
 {
 	__uint128_t end = end_of(r->start, r->size);
@@ -270,13 +269,13 @@ static void unmap_all(struct __test_metadata *_metadata,
 
 TEST_F_TIMEOUT(ends, unmap_is_answered_at_every_end, SECONDS)
 {
-	/* of a window that is only promised, and of one that is used */
+	/* of a default window before and after its first use */
 	unmap_all(_metadata, self);
 	spapr_map(self->s.fd, self->window, self->mem, self->size, SPAPR_RW);
 	unmap_all(_metadata, self);
 }
 
-/* What MAP says where memory wraps, or less is there than the range has. */
+/* Expected result of MAP if memory wraps, or is shorter than the range. */
 static int map_answer(struct _test_data_ends *self, const struct range *r,
 		      int type)
 {
@@ -298,7 +297,7 @@ TEST_F_TIMEOUT(ends, map_is_answered_at_every_end_of_the_window, SECONDS)
 	init_bus_marks(&m, self);
 	while (next_range(&m, &r)) {
 		want = map_answer(self, &r, variant->type);
-		/* a version that pins would first do so for what is there */
+		/* version 1 would pin existing memory first */
 		if (want == -EFAULT)
 			continue;
 		ret = __spapr_map(self->s.fd, r.start, self->mem, r.size,
@@ -312,7 +311,7 @@ TEST_F_TIMEOUT(ends, map_is_answered_at_every_end_of_the_window, SECONDS)
 	}
 }
 
-/* Nothing is at these addresses, which come at the start of the window. */
+/* No memory at these addresses, which are mapped at the start of the window. */
 static int memory_answer(struct _test_data_ends *self, const struct range *r,
 			 int type)
 {
@@ -323,7 +322,7 @@ static int memory_answer(struct _test_data_ends *self, const struct range *r,
 		return 0;
 	if (r->size > self->window_size || type == VFIO_SPAPR_TCE_v2_IOMMU)
 		return -EINVAL;
-	/* pages that end at 2^64 are none to be pinned */
+	/* pages that end at 2^64 cannot be pinned */
 	return r->start + r->size ? -EFAULT : -EOVERFLOW;
 }
 
@@ -348,21 +347,23 @@ TEST_F_TIMEOUT(ends, map_is_answered_at_every_end_of_memory, SECONDS)
 /* ------------------------------------------------------------------ */
 /* CREATE and REMOVE */
 
-/* QEMU, as a hypervisor, makes all of a table, and dies if it cannot. */
+/* QEMU, as a hypervisor, allocates the whole table, and exits if it cannot. */
 static bool emulator_dies(struct _test_data_ends *self, __u64 size)
 {
 	return self->info.ddw.levels == 1 && size > GIB &&
 	       __builtin_popcountll(size) == 1;
 }
 
-/* The last page of a window is its last; the window goes without a trace. */
+/*
+ * The last page of a window is its last; removing the window leaves no trace.
+ */
 static void check_window(struct __test_metadata *_metadata,
 			 struct _test_data_ends *self, __u64 start, __u64 size)
 {
 	__u64 last = start + size - self->page;
 	int fd = self->s.fd;
 
-	/* it was not rounded, and ends at a bus address */
+	/* not rounded, and ends at a bus address */
 	EXPECT_EQ(1, __builtin_popcountll(size));
 	EXPECT_TRUE(end_of(start, size) <= END_OF_ALL);
 	EXPECT_ERRNO(EINVAL, __spapr_map(fd, last, self->mem, 2 * self->page,
@@ -426,9 +427,9 @@ TEST_F(ends, only_the_start_of_a_window_removes_it)
 }
 
 /* ------------------------------------------------------------------ */
-/* What a device finds at the ends */
+/* DMA at the limits */
 
-/* Each part of memory, seen by the device, is what the process has there. */
+/* All memory, as seen by the device, equals the memory of the process. */
 static void compare(struct __test_metadata *_metadata,
 		    struct _test_data_ends *self, struct edu *edu, __u64 iova,
 		    char *va, char *other)
@@ -443,7 +444,7 @@ static void compare(struct __test_metadata *_metadata,
 	EXPECT_TRUE(is_filled(other, LEN, 5));
 	EXPECT_EQ(0, edu_memcpy(edu, to, iova + CHUNK - LEN, LEN));
 	EXPECT_EQ(0, memcmp(other, va + CHUNK - LEN, LEN));
-	/* and the other way */
+	/* and in the other direction */
 	fill(other, CHUNK, 7);
 	EXPECT_EQ(0, edu_memcpy(edu, iova + CHUNK - LEN, to, LEN));
 	EXPECT_EQ(0, memcmp(other, va + CHUNK - LEN, LEN));

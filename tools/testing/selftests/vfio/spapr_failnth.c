@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Each allocation of each call of a container fails in turn, until the call
- * makes so few that it succeeds. A call that fails for want of memory must
- * have changed nothing: not what is locked and pinned, not which windows
- * there are, not what a device reads through them; and it can be repeated.
+ * makes so few that it succeeds. A call that fails for lack of memory must not
+ * change anything: locked and pinned memory, windows, the memory that a device
+ * reads through them; and it can be repeated.
  *
- * A call may succeed although an allocation failed, if it has another way. It
- * is then undone, and the next allocation has its turn.
+ * A call may succeed despite a failed allocation if it has a fallback. It is
+ * then undone, and the next allocation fails.
  */
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -21,7 +21,7 @@
 #define LIMIT		2000	/* more allocations than any call makes */
 #define DEBUGFS		"/sys/kernel/debug"
 
-/* Entries in two blocks of 512 and a bit of the third. */
+/* Entries in two leaves of 512 and a part of the third. */
 #define MANY		(1024 * IP)
 #define OFFSET		(511 * IP)
 
@@ -39,7 +39,7 @@ static bool set(const char *file, const char *value)
 	return done;
 }
 
-/* All allocations count, those that may wait and single pages too. */
+/* All allocations count, including GFP_KERNEL ones and single pages. */
 static bool injection_is_there(void)
 {
 	fail_nth = open("/proc/self/fail-nth", O_RDWR);
@@ -61,7 +61,7 @@ static bool injection_is_there(void)
 		SKIP(statement, NEEDS_INJECTION);			\
 } while (0)
 
-/* Where a function of the kernel begins and the next one does. */
+/* Finds the addresses of a kernel function and of the next one. */
 static bool find_function(const char *wanted, unsigned long *start,
 			  unsigned long *end)
 {
@@ -84,7 +84,7 @@ static bool find_function(const char *wanted, unsigned long *start,
 	return *start;
 }
 
-/* Allocations that this function makes or causes do not count. */
+/* Excludes allocations in this function and its callees. */
 static bool spare(const char *function)
 {
 	unsigned long start, end;
@@ -101,8 +101,8 @@ static bool spare(const char *function)
 }
 
 /*
- * Under a hypervisor a window is a property in the device tree. That sysfs
- * cannot show it is a warning, and not of the code that is tested here.
+ * Under a hypervisor a window is a property in the device tree. A failure to
+ * show it in sysfs is a warning, but not of the tested code.
  */
 #define NEEDS_FILTER							\
 	"needs CONFIG_FAULT_INJECTION_STACKTRACE_FILTER: "		\
@@ -122,7 +122,7 @@ static bool arm(unsigned int nth)
 	return pwrite(fail_nth, text, len, 0) == len;
 }
 
-/* Was it reached? The kernel counts down to 0. */
+/* Whether the failure was injected. The kernel counts down to 0. */
 static bool disarm(void)
 {
 	char text[16] = "";
@@ -135,7 +135,7 @@ static bool disarm(void)
 }
 
 /* ------------------------------------------------------------------ */
-/* What must not change */
+/* State that must not change */
 
 FIXTURE(fail)
 {
@@ -145,7 +145,7 @@ FIXTURE(fail)
 	struct edu edu;
 	__u64 start;
 	__u64 iova;
-	__u64 probe;		/* where the device writes what it has read */
+	__u64 probe;		/* target of the device's writes */
 	__u64 created;
 	size_t page;
 	char *old;
@@ -158,7 +158,7 @@ struct state {
 	int windows[2];
 };
 
-/* Nothing is unmapped, but there is no such call where no window is. */
+/* Unmaps nothing; the call needs a window. */
 static void look(struct _test_data_fail *self, struct state *state)
 {
 	spapr_account(&state->account);
@@ -166,7 +166,7 @@ static void look(struct _test_data_fail *self, struct state *state)
 	state->windows[1] = __spapr_unmap(self->s.fd, 1ULL << 59, 0);
 }
 
-/* What the device reads there is what memory was filled with, or is not. */
+/* Whether the device reads the fill pattern there. */
 static bool device_reads(struct _test_data_fail *self, __u64 iova,
 			 unsigned int seed)
 {
@@ -178,9 +178,9 @@ static bool device_reads(struct _test_data_fail *self, __u64 iova,
 
 enum { OLD = 1, NEW };
 
-/* One kind of call; each but the call itself may be missing. */
+/* One kind of call; all members but the call are optional. */
 struct attempt {
-	/* before each call; it; when it succeeded; when it failed */
+	/* before each call; the call; after success; after failure */
 	int (*prepare)(struct _test_data_fail *self);
 	int (*call)(struct _test_data_fail *self);
 	int (*undo)(struct _test_data_fail *self);
@@ -217,7 +217,7 @@ static bool fail_one(struct __test_metadata *_metadata,
 	return true;
 }
 
-/* Every allocation in turn; the rest of them is not tried after an error. */
+/* Fails each allocation in turn; stops after an error. */
 static void fail_each(struct __test_metadata *_metadata,
 		      struct _test_data_fail *self, const struct attempt *t)
 {
@@ -240,7 +240,7 @@ static void fail_each(struct __test_metadata *_metadata,
 }
 
 /* ------------------------------------------------------------------ */
-/* A container, and memory with the device's view of it */
+/* Container and memory, with the device's view of it */
 
 static int open_container(struct _test_data_fail *self)
 {
@@ -276,7 +276,7 @@ FIXTURE_TEARDOWN(fail)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-/* The container as it was before the default window was used. */
+/* Restores the container to before the first use of the default window. */
 static int begin_anew(struct _test_data_fail *self)
 {
 	int ret;
@@ -293,7 +293,7 @@ static int make_window(struct _test_data_fail *self)
 	return ret ? : __spapr_create(self->s.fd, 12, GIB, 1, &self->created);
 }
 
-/* A window in which nothing was ever mapped but what the probe needs. */
+/* A window in which nothing was mapped except for the probe. */
 static int empty_window(struct _test_data_fail *self)
 {
 	int ret = make_window(self);
@@ -334,7 +334,7 @@ static int full_window(struct _test_data_fail *self)
 	return ret ? : map_old(self);
 }
 
-/* Every other entry, so that what is replaced and what is not alternate. */
+/* Every second entry, so that entries are replaced and added alternately. */
 static int half_full_window(struct _test_data_fail *self)
 {
 	int ret = full_window(self);
@@ -358,7 +358,7 @@ static int half_full_window(struct _test_data_fail *self)
 	fill(self->new + MANY - 2 * IP, LEN, NEW);			\
 } while (0)
 
-/* No count was taken, for unmapped memory can be unregistered. */
+/* No reference was taken, because unmapped memory can be unregistered. */
 static bool is_unmapped(struct _test_data_fail *self, char *mem)
 {
 	return !__spapr_unregister(self->s.fd, mem, MANY) &&
@@ -374,7 +374,7 @@ static bool nothing_is_mapped(struct _test_data_fail *self)
 	       !device_reads(self, last, NEW);
 }
 
-/* Also the counts: one too many or too few on either side would show. */
+/* Also checks the counts: one too many or too few on either side would show. */
 static bool old_is_mapped(struct _test_data_fail *self)
 {
 	__u64 last = self->iova + MANY - 2 * IP;
@@ -475,7 +475,7 @@ static int forget_memory(struct _test_data_fail *self)
 	return madvise(self->old, MANY, MADV_DONTNEED);
 }
 
-/* Pages that are allocated meanwhile count as allocations of the call. */
+/* Pages faulted in by the call count as its allocations. */
 TEST_F_TIMEOUT(fail, register_memory_that_was_never_touched, SECONDS)
 {
 	const struct attempt t = {
@@ -502,7 +502,7 @@ static int refuse_and_register(struct _test_data_fail *self)
 	return ret;
 }
 
-/* The refused region is as it was, also when nothing could replace it. */
+/* The refused region is unchanged, also if it could not be replaced. */
 static bool old_can_still_go(struct _test_data_fail *self)
 {
 	return unregister_old(self) == -EBUSY && !unmap(self) &&
@@ -566,7 +566,7 @@ static int leave_and_join(struct _test_data_fail *self)
 	return ret ? : join(self);
 }
 
-/* Who could not join can try again; so could who joined. */
+/* A group that failed to join can try again; as can one that has joined. */
 static int leave_if_there(struct _test_data_fail *self)
 {
 	int ret = leave(self);
@@ -684,7 +684,7 @@ static int create_second(struct _test_data_fail *self)
 			      &self->created);
 }
 
-/* The default one is made before it, and goes when the second one fails. */
+/* The default one is created first, and reverted when the second one fails. */
 TEST_F_TIMEOUT(fail, create_a_window_beside_the_default_one, SECONDS)
 {
 	const struct attempt t = {
@@ -711,7 +711,7 @@ TEST_F_TIMEOUT(fail, remove_a_window_with_mappings, SECONDS)
 	fail_each(_metadata, self, &t);
 }
 
-/* The default window is made, and then there may be no room for the map. */
+/* The default window is created, and then memory for the map may be short. */
 TEST_F_TIMEOUT(fail, map_that_makes_the_default_window, SECONDS)
 {
 	const struct attempt t = { begin_anew, map_old, unmap, NULL };

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What /proc/PID/fdinfo tells about a container: its windows, the memory that
- * is registered through it, and why the last calls were refused.
+ * /proc/PID/fdinfo of a container: windows, memory registered through it, and
+ * the causes of the last refusals.
  *
- * A line is an item, a colon, a tab and words of the form key=value.
+ * A line is a key, a colon, a tab and words of the form key=value.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -19,15 +19,15 @@
 #define V2		VFIO_SPAPR_TCE_v2_IOMMU
 #define IP		4096UL
 #define PAGES		16
-#define REFUSALS	4	/* are kept */
+#define REFUSALS	4	/* kept */
 #define NONE		(~0ULL)
 #define TEXT		(256 * KIB)
-#define BLANK		"\n "	/* what ends a word */
+#define BLANK		"\n "	/* ends a word */
 
 /* ------------------------------------------------------------------ */
 /* Reading */
 
-/* All of the file, ending with a 0; NULL if it cannot be read. */
+/* Reads the whole file, terminated by 0; NULL if it cannot be read. */
 static char *fdinfo_of(pid_t pid, int fd)
 {
 	static char text[TEXT];
@@ -52,7 +52,9 @@ static char *fdinfo(int fd)
 	return fdinfo_of(getpid(), fd);
 }
 
-/* What follows the tab of the next line of an item, at or after @line. */
+/*
+ * Returns the text after the tab of the next line of a key, at or after @line.
+ */
 static char *next_line(char *line, const char *item)
 {
 	size_t len = strlen(item);
@@ -66,7 +68,7 @@ static char *next_line(char *line, const char *item)
 	return NULL;
 }
 
-/* Of the nth line of that item, from 0; NULL: no more. */
+/* Returns the nth line of a key, from 0; NULL if there are fewer. */
 static char *nth_line(char *text, const char *item, int n)
 {
 	char *line = next_line(text, item);
@@ -88,7 +90,7 @@ static int nr_lines(char *text, const char *item)
 	return n;
 }
 
-/* Where the value of a key begins in a line, or NULL. */
+/* Returns the value of a word in a line, or NULL. */
 static char *value_of(char *line, const char *key)
 {
 	size_t len = strlen(key);
@@ -128,7 +130,7 @@ static long locked_of(char *text)
 	return kb < 0 || strncmp(unit, " kB\n", 4) ? -1 : kb * 1024;
 }
 
-/* The line of the window in a slot, and of the region at an address. */
+/* Line of the window of this number, and of the region at an address. */
 static char *line_with(char *text, const char *item, const char *key, __u64 n)
 {
 	char *line = next_line(text, item);
@@ -195,7 +197,7 @@ FIXTURE_TEARDOWN(fdinfo)
 #define locked_by(self)		(spapr_locked() - (self)->base.locked)
 
 /* ------------------------------------------------------------------ */
-/* The container and its windows */
+/* Container and windows */
 
 TEST(a_container_without_an_iommu_tells_nothing)
 {
@@ -242,7 +244,7 @@ TEST_F(fdinfo, a_new_container_has_the_promise_of_a_window)
 	EXPECT_NUMBER(1, line, "levels");
 	EXPECT_NUMBER(0, line, "mapped");
 	EXPECT_NUMBER(0, line, "locked");
-	/* to look at it is not to use it */
+	/* reading does not create the window */
 	EXPECT_EQ(0, locked_by(self));
 }
 
@@ -361,7 +363,7 @@ TEST_F(fdinfo, a_region_is_shown_while_it_is_registered)
 	EXPECT_EQ(0, locked_of(self->text));
 }
 
-/* What counts is how it was mapped when the first container registered it. */
+/* The protection when the first container registered the memory is decisive. */
 TEST_F(fdinfo, a_region_says_whether_it_may_be_written)
 {
 	struct spapr other;
@@ -424,7 +426,7 @@ TEST_F(fdinfo, each_mapped_page_is_counted)
 	EXPECT_EQ(locked_by(self), locked_of(self->text));
 	EXPECT_NUMBER((locked_by(self) - 2 * self->size) / 1024,
 		      window_in(self->text, 0), "locked");
-	/* some replaced, some unmapped, some not there */
+	/* some replaced, some unmapped, some missing */
 	spapr_map(fd, self->iova, next, 2 * IP, SPAPR_RW);
 	spapr_unmap(fd, self->iova + MIB, 16 * IP);
 	READ_INFO();
@@ -466,7 +468,7 @@ TEST_F(fdinfo, two_containers_use_one_region)
 	EXPECT_EQ(1, nr_lines(self->text, "spapr_tce_region"));
 	EXPECT_EQ((long)self->size, locked_of(self->text));
 	EXPECT_NUMBER(2, region_at(self->text, mem), "used");
-	/* by whom does not matter; in which window does */
+	/* independent of the container, but not of the window */
 	EXPECT_NUMBER(1, region_at(self->text, mem), "mapped");
 	EXPECT_NUMBER(0, window_in(self->text, 0), "mapped");
 	self->text = fdinfo(other.fd);
@@ -540,7 +542,7 @@ TEST_F(fdinfo, many_regions_are_all_there)
 	}
 }
 
-/* Who watches a machine looks at the files of other processes. */
+/* Monitoring tools read the files of other processes. */
 TEST_F(fdinfo, another_process_reads_the_same)
 {
 	int fd = self->s.fd;
@@ -554,15 +556,15 @@ TEST_F(fdinfo, another_process_reads_the_same)
 	EXPECT_NE(NULL, strstr(text, "spapr_tce_region:\t"));
 	EXPECT_IN_CHILD(fdinfo_of(owner, fd) &&
 			!strcmp(text, fdinfo_of(owner, fd)));
-	/* and the child may read through its own copy of the file */
+	/* and the child may read its inherited file */
 	EXPECT_IN_CHILD(fdinfo(fd) && strstr(fdinfo(fd), "spapr_tce_region"));
 	free(text);
 }
 
 /* ------------------------------------------------------------------ */
-/* Why a call was refused */
+/* Causes of refusals */
 
-/* One of the numbers in the cause is this one, in bytes or in kB. */
+/* Whether one of the numbers in the cause is this one, in bytes or in kB. */
 static bool cause_tells(char *line, __u64 wanted)
 {
 	char *at = line ? value_of(line, "cause") : NULL, *end;
@@ -589,7 +591,7 @@ static bool cause_says(char *line, const char *word)
 	return found && found < strchrnul(cause, '\n');
 }
 
-/* The last refusal is that of @name with @err, and its line is in __line. */
+/* The last refusal is of @name with @err; its line is in __line. */
 #define EXPECT_REFUSAL(name, err, word) do {				\
 	READ_INFO();							\
 	self->text = nth_line(self->text, "spapr_tce_refusal",		\
@@ -731,7 +733,7 @@ TEST_F(fdinfo, a_call_before_its_time_is_told)
 	EXPECT_ERRNO(EPERM, __spapr_unmap(fd, self->iova, 2 * IP));
 	EXPECT_REFUSAL("UNMAP", EPERM, "registered");
 	EXPECT_RANGE(self->iova, 2 * IP);
-	/* what cannot be read is not told */
+	/* unreadable arguments are not recorded */
 	EXPECT_ERRNO(EPERM, __spapr_ioctl(fd, VFIO_IOMMU_MAP_DMA, NULL));
 	READ_INFO();
 	EXPECT_EQ(2, nr_lines(self->text, "spapr_tce_refusal"));
@@ -789,7 +791,7 @@ TEST_F(fdinfo, a_limit_that_version_1_meets_is_told)
 	EXPECT_TRUE(cause_tells(self->text, MIB - spapr_locked()));
 }
 
-/* DPDK leaves the group before it says that its window was refused. */
+/* DPDK detaches the group before it reports that its window was refused. */
 TEST_F(fdinfo, refusals_are_kept_when_the_last_group_has_left)
 {
 	int fd = self->s.fd;
@@ -802,7 +804,7 @@ TEST_F(fdinfo, refusals_are_kept_when_the_last_group_has_left)
 	EXPECT_EQ(2, nr_lines(self->text, "spapr_tce_refusal"));
 	EXPECT_REFUSAL("REGISTER", EINVAL, "whole");
 	EXPECT_RANGE(self->mem + 8, self->size);
-	/* until there is another IOMMU, whose refusals they are not */
+	/* until another IOMMU is set, which has its own refusals */
 	spapr_attach(&self->s, 0);
 	ASSERT_EQ(0, __spapr_ioctl(fd, VFIO_SET_IOMMU, (void *)V2));
 	READ_INFO();
@@ -813,7 +815,7 @@ TEST_F(fdinfo, refusals_are_kept_when_the_last_group_has_left)
 	EXPECT_EQ(NULL, strstr(self->text, "spapr_tce"));
 }
 
-/* Memory of a level is one block, larger than any that there can be. */
+/* Each level is one contiguous allocation, larger than the possible maximum. */
 TEST_F(fdinfo, a_level_that_is_too_large_is_told_with_its_size)
 {
 	__u64 at, window = 1ULL << 47;
@@ -864,30 +866,30 @@ TEST_F(fdinfo, the_last_refusals_are_kept_the_oldest_first)
 		EXPECT_NUMBER((i + 3) * self->page,
 			      nth_line(self->text, "spapr_tce_refusal", i),
 			      "size");
-	/* what succeeds is no refusal, and takes none away */
+	/* a successful call is no refusal, and keeps the existing ones */
 	spapr_register(fd, self->mem, self->size);
 	READ_INFO();
 	EXPECT_EQ(REFUSALS, nr_lines(self->text, "spapr_tce_refusal"));
 }
 
 /* ------------------------------------------------------------------ */
-/* Reading while others map */
+/* Reading during concurrent maps */
 
 #define READS		200
 #define MAPPERS		2
-#define MOST		8	/* pages in one mapping */
+#define MOST		8	/* pages per mapping */
 
 struct mapper {
 	pthread_t thread;
 	int fd;
 	__u64 iova;
 	char *mem;
-	char *next;		/* to be registered now and then, or NULL */
+	char *next;		/* registered now and then, or NULL */
 	bool *stop;
 	int wrong;
 };
 
-/* One region is mapped for good, another one comes and goes. */
+/* One region stays mapped, another one is registered and unregistered. */
 static void *map_and_register(void *arg)
 {
 	struct mapper *m = arg;
@@ -907,7 +909,7 @@ static void *map_and_register(void *arg)
 	return NULL;
 }
 
-/* No count is out of bounds, and the sum is that of what is shown. */
+/* No count is out of bounds, and the sum matches the lines. */
 static bool is_sound(char *text, const char *mem)
 {
 	__u64 locked = number(window_in(text, 0), "locked") * 1024;
@@ -920,7 +922,7 @@ static bool is_sound(char *text, const char *mem)
 	       locked_of(text) == (long)locked;
 }
 
-/* Not in fdinfo, but for the same people. */
+/* Trace events, for the same users as fdinfo. */
 TEST_F(fdinfo, each_call_is_traced)
 {
 	struct vfio_iommu_spapr_tce_info info;
@@ -977,7 +979,7 @@ TEST_F_TIMEOUT(fdinfo, reading_while_others_map, 120)
 		self->text = fdinfo(self->s.fd);
 		if (!self->text)
 			break;
-		/* a part is left out where a call just changes it */
+		/* a part is omitted while a call updates it */
 		if (!next_line(self->text, "spapr_tce_busy") &&
 		    !is_sound(self->text, self->mem))
 			break;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The end of things: whatever a process held when it died, was killed or was
- * replaced, all of it comes back, and the device works for the next one.
+ * End of life: all resources of a process that exited, was killed or called
+ * exec are released, and the device works for the next user.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -19,7 +19,7 @@
 #define SECONDS		180
 #define EXEC_OPTION	"--wait-after-exec"
 
-/* All that one process can hold. */
+/* All resources that a process can hold. */
 struct holder {
 	struct spapr s;
 	struct edu edu;
@@ -31,8 +31,8 @@ struct holder {
 
 /*
  * Fills @h: memory in several regions, mapped in the default and in a second
- * window where there is one, and with @with_device an open device that has
- * done DMA. Gives 0, or the number of the step that failed.
+ * window, if there is one, and with @with_device an open device that has done
+ * DMA. Returns 0, or the number of the failed step.
  */
 static int hold_everything(struct holder *h, bool with_device)
 {
@@ -76,7 +76,10 @@ static void let_go(struct holder *h)
 	munmap(h->mem, CHUNKS * CHUNK);
 }
 
-/* The child holds everything, says so with one byte, and waits for its end. */
+/*
+ * The child holds all resources, reports this by one byte, and waits to be
+ * killed.
+ */
 static pid_t start_holder(int *said, bool with_device)
 {
 	struct holder h = { 0 };
@@ -118,7 +121,7 @@ FIXTURE_TEARDOWN(lifetime)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-/* The next user of the device finds it as the first one did. */
+/* The next user finds the device as the first one did. */
 #define EXPECT_USABLE(with_device) do {					\
 	struct holder __h = { 0 };					\
 									\
@@ -190,9 +193,9 @@ TEST_F_TIMEOUT(lifetime, processes_can_be_killed_one_after_the_other, SECONDS)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-#define LARGE_SHIFT	26	/* of the number of TCEs */
+#define LARGE_SHIFT	26	/* log2 of the number of TCEs */
 
-/* Does not come back before all TCEs of a large window are cleared. */
+/* Returns after all TCEs of a large window are cleared. */
 static void create_large_window(int parent)
 {
 	struct vfio_iommu_spapr_tce_info info;
@@ -231,7 +234,7 @@ TEST_F_TIMEOUT(lifetime, clearing_a_large_window_ends_with_the_process, SECONDS)
 		SKIP(return, "needs a hypervisor and the trace of its calls");
 	}
 	ASSERT_EQ(1, write(pair[0], "", 1));
-	/* more than a disk makes meanwhile */
+	/* more than a disk makes in this time */
 	while (spapr_hcalls() < 500 &&
 	       !waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) &&
 	       !info.si_pid)
@@ -270,7 +273,7 @@ TEST_F_TIMEOUT(lifetime, a_refused_unregister_leaves_nothing_at_the_end,
 }
 
 /* ------------------------------------------------------------------ */
-/* The order of closing */
+/* Order of closing */
 
 FIXTURE(closing)
 {
@@ -305,7 +308,7 @@ TEST_F_TIMEOUT(closing, in_any_order_gives_everything_back, SECONDS)
 	const char *what;
 
 	for (what = variant->order; *what; what++) {
-		/* until group and device are closed the memory is in use */
+		/* the memory is in use until group and device are closed */
 		EXPECT_EQ(!!strpbrk(what, "gd"),
 			  spapr_pins() > self->base.pins);
 		if (*what == 'c')
@@ -320,7 +323,7 @@ TEST_F_TIMEOUT(closing, in_any_order_gives_everything_back, SECONDS)
 }
 
 /* ------------------------------------------------------------------ */
-/* Groups that leave */
+/* Leaving groups */
 
 TEST_F_TIMEOUT(lifetime, the_last_group_takes_everything_along, SECONDS)
 {
@@ -362,7 +365,7 @@ TEST_F_TIMEOUT(lifetime, one_of_two_groups_takes_nothing_along, SECONDS)
 	let_go(&h);
 }
 
-/* The window has its place beside one that is not there any more. */
+/* The window keeps its number after the other one was removed. */
 TEST_F_TIMEOUT(lifetime, a_group_joins_a_second_window_that_is_alone, SECONDS)
 {
 	struct vfio_iommu_spapr_tce_info info;
@@ -386,12 +389,12 @@ TEST_F_TIMEOUT(lifetime, a_group_joins_a_second_window_that_is_alone, SECONDS)
 }
 
 /* ------------------------------------------------------------------ */
-/* A large window, and groups that come and go meanwhile */
+/* Large windows, with groups that join and leave */
 
 #define NEEDS_HCALLS	"needs a hypervisor and the trace of its calls"
-#define SHARED_SHIFT	21	/* of the number of TCEs */
-#define COPIED_SHIFT	18	/* the same, where each of them is copied */
-#define HCALL_SHIFT	9	/* of those that one hypercall clears */
+#define SHARED_SHIFT	21	/* log2 of the number of TCEs */
+#define COPIED_SHIFT	18	/* the same, if each of them is copied */
+#define HCALL_SHIFT	9	/* log2 of the TCEs cleared by one hypercall */
 #define FEW		64	/* hypercalls: some more than a disk makes */
 
 FIXTURE(large)
@@ -422,7 +425,7 @@ FIXTURE_TEARDOWN(large)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-/* A window of 2^@shift TCEs in place of the default one. */
+/* Replaces the default window by one of 2^@shift TCEs. */
 static int make_large(struct _test_data_large *self, unsigned int shift)
 {
 	unsigned int page = iommu_shift(&self->info);
@@ -440,7 +443,7 @@ static bool has_ended(pid_t pid)
 	return info.si_pid;
 }
 
-/* Whether so many hypercalls are made before a process ends. */
+/* Whether a process makes this number of hypercalls before it exits. */
 static bool hcalls_reach(long calls, pid_t pid)
 {
 	while (spapr_hcalls() < calls)
@@ -471,7 +474,7 @@ TEST_F_TIMEOUT(large, a_group_that_leaves_is_cleared_where_it_is_mapped,
 	spapr_attach(&self->s, 1);
 	few = hcalls_of_detach(&self->s, 0);
 	TH_LOG("%ld hypercalls, %ld with two blocks mapped", none, few);
-	/* the kernel clears its own window, which is not as large */
+	/* the kernel clears its own, smaller window */
 	EXPECT_LE(0, none);
 	EXPECT_GT(all / 2, none);
 	EXPECT_LE(none + 2, few);
@@ -480,7 +483,7 @@ TEST_F_TIMEOUT(large, a_group_that_leaves_is_cleared_where_it_is_mapped,
 	spapr_unregister(fd, self->mem, MIB);
 }
 
-/* What the first group of two has left is read by the second one. */
+/* The second group reads the TCEs that the first one has left. */
 TEST_F_TIMEOUT(large, a_group_that_joins_can_be_killed, SECONDS)
 {
 	__u64 size = 1ULL << (COPIED_SHIFT + iommu_shift(&self->info)), at;
@@ -519,7 +522,7 @@ TEST_F_TIMEOUT(large, a_group_that_joins_can_be_killed, SECONDS)
 	edu_close(&edu);
 }
 
-/* The first to use the container, which makes a window for a long time. */
+/* The first user of the container, which creates a window slowly. */
 static pid_t start_large(struct _test_data_large *self)
 {
 	pid_t pid;
@@ -569,8 +572,8 @@ TEST_F_TIMEOUT(large, who_waits_for_it_to_attach_can_be_killed, SECONDS)
 /* Files that outlive their process */
 
 /*
- * The owner dies while a child of it still has the files open: the child may
- * not use them, the pages stay until it closes them.
+ * The owner dies while a child has inherited the files: the child cannot use
+ * them, and the pages stay pinned until it closes them.
  */
 TEST_F_TIMEOUT(lifetime, the_last_of_the_files_counts_not_the_owner, SECONDS)
 {
@@ -601,14 +604,14 @@ TEST_F_TIMEOUT(lifetime, the_last_of_the_files_counts_not_the_owner, SECONDS)
 	EXPECT_EQ(self->base.pins + pages, spapr_pins());
 	EXPECT_ERRNO(EBUSY, spapr_group_fd(0));
 	EXPECT_EQ(0, kill(heir, SIGKILL));
-	/* nobody's child any more: it comes to us, who asked for it */
+	/* reparented to this process, which is a subreaper */
 	EXPECT_EQ(heir, waitpid(heir, NULL, 0));
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-#define FILES	2	/* that are passed on: container and group */
+#define FILES	2	/* passed on: container and group */
 
-/* Room for what goes with a message of one byte. */
+/* Room for the control data of a message of one byte. */
 struct parcel {
 	char byte;
 	struct iovec iov;
@@ -663,7 +666,7 @@ static bool receive_files(int socket, struct spapr *s)
 	return true;
 }
 
-/* Holds everything, sends it into the socket, and does not live long. */
+/* Acquires all resources, sends them into the socket, and exits soon. */
 static bool hold_and_send(int socket)
 {
 	pid_t pid = fork();
@@ -677,7 +680,7 @@ static bool hold_and_send(int socket)
 	return waitpid(pid, &status, 0) == pid && !status;
 }
 
-/* Nobody has them open, but they may yet be received. */
+/* The files are not open in any process, but can still be received. */
 TEST_F_TIMEOUT(lifetime, files_in_a_socket_keep_the_memory, SECONDS)
 {
 	long pages = CHUNKS * CHUNK / spapr_page_size();
@@ -693,7 +696,7 @@ TEST_F_TIMEOUT(lifetime, files_in_a_socket_keep_the_memory, SECONDS)
 	EXPECT_USABLE(false);
 }
 
-/* The memory is that of a process that is gone, the files are not. */
+/* The memory is that of a dead process, the files are still usable. */
 TEST_F_TIMEOUT(lifetime, who_receives_the_files_can_begin_anew, SECONDS)
 {
 	long pages = CHUNKS * CHUNK / spapr_page_size();

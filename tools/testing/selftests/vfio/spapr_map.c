@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mapping and unmapping in the default window: what is accepted, every errno,
- * and what is counted. That a count was taken shows in UNREGISTER, which must
- * answer EBUSY while anything of the region is mapped.
+ * MAP and UNMAP in the default window: accepted calls, every errno, and
+ * accounting. References show in UNREGISTER, which must fail with EBUSY while
+ * any part of the region is mapped.
  */
 #include <sys/mman.h>
 
@@ -24,7 +24,7 @@ FIXTURE(map)
 	char *mem;
 };
 
-/* self->iova is not where the window starts. */
+/* self->iova is not the start of the window. */
 FIXTURE_SETUP(map)
 {
 	NEED_DEVICES(return, 1);
@@ -57,7 +57,7 @@ FIXTURE_TEARDOWN(map)
 	EXPECT_EQ(0, __spapr_register(__fd, __va, __len));		\
 } while (0)
 
-/* A stock kernel would lose the region over the question. */
+/* The base kernel would leak the region on this check. */
 #define EXPECT_MAPPED(self, va, len) do {				\
 	if (!spapr_on_stock()) {					\
 		EXPECT_ERRNO(EBUSY,					\
@@ -66,7 +66,7 @@ FIXTURE_TEARDOWN(map)
 } while (0)
 
 /* ------------------------------------------------------------------ */
-/* What is accepted */
+/* Accepted calls */
 
 TEST_F(map, each_permission_can_be_given)
 {
@@ -97,7 +97,7 @@ TEST_F(map, memory_stays_pinned_and_counted_as_it_was_registered)
 
 	spapr_map(self->s.fd, self->iova, self->mem, self->size, SPAPR_RW);
 	table = spapr_locked() - self->base.locked - (long)self->size;
-	/* eight bytes for each IOMMU page, and as much for what is behind */
+	/* eight bytes per IOMMU page, and as many for the view */
 	EXPECT_GE(table, entries * 8);
 	EXPECT_LE(table, entries * 16);
 	EXPECT_ACCOUNT(&self->base, (long)self->size + table, PAGES);
@@ -221,7 +221,7 @@ TEST_F(map, unmapping_nothing_makes_no_window)
 }
 
 /* ------------------------------------------------------------------ */
-/* What is refused */
+/* Refused calls */
 
 TEST_F(map, a_mapping_needs_a_permission)
 {
@@ -429,7 +429,7 @@ TEST(nothing_is_mapped_before_memory_was_registered)
 }
 
 /* ------------------------------------------------------------------ */
-/* Unregistering what is mapped */
+/* Unregistering mapped memory */
 
 TEST_F(map, unregister_while_mapped_is_busy_and_changes_nothing)
 {
@@ -452,8 +452,8 @@ TEST_F(map, unregister_while_mapped_is_busy_and_changes_nothing)
 }
 
 /*
- * What an unplug does that ignores EBUSY: the memory is unmapped and other
- * memory comes to the same place. The new registration must not see the old.
+ * An unplug that ignores EBUSY: the memory is unmapped and other memory is
+ * mapped at the same address. The new registration must not see the old memory.
  */
 TEST_F(map, a_refused_region_makes_room_for_a_new_one)
 {
@@ -468,7 +468,9 @@ TEST_F(map, a_refused_region_makes_room_for_a_new_one)
 				  MAP_ANONYMOUS | MAP_FIXED, -1, 0));
 	spapr_register(fd, self->mem, self->size);
 	EXPECT_ACCOUNT(&self->base, table + 2 * (long)self->size, 2 * PAGES);
-	/* the old one goes with its last mapping, the new one stays */
+	/*
+	 * the old region is released with its last mapping, the new one stays
+	 */
 	spapr_unmap(fd, self->iova, IP);
 	EXPECT_ACCOUNT(&self->base, table + (long)self->size, PAGES);
 	spapr_unregister(fd, self->mem, self->size);
@@ -496,7 +498,7 @@ TEST_F(map, a_new_region_may_lie_half_over_a_refused_one)
 }
 
 /* ------------------------------------------------------------------ */
-/* What it costs where a hypervisor has the tables */
+/* Cost under a hypervisor */
 
 #define NEEDS_HCALLS							\
 	"needs a pseries machine and the trace event hcall_entry: "	\
@@ -507,7 +509,7 @@ TEST_F(map, a_new_region_may_lie_half_over_a_refused_one)
 		SKIP(statement, NEEDS_HCALLS);				\
 } while (0)
 
-/* What one hypercall can do, by the architecture. */
+/* Maximum of one hypercall, by the architecture. */
 #define TCES_OF_HCALL	512
 
 TEST_F(map, empty_entries_are_unmapped_for_nothing)
@@ -537,7 +539,7 @@ TEST_F(map, many_entries_are_mapped_by_one_call)
 	NEED_HCALLS(return);
 	spapr_map(fd, self->iova + MIB, mem, size, SPAPR_RW);
 	calls = spapr_hcalls_end();
-	/* a list need not begin where the range does */
+	/* lists need not be aligned to the range */
 	EXPECT_LE(2, calls);
 	EXPECT_GE(2 * (long)(size / IP / TCES_OF_HCALL + 1), calls);
 	TH_LOG("%ld hypercalls for %zu entries", calls, size / IP);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Registering memory of every kind: pages of all sizes, files, what may only
- * be read, and what is no memory. What of it a device really reaches is for
- * spapr_dma.
+ * Registering memory of all kinds: page sizes, files, read-only memory, and
+ * addresses without memory. spapr_dma tests which of it a device reaches.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -24,7 +23,7 @@
 #define PAGES		16
 #define SECONDS		120
 
-/* The next larger size of IOMMU pages, as a shift; 0: there is none. */
+/* Next larger IOMMU page size, as a shift; 0 if there is none. */
 static __u32 larger_shift(const struct vfio_iommu_spapr_tce_info *info,
 			  __u32 shift)
 {
@@ -92,7 +91,7 @@ FIXTURE_TEARDOWN(kind)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-/* The whole of it is counted, however few pins a huge page takes. */
+/* All of it is accounted, even if a huge page needs one pin only. */
 TEST_F_TIMEOUT(kind, is_counted_mapped_and_given_back, SECONDS)
 {
 	size_t size = self->size;
@@ -143,7 +142,7 @@ TEST_F_TIMEOUT(kind, can_be_cut_anywhere, SECONDS)
 	spapr_unregister(fd, next, size - cut);
 	EXPECT_EQ(self->base.pins, spapr_pins_settle(self->base.pins));
 	EXPECT_TRUE(mem_is_marked(self->mem, self->size, 0));
-	/* of memory that nobody has touched REGISTER makes what it pins */
+	/* REGISTER faults in memory that was never touched */
 	if (self->unit > page) {
 		ASSERT_EQ(0, madvise(self->mem, self->size, MADV_DONTNEED));
 	} else {
@@ -156,12 +155,11 @@ TEST_F_TIMEOUT(kind, can_be_cut_anywhere, SECONDS)
 }
 
 /* ------------------------------------------------------------------ */
-/* IOMMU pages that are larger than a page */
+/* IOMMU pages larger than a page */
 
 /*
- * An IOMMU page may be mapped if, and only if, one block of memory lies behind
- * it, aligned in the host as well. Which blocks there are is asked of the
- * kernel's page tables.
+ * An IOMMU page can be mapped if and only if its memory is one run that is
+ * aligned in the host as well. The page tables of the kernel show the runs.
  */
 FIXTURE(large)
 {
@@ -170,7 +168,7 @@ FIXTURE(large)
 	struct vfio_iommu_spapr_tce_info info;
 	size_t page;
 	__u64 start;		/* of the window with these IOMMU pages */
-	__u32 shift;		/* the smallest that is larger than a page */
+	__u32 shift;		/* the smallest size larger than a page */
 	unsigned int mapped;
 	unsigned int refused;
 };
@@ -197,13 +195,13 @@ FIXTURE_TEARDOWN(large)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-/* What comes next in a region; size 0 at its end. */
+/* Next part of a region; size 0 at its end. */
 struct piece {
 	enum mem_kind kind;
 	size_t size;
 };
 
-/* Neighbours in the process that are no block in the host. */
+/* Pages that are adjacent in the process but not in the host. */
 static void scatter(char *va, size_t size, size_t page)
 {
 	char *spare;
@@ -218,8 +216,8 @@ static void scatter(char *va, size_t size, size_t page)
 }
 
 /*
- * One range of all the pieces, the second one aligned, or NULL where one is
- * not to be had.
+ * Maps all parts as one range, the second one aligned; NULL if one is not
+ * available.
  */
 static char *put_together(const struct piece *pieces, size_t align,
 			  size_t *size)
@@ -242,7 +240,7 @@ static char *put_together(const struct piece *pieces, size_t align,
 	return mem;
 }
 
-/* Tries every aligned IOMMU page of a region; counts what was mapped. */
+/* Tries every aligned IOMMU page of a region; counts the mapped ones. */
 static void try_all(struct __test_metadata *_metadata,
 		    struct _test_data_large *self, char *mem, size_t size,
 		    __u32 shift)
@@ -264,7 +262,7 @@ static void try_all(struct __test_metadata *_metadata,
 		if (!ret)
 			spapr_unmap(self->s.fd, self->start, ip);
 	}
-	/* what runs over the ends is refused, whatever is behind it */
+	/* ranges across the ends are refused, whatever memory follows */
 	EXPECT_ERRNO(EINVAL, __spapr_map(self->s.fd, self->start, va, ip,
 					 SPAPR_RW));
 	va = (char *)((unsigned long)(mem - 1) & -ip);
@@ -278,7 +276,7 @@ static void make_window(struct __test_metadata *_metadata,
 	spapr_create(self->s.fd, shift, 1ULL << (shift + 13), 1, &self->start);
 }
 
-/* In one window after the other, with each size that is offered. */
+/* Creates one window after the other, with each supported page size. */
 static void try_each_size(struct __test_metadata *_metadata,
 			  struct _test_data_large *self, char *mem, size_t size)
 {
@@ -296,7 +294,10 @@ static void try_each_size(struct __test_metadata *_metadata,
 	EXPECT_EQ(self->base.pins, spapr_pins_settle(self->base.pins));
 }
 
-/* Huge pages at least as large, of which one is free; -1: there are none. */
+/*
+ * Kind of huge pages at least as large, with one free page; -1 if there is
+ * none.
+ */
 static int huge_kind(size_t at_least)
 {
 	const enum mem_kind kinds[] = {
@@ -362,7 +363,7 @@ TEST_F_TIMEOUT(large, transparent_huge_pages_are_mapped_as_a_whole, SECONDS)
 	EXPECT_LT(0U, self->mapped);
 }
 
-/* What is side by side by chance is as good as a huge page. */
+/* Pages that are adjacent by chance are as good as a huge page. */
 TEST_F_TIMEOUT(large, ordinary_pages_are_mapped_where_they_make_a_block,
 	       SECONDS)
 {
@@ -389,7 +390,7 @@ TEST_F_TIMEOUT(large, each_page_of_a_mixed_region_has_its_own_size, SECONDS)
 		{ MEM_ANON, small }, { kind, mem_unit(kind) },
 		{ MEM_ANON, small }, { MEM_THP, thp }, { },
 	}, mem_unit(kind), &size);
-	/* some MMUs do not have hugetlb pages beside others */
+	/* some MMUs do not support hugetlb pages beside others */
 	if (!mem)
 		mem = put_together((struct piece[]){
 			{ MEM_ANON, small }, { MEM_THP, thp },
@@ -403,7 +404,7 @@ TEST_F_TIMEOUT(large, each_page_of_a_mixed_region_has_its_own_size, SECONDS)
 	try_each_size(_metadata, self, mem, size);
 }
 
-/* Not only the size of the pages counts, but also where they are. */
+/* Not only the page size matters, but also the alignment. */
 TEST_F_TIMEOUT(large, huge_pages_at_a_shifted_address_are_small, SECONDS)
 {
 	size_t unit = mem_unit(MEM_THP), size = 2 * unit;
@@ -419,7 +420,7 @@ TEST_F_TIMEOUT(large, huge_pages_at_a_shifted_address_are_small, SECONDS)
 	try_each_size(_metadata, self, to, size);
 	EXPECT_EQ(0U, self->mapped);
 	EXPECT_LT(0U, self->refused);
-	/* by the page there is nothing wrong with it */
+	/* with base IOMMU pages it can be mapped */
 	spapr_register(self->s.fd, to, size);
 	make_window(_metadata, self, spapr_page_shift());
 	spapr_map(self->s.fd, self->start, to, size, SPAPR_RW);
@@ -440,7 +441,7 @@ TEST_F_TIMEOUT(large, a_part_of_a_huge_page_is_not_the_whole, SECONDS)
 		      unit - 2 * self->page);
 }
 
-/* One IOMMU page lies in one region: else it could lose half of its memory. */
+/* One IOMMU page must be in one region, or it could lose half of its memory. */
 TEST_F_TIMEOUT(large, two_regions_do_not_make_one_iommu_page, SECONDS)
 {
 	size_t unit, cut;
@@ -463,7 +464,7 @@ TEST_F_TIMEOUT(large, two_regions_do_not_make_one_iommu_page, SECONDS)
 	spapr_map(self->s.fd, self->start, mem, 2 * cut, SPAPR_RW);
 }
 
-/* Two huge pages; all of the second but its first bytes may only be read. */
+/* Two huge pages; all of the second but its first bytes is read-only. */
 static char *half_read_only(struct _test_data_large *self, size_t from)
 {
 	size_t unit = mem_unit(MEM_THP);
@@ -507,7 +508,7 @@ TEST_F_TIMEOUT(large, a_huge_page_that_is_half_read_only_is_not_written,
 	ASSERT_NE(NULL, mem);
 	make_window(_metadata, self, self->shift);
 	spapr_map(fd, self->start, mem, unit, SPAPR_RW);
-	/* whether it is one block or not, it must not be written as one */
+	/* one run or not, it must not be written as one */
 	ret = __spapr_map(fd, self->start, mem + unit, ip, SPAPR_RW);
 	EXPECT_TRUE(ret == -EFAULT || ret == -EINVAL);
 	spapr_remove(fd, self->start);
@@ -519,7 +520,7 @@ TEST_F_TIMEOUT(large, a_huge_page_that_is_half_read_only_is_not_written,
 }
 
 /* ------------------------------------------------------------------ */
-/* What is no memory, or not for a device */
+/* Addresses without memory, or not for devices */
 
 FIXTURE(special)
 {
@@ -547,7 +548,7 @@ FIXTURE_TEARDOWN(special)
 #define EXPECT_EFAULT(mem, size) \
 	EXPECT_ERRNO(EFAULT, __spapr_register(self->s.fd, mem, size))
 
-/* The start of what /proc/self/maps names so, or NULL. */
+/* Start of the mapping of this name in /proc/self/maps, or NULL. */
 static void *find_mapping(const char *name)
 {
 	FILE *f = fopen("/proc/self/maps", "r");
@@ -563,7 +564,7 @@ static void *find_mapping(const char *name)
 	return (void *)start;
 }
 
-/* Page frames that the kernel shows, without pages: VM_PFNMAP. */
+/* Page frames of the kernel without struct page: VM_PFNMAP. */
 TEST_F(special, page_frames_of_the_kernel_are_refused)
 {
 	void *vvar = find_mapping("[vvar]");
@@ -589,7 +590,7 @@ TEST_F(special, a_file_that_ends_before_its_mapping_is_refused)
 	EXPECT_EFAULT(mem + self->size / 2, self->page);
 	ASSERT_EQ(0, ftruncate(fd, self->size));
 	spapr_register(self->s.fd, mem, self->size);
-	/* the end of the file comes back, not the pages of the device */
+	/* truncating the file does not release the registered pages */
 	ASSERT_EQ(0, ftruncate(fd, 0));
 	EXPECT_ACCOUNT(&self->base, self->size, PAGES);
 	spapr_unregister(self->s.fd, mem, self->size);
@@ -632,8 +633,8 @@ TEST_F(special, huge_pages_that_run_out_are_refused)
 }
 
 /*
- * The kernel writes such a file back and must see each write to it, which it
- * does not when a device writes.
+ * The kernel writes back such a file and must see each write to it, which fails
+ * for writes of a device.
  */
 TEST_F(special, a_shared_file_on_a_disk_is_refused)
 {
@@ -667,7 +668,7 @@ TEST_F(special, the_file_of_a_program_is_there_to_be_read)
 }
 
 /* ------------------------------------------------------------------ */
-/* What Linux does with registered memory, and user space would not guess */
+/* Linux behaviour of registered memory that may surprise user space */
 
 TEST_F(special, code_of_the_kernel_in_the_process_is_taken)
 {
@@ -697,7 +698,7 @@ TEST_F(special, rings_of_io_uring_are_taken)
 	close(fd);
 }
 
-/* REGISTER must have pages that nobody else changes. */
+/* REGISTER needs pages that are exclusive to the process. */
 TEST_F(special, read_only_pages_of_a_private_file_are_copied)
 {
 	int fd = mem_file(false, self->size);
@@ -761,7 +762,7 @@ TEST_F(special, a_hole_in_a_file_leaves_the_registered_pages)
 	close(fd);
 }
 
-/* A child would get copies of pinned pages, and there are none for it. */
+/* A child would need copies of pinned pages, for which no huge page is free. */
 TEST_F(special, a_process_with_the_last_huge_pages_cannot_fork)
 {
 	enum mem_kind kind = MEM_HUGETLB_2M;
@@ -786,7 +787,7 @@ TEST_F(special, a_process_with_the_last_huge_pages_cannot_fork)
 		_exit(0);
 	EXPECT_EQ(-1, pid);
 	EXPECT_EQ(ENOMEM, errno);
-	/* nor are they back in the pool when they are unmapped */
+	/* nor do they return to the pool when they are unmapped */
 	ASSERT_EQ(0, munmap(mem, free * unit));
 	EXPECT_EQ(free - 1, mem_free(kind));
 	spapr_unregister(self->s.fd, mem, unit);
@@ -826,7 +827,7 @@ TEST_F(special, sealed_memory_is_unregistered)
 }
 
 /* ------------------------------------------------------------------ */
-/* Memory that may only be read */
+/* Read-only memory */
 
 FIXTURE(read_only)
 {
@@ -837,7 +838,7 @@ FIXTURE(read_only)
 	size_t page;
 	size_t size;
 	char *mem;
-	char *next;		/* behind @mem, may be written */
+	char *next;		/* behind @mem, writable */
 };
 
 FIXTURE_VARIANT(read_only)
@@ -909,7 +910,7 @@ TEST_F(read_only, is_mapped_for_reading_and_never_for_writing)
 	EXPECT_EQ(self->base.pins, spapr_pins());
 }
 
-/* A failed MAP changes nothing: what was mapped there before still is. */
+/* A failed MAP changes nothing: existing mappings stay. */
 TEST_F(read_only, a_refused_mapping_leaves_the_old_one)
 {
 	size_t size = self->size;
@@ -920,7 +921,7 @@ TEST_F(read_only, a_refused_mapping_leaves_the_old_one)
 	spapr_map(fd, self->iova, self->next, size, SPAPR_RW);
 	EXPECT_ERRNO(EFAULT, __spapr_map(fd, self->iova, self->mem, size,
 					 SPAPR_RW));
-	/* of the whole, also of the part that could be written */
+	/* for the whole range, also for its writable part */
 	EXPECT_ERRNO(EFAULT, __spapr_map(fd, self->iova - size, self->mem,
 					 2 * size, SPAPR_RW));
 	spapr_unregister(fd, self->mem, size);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The order in which the users of the interface make their calls: a machine
- * emulator (memory first, then windows as its guest asks for them) and a
- * packet framework (one window first, then memory and mappings in step).
+ * Call sequences of users of the interface: a machine emulator (memory first,
+ * then windows as requested by its guest) and a packet framework (one window
+ * first, then memory and mappings in step).
  */
 #include <sys/mman.h>
 
@@ -22,7 +22,7 @@ FIXTURE(order)
 	char *mem;
 };
 
-/* Open the group first, look at it, ask what there is, then join. */
+/* Opens the group, checks its status, queries extensions, then attaches it. */
 FIXTURE_SETUP(order)
 {
 	struct vfio_group_status status = { .argsz = sizeof(status) };
@@ -54,7 +54,7 @@ FIXTURE_TEARDOWN(order)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-/* The number of levels the emulator starts with: what the host page holds. */
+/* Number of levels that the emulator tries first, by the host page size. */
 static __u32 first_levels(__u32 shift, __u64 size)
 {
 	__u32 bits = __builtin_ctzll(size >> shift) + 3;
@@ -108,7 +108,7 @@ TEST_F(order, of_a_machine_emulator)
 	spapr_detach(&self->s, 0);
 }
 
-/* A guest starts again: both windows go, the default one comes back. */
+/* Guest reboot: both windows are removed, the default one is restored. */
 TEST_F(order, of_a_machine_emulator_that_is_reset)
 {
 	__u64 start = ~0ULL;
@@ -128,7 +128,7 @@ TEST_F(order, of_a_machine_emulator_that_is_reset)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-/* What it looks for on a container with nothing in it, and finds here. */
+/* Queries on a container without groups, and the expected answers. */
 TEST(of_a_machine_emulator_that_asks_what_there_is)
 {
 	const struct {
@@ -154,9 +154,9 @@ TEST(of_a_machine_emulator_that_asks_what_there_is)
 }
 
 /*
- * Memory is unplugged while the guest has left TCEs to it: the answer is not
- * looked at. Later other memory is plugged, at the same place in the process,
- * and if that fails the guest ends.
+ * Memory is unplugged while the guest has TCEs to it, and the error is ignored.
+ * Later other memory is plugged at the same address of the process; the guest
+ * exits if that fails.
  */
 TEST_F(order, of_a_machine_emulator_that_replugs_memory)
 {
@@ -186,7 +186,7 @@ TEST_F(order, of_a_machine_emulator_that_replugs_memory)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-/* The windows are there already, and mapped; each group gets them. */
+/* The windows exist and have mappings; each group gets them. */
 TEST_F(order, of_a_machine_emulator_with_a_device_plugged_later)
 {
 	__u64 start = ~0ULL;
@@ -200,7 +200,7 @@ TEST_F(order, of_a_machine_emulator_with_a_device_plugged_later)
 	spapr_map(fd, start, self->mem, 4 * IP, SPAPR_RW);
 	spapr_attach(&self->s, 1);
 	spapr_map(fd, start + MIB, self->mem, 4 * IP, SPAPR_RW);
-	/* the first device is unplugged, and the guest goes on with the other */
+	/* the first device is unplugged, the guest continues with the other */
 	spapr_detach(&self->s, 0);
 	spapr_map(fd, start + 2 * MIB, self->mem, 4 * IP, SPAPR_RW);
 	spapr_unmap(fd, start, GIB);
@@ -232,7 +232,7 @@ TEST_F(order, of_an_old_machine_emulator)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-/* One window for everything, at 0; memory comes and goes by segments. */
+/* One window for everything, at 0; memory is added and removed by segments. */
 TEST_F(order, of_a_packet_framework)
 {
 	__u64 start = ~0ULL, size = GIB;
@@ -240,7 +240,7 @@ TEST_F(order, of_a_packet_framework)
 
 	spapr_info(fd, &self->info);
 	self->shift = iommu_shift(&self->info);
-	/* a stock kernel on POWER8 takes minutes to clear 2^46 bytes */
+	/* the base kernel on POWER8 takes minutes to clear 2^46 bytes */
 	if (self->info.ddw.levels > 1)
 		size = spapr_on_stock() ? 1ULL << 40 : 1ULL << 46;
 	spapr_remove(fd, self->info.dma32_window_start);
@@ -264,7 +264,7 @@ TEST_F(order, of_a_packet_framework)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-/* More memory than the window has room for: all is mapped in a larger one. */
+/* The memory outgrows the window: everything is mapped in a larger one. */
 TEST_F(order, of_a_packet_framework_that_grows)
 {
 	__u64 start = ~0ULL, size;
@@ -289,7 +289,7 @@ TEST_F(order, of_a_packet_framework_that_grows)
 				  SPAPR_RW);
 		}
 	}
-	/* and it ends without a word */
+	/* and it exits without cleanup */
 	spapr_close(&self->s);
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }

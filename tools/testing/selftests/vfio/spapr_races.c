@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Calls of one container that run into each other: a bounded number of moves
- * by several threads, or processes that end in the middle. What is looked at
- * is what is left: each answer was one that may be given, everything can be
- * unmapped and unregistered, and all is unpinned and uncounted.
+ * Concurrent calls on one container: a bounded number of moves by several
+ * threads, or processes that exit in the middle. The final state is checked:
+ * each return value was valid, everything can be unmapped and unregistered, and
+ * nothing stays pinned or accounted.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -18,25 +18,25 @@
 #define IP		4096UL
 #define SECONDS		300
 #define RACERS		4
-#define ROUNDS		100	/* of the slowest */
+#define ROUNDS		100	/* of the slowest racer */
 #define REGIONS		4
 #define REGION_SIZE	(256 * KIB)
 #define PLAYGROUND	(REGIONS * REGION_SIZE)
 
-/* What the racers share. */
+/* Shared by the racers. */
 struct arena {
 	struct spapr s;
 	struct vfio_iommu_spapr_tce_info info;
 	__u64 start;		/* of the default window */
 	__u64 iova;
 	char *mem;
-	const int *may;		/* errnos that are right for every call; 0 */
-	unsigned long rounds;	/* until each racer has made so many moves */
-	unsigned int arrived;	/* racers that have */
-	unsigned long *moves;	/* of all, for another process to see */
-	char *huge;		/* 2 * RACERS huge pages, if there are such */
-	size_t unit;		/* bytes of one */
-	char *spare;		/* addresses for another one */
+	const int *may;		/* valid errnos of every call; 0-terminated */
+	unsigned long rounds;	/* minimal number of moves of each racer */
+	unsigned int arrived;	/* racers that have made them */
+	unsigned long *moves;	/* of all racers, read by another process */
+	char *huge;		/* 2 * RACERS huge pages, if available */
+	size_t unit;		/* page size in bytes */
+	char *spare;		/* reserved addresses for one more page */
 };
 
 struct racer {
@@ -47,10 +47,10 @@ struct racer {
 	unsigned int nr;
 	unsigned int seed;
 	unsigned long made;
-	__u64 mapped;		/* enter_own(): a bit for each entry */
+	__u64 mapped;		/* enter_own(): a bit per entry */
 	unsigned long refused;
-	int got_errno;		/* of the last call, right or wrong */
-	const char *what;	/* that was wrong */
+	int got_errno;		/* of the last call, valid or not */
+	const char *what;	/* failed call */
 	int got;
 };
 
@@ -73,7 +73,7 @@ static bool may_be(const struct racer *r, int err, int also)
 	return false;
 }
 
-/* An answer is right, or the first wrong one is kept. */
+/* Keeps the first wrong return value. */
 static bool judge(struct racer *r, const char *what, int ret, int also)
 {
 	bool right = may_be(r, -ret, also);
@@ -92,7 +92,7 @@ static unsigned int some(struct racer *r, unsigned int n)
 	return rand_r(&r->seed) / 7 % n;
 }
 
-/* A part of the addresses that all of them use. */
+/* A part of the addresses that all racers use. */
 static void some_range(struct racer *r, size_t *off, size_t *size)
 {
 	size_t pages = REGION_SIZE / IP;
@@ -131,7 +131,7 @@ static void map_or_unmap(struct racer *r)
 		unmap_some(r);
 }
 
-/* Each racer has each so many-th entry for itself, between the others'. */
+/* Each racer owns every n-th entry, between those of the others. */
 static void enter_own(struct racer *r)
 {
 	struct arena *a = r->arena;
@@ -156,7 +156,10 @@ static void window_goes_and_comes(struct racer *r)
 	judge(r, "CREATE", __spapr_create(a->s.fd, 12, GIB, 1, &at), 0);
 }
 
-/* What is in use may be refused, and then give way to the new one. */
+/*
+ * UNREGISTER may fail for mapped memory, which is then replaced by a new
+ * region.
+ */
 static void region_goes_and_comes(struct racer *r)
 {
 	struct arena *a = r->arena;
@@ -174,13 +177,13 @@ static void ask(struct racer *r)
 	struct vfio_iommu_spapr_tce_info info;
 
 	judge(r, "GET_INFO", __spapr_info(fd, &info), 0);
-	/* the state of a slot, or that there is none: any answer will do */
+	/* any return value: the state of a PE, or that there is none */
 	__spapr_eeh(fd, VFIO_EEH_PE_GET_STATE);
 	if (__spapr_ioctl(fd, VFIO_CHECK_EXTENSION, (void *)V2) != 1)
 		judge(r, "CHECK_EXTENSION", -EIO, 0);
 }
 
-/* Small pages and huge ones, each racer at a place of its own. */
+/* Small and huge pages, each racer at its own address. */
 static void register_and_map_huge(struct racer *r)
 {
 	struct arena *a = r->arena;
@@ -189,7 +192,7 @@ static void register_and_map_huge(struct racer *r)
 	char *mem = a->huge + (2 * r->nr + 1) * a->unit - page;
 	__u64 iova = a->iova + 64 * MIB * (r->nr + 1);
 
-	/* what is just being moved is not there */
+	/* memory that is being moved is missing */
 	if (!judge(r, "REGISTER", __spapr_register(a->s.fd, mem, size),
 		   EFAULT) || r->got_errno)
 		return;
@@ -203,7 +206,7 @@ static void move_huge(char *from, char *to, size_t size)
 	mremap(from, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to);
 }
 
-/* Other pages come to where huge ones are, in parts or as a whole. */
+/* Huge pages are replaced by others, partly or completely. */
 static void remap_huge(struct racer *r)
 {
 	struct arena *a = r->arena;
@@ -228,7 +231,7 @@ static void remap_huge(struct racer *r)
 	}
 }
 
-/* Where each group has tables of its own it may be told so, with EPERM. */
+/* If each group has tables of its own this may fail with EPERM. */
 static void second_group_comes_and_goes(struct racer *r)
 {
 	struct spapr *s = &r->arena->s;
@@ -267,7 +270,7 @@ static void fork_and_try(struct racer *r)
 /* ------------------------------------------------------------------ */
 /* Racing */
 
-/* Nobody stops before the slowest has arrived, or something was wrong. */
+/* Runs until the slowest racer has arrived, or an error occurred. */
 static void *run(void *arg)
 {
 	struct racer *r = arg;
@@ -322,7 +325,7 @@ static void race(struct __test_metadata *_metadata, struct arena *a,
 	TH_LOG("%lu moves, %lu calls refused", *a->moves, refused);
 }
 
-/* A container with one group, regions, and the default window in use. */
+/* Container with one group, regions, and the default window in use. */
 static int enter_arena(struct arena *a)
 {
 	int ret = __spapr_open_with(&a->s, V2, 0), i;
@@ -370,7 +373,7 @@ FIXTURE_TEARDOWN(races)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-/* Nobody holds on to anything: what is unmapped can be unregistered. */
+/* No reference is left: memory that is unmapped can be unregistered. */
 #define EXPECT_ALL_GOES() do {						\
 	struct arena *__a = &self->arena;				\
 	size_t __off;							\
@@ -445,7 +448,7 @@ TEST_F_TIMEOUT(races, map_while_memory_comes_and_goes, SECONDS)
 	EXPECT_ACCOUNT(&self->base, self->table, 0);
 }
 
-/* A page table that changes says nothing of what was pinned before. */
+/* A changing page table does not affect pages that were pinned before. */
 TEST_F_TIMEOUT(races, huge_pages_are_replaced_while_they_are_registered,
 	       SECONDS)
 {
@@ -507,7 +510,7 @@ TEST_F_TIMEOUT(races, ask_while_a_group_comes_and_goes, SECONDS)
 }
 
 /* ------------------------------------------------------------------ */
-/* Two calls at the same moment, over and over */
+/* Two simultaneous calls, repeatedly */
 
 #define PAIRS		60
 
@@ -532,7 +535,7 @@ static void *call_once(void *arg)
 	return NULL;
 }
 
-/* Both begin together; their answers are in c[]. */
+/* Both start together; their results are in c[]. */
 static int call_both(struct arena *a, struct one_call c[2])
 {
 	pthread_barrier_t begin;
@@ -574,7 +577,7 @@ TEST_F_TIMEOUT(races, two_threads_make_the_default_window_once, SECONDS)
 	}
 }
 
-/* Mapped as a whole, and then it does not go; or not at all. */
+/* Either mapped completely, and not unregistered; or not mapped. */
 TEST_F_TIMEOUT(races, memory_is_mapped_while_it_goes, SECONDS)
 {
 	struct arena *a = &self->arena;
@@ -583,7 +586,7 @@ TEST_F_TIMEOUT(races, memory_is_mapped_while_it_goes, SECONDS)
 
 	spapr_unmap(fd, a->start, GIB);
 	for (i = 0; i < PAIRS; i++) {
-		/* who is started last begins first, more often than not */
+		/* the thread started last usually begins first */
 		c[i % 2].do_map = true;
 		c[!(i % 2)].do_map = false;
 		ASSERT_EQ(0, call_both(a, c));
@@ -611,7 +614,7 @@ TEST_F_TIMEOUT(races, memory_is_mapped_while_it_goes, SECONDS)
 }
 
 /* ------------------------------------------------------------------ */
-/* Processes that end in the middle */
+/* Processes that exit in the middle */
 
 #define ENDS		8
 #define MOVES		300
@@ -620,7 +623,7 @@ static const move_fn all_kinds[RACERS] = {
 	map_some, map_or_unmap, window_goes_and_comes, region_goes_and_comes,
 };
 
-/* Races for ever, or until a thread of it leaves for all of them. */
+/* Races until one of its threads exits the process. */
 static void race_to_the_end(struct arena *a, unsigned int seed,
 			    unsigned long last_move)
 {
@@ -694,7 +697,7 @@ TEST_F_TIMEOUT(races, processes_exit_in_the_middle, SECONDS)
 }
 
 /* ------------------------------------------------------------------ */
-/* The container itself comes and goes */
+/* Containers that are opened and closed */
 
 TEST_F_TIMEOUT(races, call_while_the_last_group_leaves, SECONDS)
 {
@@ -702,7 +705,9 @@ TEST_F_TIMEOUT(races, call_while_the_last_group_leaves, SECONDS)
 		map_or_unmap, region_goes_and_comes, ask,
 		last_group_goes_and_comes,
 	};
-	/* no group, no IOMMU, nothing registered, registered by another */
+	/*
+	 * no group, no IOMMU, nothing registered, registered by another process
+	 */
 	const int may[] = {
 		EINVAL, ENXIO, EPERM, ENOENT, EBUSY, ENODEV, ENOTTY, 0
 	};

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices that go to user space and come back to the drivers of the kernel.
+ * Devices that are passed to user space and returned to kernel drivers.
  *
- * VFIO_REBIND_BDF names PCI devices of disks whose content does not matter, for
- * it is overwritten: "BDF BDF [BDF...]", two or more of an IOMMU group, and as
- * many groups as there are. All devices of a group are bound to vfio-pci, user
- * space takes the group, uses it and lets it go, and each device must do DMA for
- * its own driver again: what is written to its disk is what is read back.
+ * VFIO_REBIND_BDF names PCI devices of disks whose contents will be
+ * overwritten: "BDF BDF [BDF...]", two or more of each IOMMU group, for any
+ * number of groups. All devices of a group are bound to vfio-pci, user space
+ * opens the group, uses it and closes it, and each device must do DMA for its
+ * own driver again: data written to its disk is read back.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -42,7 +42,7 @@ FIXTURE(rebind)
 	char *buf[2];
 };
 
-/* The last part of what a link of a device leads to. */
+/* Last component of the target of a link of a device. */
 static int read_link(const char *bdf, const char *link, char *name, size_t len)
 {
 	char path[PATH_MAX], target[PATH_MAX];
@@ -78,7 +78,7 @@ static int write_attr(const char *bdf, const char *attr, const char *text)
 	return write_text(path, text);
 }
 
-/* Binds a device to this driver and no other one; NULL: to its own. */
+/* Binds a device to this driver only; NULL: to its own driver. */
 static int bind_to(const struct device *dev, const char *driver)
 {
 	const char *wanted = driver ?: dev->driver;
@@ -100,7 +100,7 @@ static int bind_to(const struct device *dev, const char *driver)
 	return ret ?: strcmp(now, wanted) ? -ENODEV : 0;
 }
 
-/* The disk of a device, or -ENOENT. */
+/* Finds the disk of a device, or returns -ENOENT. */
 static int find_disk(const struct device *dev, char *path, size_t len)
 {
 	DIR *dir = opendir("/sys/block");
@@ -123,7 +123,7 @@ static int find_disk(const struct device *dev, char *path, size_t len)
 	return ret;
 }
 
-/* Drivers find their disks behind the back of who binds them. */
+/* Drivers probe their disks asynchronously. */
 static int open_disk(const struct device *dev)
 {
 	char path[PATH_MAX];
@@ -153,7 +153,7 @@ static bool transfer(int fd, char *buf, bool in)
 	return true;
 }
 
-/* What all disks have is written before any of it is read back. */
+/* All disks are written before any of them is read back. */
 static bool disks_work(struct _test_data_rebind *self, unsigned int seed)
 {
 	int fd[MAX_DEVICES];
@@ -219,7 +219,7 @@ FIXTURE_TEARDOWN(rebind)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-/* A container of version 2, or of version 1 where that is refused. */
+/* A version 2 container, or version 1 if that is refused. */
 static void open_group(struct __test_metadata *_metadata, struct spapr *s,
 		       int group)
 {
@@ -239,9 +239,10 @@ static void open_group(struct __test_metadata *_metadata, struct spapr *s,
 				   (void *)VFIO_SPAPR_TCE_IOMMU));
 }
 
-/* User space has one of what there may be: nothing, or windows of some kind. */
+/* User space uses one of these setups: nothing, or windows of some kind. */
 static void use_group(struct __test_metadata *_metadata,
-		      struct _test_data_rebind *self, struct spapr *s, int round)
+		      struct _test_data_rebind *self, struct spapr *s,
+		      int round)
 {
 	struct vfio_iommu_spapr_tce_info info;
 	__u64 start;
@@ -268,8 +269,9 @@ static void use_group(struct __test_metadata *_metadata,
 	}
 }
 
-/* The group of each device whose group none of those before it has. */
-static bool is_first_of_group(const struct _test_data_rebind *self, unsigned int n)
+/* Whether no earlier device has the same group. */
+static bool is_first_of_group(const struct _test_data_rebind *self,
+			      unsigned int n)
 {
 	unsigned int i;
 
@@ -305,7 +307,7 @@ TEST_F_TIMEOUT(rebind, every_device_of_a_group_does_dma_for_its_driver_again,
 	ASSERT_TRUE(disks_work(self, 0));
 	for (round = 0; round < ROUNDS; round++) {
 		user_space_has_all(_metadata, self, round);
-		/* the first one and the last one are bound first in turn */
+		/* bind the first or the last device first, alternately */
 		for (i = 0; i < self->nr; i++) {
 			n = round % 2 ? self->nr - 1 - i : i;
 			ASSERT_EQ(0, bind_to(&self->dev[n], NULL));
@@ -316,7 +318,7 @@ TEST_F_TIMEOUT(rebind, every_device_of_a_group_does_dma_for_its_driver_again,
 	}
 }
 
-/* One driver is back and works before the other one is. */
+/* One driver is bound and works before the other one is bound. */
 TEST_F_TIMEOUT(rebind, one_driver_works_while_the_other_is_away, SECONDS)
 {
 	struct _test_data_rebind one = *self;

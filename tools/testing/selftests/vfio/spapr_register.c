@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Registering memory: which ranges are taken, which errno the others get, and
- * what is locked and pinned before and after each call.
+ * REGISTER: accepted ranges, the errno of all others, and locked and pinned
+ * memory before and after each call.
  */
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -37,7 +37,7 @@ FIXTURE_SETUP(registry)
 	spapr_open(&self->s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
 }
 
-/* Whatever a test left registered goes with the last group. */
+/* Closing the last group releases memory that a test left registered. */
 FIXTURE_TEARDOWN(registry)
 {
 	spapr_close(&self->s);
@@ -45,7 +45,7 @@ FIXTURE_TEARDOWN(registry)
 }
 
 /* ------------------------------------------------------------------ */
-/* What is taken */
+/* Accepted ranges */
 
 TEST_F(registry, each_page_is_locked_and_pinned_once)
 {
@@ -179,7 +179,7 @@ TEST_F(registry, closing_gives_back_what_was_registered)
 }
 
 /* ------------------------------------------------------------------ */
-/* What is refused, and that nothing stays behind */
+/* Refused ranges, without side effects */
 
 TEST_F(registry, size_zero_is_refused)
 {
@@ -216,7 +216,7 @@ TEST_F(registry, a_range_that_wraps_is_refused)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-/* stock: EFAULT. */
+/* base kernel: EFAULT */
 TEST_F(registry, addresses_of_the_kernel_cannot_be_registered)
 {
 	int ret = __spapr_register(self->s.fd, (void *)0xc000000000000000UL,
@@ -346,7 +346,7 @@ TEST_F(registry, the_same_range_twice_is_busy)
 
 TEST_F(registry, any_other_overlap_is_refused)
 {
-	/* in pages; 4..11 is what is registered */
+	/* in pages; 4..11 is registered */
 	const struct { size_t start, pages; } r[] = {
 		{ 4, 1 }, { 4, 7 }, { 4, 9 }, { 11, 1 }, { 5, 7 }, { 6, 2 },
 		{ 0, 5 }, { 3, 2 }, { 3, 9 }, { 3, 10 }, { 11, 2 }, { 0, 16 },
@@ -551,8 +551,8 @@ static bool become_nobody(size_t limit)
 }
 
 /*
- * A child without any rights, in containers that root has opened. There are
- * five units of memory, and the limit is four; nothing is left at the end.
+ * An unprivileged child, in containers opened by root. There are five units of
+ * memory, and the limit is four; nothing is left at the end.
  */
 static void register_as_nobody(struct __test_metadata *_metadata,
 			       struct _test_data_two_containers *self,
@@ -568,9 +568,9 @@ static void register_as_nobody(struct __test_metadata *_metadata,
 	EXPECT_EQ(0, __spapr_register(a, mem, limit));
 	EXPECT_EQ((long)limit, spapr_locked());
 	EXPECT_ERRNO(ENOMEM, __spapr_register(a, rest, page));
-	/* the table of a window is counted, too */
+	/* the table of a window is accounted too */
 	EXPECT_ERRNO(ENOMEM, __spapr_map(a, 16 * MIB, mem, page, SPAPR_RW));
-	/* the same again is free of charge, and nothing else is */
+	/* registering the same range again is free, anything else is not */
 	EXPECT_EQ(0, __spapr_register(b, mem, limit));
 	EXPECT_ERRNO(ENOMEM, __spapr_register(b, rest, page));
 	EXPECT_EQ((long)limit, spapr_locked());
@@ -642,7 +642,7 @@ TEST_F(registry, whoever_registers_first_owns_the_container)
 	EXPECT_ERRNO(EPERM, __spapr_unregister(fd, mem, page));
 }
 
-/* The child is replaced by this program again, which runs after_exec(). */
+/* The child executes this program again, which runs after_exec(). */
 static void register_and_exec(void)
 {
 	size_t page = spapr_page_size();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Calls that are repeated leave nothing behind in the kernel: no line in its
- * log, which a guest could fill that way, and no memory.
+ * Repeated calls leave nothing behind in the kernel: no lines in its log, which
+ * a guest could flood, and no memory.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -12,9 +12,9 @@
 #define V2		VFIO_SPAPR_TCE_v2_IOMMU
 #define IP		4096UL
 #define LEN		(16 * spapr_page_size())
-#define ROUNDS		4	/* that print */
-#define MANY		300	/* that allocate */
-#define FIRST		3	/* that may allocate what stays */
+#define ROUNDS		4	/* that may print */
+#define MANY		300	/* that may allocate */
+#define FIRST		3	/* that may allocate permanently */
 #define SETTLE_BEFORE	8	/* seconds that kfree_rcu() may take */
 #define SETTLE_AFTER	30
 #define TRIES		3
@@ -22,18 +22,18 @@
 #define NO_WINDOW	(~0ULL)
 
 /* ------------------------------------------------------------------ */
-/* The log of the kernel */
+/* Kernel log */
 
 static int log_fd = -1;
 
-/* Skips what the log has now. */
+/* Skips the current contents of the log. */
 static bool open_log(void)
 {
 	log_fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	return log_fd >= 0 && lseek(log_fd, 0, SEEK_END) == 0;
 }
 
-/* Lines of the kernel's own at info level or above since the last time. */
+/* Number of kernel lines at info level or above since the last call. */
 static unsigned int new_lines(void)
 {
 	unsigned int prio, lines = 0;
@@ -42,7 +42,7 @@ static unsigned int new_lines(void)
 
 	for (;;) {
 		len = read(log_fd, text, sizeof(text) - 1);
-		/* the log has overtaken the reader: it is being flooded */
+		/* the log has overtaken the reader: it is flooded */
 		if (len < 0 && errno == EPIPE) {
 			lines++;
 			continue;
@@ -61,9 +61,9 @@ static unsigned int new_lines(void)
 }
 
 /* ------------------------------------------------------------------ */
-/* Memory of the kernel */
+/* Kernel memory */
 
-/* A cache of kmalloc() that no memory cgroup is charged for. */
+/* A kmalloc() cache without memory cgroup accounting. */
 struct cache {
 	char name[32];
 	long used;
@@ -83,7 +83,7 @@ static int open_shrink(const char *name)
 	return open(path, O_WRONLY | O_CLOEXEC);
 }
 
-/* Opens all files before any is used, because that allocates. */
+/* Opens all files before use, because opening allocates. */
 static bool open_caches(void)
 {
 	DIR *dir = opendir("/sys/kernel/slab");
@@ -95,15 +95,18 @@ static bool open_caches(void)
 			shrink[nr_shrink++] = open_shrink(d->d_name);
 	if (dir)
 		closedir(dir);
-	/* a write of one byte takes an object of it, so it is the last */
+	/*
+	 * a write of one byte allocates an object of this cache, so it is the
+	 * last
+	 */
 	shrink[nr_shrink++] = open_shrink("kmalloc-8");
 	slabinfo = open("/proc/slabinfo", O_RDONLY | O_CLOEXEC);
 	return slabinfo >= 0;
 }
 
 /*
- * Counts the objects in use. Free ones that a CPU keeps count as used until
- * the cache is shrunk.
+ * Counts objects in use. Free objects in per-CPU slabs count as used until the
+ * cache is shrunk.
  */
 static bool read_caches(void)
 {
@@ -133,7 +136,7 @@ static bool read_caches(void)
 	return nr_caches;
 }
 
-/* The most that one cache has grown by since it was written to before[]. */
+/* Largest growth of one cache since it was recorded in before[]. */
 static long growth(const struct cache **which)
 {
 	long more, most = 0;
@@ -150,7 +153,7 @@ static long growth(const struct cache **which)
 	return most;
 }
 
-/* kfree_rcu() and others free later: the least of a few seconds counts. */
+/* kfree_rcu() and others free later: take the least of a few seconds. */
 static void read_before(void)
 {
 	unsigned int i, j;
@@ -166,7 +169,7 @@ static void read_before(void)
 	}
 }
 
-/* The same, when it is no more than @most or else when time is up. */
+/* The same, once it is @most or less, or after a timeout. */
 static long growth_settle(long most, const struct cache **which)
 {
 	unsigned int i;
@@ -208,7 +211,7 @@ FIXTURE_TEARDOWN(rounds)
 	spapr_close(&self->s);
 }
 
-/* Map, map anew, unmap. */
+/* Map, map again, unmap. */
 static bool use_window(int fd, char *mem, __u64 start)
 {
 	return !__spapr_map(fd, start, mem, LEN, SPAPR_RW) &&
@@ -216,7 +219,7 @@ static bool use_window(int fd, char *mem, __u64 start)
 	       !__spapr_unmap(fd, start, LEN);
 }
 
-/* Makes windows of all page sizes, in both places, and removes them. */
+/* Creates windows of all page sizes, in both places, and removes them. */
 static bool round_of_windows(struct spapr *s, char *mem, __u64 pgsizes,
 			     __u32 shift)
 {
@@ -241,7 +244,7 @@ static bool round_of_windows(struct spapr *s, char *mem, __u64 pgsizes,
 	return true;
 }
 
-/* Each of them is refused. */
+/* All of these calls are refused. */
 static bool round_of_refusals(struct spapr *s, char *mem, __u64 start)
 {
 	int fd = s->fd;
@@ -279,7 +282,7 @@ static bool round_of_owners(void)
 		SKIP(statement, "needs /dev/kmsg: CONFIG_PRINTK");	\
 } while (0)
 
-/* A line that has nothing to do with a call does not come each time. */
+/* A line that is unrelated to the call does not repeat each time. */
 #define EXPECT_SILENT(round) do {					\
 	unsigned int __try, __lines = 1, __i;				\
 									\
@@ -342,8 +345,8 @@ TEST_F(rounds, groups_that_come_and_go_print_nothing)
 } while (0)
 
 /*
- * What each round leaves shows after many; others allocate less than half an
- * object a round meanwhile.
+ * Leaks of each round show after many rounds; unrelated allocations are less
+ * than half an object per round.
  */
 #define EXPECT_NO_OBJECTS(round) do {					\
 	const struct cache *__which;					\

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Registering in great numbers, by many at once, and while something happens
- * to the one who does it.
+ * Registration in large numbers, by many tasks concurrently, and while the
+ * registering task is disturbed.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #define V2		VFIO_SPAPR_TCE_v2_IOMMU
 #define SECONDS		300
 
-/* A container with the first device, and one with the second if it is there. */
+/* Container with the first device, and one with the second if available. */
 FIXTURE(stress)
 {
 	struct spapr a;
@@ -53,9 +53,9 @@ FIXTURE_TEARDOWN(stress)
 /* Many regions */
 
 #define MANY		10000
-#define SAMPLE		50	/* of which every so many-th is mapped */
+#define SAMPLE		50	/* every n-th region is mapped */
 
-/* A set of one-page regions, in the order of @order. */
+/* Registers one-page regions, in the order of @order. */
 static int register_all(int fd, char *mem, const unsigned int *order)
 {
 	size_t page = spapr_page_size(), i;
@@ -67,8 +67,8 @@ static int register_all(int fd, char *mem, const unsigned int *order)
 }
 
 /*
- * What is mapped is refused, the others go, if they have not gone before;
- * gives how many were refused.
+ * Unregisters all: mapped ones are refused, the others released unless they
+ * were before; returns the number of refused ones.
  */
 static int unregister_all(int fd, char *mem, const unsigned int *order)
 {
@@ -113,7 +113,7 @@ TEST_F_TIMEOUT(stress, ten_thousand_regions_go_in_any_order, SECONDS)
 	ASSERT_EQ(0, register_all(fd, mem, order));
 	EXPECT_ACCOUNT(&self->base, MANY * page, MANY);
 	ASSERT_EQ(0, map_sample(fd, self->iova, mem));
-	/* a stock kernel would lose what is mapped */
+	/* the base kernel would leak mapped regions */
 	shuffle(order, MANY, &seed);
 	if (!spapr_on_stock()) {
 		EXPECT_EQ(MANY / SAMPLE, unregister_all(fd, mem, order));
@@ -122,7 +122,7 @@ TEST_F_TIMEOUT(stress, ten_thousand_regions_go_in_any_order, SECONDS)
 	spapr_unmap(fd, self->iova, MANY * page);
 	EXPECT_EQ(0, unregister_all(fd, mem, order));
 	EXPECT_EQ(self->base.pins, spapr_pins_settle(self->base.pins));
-	/* and so that the end of the container has to do it */
+	/* leave the rest to the release of the container */
 	shuffle(order, MANY, &seed);
 	ASSERT_EQ(0, register_all(fd, mem, order));
 }
@@ -136,8 +136,8 @@ TEST_F_TIMEOUT(stress, ten_thousand_regions_go_in_any_order, SECONDS)
 #define STEPS		1500
 
 /*
- * A thread and the ranges that it alone uses, in both containers. What each
- * call has to answer follows from what this thread has done before.
+ * A thread and its exclusive ranges, in both containers. The expected result of
+ * each call follows from the previous calls of the thread.
  */
 struct player {
 	pthread_t thread;
@@ -147,7 +147,7 @@ struct player {
 	__u64 iova;
 	bool registered[SLOTS][2];
 	bool mapped[SLOTS][2];
-	const char *what;	/* that was wrong */
+	const char *what;	/* failed call */
 	int wanted;
 	int got;
 };
@@ -207,7 +207,7 @@ static bool is_busy(const struct player *p, unsigned int slot, int c)
 	       (p->mapped[slot][0] || p->mapped[slot][1]);
 }
 
-/* A stock kernel loses what is mapped, so there it is never asked to. */
+/* The base kernel leaks mapped regions, so it is never tried there. */
 static void do_unregister(struct player *p, unsigned int slot, int c)
 {
 	char *mem = slot_mem(p, slot);
@@ -317,8 +317,9 @@ static void *map_and_unmap(void *arg)
 }
 
 /*
- * A region comes and goes in one container while the other one looks it up.
- * It is found whole or not at all, and not after it is gone.
+ * A region is registered and unregistered in one container while the other one
+ * looks it up. It is found completely or not at all, and not after it was
+ * unregistered.
  */
 TEST_F_TIMEOUT(stress, regions_go_while_they_are_looked_up, SECONDS)
 {
@@ -333,7 +334,7 @@ TEST_F_TIMEOUT(stress, regions_go_while_they_are_looked_up, SECONDS)
 	m.iova = self->iova;
 	ASSERT_EQ(0, pthread_create(&m.thread, NULL, map_and_unmap, &m));
 	for (i = 0; i < ROUNDS; i++) {
-		/* a region that was refused gives way to the new one */
+		/* a refused region is replaced by the new one */
 		ret = __spapr_register(self->b.fd, m.mem, m.size);
 		EXPECT_EQ(0, ret);
 		ret = __spapr_unregister(self->b.fd, m.mem, m.size);
@@ -352,7 +353,7 @@ TEST_F_TIMEOUT(stress, regions_go_while_they_are_looked_up, SECONDS)
 }
 
 /* ------------------------------------------------------------------ */
-/* At the same moment */
+/* Simultaneous calls */
 
 #define AT_ONCE_PAGES	64
 #define AT_ONCE_ROUNDS	30
@@ -387,7 +388,7 @@ TEST_F_TIMEOUT(stress, two_containers_register_one_range_at_once, SECONDS)
 
 enum { TOOK_IT = 20, NOT_PERMITTED, SOMETHING_ELSE };
 
-/* A process that registers a page when it is told to. */
+/* A process that registers a page on request. */
 static pid_t start_rival(int fd, int *go)
 {
 	void *mem = spapr_mem(spapr_page_size());
@@ -427,7 +428,7 @@ TEST_F_TIMEOUT(stress, two_processes_cannot_both_have_a_container, SECONDS)
 	}
 }
 
-/* A process that maps, from before the other one has registered @mem. */
+/* A process that maps, starting before the other one has registered @mem. */
 static pid_t start_mapper(int fd, __u64 iova, void *mem, int *go)
 {
 	pid_t pid = fork();
@@ -468,11 +469,11 @@ TEST_F_TIMEOUT(stress, nobody_maps_what_another_process_registers, SECONDS)
 }
 
 /* ------------------------------------------------------------------ */
-/* In the middle of a registration */
+/* During a registration */
 
 #define STALL_PAGES	1024
 
-/* A range in whose second half a registration stops for as long as we want. */
+/* A range in whose second half a registration stalls as long as requested. */
 FIXTURE(stalled)
 {
 	struct spapr a;
@@ -617,7 +618,7 @@ TEST_F(stalled, neighbours_are_registered_and_overlaps_refused_meanwhile)
 	EXPECT_ERRNO(EINVAL, __spapr_register(fd, mem + page, size - page));
 	EXPECT_ERRNO(EINVAL, __spapr_register(fd, mem + size - page, page));
 	EXPECT_EQ(locked, spapr_locked());
-	/* not yet registered: not to be found, and not to be given up */
+	/* not registered yet: cannot be mapped or unregistered */
 	EXPECT_ERRNO(EINVAL, __spapr_map(fd, 16 * MIB, mem, page, SPAPR_RW));
 	EXPECT_ERRNO(ENOENT, __spapr_unregister(fd, mem, size));
 	spapr_unregister(fd, mem - page, page);
@@ -669,7 +670,7 @@ TEST_F(stalled, who_waited_for_a_failure_fails_alone)
 }
 
 /* ------------------------------------------------------------------ */
-/* Others go on beside a stalled registration */
+/* Progress of others during a stalled registration */
 
 struct writer {
 	pthread_t thread;
@@ -678,7 +679,7 @@ struct writer {
 	int ret;
 };
 
-/* Wants the container for itself, as a group that is attached does. */
+/* Needs the container exclusively, as attaching a group does. */
 static void *set_iommu_again(void *arg)
 {
 	struct writer *w = arg;
@@ -717,7 +718,7 @@ static bool fdinfo_is_read(int fd)
 	return strstr(text, "spapr_tce_version:\t2\n");
 }
 
-/* What the thread that serves page faults may call: everything. */
+/* The thread that handles page faults may make all calls. */
 #define EXPECT_CALLS_GO_ON(fd) do {					\
 	struct vfio_iommu_spapr_tce_info __info;			\
 	char *__mem = spapr_mem(self->page);				\
@@ -753,7 +754,7 @@ TEST_F(stalled, other_calls_go_on_beside_a_waiting_attach)
 	EXPECT_EQ(-EINVAL, writer.ret);
 }
 
-/* Two devices: only then there is a group that can be attached. */
+/* Two devices are needed for a group that can be attached. */
 TEST_F(stalled, groups_come_and_go_meanwhile)
 {
 	NEED_STALL(return);
@@ -768,7 +769,7 @@ TEST_F(stalled, groups_come_and_go_meanwhile)
 	ASSERT_COMPLETES();
 }
 
-/* The container goes when the call that uses it returns. */
+/* The container is released when the call that uses it returns. */
 TEST_F(stalled, the_last_group_leaves_meanwhile)
 {
 	NEED_STALL(return);
@@ -776,7 +777,7 @@ TEST_F(stalled, the_last_group_leaves_meanwhile)
 	spapr_detach(&self->a, 0);
 	EXPECT_ERRNO(EINVAL, __spapr_unregister(self->a.fd, self->mem,
 						self->size));
-	/* the next one does not see what the last one has registered */
+	/* the next container does not see registrations of the last one */
 	spapr_attach(&self->a, 0);
 	ASSERT_EQ(0, __spapr_ioctl(self->a.fd, VFIO_SET_IOMMU, (void *)V2));
 	spapr_register(self->a.fd, self->mem - self->page, self->page);
@@ -790,7 +791,7 @@ TEST_F(stalled, the_last_group_leaves_meanwhile)
 }
 
 /* ------------------------------------------------------------------ */
-/* Others go on beside a call whose argument does not come */
+/* Progress of others during a call whose argument stalls */
 
 FIXTURE(argument)
 {
@@ -804,11 +805,11 @@ FIXTURE(argument)
 FIXTURE_VARIANT(argument)
 {
 	unsigned long cmd;
-	unsigned int there;	/* bytes that can be read */
+	unsigned int there;	/* readable bytes */
 	int ret;
 };
 
-/* what comes is a page of zeroes: the size is too small */
+/* the page that arrives is zeroed: the size is too small */
 FIXTURE_VARIANT_ADD(argument, of_map)
 {
 	.cmd = VFIO_IOMMU_MAP_DMA, .ret = -EINVAL,
@@ -839,7 +840,7 @@ FIXTURE_VARIANT_ADD(argument, of_info)
 	.cmd = VFIO_IOMMU_SPAPR_TCE_GET_INFO, .ret = -EINVAL,
 };
 
-/* the size is read, and what is written meets the page */
+/* the size is readable, and the write faults */
 FIXTURE_VARIANT_ADD(argument, of_info_that_is_written)
 {
 	.cmd = VFIO_IOMMU_SPAPR_TCE_GET_INFO, .there = 4,
@@ -850,7 +851,7 @@ FIXTURE_VARIANT_ADD(argument, of_eeh)
 	.cmd = VFIO_EEH_PE_OP, .ret = -EINVAL,
 };
 
-/* the error to inject: what comes asks for nothing that there is */
+/* the error to inject: the argument requests an unknown one */
 FIXTURE_VARIANT_ADD(argument, of_eeh_with_an_error)
 {
 	.cmd = VFIO_EEH_PE_OP,
@@ -903,11 +904,11 @@ TEST_F(argument, that_does_not_come_keeps_nobody)
 	struct writer writer = { .fd = self->a.fd };
 
 	NEED_STALL(return);
-	/* its first word is the size */
+	/* the first word is the size */
 	memcpy(call.arg, &op, variant->there);
 	if (variant->there == sizeof(__u32))
 		*(__u32 *)call.arg = sizeof(struct vfio_iommu_spapr_tce_info);
-	/* MAP and UNMAP are for who has registered something */
+	/* MAP and UNMAP need registered memory */
 	spapr_register(self->a.fd, self->mem, self->page);
 	ASSERT_EQ(0, pthread_create(&call.thread, NULL, call_with_argument,
 				    &call));
@@ -917,13 +918,13 @@ TEST_F(argument, that_does_not_come_keeps_nobody)
 	stall_release(&self->stall);
 	EXPECT_EQ(0, pthread_join(call.thread, NULL));
 	EXPECT_EQ(0, pthread_join(writer.thread, NULL));
-	/* what a platform says of an error to inject is its own affair */
+	/* the result of the platform for an injected error is not checked */
 	if (variant->there <= sizeof(__u32))
 		EXPECT_EQ(variant->ret, call.ret);
 }
 
 /* ------------------------------------------------------------------ */
-/* Who registers is killed */
+/* Killed registrations */
 
 #define STACK		(64 * KIB)
 
@@ -934,7 +935,7 @@ static int register_and_exit(void *arg)
 	_exit(__spapr_register(call->fd, call->va, call->size) ? 1 : 0);
 }
 
-/* A process with the same memory: what is counted for it is counted for us. */
+/* A process that shares the mm: its accounting is ours. */
 static pid_t start_twin(struct call *call)
 {
 	char *stack = spapr_mem(STACK);
@@ -967,7 +968,7 @@ TEST_F(stalled, a_killed_registration_gives_the_memory_all_back)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 	EXPECT_ERRNO(ENOENT, __spapr_unregister(self->a.fd, self->mem,
 						self->size));
-	/* we may still use the container, and the range */
+	/* the container and the range can still be used */
 	stall_release(&self->stall);
 	spapr_register(self->a.fd, self->mem, self->size);
 	EXPECT_ACCOUNT(&self->base, self->size, STALL_PAGES);
@@ -995,7 +996,7 @@ TEST_F(stalled, who_waits_for_another_can_be_killed)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-/* A child that ends in the middle of what another thread of it does. */
+/* A child that exits during a call of another of its threads. */
 static void stall_and_end(struct _test_data_stalled *self, bool kill_it)
 {
 	if (open_stall(self) || call_start(&self->call) ||
@@ -1006,7 +1007,7 @@ static void stall_and_end(struct _test_data_stalled *self, bool kill_it)
 	_exit(7);
 }
 
-/* The container is bound to a process that is gone, until it is left. */
+/* The container is bound to a dead process until its group is detached. */
 #define EXPECT_USABLE_ANEW(s) do {					\
 	struct spapr *__s = (s);					\
 	void *__mem = spapr_mem(spapr_page_size());			\
@@ -1053,12 +1054,12 @@ TEST_F(stalled, a_process_is_killed_while_a_thread_of_it_registers)
 }
 
 /* ------------------------------------------------------------------ */
-/* A registration that is really long */
+/* Long registrations */
 
 #define LONG_PAGES	8192
 #define PINS_ACQUIRED	"nr_foll_pin_acquired "
 #define TRIES		20
-#define MEANWHILE	3	/* how often others must get through */
+#define MEANWHILE	3	/* minimal progress of others */
 
 static pid_t start_long(int fd, int *done)
 {
@@ -1081,7 +1082,7 @@ static bool is_done(int *done)
 	return __atomic_load_n(done, __ATOMIC_SEQ_CST);
 }
 
-/* The kernel's own counters tell when it has begun, and is not yet done. */
+/* The kernel's counters show that it has begun and is not complete. */
 TEST_F_TIMEOUT(stress, a_long_registration_can_be_killed_anywhere, SECONDS)
 {
 	int *done = mmap(NULL, self->page, PROT_READ | PROT_WRITE,
@@ -1113,7 +1114,7 @@ TEST_F_TIMEOUT(stress, a_long_registration_can_be_killed_anywhere, SECONDS)
 
 struct neighbour {
 	pthread_t thread;
-	long acquired;		/* pins ever, before the registration */
+	long acquired;		/* total pins before the registration */
 	int ended;
 	unsigned long ready;
 	long done;
@@ -1121,8 +1122,8 @@ struct neighbour {
 };
 
 /*
- * Counts what is done from beginning to end while pages are being pinned:
- * some were before, and more are after it.
+ * Counts operations that run completely while pages are pinned: some were
+ * pinned before, and more are after.
  */
 static void *live_on(void *arg)
 {
@@ -1146,7 +1147,7 @@ static void *live_on(void *arg)
 	return NULL;
 }
 
-/* How often others got through during one registration. */
+/* Progress of others during one registration. */
 static long register_beside(struct __test_metadata *_metadata, int fd,
 			    char *mem, size_t size)
 {
@@ -1164,9 +1165,9 @@ static long register_beside(struct __test_metadata *_metadata, int fd,
 }
 
 /*
- * mmap() and munmap() wait for each other and for one batch of pages, and not
- * for the end. An emulated machine that is busy may let the others run too
- * seldom once, but not each time.
+ * mmap() and munmap() wait for each other and for one batch of pages, not for
+ * the whole registration. A busy emulated machine may starve the others once,
+ * but not each time.
  */
 TEST_F_TIMEOUT(stress, others_live_on_beside_a_long_registration, SECONDS)
 {
@@ -1198,9 +1199,9 @@ TEST_F(stress, an_overlap_is_refused_before_anything_is_pinned)
 }
 
 /* ------------------------------------------------------------------ */
-/* Pages that move */
+/* Pages that are migrated */
 
-/* A zone of memory whose pages a pin has to move out of it first. */
+/* A memory zone whose pages must be migrated before they are pinned. */
 struct zone {
 	__u64 start;
 	__u64 end;
@@ -1228,7 +1229,7 @@ static struct zone find_movable(void)
 	return zone;
 }
 
-/* A page in that zone, touched; NULL: none is to be had. */
+/* A touched page in this zone; NULL if there is none. */
 static char *movable_page(struct zone *zone)
 {
 	size_t page = spapr_page_size(), n = 64 * MIB / page, i;
@@ -1247,7 +1248,7 @@ static char *movable_page(struct zone *zone)
 
 #define NEED_MOVABLE	"needs movable memory: boot with movablecore=512M"
 
-/* What is in a pipe cannot be moved. */
+/* Pages in a pipe cannot be migrated. */
 struct holder {
 	pthread_t thread;
 	int pipe[2];
@@ -1271,7 +1272,7 @@ static void let_page_go(struct holder *h)
 	close(h->pipe[1]);
 }
 
-/* Lets it go as soon as somebody has tried to move it, and could not. */
+/* Drops the reference after an attempt to migrate the page has failed. */
 static void *let_go_on_failure(void *arg)
 {
 	struct holder *h = arg;
@@ -1282,7 +1283,7 @@ static void *let_go_on_failure(void *arg)
 	return NULL;
 }
 
-/* One after the other: the holder runs whenever REGISTER sleeps. */
+/* Serializes: the holder runs whenever REGISTER sleeps. */
 static void use_one_cpu(void)
 {
 	cpu_set_t set;
@@ -1349,7 +1350,7 @@ static void *compact(void *arg)
 	return NULL;
 }
 
-/* Compaction isolates and moves what is just being registered. */
+/* Compaction isolates and migrates pages that are being registered. */
 TEST_F_TIMEOUT(stress, pages_may_move_before_they_are_pinned, SECONDS)
 {
 	size_t size = AT_ONCE_PAGES * self->page;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the test programs share on top of the kselftest harness: the forms of
- * the calls that assert, the fixture of one container, and the skips.
+ * Extensions of the kselftest harness for the test programs: the calls in forms
+ * that assert, the fixture of one container, and skips.
  */
 #ifndef SELFTESTS_VFIO_SPAPR_TEST_H
 #define SELFTESTS_VFIO_SPAPR_TEST_H
@@ -15,11 +15,13 @@
 #define MIB		(1024 * KIB)
 #define GIB		(1024 * MIB)
 
-/* The call must give exactly this errno; a positive result is wrong too. */
+/*
+ * The call must fail with exactly this errno; a positive result is wrong too.
+ */
 #define EXPECT_ERRNO(err, call)		EXPECT_EQ(-(err), call)
 #define ASSERT_ERRNO(err, call)		ASSERT_EQ(-(err), call)
 
-/* The calls that must succeed, or the test cannot go on. */
+/* Calls that must succeed for the test to continue. */
 #define spapr_open(...)		ASSERT_EQ(0, __spapr_open(__VA_ARGS__))
 #define spapr_open_with(...)	ASSERT_EQ(0, __spapr_open_with(__VA_ARGS__))
 #define spapr_attach(...)	ASSERT_EQ(0, __spapr_attach(__VA_ARGS__))
@@ -45,13 +47,13 @@
 	"needs root and %u device(s) of different IOMMU groups, has %u; " \
 	"how to bind one: " SPAPR_HOW_TO_BIND
 
-/* What a stock kernel may not survive is no test of it. */
+/* Skips on the base kernel, which may crash. */
 #define NOT_ON_STOCK(statement) do {					\
 	if (spapr_on_stock())						\
 		SKIP(statement, "not run on a stock kernel");		\
 } while (0)
 
-/* Locked bytes and pinned pages since @base was taken. */
+/* Locked bytes and pinned pages since @base was recorded. */
 #define EXPECT_ACCOUNT(base, locked_bytes, pinned_pages) do {		\
 	struct spapr_account __a = *(base);				\
 									\
@@ -62,8 +64,8 @@
 } while (0)
 
 /*
- * Runs @body in a forked child and expects it to return true there. The
- * child leaves without closing or freeing anything of its own accord.
+ * Runs @body in a forked child and expects it to return true there. The child
+ * exits without closing or freeing anything explicitly.
  */
 #define EXPECT_IN_CHILD(body) do {					\
 	int __status = -1;						\
@@ -76,7 +78,7 @@
 	EXPECT_EQ(0, __status);						\
 } while (0)
 
-/* What random tests begin with: printed, and to be had again by this name. */
+/* Seed of random tests: printed, and settable by this variable. */
 #define SEED_VARIABLE	"VFIO_TEST_SEED"
 
 #define test_seed() ({							\
@@ -88,7 +90,7 @@
 	__seed;								\
 })
 
-/* The numbers from 0 to @n - 1 in some order. */
+/* Random permutation of the numbers from 0 to @n - 1. */
 static inline void shuffle(unsigned int *order, unsigned int n,
 			   unsigned int *seed)
 {
@@ -101,7 +103,7 @@ static inline void shuffle(unsigned int *order, unsigned int n,
 	}
 }
 
-/* Fills memory with bytes that depend on @seed and on the place. */
+/* Fills memory with bytes that depend on @seed and on the offset. */
 static inline void fill(void *mem, size_t len, unsigned int seed)
 {
 	unsigned char *byte = mem;
@@ -122,13 +124,14 @@ static inline bool is_filled(const void *mem, size_t len, unsigned int seed)
 	return true;
 }
 
-/* A hypervisor owns its tables: how many levels are asked for is a hint. */
-static inline bool levels_are_a_hint(const struct vfio_iommu_spapr_tce_info *info)
+/* A hypervisor owns the tables: the number of levels is only a hint. */
+static inline bool
+levels_are_a_hint(const struct vfio_iommu_spapr_tce_info *info)
 {
 	return info->ddw.levels <= 1;
 }
 
-/* The largest IOMMU page that ordinary memory can always back. */
+/* Largest IOMMU page size that ordinary memory always supports. */
 static inline __u32 iommu_shift(const struct vfio_iommu_spapr_tce_info *info)
 {
 	__u32 shift = spapr_page_shift();

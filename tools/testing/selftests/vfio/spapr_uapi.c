@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The frame around the calls: which container knows which call, how long its
- * argument is, which flags it has, and what an unreadable argument gives.
+ * Common checks of the calls: which container has which call, argument length,
+ * flags, and unreadable arguments.
  */
 #include <sys/mman.h>
 
@@ -11,7 +11,7 @@
 #define LAST_VFIO_CALL		(VFIO_BASE + 21)
 
 /* ------------------------------------------------------------------ */
-/* A container without a group, or before VFIO_SET_IOMMU */
+/* Container without a group, or before VFIO_SET_IOMMU */
 
 TEST(extensions_are_answered_without_a_group)
 {
@@ -112,7 +112,7 @@ TEST(version_2_takes_several_groups_in_any_order)
 }
 
 /* ------------------------------------------------------------------ */
-/* Which kind knows which call */
+/* Calls of each version */
 
 FIXTURE(kind)
 {
@@ -228,7 +228,7 @@ TEST_F(kind, info_copies_the_old_or_the_new_size_and_no_more)
 }
 
 /* ------------------------------------------------------------------ */
-/* The argument of each call */
+/* Argument of each call */
 
 FIXTURE(argument)
 {
@@ -357,8 +357,8 @@ TEST_F(argument, what_cannot_be_read_is_a_fault)
 /* All values of a field with all values of the others */
 
 /*
- * What is expected is calculated from the rules, in the order in which they
- * are documented. A page at mem is registered, the one after it is not.
+ * The expected result is computed from the rules, in the order in which they
+ * are documented. A page at mem is registered, the next one is not.
  */
 FIXTURE(table)
 {
@@ -403,7 +403,7 @@ static bool wraps(__u64 at, __u64 size)
 	return size && at + (size - 1) < at;
 }
 
-/* The window and the place in it; @flags are judged before and after it. */
+/* Checks window and offset; @flags are checked before or after that. */
 static int expect_range(const struct _test_data_table *self, __u64 iova,
 			__u64 size)
 {
@@ -512,7 +512,7 @@ TEST_F(table, of_register_and_unregister)
 	__u64 va, size;
 
 	FOR_EACH(va, vas) FOR_EACH(size, sizes) {
-		/* beyond user space: what is there cannot be pinned */
+		/* beyond user space: cannot be pinned */
 		if (va == -self->page && is_range(self, va, size))
 			continue;
 		wanted = !is_range(self, va, size) ? -EINVAL :
@@ -533,7 +533,7 @@ TEST_F(table, of_register_and_unregister)
 	}
 }
 
-/* One combination is right, where the levels mean something. */
+/* One combination is valid, if the number of levels matters. */
 TEST_F(table, of_tce_create)
 {
 	const __u32 shifts[] = { 0, 11, 12, 13, 63, 64, 76, ~0U };
@@ -589,14 +589,14 @@ TEST_F(table, of_tce_remove)
 	}
 }
 
-/* Who passes more than there is today means what there is today. */
+/* A longer argument than today's means today's fields. */
 TEST_F(table, of_longer_arguments)
 {
 	const __u32 more[] = { 0, 1, 8, 64, 4096, 1U << 31 };
 	const struct {
 		unsigned long cmd;
 		__u32 size;
-		__u64 field[4];	/* that follow argsz and flags */
+		__u64 field[4];	/* after argsz and flags */
 		int wanted;
 	} calls[] = {
 		{ VFIO_IOMMU_MAP_DMA, 32, { self->mem, 1ULL << 40, IP },
@@ -624,7 +624,7 @@ TEST_F(table, of_longer_arguments)
 }
 
 /* ------------------------------------------------------------------ */
-/* EEH, where the platform has it for this device */
+/* EEH, if the platform supports it for this device */
 
 FIXTURE(eeh)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Version 1 of the container: no registration; ENABLE counts the whole window
+ * Version 1 of the container: no registration; ENABLE accounts the whole window
  * as locked, MAP pins and UNMAP unpins.
  */
 #include <linux/capability.h>
@@ -70,8 +70,8 @@ static bool file_has(const char *path, const char *words)
 }
 
 /*
- * An emulator asks for version 2 first, and for version 1 of the same container
- * when that is refused. What it gets must be able to have a window.
+ * An emulator tries version 2 first, and version 1 of the same container if
+ * that is refused. The accepted version must be able to have a window.
  */
 TEST(version_2_is_offered_only_where_windows_can_be_created)
 {
@@ -88,7 +88,7 @@ TEST(version_2_is_offered_only_where_windows_can_be_created)
 			    (void *)VFIO_SPAPR_TCE_v2_IOMMU);
 	if (ret) {
 		ASSERT_EQ(-EINVAL, ret);
-		/* why is kept, though the container has no IOMMU */
+		/* the cause is kept, although the container has no IOMMU */
 		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", s.fd);
 		EXPECT_TRUE(spapr_on_stock() ||
 			    file_has(path, "version 1 can use it"));
@@ -294,7 +294,7 @@ TEST_F(v1, disable_ends_all_mappings)
 	spapr_map(fd, self->iova, self->mem, self->size, SPAPR_RW);
 }
 
-/* MAP pins, and what it pins may not be there yet. */
+/* MAP pins, and may fault pages in. */
 struct map_call {
 	pthread_t thread;
 	int fd;
@@ -348,7 +348,7 @@ TEST_F(v1, a_stalled_map_keeps_nobody)
 	spapr_unmap(fd, self->start, self->window);
 	EXPECT_EQ(0, pins_by(self));
 
-	/* what is not enabled any more when the memory comes is not mapped */
+	/* memory that arrives after DISABLE is not mapped */
 	ASSERT_EQ(0, madvise(self->mem, self->size, MADV_DONTNEED));
 	stall_free(&stall);
 	ASSERT_EQ(0, stall_init(&stall, self->mem + self->size / 2,
@@ -359,7 +359,7 @@ TEST_F(v1, a_stalled_map_keeps_nobody)
 	EXPECT_GT(0, map_end(&call, &stall));
 	EXPECT_EQ(0, pins_by(self));
 
-	/* and may be when it is enabled again */
+	/* but may be after ENABLE */
 	ASSERT_EQ(0, madvise(self->mem, self->size, MADV_DONTNEED));
 	stall_free(&stall);
 	ASSERT_EQ(0, stall_init(&stall, self->mem + self->size / 2,
@@ -375,7 +375,7 @@ TEST_F(v1, a_stalled_map_keeps_nobody)
 	stall_free(&stall);
 }
 
-/* What ENABLE has counted is for what is mapped, not for what waits. */
+/* The memory accounted by ENABLE is for mappings, not for calls in progress. */
 TEST_F(v1, maps_that_wait_hold_no_more_than_a_window)
 {
 	struct map_call call = {
@@ -384,7 +384,7 @@ TEST_F(v1, maps_that_wait_hold_no_more_than_a_window)
 	struct stall stall;
 	int fd = self->s.fd;
 
-	/* a page to wait for, and none behind it */
+	/* one page to wait for, followed by none */
 	call.mem = mmap(NULL, self->window, PROT_NONE,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	ASSERT_NE(MAP_FAILED, call.mem);

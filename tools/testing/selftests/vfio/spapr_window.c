@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * DMA windows: where they appear, what they may look like, what they cost, and
- * that a window that could not be made leaves nothing behind.
+ * DMA windows: addresses, parameters, accounting, and failed creation without
+ * side effects.
  *
- * What a machine offers (windows, page sizes, levels) is asked, not assumed.
+ * The capabilities of the machine (windows, page sizes, levels) are queried.
  */
 #include <fcntl.h>
 #include <linux/capability.h>
@@ -51,7 +51,7 @@ FIXTURE_TEARDOWN(window)
 
 #define locked_by(self)		(spapr_locked() - (self)->base.locked)
 
-/* A refusal: a negative errno that says "not so" or "not enough". */
+/* A refusal: a negative errno for "invalid" or "not enough". */
 #define EXPECT_REFUSED(call) do {					\
 	int __ret = (call);						\
 									\
@@ -60,7 +60,7 @@ FIXTURE_TEARDOWN(window)
 	}								\
 } while (0)
 
-/* Memory can be mapped and unmapped at @iova, and is counted there. */
+/* Memory can be mapped and unmapped at @iova, and is accounted there. */
 #define EXPECT_USABLE(self, iova) do {					\
 	typeof(self) __self = (self);					\
 	__u64 __iova = (iova);						\
@@ -71,7 +71,7 @@ FIXTURE_TEARDOWN(window)
 } while (0)
 
 /* ------------------------------------------------------------------ */
-/* What the machine says */
+/* Capabilities of the machine */
 
 TEST_F(window, information_is_complete_and_does_not_create_a_window)
 {
@@ -91,7 +91,7 @@ TEST_F(window, information_is_complete_and_does_not_create_a_window)
 }
 
 /* ------------------------------------------------------------------ */
-/* Slots and addresses */
+/* Window numbers and addresses */
 
 TEST_F(window, the_default_window_goes_free_of_charge_before_its_first_use)
 {
@@ -195,7 +195,7 @@ TEST_F(window, a_freed_place_is_used_again)
 	EXPECT_EQ((long)self->size, locked_by(self));
 }
 
-/* Two windows of these page sizes, and what is mapped in each is there. */
+/* Two windows of these page sizes, with mappings in each. */
 static void create_both(struct __test_metadata *_metadata,
 			struct _test_data_window *self, const __u32 *shifts,
 			__u64 *at)
@@ -236,7 +236,7 @@ TEST_F(window, two_windows_go_in_any_order_and_come_again)
 	EXPECT_EQ((long)self->size, locked_by(self));
 }
 
-/* The other window and what is mapped there do not change, whatever it answers. */
+/* The other window and its mappings do not change, whatever the result is. */
 TEST_F(window, the_first_window_comes_again_or_is_refused_beside_the_second)
 {
 	const __u32 shifts[2] = { self->shift, 12 };
@@ -253,7 +253,7 @@ TEST_F(window, the_first_window_comes_again_or_is_refused_beside_the_second)
 	for (i = 0; i < 4; i++) {
 		ret = __spapr_create(self->s.fd, shifts[i % 2], GIB, 1, &again);
 		if (ret) {
-			/* a hypervisor has no place for it now */
+			/* the hypervisor has no place for it now */
 			EXPECT_EQ(-EPERM, ret);
 			EXPECT_TRUE(levels_are_a_hint(&self->info));
 		} else {
@@ -385,9 +385,9 @@ TEST_F(window, removing_a_window_ends_its_mappings)
 }
 
 /* ------------------------------------------------------------------ */
-/* CREATE refused */
+/* Failed CREATE */
 
-/* Everything here is impossible everywhere. */
+/* Invalid on all machines. */
 FIXTURE(refused)
 {
 	struct spapr s;
@@ -399,7 +399,7 @@ FIXTURE(refused)
 
 FIXTURE_VARIANT(refused)
 {
-	__u32 page_shift;	/* 0: the largest that memory always backs */
+	__u32 page_shift;	/* 0: the largest that memory always supports */
 	__u64 window_size;
 	__u32 levels;
 	bool not_on_stock;
@@ -684,7 +684,7 @@ TEST_F(window, more_tces_than_a_hypervisor_counts_are_refused)
 	EXPECT_USABLE(self, start);
 }
 
-/* What the kernel itself has said as an error since @fd was there last. */
+/* Errors that the kernel has logged since the last read of @fd. */
 static int errors_in_log(int fd, char *text, size_t size)
 {
 	unsigned int prio;
@@ -693,7 +693,7 @@ static int errors_in_log(int fd, char *text, size_t size)
 
 	while ((len = read(fd, text, size - 1)) > 0) {
 		text[len] = '\0';
-		/* a record begins with 8 * facility + level; 0 is the kernel */
+		/* a record starts with 8 * facility + level; 0 is the kernel */
 		if (sscanf(text, "%u,", &prio) == 1 && prio <= 3)
 			errors++;
 	}
@@ -739,7 +739,7 @@ TEST_F(window, a_large_window_takes_memory_as_it_is_used)
 	EXPECT_USABLE(self, start);
 	EXPECT_USABLE(self, start + size - self->size);
 	after = spapr_mem_free();
-	/* bare metal: the table itself may be of one level */
+	/* bare metal: the table itself may have one level */
 	EXPECT_GT(self->info.ddw.levels > 1 ? 192 * (long)MIB : 32 * (long)MIB,
 		  before - after);
 	TH_LOG("%ld KiB for 2^24 entries", (before - after) / 1024);
@@ -788,7 +788,7 @@ TEST_F(window, the_default_window_over_the_limit_is_refused)
 }
 
 /* ------------------------------------------------------------------ */
-/* Inside a window of another page size */
+/* In a window of another page size */
 
 TEST_F(window, addresses_are_multiples_of_the_page_of_the_window)
 {
@@ -829,7 +829,7 @@ TEST_F(window, an_iova_within_a_page_is_refused)
 	spapr_unregister(fd, self->mem, self->size);
 }
 
-/* The same page of a file all over: no two pages follow each other. */
+/* The same page of a file repeatedly: no two pages are contiguous. */
 static char *scattered_memory(size_t size, size_t align)
 {
 	size_t page = spapr_page_size(), off;

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * A registration that stands still in its middle, for as long as a test wants.
- */
+/* A registration that stalls in the middle, as long as a test needs. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -90,7 +88,7 @@ void stall_release(struct stall *stall)
 		.len = stall->size,
 	};
 
-	/* where nothing is mapped any more only the second one works */
+	/* only the second one works if nothing is mapped any more */
 	ioctl(stall->uffd, UFFDIO_UNREGISTER, &range);
 	ioctl(stall->uffd, UFFDIO_WAKE, &range);
 }
@@ -114,7 +112,7 @@ int call_start(struct call *call)
 	return -pthread_create(&call->thread, NULL, call_thread, call);
 }
 
-/* The letter that /proc has for it; 0: there is no such thread. */
+/* State letter of the thread in /proc; 0 if there is no such thread. */
 static char thread_state(int tid)
 {
 	char path[64], text[256] = "", *state;

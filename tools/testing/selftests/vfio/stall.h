@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A registration that stands still in its middle, for as long as a test wants.
+ * A registration that stalls in the middle, as long as a test needs.
  *
  * Some pages of the range are under userfaultfd, so that pinning waits for
- * them. No luck and no large amount of memory is needed to do something while
- * a registration goes on.
+ * them. Operations during a registration need neither luck nor large memory.
  */
 #ifndef SELFTESTS_VFIO_STALL_H
 #define SELFTESTS_VFIO_STALL_H
@@ -15,26 +14,26 @@
 
 struct stall {
 	int uffd;
-	int returned[2];	/* a pipe: closed when a call has returned */
+	int returned[2];	/* pipe: closed when a call has returned */
 	void *at;
 	size_t size;
 };
 
-/* Gives 0 or the negative errno of the step that failed. */
+/* Returns 0 or the negative errno of the failed step. */
 int stall_init(struct stall *stall, void *at, size_t size);
 void stall_free(struct stall *stall);
 
-/* Waits until somebody stands there; false: the call came back instead. */
+/* Waits until a call stalls there; false: the call has returned instead. */
 bool stall_reached(struct stall *stall);
 
-/* The pages are like all others again, and who waits for them goes on. */
+/* Makes the pages normal, and wakes up their waiters. */
 void stall_release(struct stall *stall);
 
-/* One REGISTER call in a thread of its own. */
+/* One REGISTER call in a separate thread. */
 struct call {
 	pthread_t thread;
-	struct stall *stall;	/* is told when the call returns, or NULL */
-	pthread_barrier_t *start;	/* where it waits before, or NULL */
+	struct stall *stall;	/* notified when the call returns, or NULL */
+	pthread_barrier_t *start;	/* the call waits here first, or NULL */
 	int fd;
 	void *va;
 	size_t size;
@@ -45,7 +44,7 @@ struct call {
 int call_start(struct call *call);
 int call_end(struct call *call);
 
-/* Wait for a thread or process to sleep in the kernel, or to end. */
+/* Waits for a thread or process to sleep in the kernel, or to exit. */
 void call_sleeps(struct call *call);
 void task_sleeps(int tid);
 
