@@ -2,13 +2,13 @@
 # The front door. `make` prints the targets; the work is done in harness/.
 
 O ?= build
-export OUT := $(abspath $(O))
+export TOP := $(abspath $(O))
 export JOBS ?= $(shell nproc)
 export MACHINES := $(M)
 export TESTS := $(T)
 export KERNELS := $(K)
 export VERBOSE := $(V)
-export LINUX PAGES DEBUG SIGNOFF WIP PROFILE RUNS ACCEPT ALL
+export BASE LINUX PAGES DEBUG SIGNOFF WIP PROFILE RUNS ACCEPT ALL
 
 H := $(CURDIR)/harness
 

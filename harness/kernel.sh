@@ -10,7 +10,7 @@ DIR=$OUT/kernel-$NAME
 CONFIG=$HARNESS/config
 
 fragments() {
-	echo base pseries powernv kvm vfio test
+	echo base "$BASE" pseries powernv kvm vfio test
 	case $NAME in *-debug*) echo debug ;; esac
 	case $NAME in *-modular*) echo modular ;; esac
 	case $NAME in *-4k*) echo pages4k ;; esac
@@ -37,6 +37,7 @@ kmake() {
 fragment() {
 	local line symbol
 	case $NAME:$1 in
+	*:"$BASE") cat "$ROOT/bases/$BASE/config"; return ;;
 	each:series) ;;
 	*) cat "$CONFIG/$1.config"; return ;;
 	esac
@@ -110,7 +111,7 @@ take_lock
 CCACHE=
 ! have ccache || CCACHE="ccache "
 case $NAME in
-stock*) SRC=$BASE branch=base ;;
+stock*) SRC=$PRISTINE branch=base ;;
 series*) SRC=$TREE branch=series ;;
 each)
 	# Side by side like the series' own two folders: the compiler cache
