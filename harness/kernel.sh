@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel.sh FLAVOUR: build one kernel in $OUT/kernel-FLAVOUR and print the path
-# of its vmlinux. FLAVOUR is stock or series, then any of -4k -debug -modular.
+# kernel.sh FLAVOUR [OBJECT...]: build one kernel in $OUT/kernel-FLAVOUR and print the
+# path of its vmlinux, or compile only these objects. FLAVOUR is stock or series, then any of -4k -debug -modular.
 # `each` is the commit of the series that each.sh has checked out.
 . "$(dirname "$0")/lib.sh"
 
@@ -121,6 +121,12 @@ each)
 *) die "no such kernel: $NAME" ;;
 esac
 # A source tree of this content, this configuration, this compiler, these rules.
+if [ $# -gt 1 ]; then
+	mkdir -p "$DIR"
+	configure
+	step "$NAME: compile $(($# - 1)) objects" "$LOGS/$NAME-objects.log" kmake "${@:2}"
+	exit
+fi
 KEY=$({ sources; merge_fragments
 	"${CROSS}gcc" --version; cat "$0"; } | hash_of)
 

@@ -61,6 +61,7 @@ case $1 in
 setup) setup; say "all packages are there" ;;
 tree) tree; echo "$TREE" ;;
 series) tree; "$HARNESS/series.sh" ;;
+bases) setup; "$HARNESS/bases.sh" ;;
 each) tree; "$HARNESS/each.sh" ;;
 kernel) tree; kernel "${KERNELS:-$(flavour series)}" ;;
 stock) base; kernel "$(flavour stock)" ;;

@@ -29,7 +29,7 @@ list_overlay() {
 		while read -r d; do [ ! -d "$d" ] || echo "$d"; done)
 	[ -n "$dirs" ] || return 0
 	# shellcheck disable=SC2086
-	if git -c safe.directory='*' -C "$ROOT" rev-parse -q --git-dir >/dev/null 2>&1; then
+	if [ "$(git -c safe.directory='*' -C "$ROOT" rev-parse --show-toplevel 2>/dev/null)" -ef "$ROOT" ]; then
 		git -c safe.directory='*' -C "$ROOT" ls-files -co --exclude-standard -- $dirs
 	else
 		(cd "$ROOT" && find $dirs -type f -o -type l)

@@ -125,7 +125,7 @@ merge_usr() {
 NAME=$1
 shift
 DIR=$TOP/userland/$NAME
-take_lock "$TOP"
+is_done "$DIR.stamp" "$*" || take_lock "$TOP"
 if ! is_done "$DIR.stamp" "$*"; then
 	rm -rf "$DIR" "$DIR.new" "$DIR.stamp"
 	mkdir -p "$DIR.new"

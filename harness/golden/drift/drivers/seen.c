@@ -1,0 +1,1 @@
+int ours_seen;

@@ -1,0 +1,2 @@
+int replaced;
+int new_in_this_base;

@@ -1,0 +1,1 @@
+int replaced_as_seen;
