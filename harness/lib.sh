@@ -59,10 +59,11 @@ base_for() {
 # fits LINUX=, or this.
 if [ -n "$LINUX" ] && [ -z "${BASE:-}" ]; then
 	[ -e "$LINUX" ] || die "LINUX=$LINUX does not exist"
-	BASE=$(linux_version "$LINUX")
-	[ -n "$BASE" ] || die "LINUX=$LINUX is not a Linux source tree"
-	BASE=$(base_for "$BASE" | grep .) ||
-		die "LINUX=$LINUX is Linux $BASE: the series is for $(all_bases)"
+	VERSION=$(linux_version "$LINUX")
+	[ -n "$VERSION" ] || die "LINUX=$LINUX is not a Linux source tree"
+	BASE=$(base_for "$VERSION")
+	[ -n "$BASE" ] ||
+		die "LINUX=$LINUX is Linux $VERSION: the series is for $(all_bases | tr ' ' ,)"
 fi
 : "${BASE:=6.12}"
 [ -f "$ROOT/bases/$BASE/base" ] ||
