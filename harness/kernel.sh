@@ -124,7 +124,7 @@ esac
 if [ $# -gt 1 ]; then
 	mkdir -p "$DIR"
 	configure
-	step "$NAME: compile $(($# - 1)) objects" "$LOGS/$NAME-objects.log" kmake "${@:2}"
+	step "$NAME: compile $(($# - 1)) objects" "$LOGS/$NAME-objects.log" kmake -k "${@:2}"
 	exit
 fi
 KEY=$({ sources; merge_fragments
