@@ -20,7 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../kselftest.h"
+#include "../../kselftest.h"
 #include "kvm_tce_guest.h"
 
 #define KIB		1024UL
