@@ -201,6 +201,7 @@ static long tce_v1_hold(struct mm_struct *mm, unsigned long ua,
 	struct page *page;
 	int ret;
 
+	held->bad = ua;
 	/* a page is all that is known to be contiguous */
 	if (shift > PAGE_SHIFT)
 		return -EINVAL;
@@ -843,35 +844,6 @@ static bool tce_wraps(u64 addr, u64 size)
 	return size && addr + (size - 1) < addr;
 }
 
-/*
- * v2: the first page of a range that cannot be mapped, or the end of the range. A
- * range can be held if all of its pages in the first region can, so halves of it lead
- * to the page.
- */
-static u64 tce_bad_page(struct tce_container *container, u64 ua,
-			unsigned long npages, unsigned int shift, bool write)
-{
-	struct mm_iommu_held held;
-	unsigned long want = npages;
-	long n;
-
-	while (npages) {
-		n = mm_iommu_hold(container->mm, ua, want, shift, write, &held);
-		cond_resched();
-		if (n > 0) {
-			mm_iommu_drop(container->mm, held.cookie, n);
-			ua += (u64)n << shift;
-			npages -= n;
-			want = min(want, npages);
-		} else if (want > 1) {
-			want /= 2;
-		} else {
-			return ua;
-		}
-	}
-	return ua;
-}
-
 static const struct mm_iommu_refusal tce_wrapped = {
 	.words = "bus addresses or memory that wrap around",
 };
@@ -903,13 +875,12 @@ static noinline int tce_refuse_range(struct tce_container *container,
 	return tce_refuse(container, call, iova, size, error, &why);
 }
 
-/* What the TCE core says by its error alone. */
+/* What the TCE core says by its error, and @bad: an address that is why, or the end. */
 static noinline int tce_refuse_map(struct tce_container *container,
 				   const struct vfio_iommu_type1_dma_map *map,
-				   const struct tce_window *win, int error)
+				   unsigned long bad, int error)
 {
-	bool write = map->flags & VFIO_DMA_MAP_FLAG_WRITE;
-	struct mm_iommu_refusal why = { };
+	struct mm_iommu_refusal why = { .at = bad };
 
 	switch (error) {
 	case -EPERM:
@@ -928,16 +899,12 @@ static noinline int tce_refuse_map(struct tce_container *container,
 	case -EFAULT:
 		why.words = container->v2 ?
 			"was mapped for reading only when it was first registered: 0x" :
-			"no memory there, or none that can be pinned";
+			"no memory there, or none that can be pinned: 0x";
 	}
-	/* v1 would have to pin user memory to find the page */
-	if (container->v2 && (error == -EINVAL || error == -EFAULT)) {
-		why.at = tce_bad_page(container, map->vaddr,
-				      map->size >> win->shift, win->shift, write);
-		/* none: it was the platform, or somebody has registered it now */
-		if (why.at == map->vaddr + map->size)
-			why.words = NULL;
-	}
+	/* it was not for an address, so it was the platform */
+	if ((error == -EINVAL || error == -EFAULT) &&
+	    bad == map->vaddr + map->size)
+		why.words = NULL;
 	return tce_refuse(container, "MAP", map->iova, map->size, error, &why);
 }
 
@@ -1006,7 +973,7 @@ static bool tce_map_is_sane(const struct vfio_iommu_type1_dma_map *map,
  */
 static noinline long tce_map_v1(struct tce_container *container,
 				const struct vfio_iommu_type1_dma_map *map,
-				const struct tce_window *win)
+				const struct tce_window *win, unsigned long *bad)
 {
 	struct iommu_table *tbl = iommu_tce_table_get(win->tbl);
 	unsigned long npages = PFN_UP(map->size);
@@ -1020,7 +987,7 @@ static noinline long tce_map_v1(struct tce_container *container,
 	up_read(&container->lock);
 	ret = iommu_tce_map(tbl, map->iova >> shift, map->vaddr,
 			    map->size >> shift,
-			    map->flags & VFIO_DMA_MAP_FLAG_WRITE);
+			    map->flags & VFIO_DMA_MAP_FLAG_WRITE, bad);
 	down_read(&container->lock);
 	if (ret == -ENXIO)
 		ret = win->tbl == tbl ? -EPERM : -ESTALE;
@@ -1034,6 +1001,7 @@ out_put:
 static __always_inline long tce_map(struct tce_container *container,
 				    const struct vfio_iommu_type1_dma_map *map)
 {
+	unsigned long bad = map->vaddr + map->size;
 	struct tce_window *win;
 	long ret;
 
@@ -1052,14 +1020,14 @@ static __always_inline long tce_map(struct tce_container *container,
 	if (likely(container->v2))
 		ret = iommu_tce_map(win->tbl, map->iova >> win->shift,
 				    map->vaddr, map->size >> win->shift,
-				    map->flags & VFIO_DMA_MAP_FLAG_WRITE);
+				    map->flags & VFIO_DMA_MAP_FLAG_WRITE, &bad);
 	else
-		ret = tce_map_v1(container, map, win);
+		ret = tce_map_v1(container, map, win, &bad);
 	if (unlikely(ret == -ESTALE))
 		return ret;
 	trace_spapr_tce_map(map->iova, map->vaddr, map->size, map->flags, ret);
 	if (unlikely(ret))
-		ret = tce_refuse_map(container, map, win, ret);
+		ret = tce_refuse_map(container, map, bad, ret);
 	return ret;
 }
 
@@ -1389,6 +1357,16 @@ tce_take_registration(struct tce_container *container, unsigned long ua,
 	return reg;
 }
 
+/*
+ * Has all regions told how many of their pages are mapped, until mm_iommu_tell_end();
+ * there is at least one.
+ */
+static void tce_tell_begin(struct tce_container *container)
+{
+	mm_iommu_tell_begin(container->mm);
+	iommu_tce_tell(container->mm);
+}
+
 static void tce_refuse_mapped(struct tce_container *container,
 			      const struct vfio_iommu_spapr_register_memory *m,
 			      struct mm_iommu_region *region)
@@ -1396,7 +1374,9 @@ static void tce_refuse_mapped(struct tce_container *container,
 	struct mm_iommu_refusal why;
 	struct mm_iommu_info info;
 
+	tce_tell_begin(container);
 	mm_iommu_get_info(region, &info);
+	mm_iommu_tell_end(container->mm);
 	mm_iommu_refuse(&why, -EBUSY, info.mapped,
 				"IOMMU pages of it are mapped: ");
 	tce_refuse(container, "UNREGISTER", m->vaddr, m->size, -EBUSY, &why);
@@ -1607,6 +1587,7 @@ static unsigned long tce_show_regions(struct tce_container *container,
 	struct tce_registration *reg;
 	struct mm_iommu_info info;
 	unsigned long pages = 0;
+	bool told = false;
 	struct rb_node *node;
 
 	lockdep_assert_held(&container->memory_lock);
@@ -1615,6 +1596,9 @@ static unsigned long tce_show_regions(struct tce_container *container,
 		reg = rb_entry(node, struct tce_registration, node);
 		if (!reg->region || reg->busy)
 			continue;
+		if (!told)
+			tce_tell_begin(container);
+		told = true;
 		mm_iommu_get_info(reg->region, &info);
 		seq_printf(m, "spapr_tce_region:\tstart=0x%lx size=0x%lx used=%u mapped=%lu granule=0x%lx bytes=%zu access=%s state=%s\n",
 			   reg->ua, mm_iommu_size(reg->region), info.used,
@@ -1623,6 +1607,8 @@ static unsigned long tce_show_regions(struct tce_container *container,
 		pages += mm_iommu_size(reg->region) >> PAGE_SHIFT;
 		cond_resched();
 	}
+	if (told)
+		mm_iommu_tell_end(container->mm);
 	return pages;
 }
 

@@ -520,7 +520,8 @@ static int put_one(struct kvmppc_tce_table *t, struct kvmppc_tce_hw *hw,
 		return -ENXIO;
 	if (want->clear)
 		return iommu_tce_unmap(hw->tbl, entry, npages);
-	return iommu_tce_map(hw->tbl, entry, want->ua, npages, want->write);
+	return iommu_tce_map(hw->tbl, entry, want->ua, npages, want->write,
+			     NULL);
 }
 
 /* A change of one table of the hardware that is ready to be made. */
