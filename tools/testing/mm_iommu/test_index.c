@@ -22,6 +22,9 @@ static struct mm_iommu *registry_alloc(unsigned int cpus)
 	/* one for each CPU, as far as that goes */
 	check(is_power_of_2(reg->slot_mask + 1));
 	check(reg->slot_mask + 1 >= min(cpus, 64U));
+	/* each on lines of its own, in no more than two pages of 4K */
+	check(!((unsigned long)reg->slots % 128) && sizeof(*reg->slots) == 128);
+	check((reg->slot_mask + 1) * sizeof(*reg->slots) <= SZ_8K);
 	mutex_init(&reg->lock);
 	INIT_LIST_HEAD(&reg->pending);
 	return reg;

@@ -365,15 +365,58 @@ static unsigned int cookie_id(u64 cookie)
 	return FIELD_GET(MM_IOMMU_COOKIE_ID, cookie);
 }
 
-/* Replaces a part of a block: what leaves it first, or what comes. */
+/* What is there leaves, by runs of a region. Returns how many entries that is. */
+static unsigned long counts_leave(struct counts *c, struct tce_view_block *blk,
+				  const u64 *entry, unsigned int n, bool later)
+{
+	unsigned long refs, left = 0;
+	unsigned int i, k, id;
+
+	for (i = 0; i < n; i += k) {
+		id = cookie_id(entry[i]);
+		for (k = 1; i + k < n && cookie_id(entry[i + k]) == id; k++)
+			;
+		if (!id)
+			continue;
+		refs = tce_view_leave(blk, entry[i + k - 1], k);
+		check(refs <= k);
+		/* the range path has one for each until its kill */
+		if (later)
+			c->later[id] += k;
+		c->refs[id] += later ? k - refs : -refs;
+		left += k;
+	}
+	return left;
+}
+
+/* What is to be written comes, by as many parts. */
+static void counts_enter(struct counts *c, struct tce_view_block *blk,
+			 const u64 *entry, unsigned int n)
+{
+	unsigned int i, k, id;
+	unsigned long refs;
+
+	for (i = 0; i < n; i += k) {
+		id = cookie_id(entry[i]);
+		for (k = 1; i + k < n && cookie_id(entry[i + k]) == id; k++)
+			;
+		if (!id)
+			continue;
+		refs = tce_view_enter(blk, entry[i], k);
+		check(refs <= k);
+		c->refs[id] += refs;
+	}
+}
+
+/* Replaces a part of a block by what is of one region or two, or nothing. */
 static void counts_change(struct counts *c, struct rng *rng)
 {
-	unsigned long b = rng_below(rng, COUNT_BLOCKS);
+	unsigned long b = rng_below(rng, COUNT_BLOCKS), left;
 	struct tce_view_block *blk = tce_view_lock(c->view, b);
-	unsigned int place = rng_below(rng, ENTRIES), n, i, id;
-	bool later = rng_below(rng, 2), first = rng_below(rng, 2);
-	unsigned long refs, left = 0;
-	u64 *mine = c->entry[b], old;
+	unsigned int place = rng_below(rng, ENTRIES), n, i, id[2];
+	bool first = rng_below(rng, 2), later = rng_below(rng, 2);
+	u64 *mine = c->entry[b], new[ENTRIES];
+	long come = 0;
 
 	n = min(rng_below(rng, 3) ? 1 + rng_below(rng, 9) : ENTRIES,
 		ENTRIES - place);
@@ -381,40 +424,26 @@ static void counts_change(struct counts *c, struct rng *rng)
 		place = 0;
 		n = ENTRIES;
 	}
+	id[0] = rng_below(rng, COUNT_REGIONS + 1);
+	id[1] = rng_below(rng, 2) ? id[0] : rng_below(rng, COUNT_REGIONS + 1);
+	for (i = 0; i < n; i++) {
+		new[i] = id_cookie(id[2 * i / n]);
+		if (new[i])
+			new[i] += 2 * i + rng_below(rng, 2);
+		come += !!new[i];
+	}
+
 	/* the fast path counts what comes before it counts what goes */
-	id = rng_below(rng, COUNT_REGIONS + 1);
-	if (id && first) {
-		refs = tce_view_enter(blk, id_cookie(id), n);
-		check(refs <= n);
-		c->refs[id] += refs;
-	}
-	for (i = place; i < place + n; i++) {
-		old = blk->entry[i];
-		check(old == mine[i]);
-		if (!old)
-			continue;
-		refs = tce_view_leave(blk, old, 1);
-		check(refs <= 1);
-		/* the range path has one for each until its kill */
-		if (later) {
-			c->refs[cookie_id(old)] += 1 - refs;
-			c->later[cookie_id(old)]++;
-		} else {
-			c->refs[cookie_id(old)] -= refs;
-		}
-		left++;
-	}
-	if (id && !first) {
-		blk->used -= left;
-		refs = tce_view_enter(blk, id_cookie(id), n);
-		blk->used += left;
-		c->refs[id] += refs;
-	}
-	for (i = place; i < place + n; i++) {
-		mine[i] = id ? id_cookie(id) + 2 * i + rng_below(rng, 2) : 0;
-		blk->entry[i] = mine[i];
-	}
-	blk->used += (id ? n : 0) - left;
+	if (first)
+		counts_enter(c, blk, new, n);
+	left = counts_leave(c, blk, blk->entry + place, n, later);
+	blk->used -= left;
+	/* the range path, which writes what it has counted before it goes on */
+	if (!first)
+		counts_enter(c, blk, new, n);
+	memcpy(blk->entry + place, new, n * sizeof(*new));
+	memcpy(mine + place, new, n * sizeof(*new));
+	blk->used += come;
 	tce_view_unlock(c->view, b);
 }
 
@@ -477,7 +506,8 @@ static void count_nothing(struct mm_struct *mm, u64 cookie, long more)
 static void test_counts(struct rng *rng)
 {
 	static const struct iommu_tce_backing backing = { count_nothing };
-	struct counts *c = test_alloc(1, sizeof(*c));
+	static const struct iommu_tce_backing pages = { NULL };
+	struct counts *c = test_alloc(1, sizeof(*c)), *others;
 	struct tce_view_block *blk;
 	unsigned long n, b, i;
 
@@ -485,6 +515,17 @@ static void test_counts(struct rng *rng)
 	iommu_tce_bind(&c->tbl, &backing, &c->mm, 0);
 	for (b = 0; b < COUNT_BLOCKS; b++)
 		check(!tce_view_prepare(c->view, b));
+	/* tables of others, and of memory that is not of regions: nothing is told */
+	others = test_alloc(2, sizeof(*others));
+	for (i = 0; i < 2; i++) {
+		others[i].view = view_create(&others[i].tbl, ENTRIES);
+		iommu_tce_bind(&others[i].tbl, i ? &pages : &backing,
+			       i ? &c->mm : &others[i].mm, 0);
+		check(!tce_view_prepare(others[i].view, 0));
+		blk = tce_view_find(others[i].view, 0);
+		blk->entry[5] = id_cookie(1);
+		blk->used = 1;
+	}
 	for (n = steps() / 200; n; n--) {
 		counts_change(c, rng);
 		counts_check(c);
@@ -499,6 +540,11 @@ static void test_counts(struct rng *rng)
 		blk->used = 0;
 	}
 	iommu_tce_view_destroy(&c->tbl);
+	for (i = 0; i < 2; i++) {
+		tce_view_find(others[i].view, 0)->used = 0;
+		iommu_tce_view_destroy(&others[i].tbl);
+	}
+	free(others);
 	free(c);
 }
 
