@@ -216,6 +216,7 @@ static long tce_v1_hold(struct mm_struct *mm, unsigned long ua,
 	struct page *page;
 	int ret;
 
+	held->bad = ua;
 	/* memory is only known to be contiguous within one page */
 	if (shift > PAGE_SHIFT)
 		return -EINVAL;
@@ -871,36 +872,6 @@ static bool tce_wraps(u64 addr, u64 size)
 	return size && addr + (size - 1) < addr;
 }
 
-/*
- * v2: returns the first page of a range that cannot be mapped, or the end of
- * the range. mm_iommu_hold() succeeds if it can hold all pages of the range
- * that lie in the first region, so the range is bisected.
- */
-static u64 tce_first_unmappable(struct tce_container *container, u64 ua,
-				unsigned long npages, unsigned int shift,
-				bool write)
-{
-	struct mm_iommu_held held;
-	unsigned long want = npages;
-	long n;
-
-	while (npages) {
-		n = mm_iommu_hold(container->mm, ua, want, shift, write, &held);
-		cond_resched();
-		if (n > 0) {
-			mm_iommu_drop(container->mm, held.cookie, n);
-			ua += (u64)n << shift;
-			npages -= n;
-			want = min(want, npages);
-		} else if (want > 1) {
-			want /= 2;
-		} else {
-			return ua;
-		}
-	}
-	return ua;
-}
-
 static const struct mm_iommu_refusal tce_wrapped = {
 	.words = "bus addresses or memory wrap around",
 };
@@ -935,13 +906,15 @@ static noinline int tce_report_range(struct tce_container *container,
 	return tce_report(container, call, iova, size, error, &why);
 }
 
-/* Reports a failure of the TCE core, with the cause of its error. */
+/*
+ * Reports a failure of the TCE core, with the cause of its error. @bad is the
+ * address that failed, or the end of the range.
+ */
 static noinline int tce_report_map(struct tce_container *container,
 				   const struct vfio_iommu_type1_dma_map *map,
-				   const struct tce_window *win, int error)
+				   unsigned long bad, int error)
 {
-	bool write = map->flags & VFIO_DMA_MAP_FLAG_WRITE;
-	struct mm_iommu_refusal why = { };
+	struct mm_iommu_refusal why = { .at = bad };
 
 	switch (error) {
 	case -EPERM:
@@ -960,17 +933,12 @@ static noinline int tce_report_map(struct tce_container *container,
 	case -EFAULT:
 		why.words = container->v2 ?
 			"was read-only when it was first registered: 0x" :
-			"no memory there, or none that can be pinned";
+			"no memory there, or none that can be pinned: 0x";
 	}
-	/* v2 only: v1 would have to pin user memory to find the page */
-	if (container->v2 && (error == -EINVAL || error == -EFAULT)) {
-		why.at = tce_first_unmappable(container, map->vaddr,
-					      map->size >> win->shift,
-					      win->shift, write);
-		/* none: the platform failed, or it was registered since */
-		if (why.at == map->vaddr + map->size)
-			why.words = NULL;
-	}
+	/* no address failed, so the platform did */
+	if ((error == -EINVAL || error == -EFAULT) &&
+	    bad == map->vaddr + map->size)
+		why.words = NULL;
 	return tce_report(container, "MAP", map->iova, map->size, error, &why);
 }
 
@@ -1044,7 +1012,7 @@ static bool tce_map_valid(const struct vfio_iommu_type1_dma_map *map,
  */
 static noinline long tce_map_v1(struct tce_container *container,
 				const struct vfio_iommu_type1_dma_map *map,
-				const struct tce_window *win)
+				const struct tce_window *win, unsigned long *bad)
 {
 	struct iommu_table *tbl = iommu_tce_table_get(win->tbl);
 	unsigned long npages = PFN_UP(map->size);
@@ -1058,7 +1026,7 @@ static noinline long tce_map_v1(struct tce_container *container,
 	up_read(&container->lock);
 	ret = iommu_tce_map(tbl, map->iova >> shift, map->vaddr,
 			    map->size >> shift,
-			    map->flags & VFIO_DMA_MAP_FLAG_WRITE);
+			    map->flags & VFIO_DMA_MAP_FLAG_WRITE, bad);
 	down_read(&container->lock);
 	if (ret == -ENXIO)
 		ret = win->tbl == tbl ? -EPERM : -ESTALE;
@@ -1072,6 +1040,7 @@ out_put:
 static __always_inline long tce_map(struct tce_container *container,
 				    const struct vfio_iommu_type1_dma_map *map)
 {
+	unsigned long bad = map->vaddr + map->size;
 	struct tce_window *win;
 	long ret;
 
@@ -1090,14 +1059,14 @@ static __always_inline long tce_map(struct tce_container *container,
 	if (likely(container->v2))
 		ret = iommu_tce_map(win->tbl, map->iova >> win->shift,
 				    map->vaddr, map->size >> win->shift,
-				    map->flags & VFIO_DMA_MAP_FLAG_WRITE);
+				    map->flags & VFIO_DMA_MAP_FLAG_WRITE, &bad);
 	else
-		ret = tce_map_v1(container, map, win);
+		ret = tce_map_v1(container, map, win, &bad);
 	if (unlikely(ret == -ESTALE))
 		return ret;
 	trace_spapr_tce_map(map->iova, map->vaddr, map->size, map->flags, ret);
 	if (unlikely(ret))
-		ret = tce_report_map(container, map, win, ret);
+		ret = tce_report_map(container, map, bad, ret);
 	return ret;
 }
 
@@ -1442,6 +1411,16 @@ tce_begin_unregister(struct tce_container *container, unsigned long ua,
 	return rn;
 }
 
+/*
+ * Updates the counts of mapped pages of all regions, for mm_iommu_get_info(). They
+ * stay until mm_iommu_tell_end(). Needs at least one region.
+ */
+static void tce_tell_begin(struct tce_container *container)
+{
+	mm_iommu_tell_begin(container->mm);
+	iommu_tce_tell(container->mm);
+}
+
 static void tce_report_mapped(struct tce_container *container,
 			      const struct vfio_iommu_spapr_register_memory *m,
 			      struct mm_iommu_region *region)
@@ -1449,7 +1428,9 @@ static void tce_report_mapped(struct tce_container *container,
 	struct mm_iommu_refusal why;
 	struct mm_iommu_info info;
 
+	tce_tell_begin(container);
 	mm_iommu_get_info(region, &info);
+	mm_iommu_tell_end(container->mm);
 	mm_iommu_refuse(&why, -EBUSY, info.mapped,
 				"IOMMU pages of it are mapped: ");
 	tce_report(container, "UNREGISTER", m->vaddr, m->size, -EBUSY, &why);
@@ -1669,6 +1650,7 @@ static unsigned long tce_show_regions(struct tce_container *container,
 	struct tce_registration *rn;
 	struct mm_iommu_info info;
 	unsigned long pages = 0;
+	bool told = false;
 	struct rb_node *node;
 
 	lockdep_assert_held(&container->memory_lock);
@@ -1677,6 +1659,9 @@ static unsigned long tce_show_regions(struct tce_container *container,
 		rn = rb_entry(node, struct tce_registration, node);
 		if (!rn->region || rn->busy)
 			continue;
+		if (!told)
+			tce_tell_begin(container);
+		told = true;
 		mm_iommu_get_info(rn->region, &info);
 		seq_printf(m, "spapr_tce_region:\tstart=0x%lx size=0x%lx used=%u mapped=%lu granule=0x%lx bytes=%zu access=%s state=%s\n",
 			   rn->ua, mm_iommu_size(rn->region), info.used,
@@ -1685,6 +1670,8 @@ static unsigned long tce_show_regions(struct tce_container *container,
 		pages += mm_iommu_size(rn->region) >> PAGE_SHIFT;
 		cond_resched();
 	}
+	if (told)
+		mm_iommu_tell_end(container->mm);
 	return pages;
 }
 
