@@ -458,9 +458,12 @@ draw() {
 	say "curves: $DIR/plots"
 }
 
-# The figures that a check compares: one file for each compiler.
+# The figures that a check compares: one file for each compiler, with another base
+# beside its data.
 committed() {
-	echo "$FIGURES/check-gcc-$("${CROSS}gcc" -dumpfullversion).csv"
+	local dir=$FIGURES
+	[ "$BASE" = 6.12 ] || dir=$ROOT/bases/$BASE
+	echo "$dir/check-gcc-$("${CROSS}gcc" -dumpfullversion).csv"
 }
 
 # What is not the same each time is not checked.

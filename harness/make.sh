@@ -61,6 +61,7 @@ case $1 in
 setup) setup; say "all packages are there" ;;
 tree) tree; echo "$TREE" ;;
 series) tree; "$HARNESS/series.sh" ;;
+bases) setup; "$HARNESS/bases.sh" ;;
 each) tree; "$HARNESS/each.sh" ;;
 kernel) tree; kernel "${KERNELS:-$(flavour series)}" ;;
 stock) base; kernel "$(flavour stock)" ;;
@@ -92,7 +93,8 @@ distclean)
 	take_lock
 	clean
 	remove base base.new base.stamp base.index tree tree.stamp tree.work \
-		linux.git linux.git.new roundtrip userland apt apt-backports apt-sid apt-trixie \
-		log results lock
+		linux.git linux.git.new roundtrip drift log results lock
+	# What was fetched is there for all bases.
+	[ "$OUT" != "$TOP" ] || rm -rf "$OUT"/{userland,apt,apt-*}
 	rmdir "$OUT" 2>/dev/null || true ;;
 esac

@@ -47,8 +47,8 @@ expect book3s_64_vio_builtin.o kvmppc_rm_h_put_tce_indirect 3
 expect book3s_64_vio_builtin.o kvmppc_rm_h_stuff_tce 1
 expect book3s_64_vio_builtin.o kvmppc_tce_get 1
 # user address of each page
-expect book3s_64_vio_builtin.o change_list 1
+expect book3s_64_vio_builtin.o kvmppc_tce_add_list 1
 expect book3s_64_vio_builtin.o kvmppc_tce_put_list 1
 # the same in the slow path; the entry, and the user address of one page
-expect book3s_64_vio.o write_slowly 2
-expect book3s_64_vio.o put_list_slowly 1
+expect book3s_64_vio.o kvmppc_tce_write_slow 2
+expect book3s_64_vio.o kvmppc_tce_put_list_slow 1

@@ -2,39 +2,44 @@
 /*
  * VFIO container for the sPAPR TCE IOMMU of POWER, versions 1 and 2.
  *
- * A container holds groups that share DMA windows: one TCE table each, the
- * same in all groups. User memory gets into the tables in one of two ways:
+ * The groups of a container share its DMA windows. A window has one TCE table,
+ * which is set in all groups. The versions differ in how user memory is pinned:
  *
  * v1 (VFIO_SPAPR_TCE_IOMMU): one group, the default 32-bit window only. ENABLE
- *    counts the size of the whole window in locked_vm, MAP pins, UNMAP unpins.
- * v2 (VFIO_SPAPR_TCE_v2_IOMMU): REGISTER pins and counts memory once
+ *    accounts the size of the whole window in locked_vm, MAP pins and UNMAP
+ *    unpins.
+ * v2 (VFIO_SPAPR_TCE_v2_IOMMU): REGISTER pins and accounts memory once
  *    (arch/powerpc/mm/mmu_context_iommu.c), MAP and UNMAP only write TCEs, and
- *    windows are created and removed at will.
+ *    windows are created and removed by ioctls.
  *
- * The default window appears when it is first used, in slot 0, unless user
- * space has removed it before.
+ * The default window has number 0. Its table is created on first use, unless
+ * user space has removed the window before.
  *
- * VFIO releases the container when the last call on it has returned; groups are
- * attached and detached while calls run.
+ * VFIO releases the container after the last call on it has returned. Groups
+ * are attached and detached while calls run.
  *
- * Locks, the outermost first: tce_container::eeh_lock keeps the groups in place
- * during EEH calls, which may last for seconds. tce_container::lock protects
- * windows and groups; calls that only use them hold it for reading, so
- * different ranges are mapped side by side. tce_container::memory_lock protects
- * the registrations. Then the registry of the mm, then mmap_lock.
+ * Locking order, outermost first:
  *
- * No user memory is read, written or pinned under a lock of the container: user
- * space decides how long a page fault takes, and the thread that serves it may
- * call the container itself.
+ * - tce_container::eeh_lock pins the list of groups during EEH calls, which may
+ *   take seconds.
+ * - tce_container::lock protects windows and groups. Calls that only use them
+ *   take it for reading, so different ranges are mapped concurrently.
+ * - tce_container::memory_lock protects the registrations.
+ * - The locks of the mm's registry, then mmap_lock.
  *
- * Errors, the same in all calls: -EPERM from another process than the one
- * that the container is bound to, -EFAULT for an argument that cannot be read,
- * -EINVAL for one too short or with unknown flags, -ENOTTY for a call that
- * the version does not have.
+ * No user memory is accessed or pinned under a lock of the container: user
+ * space controls how long a page fault takes, and the thread that handles the
+ * fault may call the container itself.
+ *
+ * Errors common to all calls: -EPERM if the caller is not the process that the
+ * container is bound to, -EFAULT if the argument cannot be read, -EINVAL if it
+ * is too short or has unknown flags, -ENOTTY if the version does not have the
+ * call.
  */
 #include <linux/bitfield.h>
 #include <linux/iommu.h>
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include <linux/pfn.h>
 #include <linux/rbtree.h>
 #include <linux/rwsem.h>
@@ -57,19 +62,19 @@
 
 #define TCE_MAX_WINDOWS	IOMMU_TABLE_GROUP_MAX_TABLES
 
-/* Refusals that a container remembers, for people, and the length of a line. */
+/* Number of refusals kept for fdinfo, and size of the text of one. */
 #define TCE_REFUSALS	4
 #define TCE_REFUSAL_TEXT	256
 
 /**
  * struct tce_window - a DMA window of the container
- * @tbl: its table, with a reference; NULL for the default window until it is
- *	used
+ * @tbl: TCE table, with a reference; NULL for the default window until its
+ *	first use
  * @start: bus address
- * @size: bytes; what was asked for, while the table may have more entries;
- *	0: no window in this slot
- * @shift: log2 of the IOMMU page
- * @locked: pages that @tbl is charged for, until it is freed
+ * @size: requested size in bytes, the table may have more entries; 0 if there
+ *	is no window of this number
+ * @shift: log2 of the IOMMU page size
+ * @locked: pages accounted in locked_vm for @tbl until it is freed
  */
 struct tce_window {
 	struct iommu_table *tbl;
@@ -82,16 +87,17 @@ struct tce_window {
 struct tce_group {
 	struct list_head list;
 	struct iommu_group *grp;
-	struct iommu_table_group *tables;
+	struct iommu_table_group *table_group;
 };
 
 /**
  * struct tce_registration - memory registered through the container
- * @node: in tce_container::registrations
- * @ua: its first user address
- * @region: the region, with the registration's reference; NULL while it is
- *	being pinned
- * @busy: one thread registers or unregisters it just now; others keep off
+ * @node: node in tce_container::registrations
+ * @ua: first user address
+ * @region: registered region, with a reference; NULL until the first
+ *	registration of this address has pinned it
+ * @busy: a thread is registering or unregistering it; grants this thread
+ *	exclusive access
  */
 struct tce_registration {
 	struct rb_node node;
@@ -102,30 +108,31 @@ struct tce_registration {
 
 /**
  * struct tce_container - state of a container
- * @v2: VFIO_SPAPR_TCE_v2_IOMMU; does not change
- * @mm: the mm of the process that uses the container, held by mmgrab();
- *	set once, by the first call that counts or pins
- * @enabled: v1: between ENABLE and DISABLE, under @lock; v2: memory was
- *	registered once
- * @eeh_lock: held for writing, with @lock, where @groups changes
- * @lock: protects what follows up to @memory_lock
- * @locked: v1: pages counted in locked_vm by ENABLE
- * @pinning: v1: pages of memory that MAPs ask for at present, without any lock
- * @windows: by slot
+ * @v2: VFIO_SPAPR_TCE_v2_IOMMU; constant
+ * @mm: mm of the process that uses the container, with a reference by mmgrab();
+ *	set once, by the first call that accounts or pins
+ * @enabled: v1: between ENABLE and DISABLE, written under @lock; v2: set by the
+ *	first successful REGISTER and never cleared
+ * @eeh_lock: held for writing, together with @lock, to modify @groups
+ * @lock: protects the members up to @memory_lock, except @pinning
+ * @locked: v1: pages accounted in locked_vm by ENABLE
+ * @pinning: v1: pages requested by MAP calls in progress; atomic, not under
+ *	a lock
+ * @windows: windows by number
  * @groups: list of struct tce_group
  * @memory_lock: protects @registrations
  * @registrations: v2: struct tce_registration by first user address
- * @refusal_lock: protects what follows
- * @refusals: lines of fdinfo, the last ones
- * @nr_refusals: number of refusals ever; the next goes to this index modulo
- *	TCE_REFUSALS
+ * @refusal_lock: protects the members below
+ * @refusals: ring of the last refusals, as lines of fdinfo
+ * @nr_refusals: total number of refusals; modulo TCE_REFUSALS the index of the
+ *	next one
  */
 struct tce_container {
 	bool v2;
 	bool enabled;
 	struct mm_struct *mm;
 
-	struct rw_semaphore eeh_lock;	/* groups, during EEH calls */
+	struct rw_semaphore eeh_lock;	/* groups during EEH calls */
 	struct rw_semaphore lock;
 	unsigned long locked;
 	atomic_long_t pinning;
@@ -135,14 +142,17 @@ struct tce_container {
 	struct mutex memory_lock;	/* registrations */
 	struct rb_root registrations;
 
-	spinlock_t refusal_lock;	/* all below */
+	spinlock_t refusal_lock;	/* refusals, nr_refusals */
 	char refusals[TCE_REFUSALS][TCE_REFUSAL_TEXT];
 	unsigned int nr_refusals;
 };
 
-#define TCE_WHY(text)	((const struct mm_iommu_refusal){ .words = (text) })
+#define TCE_CAUSE(text)	((const struct mm_iommu_refusal){ .words = (text) })
 
-/* The line of fdinfo; of what is not known the platform knows the reason. */
+/*
+ * Formats a line of fdinfo. A cause that ends with "0x" or with a blank is
+ * followed by @why->at.
+ */
 static void tce_print_refusal(char *line, const char *call, u64 start, u64 size,
 			      int error, const struct mm_iommu_refusal *why)
 {
@@ -153,25 +163,28 @@ static void tce_print_refusal(char *line, const char *call, u64 start, u64 size,
 			"spapr_tce_refusal:\tcall=%s error=%d start=0x%llx size=0x%llx cause=%s",
 			call, error, start, size, why->words);
 	if (last == 'x')
-		len += scnprintf(line + len, TCE_REFUSAL_TEXT - len, "%llx", why->at);
+		len += scnprintf(line + len, TCE_REFUSAL_TEXT - len, "%llx",
+				 why->at);
 	else if (last == ' ')
-		len += scnprintf(line + len, TCE_REFUSAL_TEXT - len, "%llu", why->at);
+		len += scnprintf(line + len, TCE_REFUSAL_TEXT - len, "%llu",
+				 why->at);
 	scnprintf(line + len, TCE_REFUSAL_TEXT - len, "\n");
 }
 
 /*
- * Remembers why a call is refused, and returns its error. @start and @size are what
- * it was asked for: bus address of MAP, UNMAP and windows, number of the group of
- * ATTACH, else user address. NULL: the platform knows why.
+ * Records the cause of a failed call for fdinfo, and returns @error. @start
+ * and @size are the arguments of the call: a bus address for MAP, UNMAP and
+ * windows, the number of the group for ATTACH, else a user address. Without a
+ * cause in @why it is derived from @error.
  */
-static noinline int tce_refuse(struct tce_container *container, const char *call,
-			       u64 start, u64 size, int error,
-			       const struct mm_iommu_refusal *why)
+static noinline int
+tce_report(struct tce_container *container, const char *call, u64 start,
+	   u64 size, int error, const struct mm_iommu_refusal *why)
 {
 	const struct mm_iommu_refusal unknown =
-		TCE_WHY(error == -EINTR ? "the process was killed" :
-			error == -ENOMEM ? "the kernel has no memory for it" :
-			"the platform refused");
+		TCE_CAUSE(error == -EINTR ? "the process was killed" :
+			  error == -ENOMEM ? "the kernel has no memory for it" :
+			  "the platform refused");
 	unsigned int nr;
 
 	if (!why || !why->words)
@@ -179,7 +192,7 @@ static noinline int tce_refuse(struct tce_container *container, const char *call
 	trace_spapr_tce_refused(call, error, start, size, why->words, why->at);
 	spin_lock(&container->refusal_lock);
 	nr = container->nr_refusals++;
-	/* 0 is that of none */
+	/* skip 0 on wrap-around, it means that there are no refusals */
 	if (!container->nr_refusals)
 		container->nr_refusals = TCE_REFUSALS;
 	tce_print_refusal(container->refusals[nr % TCE_REFUSALS], call, start,
@@ -188,9 +201,12 @@ static noinline int tce_refuse(struct tce_container *container, const char *call
 	return error;
 }
 
-/* v1: every TCE pins the page behind it */
+/* v1: every TCE pins its page */
 
-/* A host address, of 51 bits at most, tells the page; all of it is one region. */
+/*
+ * The page field of a cookie holds the host physical address, which has 51 bits
+ * at most. All v1 memory has the same region id.
+ */
 #define TCE_V1_COOKIE	FIELD_PREP(MM_IOMMU_COOKIE_ID, 1)
 
 static long tce_v1_hold(struct mm_struct *mm, unsigned long ua,
@@ -200,7 +216,8 @@ static long tce_v1_hold(struct mm_struct *mm, unsigned long ua,
 	struct page *page;
 	int ret;
 
-	/* a page is all that is known to be contiguous */
+	held->bad = ua;
+	/* memory is only known to be contiguous within one page */
 	if (shift > PAGE_SHIFT)
 		return -EINVAL;
 
@@ -219,7 +236,7 @@ static phys_addr_t tce_v1_hpa(u64 cookie)
 	return FIELD_GET(MM_IOMMU_COOKIE_PAGE, cookie) * SZ_4K;
 }
 
-/* Of one page: no more was held. */
+/* @npages is 1, because tce_v1_hold() never holds more. */
 static int tce_v1_translate(struct mm_struct *mm, u64 cookie,
 			    unsigned long npages, unsigned int shift, u64 bits,
 			    __be64 *tces)
@@ -251,9 +268,12 @@ tce_backing(const struct tce_container *container)
 	return container->v2 ? &iommu_tce_registered : &tce_v1_pinned;
 }
 
-/* What all calls have in common */
+/* Helpers of all calls */
 
-/* Reads an argument that starts with argsz and flags; @size is a constant. */
+/*
+ * Copies an argument that starts with argsz and flags, and checks both. @size
+ * is a compile-time constant.
+ */
 static __always_inline int tce_copy_arg(void *arg, size_t size,
 					const void __user *uarg,
 					u32 known_flags)
@@ -263,7 +283,7 @@ static __always_inline int tce_copy_arg(void *arg, size_t size,
 		u32 flags;
 	} *head = arg;
 
-	/* on the way of every map: a few loads in place of a call */
+	/* hot path: inline copy */
 	if (!user_read_access_begin(uarg, size))
 		return -EFAULT;
 	unsafe_copy_from_user(arg, uarg, size, fault);
@@ -278,7 +298,7 @@ fault:
 	return -EFAULT;
 }
 
-/* Binds the container to the first process that uses it. */
+/* Binds the container to the calling process, if it is not bound yet. */
 static int tce_bind_mm(struct tce_container *container)
 {
 	struct mm_struct *mm = READ_ONCE(container->mm);
@@ -296,18 +316,19 @@ static int tce_bind_mm(struct tce_container *container)
 }
 
 /*
- * For calls that need a container in use: nobody but the bound process. It was
- * bound before @enabled was set, so this is the order to look at them.
+ * For calls that need an enabled container: only the bound process may make
+ * them. The container is bound before @enabled is set, so they are read in
+ * reverse order.
  */
 static int tce_check_enabled(struct tce_container *container)
 {
-	/* pairs with smp_store_release() by whoever sets it */
+	/* pairs with smp_store_release() in ENABLE and REGISTER */
 	if (!smp_load_acquire(&container->enabled))
 		return -EPERM;
 	return READ_ONCE(container->mm) == current->mm ? 0 : -EPERM;
 }
 
-/* For calls that do not bind: nobody but the bound process, if there is one. */
+/* For calls that do not bind: fails if the container is bound to another mm. */
 static int tce_check_mm(struct tce_container *container)
 {
 	struct mm_struct *mm = READ_ONCE(container->mm);
@@ -323,7 +344,7 @@ tce_first_group(struct tce_container *container)
 	lockdep_assert_held(&container->lock);
 	group = list_first_entry_or_null(&container->groups, struct tce_group,
 					 list);
-	return group ? group->tables : NULL;
+	return group ? group->table_group : NULL;
 }
 
 /* Windows */
@@ -344,8 +365,8 @@ static struct tce_window *tce_find_window(struct tce_container *container,
 }
 
 /*
- * All of the table: it may have more entries than were asked for, and a guest of
- * KVM may use them.
+ * Clears the whole table, not only @win->size: the table may have more entries
+ * than were requested, and a KVM guest may use them.
  */
 static int tce_clear_window(struct tce_window *win)
 {
@@ -353,35 +374,35 @@ static int tce_clear_window(struct tce_window *win)
 			       win->tbl->it_size);
 }
 
-/* Takes a table away from one group, if it is there. */
-static long tce_unset_group(struct iommu_table_group *tables, int slot,
+/* Unsets a table in one group, if it is set there. */
+static long tce_unset_group(struct iommu_table_group *table_group, int num,
 			    struct iommu_table *tbl)
 {
-	if (tables->tables[slot] != tbl)
+	if (table_group->tables[num] != tbl)
 		return 0;
-	return tables->ops->unset_window(tables, slot);
+	return table_group->ops->unset_window(table_group, num);
 }
 
-/* Takes a table away from every group that does not refuse. */
-static void tce_unset_groups(struct tce_container *container, int slot,
+/* Unsets a table in all groups. Failures are ignored. */
+static void tce_unset_groups(struct tce_container *container, int num,
 			     struct iommu_table *tbl)
 {
 	struct tce_group *group;
 
 	list_for_each_entry(group, &container->groups, list)
-		tce_unset_group(group->tables, slot, tbl);
+		tce_unset_group(group->table_group, num, tbl);
 }
 
-/* Takes a table away from all groups, or from none if one of them refuses. */
-static long tce_unset_groups_or_none(struct tce_container *container, int slot,
+/* Unsets a table in all groups, or in none if the platform fails for one. */
+static long tce_unset_groups_or_none(struct tce_container *container, int num,
 				     struct iommu_table *tbl)
 {
-	struct iommu_table_group *tables;
+	struct iommu_table_group *table_group;
 	struct tce_group *group;
 	long ret = 0;
 
 	list_for_each_entry(group, &container->groups, list) {
-		ret = tce_unset_group(group->tables, slot, tbl);
+		ret = tce_unset_group(group->table_group, num, tbl);
 		if (ret)
 			break;
 	}
@@ -389,37 +410,38 @@ static long tce_unset_groups_or_none(struct tce_container *container, int slot,
 		return 0;
 
 	list_for_each_entry_continue_reverse(group, &container->groups, list) {
-		tables = group->tables;
-		if (!tables->tables[slot] &&
-		    tables->ops->set_window(tables, slot, tbl))
-			pr_err("vfio_iommu_spapr_tce: window at 0x%llx is lost to a group\n",
+		table_group = group->table_group;
+		if (!table_group->tables[num] &&
+		    table_group->ops->set_window(table_group, num, tbl))
+			pr_err("vfio_iommu_spapr_tce: cannot restore window at 0x%llx in a group\n",
 			       (u64)tbl->it_offset << tbl->it_page_shift);
 	}
 	return ret;
 }
 
 /*
- * Gives a table to all groups, or to none. A platform may have given it to
- * the first group when it created the table.
+ * Sets a table in all groups, or in none. Some platforms have set it in the
+ * first group when they created it.
  */
-static long tce_set_groups(struct tce_container *container, int slot,
+static long tce_set_groups(struct tce_container *container, int num,
 			   struct iommu_table *tbl)
 {
 	struct tce_group *group;
 	long ret = 0;
 
 	list_for_each_entry(group, &container->groups, list) {
-		ret = group->tables->ops->set_window(group->tables, slot, tbl);
+		ret = group->table_group->ops->set_window(group->table_group,
+							  num, tbl);
 		if (ret)
 			break;
 	}
 	if (ret)
-		tce_unset_groups(container, slot, tbl);
+		tce_unset_groups(container, num, tbl);
 	return ret;
 }
 
-/* A group that has got no window of the others. */
-static long tce_refuse_set(long error, struct mm_iommu_refusal *why)
+/* Names the cause when set_window() has failed. */
+static long tce_report_set(long error, struct mm_iommu_refusal *why)
 {
 	if (error == -EPERM)
 		mm_iommu_refuse(why, error, 0,
@@ -427,7 +449,7 @@ static long tce_refuse_set(long error, struct mm_iommu_refusal *why)
 	return error;
 }
 
-/* Puts a table that no group has any more. KVM may still have it. */
+/* Drops a table that is set in no group any more. KVM may still hold it. */
 static void tce_free_window(struct tce_window *win)
 {
 	if (win->tbl)
@@ -436,23 +458,23 @@ static void tce_free_window(struct tce_window *win)
 }
 
 /*
- * Removes a window, or leaves it in all groups where the platform refuses to
- * clear it or to take it away from one of them. If a bridge may still walk the
- * table it is not freed, nor is the memory behind it.
+ * Removes a window. If the platform fails to clear the window or to unset it in
+ * a group, it stays in all groups: the bridge may still walk the table, so
+ * neither the table nor the mapped memory may be freed.
  */
-static long tce_remove_window(struct tce_container *container, int slot)
+static long tce_remove_window(struct tce_container *container, int num)
 {
-	struct tce_window *win = &container->windows[slot];
+	struct tce_window *win = &container->windows[num];
 	bool closed;
 	long ret;
 
 	if (win->tbl) {
 		closed = iommu_tce_is_closed(win->tbl);
-		/* KVM may have it too */
+		/* KVM may hold the table: reject new mappings */
 		iommu_tce_close(win->tbl, true);
 		ret = tce_clear_window(win);
 		if (!ret)
-			ret = tce_unset_groups_or_none(container, slot,
+			ret = tce_unset_groups_or_none(container, num,
 						       win->tbl);
 		if (ret) {
 			iommu_tce_close(win->tbl, closed);
@@ -463,27 +485,27 @@ static long tce_remove_window(struct tce_container *container, int slot)
 	return 0;
 }
 
-/* The same where nobody can be told that it failed. */
-static void tce_drop_window(struct tce_container *container, int slot)
+/* As tce_remove_window(), but leaks the table and its memory on failure. */
+static void tce_drop_window(struct tce_container *container, int num)
 {
-	struct tce_window *win = &container->windows[slot];
+	struct tce_window *win = &container->windows[num];
 
-	if (!tce_remove_window(container, slot))
+	if (!tce_remove_window(container, num))
 		return;
-	/* KVM may have the table still: nothing more is to be lost in it */
+	/* KVM may still hold the table: do not leak more memory */
 	iommu_tce_close(win->tbl, true);
-	tce_unset_groups(container, slot, win->tbl);
-	pr_err("vfio_iommu_spapr_tce: window at 0x%llx cannot be removed: its table and memory are lost\n",
+	tce_unset_groups(container, num, win->tbl);
+	pr_err("vfio_iommu_spapr_tce: cannot remove window at 0x%llx: leaking its table and memory\n",
 	       win->start);
 	*win = (struct tce_window){ };
 }
 
-/* Why the platform has made no table, which it says by its error alone. */
-static long tce_refuse_table(const struct iommu_table_group *tables,
+/* Names the cause of an error of create_table() or get_table_size(). */
+static long tce_report_table(const struct iommu_table_group *table_group,
 			     u32 page_shift, u64 size, u32 levels, long error,
 			     struct mm_iommu_refusal *why)
 {
-	/* each level is one block of contiguous memory */
+	/* bytes; each level is one physically contiguous allocation */
 	u64 level = sizeof(u64) << DIV_ROUND_UP(ilog2(size) - page_shift,
 						max(levels, 1U));
 
@@ -493,7 +515,8 @@ static long tce_refuse_table(const struct iommu_table_group *tables,
 	if (error == -EPERM)
 		return mm_iommu_refuse(why, error, 0,
 					"no place for a first window beside the second");
-	if (error == -ENOMEM && tables->max_levels > 1 && level > PAGE_SIZE)
+	if (error == -ENOMEM && table_group->max_levels > 1 &&
+	    level > PAGE_SIZE)
 		return mm_iommu_refuse(why, error, level,
 					"no contiguous memory for a level of the table, bytes of a level: ");
 	if (error == -ENOMEM)
@@ -502,30 +525,31 @@ static long tce_refuse_table(const struct iommu_table_group *tables,
 	return error;
 }
 
-/* Creates a window; on failure nothing is left of it. */
-static long tce_add_window(struct tce_container *container, int slot,
+/* Creates a window. On failure all changes are rolled back. */
+static long tce_add_window(struct tce_container *container, int num,
 			   u32 page_shift, u64 size, u32 levels,
 			   struct mm_iommu_refusal *why)
 {
-	struct iommu_table_group *tables = tce_first_group(container);
-	struct tce_window *win = &container->windows[slot];
+	struct iommu_table_group *table_group = tce_first_group(container);
+	struct tce_window *win = &container->windows[num];
 	struct iommu_table *tbl = NULL;
 	unsigned long locked;
 	long ret;
 
-	locked = tables->ops->get_table_size(page_shift, size, levels);
+	locked = table_group->ops->get_table_size(page_shift, size, levels);
 	if (!locked)
-		return tce_refuse_table(tables, page_shift, size, levels,
+		return tce_report_table(table_group, page_shift, size, levels,
 					-EINVAL, why);
 
 	locked = DIV_ROUND_UP(locked, PAGE_SIZE);
 	ret = account_locked_vm(container->mm, locked, true);
 	if (ret)
-		return mm_iommu_refuse(why, ret, mm_iommu_limit_left(container->mm),
-					"over the limit of locked memory, bytes left of it: ");
+		return mm_iommu_refuse(why, ret,
+				       mm_iommu_limit_left(container->mm),
+				       "over the limit of locked memory, bytes left of it: ");
 
-	ret = tables->ops->create_table(tables, slot, page_shift, size, levels,
-					&tbl);
+	ret = table_group->ops->create_table(table_group, num, page_shift, size,
+					     levels, &tbl);
 	if (ret)
 		goto err_unaccount;
 
@@ -533,7 +557,7 @@ static long tce_add_window(struct tce_container *container, int slot,
 	if (ret)
 		goto err_unset_groups;
 
-	ret = tce_refuse_set(tce_set_groups(container, slot, tbl), why);
+	ret = tce_report_set(tce_set_groups(container, num, tbl), why);
 	if (ret)
 		goto err_unset_groups;
 
@@ -543,21 +567,23 @@ static long tce_add_window(struct tce_container *container, int slot,
 	win->shift = page_shift;
 	win->locked = locked;
 
-	/* Last: from here on KVM attaches it, where the memory is registered */
+	/* last: publishes the table to KVM, which attaches it if v2 */
 	iommu_tce_bind(tbl, tce_backing(container), container->mm, locked);
 	return 0;
 
 err_unset_groups:
-	tce_unset_groups(container, slot, tbl);
+	tce_unset_groups(container, num, tbl);
 	iommu_tce_table_put(tbl);
 err_unaccount:
 	account_locked_vm(container->mm, locked, false);
-	return tce_refuse_table(tables, page_shift, size, levels, ret, why);
+	return tce_report_table(table_group, page_shift, size, levels, ret,
+				why);
 }
 
-/* Creates the table of a window that was promised but not yet used. */
-static long tce_use_window(struct tce_container *container,
-			   struct tce_window *win, struct mm_iommu_refusal *why)
+/* Creates the table of the default window if it does not exist yet. */
+static long tce_instantiate_window(struct tce_container *container,
+				   struct tce_window *win,
+				   struct mm_iommu_refusal *why)
 {
 	if (!win->size || win->tbl)
 		return 0;
@@ -566,13 +592,13 @@ static long tce_use_window(struct tce_container *container,
 }
 
 /*
- * Undoes tce_use_window() for a call that failed after it, unless somebody else
- * has mapped something meanwhile.
+ * Reverts tce_instantiate_window() for a call that failed later, unless another
+ * call has mapped something in the window since.
  */
-static void tce_unuse_window(struct tce_container *container,
-			     struct tce_window *win)
+static void tce_revert_window(struct tce_container *container,
+			      struct tce_window *win)
 {
-	struct tce_window promised = {
+	struct tce_window lazy = {
 		.start = win->start,
 		.size = win->size,
 		.shift = win->shift,
@@ -581,21 +607,21 @@ static void tce_unuse_window(struct tce_container *container,
 	lockdep_assert_held_write(&container->lock);
 	if (win->tbl && !iommu_tce_view_mapped(win->tbl) &&
 	    !tce_remove_window(container, win - container->windows))
-		*win = promised;
+		*win = lazy;
 }
 
-/* The default window, which exists as soon as the container has a group. */
-static void tce_promise_window(struct tce_container *container,
-			       const struct iommu_table_group *tables)
+/* Initializes the default window, without a table, for the first group. */
+static void tce_init_default_window(struct tce_container *container,
+				    const struct iommu_table_group *table_group)
 {
 	container->windows[0] = (struct tce_window){
-		.start = tables->tce32_start,
-		.size = tables->tce32_size,
+		.start = table_group->tce32_start,
+		.size = table_group->tce32_size,
 		.shift = IOMMU_PAGE_SHIFT_4K,
 	};
 }
 
-static int tce_free_slot(const struct tce_container *container)
+static int tce_unused_num(const struct tce_container *container)
 {
 	int i;
 
@@ -605,19 +631,19 @@ static int tce_free_slot(const struct tce_container *container)
 	return -ENOSPC;
 }
 
-/* Platforms shift by what user space says: check it before they see it. */
-static int tce_check_create(const struct iommu_table_group *tables,
+/* Validates user values that platforms use as shift counts. */
+static int tce_check_create(const struct iommu_table_group *table_group,
 			    const struct vfio_iommu_spapr_tce_create *create)
 {
 	if (create->page_shift >= BITS_PER_LONG_LONG ||
-	    !(tables->pgsizes & BIT_ULL(create->page_shift)))
+	    !(table_group->pgsizes & BIT_ULL(create->page_shift)))
 		return -EINVAL;
 	if (!is_power_of_2(create->window_size) ||
 	    create->window_size >> create->page_shift == 0)
 		return -EINVAL;
-	/* a hypervisor owns its tables: what is asked for is a hint */
-	if (tables->max_levels > 1 &&
-	    (!create->levels || create->levels > tables->max_levels))
+	/* under a hypervisor the number of levels is only a hint */
+	if (table_group->max_levels > 1 &&
+	    (!create->levels || create->levels > table_group->max_levels))
 		return -EINVAL;
 	return 0;
 }
@@ -627,84 +653,86 @@ static int tce_create(struct tce_container *container,
 		      struct mm_iommu_refusal *why)
 {
 	struct tce_window *first = &container->windows[0];
-	bool promised = first->size && !first->tbl;
-	int slot, ret;
+	bool lazy = first->size && !first->tbl;
+	int num, ret;
 
 	if (tce_check_create(tce_first_group(container), create))
 		return mm_iommu_refuse(why, -EINVAL, 0,
 					"page size, window size or levels not supported");
 
-	slot = tce_free_slot(container);
-	if (slot < 0)
-		return mm_iommu_refuse(why, slot, 0,
+	num = tce_unused_num(container);
+	if (num < 0)
+		return mm_iommu_refuse(why, num, 0,
 					"all windows are in use");
 
-	/* the default window has the first claim on slot 0 */
-	ret = tce_use_window(container, first, why);
+	/* number 0 is reserved for the default window */
+	ret = tce_instantiate_window(container, first, why);
 	if (ret)
 		return ret;
 
-	ret = tce_add_window(container, slot, create->page_shift,
+	ret = tce_add_window(container, num, create->page_shift,
 			     create->window_size, create->levels, why);
 	if (ret) {
-		if (promised)
-			tce_unuse_window(container, first);
+		if (lazy)
+			tce_revert_window(container, first);
 		return ret;
 	}
 
-	create->start_addr = container->windows[slot].start;
-	return slot;
+	create->start_addr = container->windows[num].start;
+	return num;
 }
 
 /*
- * Creates a window with the lock held, and takes a reference on its table.
+ * Creates a window under the lock, and returns its table with a reference in
+ * @tblp.
  *
- * Return: the slot, or a negative errno.
+ * Return: the number of the window, or a negative errno.
  */
 static int tce_create_locked(struct tce_container *container,
 			     struct vfio_iommu_spapr_tce_create *create,
 			     struct iommu_table **tblp)
 {
 	struct mm_iommu_refusal why = { };
-	int slot;
+	int num;
 
 	if (down_write_killable(&container->lock))
 		return -EINTR;
-	slot = tce_first_group(container) ? tce_create(container, create, &why) :
+	num = tce_first_group(container) ? tce_create(container, create, &why) :
 					    -ENXIO;
 	trace_spapr_tce_create_window(create->start_addr, create->window_size,
 				      create->page_shift, create->levels,
-				      min(slot, 0));
-	if (slot >= 0)
-		*tblp = iommu_tce_table_get(container->windows[slot].tbl);
+				      min(num, 0));
+	if (num >= 0)
+		*tblp = iommu_tce_table_get(container->windows[num].tbl);
 	up_write(&container->lock);
-	if (slot < 0 && slot != -ENXIO)
-		tce_refuse(container, "CREATE", 0, create->window_size, slot,
+	if (num < 0 && num != -ENXIO)
+		tce_report(container, "CREATE", 0, create->window_size, num,
 			   &why);
-	return slot;
+	return num;
 }
 
 /*
- * Removes a window that user space was not told of, unless another call has. If the
- * process is killed it goes with the container.
+ * Removes a window whose creation could not be reported to user space, unless
+ * another call has removed it. If the process is being killed the window is
+ * removed with the container.
  */
-static void tce_uncreate(struct tce_container *container, int slot,
-			 struct iommu_table *tbl)
+static void tce_cancel_create(struct tce_container *container, int num,
+			      struct iommu_table *tbl)
 {
 	if (down_write_killable(&container->lock))
 		return;
-	if (container->windows[slot].tbl == tbl)
-		tce_drop_window(container, slot);
+	if (container->windows[num].tbl == tbl)
+		tce_drop_window(container, num);
 	up_write(&container->lock);
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_CREATE */
-static noinline long tce_ioctl_create(struct tce_container *container,
+static long tce_ioctl_create(struct tce_container *container,
 				      void __user *uarg)
 {
 	struct vfio_iommu_spapr_tce_create create;
 	struct iommu_table *tbl;
-	int slot, ret;
+	int num, ret;
 
 	ret = tce_bind_mm(container);
 	if (ret)
@@ -715,12 +743,12 @@ static noinline long tce_ioctl_create(struct tce_container *container,
 	if (create.__resv1 || create.__resv2)
 		return -EINVAL;
 
-	slot = tce_create_locked(container, &create, &tbl);
-	if (slot < 0)
-		return slot;
+	num = tce_create_locked(container, &create, &tbl);
+	if (num < 0)
+		return num;
 
 	if (copy_to_user(uarg, &create, sizeof(create))) {
-		tce_uncreate(container, slot, tbl);
+		tce_cancel_create(container, num, tbl);
 		ret = -EFAULT;
 	}
 	iommu_tce_table_put(tbl);
@@ -737,18 +765,18 @@ static long tce_remove(struct tce_container *container, u64 start)
 
 	win = tce_find_window(container, start);
 	if (!win || win->start != start)
-		return tce_refuse(container, "REMOVE", start, 0, -EINVAL,
-				  &TCE_WHY("no window at this bus address"));
+		return tce_report(container, "REMOVE", start, 0, -EINVAL,
+				  &TCE_CAUSE("no window at this bus address"));
 
 	ret = tce_remove_window(container, win - container->windows);
 	trace_spapr_tce_remove_window(start, ret);
 	if (ret)
-		tce_refuse(container, "REMOVE", start, 0, ret, NULL);
+		tce_report(container, "REMOVE", start, 0, ret, NULL);
 	return ret;
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_REMOVE */
-static noinline long tce_ioctl_remove(struct tce_container *container,
+static long tce_ioctl_remove(struct tce_container *container,
 				      void __user *uarg)
 {
 	struct vfio_iommu_spapr_tce_remove remove;
@@ -771,25 +799,27 @@ static noinline long tce_ioctl_remove(struct tce_container *container,
 static int tce_get_info(struct tce_container *container,
 			struct vfio_iommu_spapr_tce_info *info)
 {
-	const struct iommu_table_group *tables = tce_first_group(container);
+	const struct iommu_table_group *table_group;
 
-	if (!tables)
+	table_group = tce_first_group(container);
+
+	if (!table_group)
 		return -ENXIO;
 
-	info->dma32_window_start = tables->tce32_start;
-	info->dma32_window_size = tables->tce32_size;
-	if (container->v2 && tables->max_dynamic_windows_supported) {
+	info->dma32_window_start = table_group->tce32_start;
+	info->dma32_window_size = table_group->tce32_size;
+	if (container->v2 && table_group->max_dynamic_windows_supported) {
 		info->flags |= VFIO_IOMMU_SPAPR_INFO_DDW;
-		info->ddw.pgsizes = tables->pgsizes;
+		info->ddw.pgsizes = table_group->pgsizes;
 		info->ddw.max_dynamic_windows_supported =
-			tables->max_dynamic_windows_supported;
-		info->ddw.levels = tables->max_levels;
+			table_group->max_dynamic_windows_supported;
+		info->ddw.levels = table_group->max_levels;
 	}
 	return 0;
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_GET_INFO */
-static noinline long tce_ioctl_get_info(struct tce_container *container,
+static long tce_ioctl_get_info(struct tce_container *container,
 					void __user *uarg)
 {
 	const size_t minsz = offsetofend(struct vfio_iommu_spapr_tce_info,
@@ -818,11 +848,11 @@ static noinline long tce_ioctl_get_info(struct tce_container *container,
 	return 0;
 }
 
-/* Maps */
+/* Mappings */
 
-/* Finds the window of a whole range of IOMMU pages. */
+/* Looks up the window that contains a range of whole IOMMU pages. */
 static __always_inline struct tce_window *
-tce_window_of_range(struct tce_container *container, u64 iova, u64 size)
+tce_range_window(struct tce_container *container, u64 iova, u64 size)
 {
 	struct tce_window *win = tce_find_window(container, iova);
 	u64 mask;
@@ -842,73 +872,49 @@ static bool tce_wraps(u64 addr, u64 size)
 	return size && addr + (size - 1) < addr;
 }
 
-/*
- * v2: the first page of a range that cannot be mapped, or the end of the range. A
- * range can be held if all of its pages in the first region can, so halves of it lead
- * to the page.
- */
-static u64 tce_bad_page(struct tce_container *container, u64 ua,
-			unsigned long npages, unsigned int shift, bool write)
-{
-	struct mm_iommu_held held;
-	unsigned long want = npages;
-	long n;
-
-	while (npages) {
-		n = mm_iommu_hold(container->mm, ua, want, shift, write, &held);
-		cond_resched();
-		if (n > 0) {
-			mm_iommu_drop(container->mm, held.cookie, n);
-			ua += (u64)n << shift;
-			npages -= n;
-			want = min(want, npages);
-		} else if (want > 1) {
-			want /= 2;
-		} else {
-			return ua;
-		}
-	}
-	return ua;
-}
-
 static const struct mm_iommu_refusal tce_wrapped = {
-	.words = "bus addresses or memory that wrap around",
+	.words = "bus addresses or memory wrap around",
 };
 
-/* A call before its time: of the range @iova has the bus address and the size. */
-static noinline long tce_refuse_unused(struct tce_container *container,
-				       const char *call, const void __user *iova,
-				       int error)
+/*
+ * Reports MAP or UNMAP of a container that is not enabled yet. @iova points to
+ * the members iova and size of the argument.
+ */
+static noinline long tce_report_unused(struct tce_container *container,
+				       const char *call,
+				       const void __user *iova, int error)
 {
 	u64 range[2];
 
 	if (READ_ONCE(container->enabled) ||
 	    copy_from_user(range, iova, sizeof(range)))
 		return error;
-	return tce_refuse(container, call, range[0], range[1], error,
-			  &TCE_WHY("nothing was registered or enabled yet"));
+	return tce_report(container, call, range[0], range[1], error,
+			  &TCE_CAUSE("nothing was registered or enabled yet"));
 }
 
-/* A range that is in no window, or not as a window has it. */
-static noinline int tce_refuse_range(struct tce_container *container,
+/* Reports a range in no window, or one that is not valid in its window. */
+static noinline int tce_report_range(struct tce_container *container,
 				     const char *call, u64 iova, u64 size,
 				     int error)
 {
 	const struct mm_iommu_refusal why =
-		TCE_WHY(error == -ENXIO ?
-			"no window at this bus address" :
-			"more than the window, or not whole IOMMU pages");
+		TCE_CAUSE(error == -ENXIO ?
+			  "no window at this bus address" :
+			  "outside of the window, or not whole IOMMU pages");
 
-	return tce_refuse(container, call, iova, size, error, &why);
+	return tce_report(container, call, iova, size, error, &why);
 }
 
-/* What the TCE core says by its error alone. */
-static noinline int tce_refuse_map(struct tce_container *container,
+/*
+ * Reports a failure of the TCE core, with the cause of its error. @bad is the
+ * address that failed, or the end of the range.
+ */
+static noinline int tce_report_map(struct tce_container *container,
 				   const struct vfio_iommu_type1_dma_map *map,
-				   const struct tce_window *win, int error)
+				   unsigned long bad, int error)
 {
-	bool write = map->flags & VFIO_DMA_MAP_FLAG_WRITE;
-	struct mm_iommu_refusal why = { };
+	struct mm_iommu_refusal why = { .at = bad };
 
 	switch (error) {
 	case -EPERM:
@@ -918,94 +924,95 @@ static noinline int tce_refuse_map(struct tce_container *container,
 		why.words = "the kernel has no memory for it";
 		break;
 	case -EBUSY:
-		why.words = "other calls map as much as the window at present";
+		why.words = "other calls in progress map as much as the window";
 		break;
 	case -EINVAL:
 		if (container->v2)
-			why.words = "not registered, or memory in smaller pieces than the IOMMU page: 0x";
+			why.words = "not registered, or in runs smaller than the IOMMU page: 0x";
 		break;
 	case -EFAULT:
 		why.words = container->v2 ?
-			"was mapped for reading only when it was first registered: 0x" :
-			"no memory there, or none that can be pinned";
+			"was read-only when it was first registered: 0x" :
+			"no memory there, or none that can be pinned: 0x";
 	}
-	/* v1 would have to pin user memory to find the page */
-	if (container->v2 && (error == -EINVAL || error == -EFAULT)) {
-		why.at = tce_bad_page(container, map->vaddr,
-				      map->size >> win->shift, win->shift, write);
-		/* none: it was the platform, or somebody has registered it now */
-		if (why.at == map->vaddr + map->size)
-			why.words = NULL;
-	}
-	return tce_refuse(container, "MAP", map->iova, map->size, error, &why);
+	/* no address failed, so the platform did */
+	if ((error == -EINVAL || error == -EFAULT) &&
+	    bad == map->vaddr + map->size)
+		why.words = NULL;
+	return tce_report(container, "MAP", map->iova, map->size, error, &why);
 }
 
 /*
- * Creates the default window for a call that is about to use it, which gets a
- * reference on the table in @made. Version 1 may have been disabled since the
- * caller looked: there was no table to close then.
+ * Creates the table of the default window for a MAP, and returns it with a
+ * reference in @new_tbl. @enabled is checked again: a DISABLE after the
+ * caller's check had no table to close.
  */
-static noinline int tce_use_promised(struct tce_container *container,
-				     const struct vfio_iommu_type1_dma_map *map,
-				     struct iommu_table **made)
+static noinline int
+tce_instantiate_default(struct tce_container *container,
+			const struct vfio_iommu_type1_dma_map *map,
+			struct iommu_table **new_tbl)
 {
 	struct tce_window *win = &container->windows[0];
 	struct mm_iommu_refusal why = { };
-	bool promised;
+	bool lazy;
 	int ret;
 
 	if (down_write_killable(&container->lock))
 		return -EINTR;
-	promised = win->size && !win->tbl;
+	lazy = win->size && !win->tbl;
 	ret = container->enabled ?
-	      tce_use_window(container, win, &why) :
+	      tce_instantiate_window(container, win, &why) :
 	      mm_iommu_refuse(&why, -EPERM, 0,
 				"nothing was registered or enabled yet");
-	if (!ret && promised)
-		*made = iommu_tce_table_get(win->tbl);
+	if (!ret && lazy)
+		*new_tbl = iommu_tce_table_get(win->tbl);
 	up_write(&container->lock);
 	if (ret)
-		tce_refuse(container, "MAP", map->iova, map->size, ret, &why);
+		tce_report(container, "MAP", map->iova, map->size, ret, &why);
 	return ret;
 }
 
 /*
- * After the call. If it has failed the window is a promise again, unless the process
- * is killed, or another call has removed it: another window may be in its place.
+ * Drops the reference of tce_instantiate_default() after the MAP. If the MAP
+ * has failed the table is removed again, unless the process is being killed or
+ * another call has removed the window: number 0 may be another window then.
  */
-static noinline void tce_unuse_promised(struct tce_container *container,
-					struct iommu_table *made, bool failed)
+static noinline void tce_revert_default(struct tce_container *container,
+					struct iommu_table *new_tbl,
+					bool failed)
 {
 	struct tce_window *win = &container->windows[0];
 
 	if (failed && !down_write_killable(&container->lock)) {
-		if (win->tbl == made)
-			tce_unuse_window(container, win);
+		if (win->tbl == new_tbl)
+			tce_revert_window(container, win);
 		up_write(&container->lock);
 	}
-	iommu_tce_table_put(made);
+	iommu_tce_table_put(new_tbl);
 }
 
-static bool tce_map_is_sane(const struct vfio_iommu_type1_dma_map *map,
-			    const struct tce_window *win)
+static bool tce_map_valid(const struct vfio_iommu_type1_dma_map *map,
+			  const struct tce_window *win)
 {
 	return map->flags && IS_ALIGNED(map->vaddr, BIT_ULL(win->shift));
 }
 
 /*
- * v1 pins user memory, so the lock is released meanwhile. Who removes or
- * disables the window closes its table, and nothing is mapped in it then.
+ * v1 pins user memory, so the lock is dropped around iommu_tce_map(). REMOVE
+ * and DISABLE close the table, after which nothing can be mapped in it.
  *
- * ENABLE counts as much as the window maps. MAPs that wait for memory hold pages
- * beside those: never more than once as many, however many threads call.
+ * ENABLE accounts as many pages as the window can map. MAP calls in progress
+ * may hold pages in addition; @pinning limits these to the same number for all
+ * threads together.
  *
- * Return: 0; -EPERM where the window was disabled; -ESTALE where it was removed
- * or has another table; -EBUSY where other calls map as much already; errors of
+ * Context: container->lock held for reading; dropped and taken again.
+ * Return: 0; -EPERM if the container was disabled; -ESTALE if the window was
+ * removed or has another table; -EBUSY if the limit is reached; errors of
  * iommu_tce_map().
  */
 static noinline long tce_map_v1(struct tce_container *container,
 				const struct vfio_iommu_type1_dma_map *map,
-				const struct tce_window *win)
+				const struct tce_window *win, unsigned long *bad)
 {
 	struct iommu_table *tbl = iommu_tce_table_get(win->tbl);
 	unsigned long npages = PFN_UP(map->size);
@@ -1019,7 +1026,7 @@ static noinline long tce_map_v1(struct tce_container *container,
 	up_read(&container->lock);
 	ret = iommu_tce_map(tbl, map->iova >> shift, map->vaddr,
 			    map->size >> shift,
-			    map->flags & VFIO_DMA_MAP_FLAG_WRITE);
+			    map->flags & VFIO_DMA_MAP_FLAG_WRITE, bad);
 	down_read(&container->lock);
 	if (ret == -ENXIO)
 		ret = win->tbl == tbl ? -EPERM : -ESTALE;
@@ -1029,19 +1036,20 @@ out_put:
 	return ret;
 }
 
-/* -ESTALE where the window has no table, or another one by now. */
+/* Returns -ESTALE if the window has no table, or was replaced (v1). */
 static __always_inline long tce_map(struct tce_container *container,
 				    const struct vfio_iommu_type1_dma_map *map)
 {
+	unsigned long bad = map->vaddr + map->size;
 	struct tce_window *win;
 	long ret;
 
-	win = tce_window_of_range(container, map->iova, map->size);
+	win = tce_range_window(container, map->iova, map->size);
 	if (IS_ERR(win))
-		return tce_refuse_range(container, "MAP", map->iova,
+		return tce_report_range(container, "MAP", map->iova,
 					map->size, PTR_ERR(win));
-	if (!tce_map_is_sane(map, win))
-		return tce_refuse_range(container, "MAP", map->iova,
+	if (!tce_map_valid(map, win))
+		return tce_report_range(container, "MAP", map->iova,
 					map->size, -EINVAL);
 	if (!map->size)
 		return 0;
@@ -1051,35 +1059,35 @@ static __always_inline long tce_map(struct tce_container *container,
 	if (likely(container->v2))
 		ret = iommu_tce_map(win->tbl, map->iova >> win->shift,
 				    map->vaddr, map->size >> win->shift,
-				    map->flags & VFIO_DMA_MAP_FLAG_WRITE);
+				    map->flags & VFIO_DMA_MAP_FLAG_WRITE, &bad);
 	else
-		ret = tce_map_v1(container, map, win);
+		ret = tce_map_v1(container, map, win, &bad);
 	if (unlikely(ret == -ESTALE))
 		return ret;
 	trace_spapr_tce_map(map->iova, map->vaddr, map->size, map->flags, ret);
 	if (unlikely(ret))
-		ret = tce_refuse_map(container, map, win, ret);
+		ret = tce_report_map(container, map, bad, ret);
 	return ret;
 }
 
 /* VFIO_IOMMU_MAP_DMA */
-static noinline long tce_ioctl_map(struct tce_container *container,
+static long tce_ioctl_map(struct tce_container *container,
 				   void __user *uarg)
 {
 	struct vfio_iommu_type1_dma_map map;
-	struct iommu_table *made = NULL;
+	struct iommu_table *new_tbl = NULL;
 	long ret;
 
 	ret = tce_check_enabled(container);
 	if (ret)
-		return tce_refuse_unused(container, "MAP", uarg +
+		return tce_report_unused(container, "MAP", uarg +
 					 offsetof(typeof(map), iova), ret);
 	ret = tce_copy_arg(&map, sizeof(map), uarg,
 			   VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
 	if (ret)
 		return ret;
 	if (tce_wraps(map.iova, map.size) || tce_wraps(map.vaddr, map.size))
-		return tce_refuse(container, "MAP", map.iova, map.size,
+		return tce_report(container, "MAP", map.iova, map.size,
 				  -EOVERFLOW, &tce_wrapped);
 
 	do {
@@ -1091,11 +1099,11 @@ static noinline long tce_ioctl_map(struct tce_container *container,
 		up_read(&container->lock);
 		if (likely(ret != -ESTALE))
 			break;
-		ret = tce_use_promised(container, &map, &made);
+		ret = tce_instantiate_default(container, &map, &new_tbl);
 	} while (!ret);
 
-	if (unlikely(made))
-		tce_unuse_promised(container, made, ret);
+	if (unlikely(new_tbl))
+		tce_revert_default(container, new_tbl, ret);
 	return ret;
 }
 
@@ -1106,9 +1114,9 @@ tce_unmap(struct tce_container *container,
 	struct tce_window *win;
 	long ret;
 
-	win = tce_window_of_range(container, unmap->iova, unmap->size);
+	win = tce_range_window(container, unmap->iova, unmap->size);
 	if (IS_ERR(win))
-		return tce_refuse_range(container, "UNMAP", unmap->iova,
+		return tce_report_range(container, "UNMAP", unmap->iova,
 					unmap->size, PTR_ERR(win));
 
 	if (!win->tbl)
@@ -1118,12 +1126,13 @@ tce_unmap(struct tce_container *container,
 			      unmap->size >> win->shift);
 	trace_spapr_tce_unmap(unmap->iova, unmap->size, ret);
 	if (unlikely(ret))
-		tce_refuse(container, "UNMAP", unmap->iova, unmap->size, ret, NULL);
+		tce_report(container, "UNMAP", unmap->iova, unmap->size, ret,
+			   NULL);
 	return ret;
 }
 
 /* VFIO_IOMMU_UNMAP_DMA */
-static noinline long tce_ioctl_unmap(struct tce_container *container,
+static long tce_ioctl_unmap(struct tce_container *container,
 				     void __user *uarg)
 {
 	const size_t minsz = offsetofend(struct vfio_iommu_type1_dma_unmap,
@@ -1133,13 +1142,13 @@ static noinline long tce_ioctl_unmap(struct tce_container *container,
 
 	ret = tce_check_enabled(container);
 	if (ret)
-		return tce_refuse_unused(container, "UNMAP", uarg +
+		return tce_report_unused(container, "UNMAP", uarg +
 					 offsetof(typeof(unmap), iova), ret);
 	ret = tce_copy_arg(&unmap, minsz, uarg, 0);
 	if (ret)
 		return ret;
 	if (tce_wraps(unmap.iova, unmap.size))
-		return tce_refuse(container, "UNMAP", unmap.iova, unmap.size,
+		return tce_report(container, "UNMAP", unmap.iova, unmap.size,
 				  -EOVERFLOW, &tce_wrapped);
 
 	if (down_read_killable(&container->lock))
@@ -1149,12 +1158,11 @@ static noinline long tce_ioctl_unmap(struct tce_container *container,
 	return ret;
 }
 
-/* v1: one switch for the whole 32-bit window */
+/* v1: ENABLE and DISABLE of the whole 32-bit window */
 
-/* VFIO_IOMMU_ENABLE */
-static long tce_ioctl_enable(struct tce_container *container)
+static int tce_enable(struct tce_container *container)
 {
-	struct iommu_table_group *tables = tce_first_group(container);
+	struct iommu_table_group *table_group = tce_first_group(container);
 	struct tce_window *win = &container->windows[0];
 	struct mm_iommu_refusal why;
 	unsigned long locked;
@@ -1162,29 +1170,30 @@ static long tce_ioctl_enable(struct tce_container *container)
 
 	if (container->enabled)
 		return -EBUSY;
-	if (!tables)
+	if (!table_group)
 		return -ENODEV;
-	if (!tables->tce32_size)
+	if (!table_group->tce32_size)
 		return -EPERM;
 
 	ret = tce_bind_mm(container);
 	if (ret)
 		return ret;
 
-	locked = tables->tce32_size >> PAGE_SHIFT;
+	locked = table_group->tce32_size >> PAGE_SHIFT;
 	ret = account_locked_vm(container->mm, locked, true);
 	if (ret) {
 		mm_iommu_refuse(&why, ret, mm_iommu_limit_left(container->mm),
-					"over the limit of locked memory, bytes left of it: ");
-		return tce_refuse(container, "ENABLE", 0, tables->tce32_size,
-				  ret, &why);
+				"over the limit of locked memory, bytes left of it: ");
+		return tce_report(container, "ENABLE", 0,
+				  table_group->tce32_size, ret, &why);
 	}
 
 	ret = mm_iommu_unregistered_start(container->mm);
 	if (ret) {
 		account_locked_vm(container->mm, locked, false);
-		return tce_refuse(container, "ENABLE", 0, tables->tce32_size,
-				  ret, &TCE_WHY("the kernel has no memory for it"));
+		return tce_report(container, "ENABLE", 0,
+				  table_group->tce32_size, ret,
+				  &TCE_CAUSE("the kernel has no memory for it"));
 	}
 
 	container->locked = locked;
@@ -1195,16 +1204,16 @@ static long tce_ioctl_enable(struct tce_container *container)
 	return 0;
 }
 
-/* Takes back what ENABLE did to the mm. */
-static void tce_end_v1(struct tce_container *container)
+/* Reverts the accounting of ENABLE in the mm. */
+static void tce_disable_v1(struct tce_container *container)
 {
 	mm_iommu_unregistered_end(container->mm);
 	account_locked_vm(container->mm, container->locked, false);
 	container->locked = 0;
 }
 
-/* VFIO_IOMMU_DISABLE: what is not counted any more is not mapped any more. */
-static long tce_ioctl_disable(struct tce_container *container)
+/* Unmaps everything that is not accounted any more. */
+static int tce_disable(struct tce_container *container)
 {
 	struct tce_window *win = &container->windows[0];
 	int ret;
@@ -1217,22 +1226,35 @@ static long tce_ioctl_disable(struct tce_container *container)
 
 	WRITE_ONCE(container->enabled, false);
 	if (win->tbl) {
-		/* a MAP may be pinning */
+		/* a MAP may be pinning without the lock: make it fail */
 		iommu_tce_close(win->tbl, true);
 		tce_clear_window(win);
 	}
-	tce_end_v1(container);
+	tce_disable_v1(container);
 	return 0;
 }
 
-static noinline long tce_ioctl_v1(struct tce_container *container, bool enable)
+/* VFIO_IOMMU_ENABLE */
+static long tce_ioctl_enable(struct tce_container *container, void __user *uarg)
 {
-	long ret;
+	int ret;
 
 	if (down_write_killable(&container->lock))
 		return -EINTR;
-	ret = enable ? tce_ioctl_enable(container) :
-		       tce_ioctl_disable(container);
+	ret = tce_enable(container);
+	up_write(&container->lock);
+	return ret;
+}
+
+/* VFIO_IOMMU_DISABLE */
+static long tce_ioctl_disable(struct tce_container *container,
+			      void __user *uarg)
+{
+	int ret;
+
+	if (down_write_killable(&container->lock))
+		return -EINTR;
+	ret = tce_disable(container);
 	up_write(&container->lock);
 	return ret;
 }
@@ -1243,58 +1265,58 @@ static const struct mm_iommu_refusal tce_not_whole = {
 	.words = "not whole pages, or nothing, or beyond the end",
 };
 
-static bool tce_memory_is_sane(const struct vfio_iommu_spapr_register_memory *m)
+static bool tce_memory_valid(const struct vfio_iommu_spapr_register_memory *m)
 {
-	/* no memory ends at 2^64, where the sum is 0 */
+	/* also rejects an end of 2^64, where the sum is 0 */
 	return PAGE_ALIGNED(m->vaddr | m->size) &&
 	       m->vaddr + m->size > m->vaddr;
 }
 
 /*
- * Finds what this container registered at an address, or the place in the tree
- * where it belongs.
+ * Looks up the registration of this container at @ua. If there is none, returns
+ * NULL, and @parent and @link are where to insert one in the tree.
  */
 static struct tce_registration *
 tce_find_registration(struct tce_container *container, unsigned long ua,
 		      struct rb_node **parent, struct rb_node ***link)
 {
-	struct tce_registration *reg;
+	struct tce_registration *rn;
 
 	lockdep_assert_held(&container->memory_lock);
 	*parent = NULL;
 	*link = &container->registrations.rb_node;
 	while (**link) {
 		*parent = **link;
-		reg = rb_entry(*parent, struct tce_registration, node);
-		if (ua == reg->ua)
-			return reg;
-		*link = ua < reg->ua ? &(*parent)->rb_left :
+		rn = rb_entry(*parent, struct tce_registration, node);
+		if (ua == rn->ua)
+			return rn;
+		*link = ua < rn->ua ? &(*parent)->rb_left :
 				       &(*parent)->rb_right;
 	}
 	return NULL;
 }
 
 static void tce_del_registration(struct tce_container *container,
-				 struct tce_registration *reg)
+				 struct tce_registration *rn)
 {
 	lockdep_assert_held(&container->memory_lock);
-	rb_erase(&reg->node, &container->registrations);
-	kfree(reg);
+	rb_erase(&rn->node, &container->registrations);
+	kfree(rn);
 }
 
 /*
- * Takes the place of a range, for this thread alone. What is registered there
- * may have been given up before and replaced through another container: then
- * it is to be replaced here too.
+ * Finds or inserts the registration of a range, and marks it busy. The region
+ * of an existing one may have been replaced through another container after an
+ * UNREGISTER failed with -EBUSY; it is then replaced here too.
  *
- * Return: the registration, busy; NULL where the range is registered;
+ * Return: the registration; NULL if the range is registered already or busy;
  * ERR_PTR(-ENOMEM).
  */
 static struct tce_registration *
-tce_claim_registration(struct tce_container *container, unsigned long ua,
-		       unsigned long size)
+tce_begin_register(struct tce_container *container, unsigned long ua,
+		   unsigned long size)
 {
-	struct tce_registration *reg, *new;
+	struct tce_registration *rn, *new;
 	struct rb_node *parent, **link;
 
 	new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
@@ -1302,32 +1324,32 @@ tce_claim_registration(struct tce_container *container, unsigned long ua,
 		return ERR_PTR(-ENOMEM);
 
 	mutex_lock(&container->memory_lock);
-	reg = tce_find_registration(container, ua, &parent, &link);
-	if (!reg) {
-		reg = new;
+	rn = tce_find_registration(container, ua, &parent, &link);
+	if (!rn) {
+		rn = new;
 		new = NULL;
-		reg->ua = ua;
-		rb_link_node(&reg->node, parent, link);
-		rb_insert_color(&reg->node, &container->registrations);
-	} else if (reg->busy || (mm_iommu_size(reg->region) == size &&
-				 mm_iommu_is_current(reg->region))) {
-		reg = NULL;
+		rn->ua = ua;
+		rb_link_node(&rn->node, parent, link);
+		rb_insert_color(&rn->node, &container->registrations);
+	} else if (rn->busy || (mm_iommu_size(rn->region) == size &&
+				mm_iommu_is_current(rn->region))) {
+		rn = NULL;
 	}
-	if (reg)
-		reg->busy = true;
+	if (rn)
+		rn->busy = true;
 	mutex_unlock(&container->memory_lock);
 	kfree(new);
-	return reg;
+	return rn;
 }
 
 /* VFIO_IOMMU_SPAPR_REGISTER_MEMORY */
-static noinline long tce_ioctl_register(struct tce_container *container,
+static long tce_ioctl_register(struct tce_container *container,
 					void __user *uarg)
 {
 	struct vfio_iommu_spapr_register_memory memory;
 	struct mm_iommu_region *region, *old;
 	struct mm_iommu_refusal why;
-	struct tce_registration *reg;
+	struct tce_registration *rn;
 	int ret;
 
 	ret = tce_bind_mm(container);
@@ -1336,33 +1358,34 @@ static noinline long tce_ioctl_register(struct tce_container *container,
 	ret = tce_copy_arg(&memory, sizeof(memory), uarg, 0);
 	if (ret)
 		return ret;
-	if (!tce_memory_is_sane(&memory))
-		return tce_refuse(container, "REGISTER", memory.vaddr, memory.size,
-				  -EINVAL, &tce_not_whole);
+	if (!tce_memory_valid(&memory))
+		return tce_report(container, "REGISTER", memory.vaddr,
+				  memory.size, -EINVAL, &tce_not_whole);
 
-	reg = tce_claim_registration(container, memory.vaddr, memory.size);
-	if (IS_ERR(reg))
-		return PTR_ERR(reg);
-	if (!reg)
-		return tce_refuse(container, "REGISTER", memory.vaddr, memory.size,
-				  -EBUSY, &TCE_WHY("is registered already, or was enabled"));
+	rn = tce_begin_register(container, memory.vaddr, memory.size);
+	if (IS_ERR(rn))
+		return PTR_ERR(rn);
+	if (!rn)
+		return tce_report(container, "REGISTER", memory.vaddr,
+				  memory.size, -EBUSY,
+				  &TCE_CAUSE("is registered already, or being registered"));
 
 	ret = mm_iommu_register(container->mm, memory.vaddr, memory.size,
 				&region, &why);
 	trace_spapr_tce_register(memory.vaddr, memory.size, ret);
 
 	mutex_lock(&container->memory_lock);
-	old = reg->region;
-	reg->busy = false;
+	old = rn->region;
+	rn->busy = false;
 	if (!ret)
-		reg->region = region;
+		rn->region = region;
 	else if (!old)
-		tce_del_registration(container, reg);
+		tce_del_registration(container, rn);
 	mutex_unlock(&container->memory_lock);
 
 	if (ret)
-		return tce_refuse(container, "REGISTER", memory.vaddr, memory.size,
-				  ret, &why);
+		return tce_report(container, "REGISTER", memory.vaddr,
+				  memory.size, ret, &why);
 	if (old)
 		mm_iommu_release(old);
 	/* pairs with smp_load_acquire() in tce_check_enabled() */
@@ -1370,43 +1393,55 @@ static noinline long tce_ioctl_register(struct tce_container *container,
 	return 0;
 }
 
-/* The registration of exactly this range, busy from now on; or NULL. */
+/* Finds the registration of exactly this range, and marks it busy; or NULL. */
 static struct tce_registration *
-tce_take_registration(struct tce_container *container, unsigned long ua,
-		      unsigned long size)
+tce_begin_unregister(struct tce_container *container, unsigned long ua,
+		     unsigned long size)
 {
 	struct rb_node *parent, **link;
-	struct tce_registration *reg;
+	struct tce_registration *rn;
 
 	mutex_lock(&container->memory_lock);
-	reg = tce_find_registration(container, ua, &parent, &link);
-	if (reg && !reg->busy && mm_iommu_size(reg->region) == size)
-		reg->busy = true;
+	rn = tce_find_registration(container, ua, &parent, &link);
+	if (rn && !rn->busy && mm_iommu_size(rn->region) == size)
+		rn->busy = true;
 	else
-		reg = NULL;
+		rn = NULL;
 	mutex_unlock(&container->memory_lock);
-	return reg;
+	return rn;
 }
 
-static void tce_refuse_mapped(struct tce_container *container,
+/*
+ * Updates the counts of mapped pages of all regions, for mm_iommu_get_info(). They
+ * stay until mm_iommu_tell_end(). Needs at least one region.
+ */
+static void tce_tell_begin(struct tce_container *container)
+{
+	mm_iommu_tell_begin(container->mm);
+	iommu_tce_tell(container->mm);
+}
+
+static void tce_report_mapped(struct tce_container *container,
 			      const struct vfio_iommu_spapr_register_memory *m,
 			      struct mm_iommu_region *region)
 {
 	struct mm_iommu_refusal why;
 	struct mm_iommu_info info;
 
+	tce_tell_begin(container);
 	mm_iommu_get_info(region, &info);
+	mm_iommu_tell_end(container->mm);
 	mm_iommu_refuse(&why, -EBUSY, info.mapped,
 				"IOMMU pages of it are mapped: ");
-	tce_refuse(container, "UNREGISTER", m->vaddr, m->size, -EBUSY, &why);
+	tce_report(container, "UNREGISTER", m->vaddr, m->size, -EBUSY, &why);
 }
 
 /* VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY */
-static noinline long tce_ioctl_unregister(struct tce_container *container,
+static long tce_ioctl_unregister(struct tce_container *container,
 					  void __user *uarg)
 {
 	struct vfio_iommu_spapr_register_memory memory;
-	struct tce_registration *reg;
+	struct tce_registration *rn;
 	int ret;
 
 	if (!READ_ONCE(container->mm))
@@ -1417,25 +1452,26 @@ static noinline long tce_ioctl_unregister(struct tce_container *container,
 	ret = tce_copy_arg(&memory, sizeof(memory), uarg, 0);
 	if (ret)
 		return ret;
-	if (!tce_memory_is_sane(&memory))
-		return tce_refuse(container, "UNREGISTER", memory.vaddr, memory.size,
-				  -EINVAL, &tce_not_whole);
+	if (!tce_memory_valid(&memory))
+		return tce_report(container, "UNREGISTER", memory.vaddr,
+				  memory.size, -EINVAL, &tce_not_whole);
 
-	reg = tce_take_registration(container, memory.vaddr, memory.size);
-	if (!reg)
-		return tce_refuse(container, "UNREGISTER", memory.vaddr, memory.size,
-				  -ENOENT, &TCE_WHY("is not registered through this container"));
+	rn = tce_begin_unregister(container, memory.vaddr, memory.size);
+	if (!rn)
+		return tce_report(container, "UNREGISTER", memory.vaddr,
+				  memory.size, -ENOENT,
+				  &TCE_CAUSE("is not registered through this container"));
 
-	ret = mm_iommu_unregister(reg->region);
+	ret = mm_iommu_unregister(rn->region);
 	trace_spapr_tce_unregister(memory.vaddr, memory.size, ret);
 	if (ret == -EBUSY)
-		tce_refuse_mapped(container, &memory, reg->region);
+		tce_report_mapped(container, &memory, rn->region);
 
 	mutex_lock(&container->memory_lock);
 	if (ret == -EBUSY)
-		reg->busy = false;
+		rn->busy = false;
 	else
-		tce_del_registration(container, reg);
+		tce_del_registration(container, rn);
 	mutex_unlock(&container->memory_lock);
 	return ret;
 }
@@ -1494,8 +1530,8 @@ static long tce_eeh_group(struct iommu_group *grp,
 	}
 }
 
-/* VFIO_EEH_PE_OP, on each group until one does not answer 0 */
-static noinline long tce_ioctl_eeh(struct tce_container *container,
+/* VFIO_EEH_PE_OP, on each group until one does not return 0 */
+static long tce_ioctl_eeh(struct tce_container *container,
 				   void __user *uarg)
 {
 	struct vfio_eeh_pe_op op = { };
@@ -1533,51 +1569,59 @@ static long tce_check_extension(unsigned long extension)
 	}
 }
 
+/* A call, and the versions of the container that have it. */
+struct tce_call {
+	long (*fn)(struct tce_container *container, void __user *uarg);
+	bool has[2];
+};
+
+/* The numbers of all calls are in a row. */
+#define TCE_CALL(cmd)	((cmd) - VFIO_IOMMU_SPAPR_TCE_GET_INFO)
+#define TCE_V1		{ true, false }
+#define TCE_V2		{ false, true }
+#define TCE_BOTH	{ true, true }
+
+static const struct tce_call tce_calls[] = {
+	[TCE_CALL(VFIO_IOMMU_SPAPR_TCE_GET_INFO)] =
+		{ tce_ioctl_get_info, TCE_BOTH },
+	[TCE_CALL(VFIO_IOMMU_MAP_DMA)] = { tce_ioctl_map, TCE_BOTH },
+	[TCE_CALL(VFIO_IOMMU_UNMAP_DMA)] = { tce_ioctl_unmap, TCE_BOTH },
+	[TCE_CALL(VFIO_IOMMU_ENABLE)] = { tce_ioctl_enable, TCE_V1 },
+	[TCE_CALL(VFIO_IOMMU_DISABLE)] = { tce_ioctl_disable, TCE_V1 },
+	[TCE_CALL(VFIO_IOMMU_SPAPR_REGISTER_MEMORY)] =
+		{ tce_ioctl_register, TCE_V2 },
+	[TCE_CALL(VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY)] =
+		{ tce_ioctl_unregister, TCE_V2 },
+	[TCE_CALL(VFIO_IOMMU_SPAPR_TCE_CREATE)] = { tce_ioctl_create, TCE_V2 },
+	[TCE_CALL(VFIO_IOMMU_SPAPR_TCE_REMOVE)] = { tce_ioctl_remove, TCE_V2 },
+	[TCE_CALL(VFIO_EEH_PE_OP)] = { tce_ioctl_eeh, TCE_BOTH },
+};
+
 /*
- * @iommu_data is NULL when VFIO asks what a container would support. Each call
- * is a function of its own, so that none pays for what another needs.
+ * @iommu_data is NULL when VFIO checks extensions before the container has an
+ * IOMMU driver.
  */
 static long tce_iommu_ioctl(void *iommu_data, unsigned int cmd,
 			    unsigned long arg)
 {
 	struct tce_container *container = iommu_data;
-	void __user *uarg = (void __user *)arg;
+	unsigned int nr = TCE_CALL(cmd);
+	const struct tce_call *call;
 
-	switch (cmd) {
-	case VFIO_CHECK_EXTENSION:
+	if (cmd == VFIO_CHECK_EXTENSION)
 		return tce_check_extension(arg);
-	case VFIO_IOMMU_MAP_DMA:
-		return tce_ioctl_map(container, uarg);
-	case VFIO_IOMMU_UNMAP_DMA:
-		return tce_ioctl_unmap(container, uarg);
-	case VFIO_IOMMU_SPAPR_TCE_GET_INFO:
-		return tce_ioctl_get_info(container, uarg);
-	case VFIO_EEH_PE_OP:
-		return tce_ioctl_eeh(container, uarg);
-	case VFIO_IOMMU_SPAPR_REGISTER_MEMORY:
-		return container->v2 ? tce_ioctl_register(container, uarg) :
-				       -ENOTTY;
-	case VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY:
-		return container->v2 ? tce_ioctl_unregister(container, uarg) :
-				       -ENOTTY;
-	case VFIO_IOMMU_SPAPR_TCE_CREATE:
-		return container->v2 ? tce_ioctl_create(container, uarg) :
-				       -ENOTTY;
-	case VFIO_IOMMU_SPAPR_TCE_REMOVE:
-		return container->v2 ? tce_ioctl_remove(container, uarg) :
-				       -ENOTTY;
-	case VFIO_IOMMU_ENABLE:
-	case VFIO_IOMMU_DISABLE:
-		return container->v2 ? -ENOTTY :
-		       tce_ioctl_v1(container, cmd == VFIO_IOMMU_ENABLE);
-	default:
+	if (nr >= ARRAY_SIZE(tce_calls))
 		return -ENOTTY;
-	}
+
+	call = &tce_calls[array_index_nospec(nr, ARRAY_SIZE(tce_calls))];
+	if (!call->has[container->v2])
+		return -ENOTTY;
+	return call->fn(container, (void __user *)arg);
 }
 
-/* For people: /proc/PID/fdinfo of the container */
+/* Diagnostics: /proc/PID/fdinfo of the container */
 
-/* Returns the pages that are locked for windows, and by ENABLE. */
+/* Returns the number of pages accounted for windows and by ENABLE. */
 static unsigned long tce_show_windows(struct tce_container *container,
 				      struct seq_file *m)
 {
@@ -1599,33 +1643,42 @@ static unsigned long tce_show_windows(struct tce_container *container,
 	return pages;
 }
 
-/* Returns the pages of all registrations. */
+/* Returns the number of pages of all registrations. */
 static unsigned long tce_show_regions(struct tce_container *container,
 				      struct seq_file *m)
 {
-	struct tce_registration *reg;
+	struct tce_registration *rn;
 	struct mm_iommu_info info;
 	unsigned long pages = 0;
+	bool told = false;
 	struct rb_node *node;
 
 	lockdep_assert_held(&container->memory_lock);
 	for (node = rb_first(&container->registrations); node;
 	     node = rb_next(node)) {
-		reg = rb_entry(node, struct tce_registration, node);
-		if (!reg->region || reg->busy)
+		rn = rb_entry(node, struct tce_registration, node);
+		if (!rn->region || rn->busy)
 			continue;
-		mm_iommu_get_info(reg->region, &info);
+		if (!told)
+			tce_tell_begin(container);
+		told = true;
+		mm_iommu_get_info(rn->region, &info);
 		seq_printf(m, "spapr_tce_region:\tstart=0x%lx size=0x%lx used=%u mapped=%lu granule=0x%lx bytes=%zu access=%s state=%s\n",
-			   reg->ua, mm_iommu_size(reg->region), info.used,
+			   rn->ua, mm_iommu_size(rn->region), info.used,
 			   info.mapped, info.granule, info.bytes,
 			   info.readonly ? "read" : "read-write", info.state);
-		pages += mm_iommu_size(reg->region) >> PAGE_SHIFT;
+		pages += mm_iommu_size(rn->region) >> PAGE_SHIFT;
 		cond_resched();
 	}
+	if (told)
+		mm_iommu_tell_end(container->mm);
 	return pages;
 }
 
-/* The last refusals as lines of fdinfo, to be freed; NULL: there are none. */
+/*
+ * Returns the last refusals as lines of fdinfo, to be freed by kfree(); NULL if
+ * there are none, or if the allocation fails.
+ */
 static char *tce_iommu_refusals(void *iommu_data)
 {
 	struct tce_container *container = iommu_data;
@@ -1643,13 +1696,14 @@ static char *tce_iommu_refusals(void *iommu_data)
 	spin_lock(&container->refusal_lock);
 	nr = container->nr_refusals;
 	for (i = nr - min(nr, TCE_REFUSALS); i != nr; i++)
-		len += strscpy(text + len, container->refusals[i % TCE_REFUSALS],
+		len += strscpy(text + len,
+			       container->refusals[i % TCE_REFUSALS],
 			       TCE_REFUSAL_TEXT);
 	spin_unlock(&container->refusal_lock);
 	return text;
 }
 
-/* Waits for no lock: a part that is just being changed is left out. */
+/* Does not wait for locks: a part whose lock is contended is omitted. */
 static void tce_iommu_show_fdinfo(void *iommu_data, struct seq_file *m)
 {
 	struct tce_container *container = iommu_data;
@@ -1689,13 +1743,13 @@ static void tce_iommu_show_fdinfo(void *iommu_data, struct seq_file *m)
 
 static int tce_check_group(struct tce_container *container,
 			   struct iommu_group *grp,
-			   const struct iommu_table_group *tables,
+			   const struct iommu_table_group *table_group,
 			   struct mm_iommu_refusal *why)
 {
 	struct tce_group *group;
 
 	lockdep_assert_held(&container->lock);
-	if (container->v2 && !tables->max_dynamic_windows_supported)
+	if (container->v2 && !table_group->max_dynamic_windows_supported)
 		return mm_iommu_refuse(why, -EINVAL, 0,
 					"the group has no dynamic windows, version 1 can use it");
 	if (!container->v2 && !list_empty(&container->groups))
@@ -1706,17 +1760,17 @@ static int tce_check_group(struct tce_container *container,
 		if (group->grp == grp)
 			return mm_iommu_refuse(why, -EBUSY, 0,
 						"version 1 has one group, or the group is attached");
-		/* tables are shared, so all are of one platform */
-		if (group->tables->ops->create_table !=
-		    tables->ops->create_table)
-			return tce_refuse_set(-EPERM, why);
+		/* tables are shared, so all groups need the same platform */
+		if (group->table_group->ops->create_table !=
+		    table_group->ops->create_table)
+			return tce_report_set(-EPERM, why);
 	}
 	return 0;
 }
 
-/* Gives a new group all windows that the container has, or none. */
+/* Sets all windows of the container in a new group, or none. */
 static long tce_set_windows(struct tce_container *container,
-			    struct iommu_table_group *tables)
+			    struct iommu_table_group *table_group)
 {
 	struct tce_window *win;
 	long ret = 0;
@@ -1725,12 +1779,13 @@ static long tce_set_windows(struct tce_container *container,
 	for (i = 0; i < TCE_MAX_WINDOWS && !ret; i++) {
 		win = &container->windows[i];
 		if (win->tbl)
-			ret = tables->ops->set_window(tables, i, win->tbl);
+			ret = table_group->ops->set_window(table_group, i,
+							   win->tbl);
 	}
 	if (ret)
 		for (i = 0; i < TCE_MAX_WINDOWS; i++)
 			if (container->windows[i].tbl)
-				tce_unset_group(tables, i,
+				tce_unset_group(table_group, i,
 						container->windows[i].tbl);
 	return ret;
 }
@@ -1740,39 +1795,41 @@ static int tce_iommu_attach_group(void *iommu_data, struct iommu_group *grp,
 {
 	struct tce_container *container = iommu_data;
 	struct mm_iommu_refusal why = { };
-	struct iommu_table_group *tables;
+	struct iommu_table_group *table_group;
 	struct tce_group *group;
 	int ret;
 
 	if (type == VFIO_EMULATED_IOMMU)
 		return -EINVAL;
 
-	tables = iommu_group_get_iommudata(grp);
-	if (!tables || !tables->ops || !tables->ops->create_table)
-		return tce_refuse(container, "ATTACH", iommu_group_id(grp), 0,
-				  -ENODEV, &TCE_WHY("the group has no TCE tables"));
+	table_group = iommu_group_get_iommudata(grp);
+	if (!table_group || !table_group->ops ||
+	    !table_group->ops->create_table)
+		return tce_report(container, "ATTACH", iommu_group_id(grp), 0,
+				  -ENODEV,
+				  &TCE_CAUSE("the group has no TCE tables"));
 
 	group = kzalloc(sizeof(*group), GFP_KERNEL_ACCOUNT);
 	if (!group)
 		return -ENOMEM;
 	group->grp = grp;
-	group->tables = tables;
+	group->table_group = table_group;
 
 	ret = -EINTR;
 	if (down_write_killable(&container->eeh_lock))
 		goto err_free;
 	if (down_write_killable(&container->lock))
 		goto err_unlock_eeh;
-	ret = tce_check_group(container, grp, tables, &why);
+	ret = tce_check_group(container, grp, table_group, &why);
 	if (ret)
 		goto err_unlock;
 
-	ret = tce_refuse_set(tce_set_windows(container, tables), &why);
+	ret = tce_report_set(tce_set_windows(container, table_group), &why);
 	if (ret)
 		goto err_unlock;
 
-	if (list_empty(&container->groups) && !tables->tables[0])
-		tce_promise_window(container, tables);
+	if (list_empty(&container->groups) && !table_group->tables[0])
+		tce_init_default_window(container, table_group);
 	list_add_tail(&group->list, &container->groups);
 	up_write(&container->lock);
 	up_write(&container->eeh_lock);
@@ -1784,11 +1841,11 @@ err_unlock_eeh:
 	up_write(&container->eeh_lock);
 err_free:
 	kfree(group);
-	return tce_refuse(container, "ATTACH", iommu_group_id(grp), 0, ret,
+	return tce_report(container, "ATTACH", iommu_group_id(grp), 0, ret,
 			  &why);
 }
 
-/* Only this group loses the windows; with the last one they go. */
+/* Unsets the windows in this group; the last group removes them. */
 static void tce_iommu_detach_group(void *iommu_data, struct iommu_group *grp)
 {
 	struct tce_container *container = iommu_data;
@@ -1811,7 +1868,7 @@ static void tce_iommu_detach_group(void *iommu_data, struct iommu_group *grp)
 		if (last)
 			tce_drop_window(container, i);
 		else if (win->tbl)
-			tce_unset_group(group->tables, i, win->tbl);
+			tce_unset_group(group->table_group, i, win->tbl);
 	}
 	list_del(&group->list);
 	kfree(group);
@@ -1820,7 +1877,7 @@ out_unlock:
 	up_write(&container->eeh_lock);
 }
 
-/* The container itself */
+/* Life of the container */
 
 static void *tce_iommu_open(unsigned long arg)
 {
@@ -1843,23 +1900,23 @@ static void *tce_iommu_open(unsigned long arg)
 	return container;
 }
 
-/* VFIO has detached all groups, so there are no windows any more. */
+/* VFIO has detached all groups, so all windows are removed. */
 static void tce_iommu_release(void *iommu_data)
 {
 	struct tce_container *container = iommu_data;
-	struct tce_registration *reg, *next;
+	struct tce_registration *rn, *next;
 
 	WARN_ON(!list_empty(&container->groups));
 
-	rbtree_postorder_for_each_entry_safe(reg, next,
+	rbtree_postorder_for_each_entry_safe(rn, next,
 					     &container->registrations, node) {
-		mm_iommu_release(reg->region);
-		kfree(reg);
+		mm_iommu_release(rn->region);
+		kfree(rn);
 		cond_resched();
 	}
 
 	if (!container->v2 && container->enabled)
-		tce_end_v1(container);
+		tce_disable_v1(container);
 	if (container->mm)
 		mmdrop(container->mm);
 	mutex_destroy(&container->memory_lock);

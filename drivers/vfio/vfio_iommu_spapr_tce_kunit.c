@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit suite of the sPAPR TCE container: windows of groups whose platform
- * refuses. Included by vfio_iommu_spapr_tce.c.
+ * KUnit suite of the sPAPR TCE container: error paths when the platform fails
+ * to set or unset a window. Included by vfio_iommu_spapr_tce.c.
  *
- * The groups and their tables are fakes. Each group records what a table looks
- * like when a window is set, and refuses on request.
+ * The groups and their tables are fakes. Each group records whether a table had
+ * an owner when it was set, and fails on request.
  */
 #include <kunit/test.h>
 #include <kunit/test-bug.h>
@@ -14,19 +14,19 @@
 #define KUNIT_SHIFT	IOMMU_PAGE_SHIFT_4K
 #define KUNIT_WINDOW	SZ_1G
 #define KUNIT_START	((u64)SZ_2G * 2)
-#define KUNIT_PAGES	4	/* that a table is charged for */
+#define KUNIT_PAGES	4	/* accounted for each table */
 
 /**
  * struct tce_kunit_group - a fake group
- * @tables: as the platform has it
+ * @table_group: platform side of the group
  * @refuse_set: fail to set a window
  * @refuse_unset: fail to unset a window
- * @refuse_again: fail to set a window that was unset before
+ * @refuse_again: fail to set a window after one was unset
  * @unset: a window was unset
- * @owned: a table that had its owner already was set
+ * @owned: a table was set that already had an owner
  */
 struct tce_kunit_group {
-	struct iommu_table_group tables;
+	struct iommu_table_group table_group;
 	bool refuse_set;
 	bool refuse_unset;
 	bool refuse_again;
@@ -36,8 +36,8 @@ struct tce_kunit_group {
 
 /**
  * struct tce_kunit - state of a test
- * @container: with KUNIT_GROUPS groups and no window
- * @group: its groups
+ * @container: container with KUNIT_GROUPS groups and no window
+ * @group: groups of the container
  * @freed: number of tables freed
  */
 struct tce_kunit {
@@ -52,9 +52,9 @@ static struct tce_kunit *tce_kunit_state(void)
 }
 
 static struct tce_kunit_group *
-to_kunit_group(struct iommu_table_group *tables)
+to_kunit_group(struct iommu_table_group *table_group)
 {
-	return container_of(tables, struct tce_kunit_group, tables);
+	return container_of(table_group, struct tce_kunit_group, table_group);
 }
 
 static void tce_kunit_free(struct iommu_table *tbl)
@@ -73,9 +73,9 @@ static unsigned long tce_kunit_table_size(u32 page_shift, u64 window_size,
 	return KUNIT_PAGES * PAGE_SIZE;
 }
 
-static long tce_kunit_create_table(struct iommu_table_group *tables, int num,
-				   u32 page_shift, u64 window_size, u32 levels,
-				   struct iommu_table **tblp)
+static long tce_kunit_create_table(struct iommu_table_group *table_group,
+				   int num, u32 page_shift, u64 window_size,
+				   u32 levels, struct iommu_table **tblp)
 {
 	struct iommu_table *tbl = kzalloc(sizeof(*tbl), GFP_KERNEL);
 
@@ -91,29 +91,30 @@ static long tce_kunit_create_table(struct iommu_table_group *tables, int num,
 	return 0;
 }
 
-static long tce_kunit_set_window(struct iommu_table_group *tables, int num,
+static long tce_kunit_set_window(struct iommu_table_group *table_group, int num,
 				 struct iommu_table *tbl)
 {
-	struct tce_kunit_group *group = to_kunit_group(tables);
+	struct tce_kunit_group *group = to_kunit_group(table_group);
 
 	if (iommu_tce_is_owner(tbl, tce_kunit_state()->container->mm) &&
 	    !group->unset)
 		group->owned = true;
 	if (group->refuse_set || (group->refuse_again && group->unset))
 		return -EIO;
-	tables->tables[num] = iommu_tce_table_get(tbl);
+	table_group->tables[num] = iommu_tce_table_get(tbl);
 	return 0;
 }
 
-static long tce_kunit_unset_window(struct iommu_table_group *tables, int num)
+static long tce_kunit_unset_window(struct iommu_table_group *table_group,
+				   int num)
 {
-	struct tce_kunit_group *group = to_kunit_group(tables);
-	struct iommu_table *tbl = tables->tables[num];
+	struct tce_kunit_group *group = to_kunit_group(table_group);
+	struct iommu_table *tbl = table_group->tables[num];
 
 	if (group->refuse_unset)
 		return -EIO;
 	group->unset = true;
-	tables->tables[num] = NULL;
+	table_group->tables[num] = NULL;
 	iommu_tce_table_put(tbl);
 	return 0;
 }
@@ -141,16 +142,16 @@ static int tce_kunit_init(struct kunit *test)
 
 	container->mm = mm_alloc();
 	KUNIT_ASSERT_NOT_NULL(test, container->mm);
-	/* the container holds the mm as mmgrab() does */
+	/* keep the mm_struct only, as the container does */
 	mmgrab(container->mm);
 	mmput(container->mm);
 
 	for (i = 0; i < KUNIT_GROUPS; i++) {
 		group = kunit_kzalloc(test, sizeof(*group), GFP_KERNEL);
 		KUNIT_ASSERT_NOT_NULL(test, group);
-		t->group[i].tables.ops = &tce_kunit_group_ops;
-		t->group[i].tables.max_dynamic_windows_supported = 2;
-		group->tables = &t->group[i].tables;
+		t->group[i].table_group.ops = &tce_kunit_group_ops;
+		t->group[i].table_group.max_dynamic_windows_supported = 2;
+		group->table_group = &t->group[i].table_group;
 		list_add_tail(&group->list, &container->groups);
 	}
 	return 0;
@@ -183,7 +184,8 @@ static long tce_kunit_add(struct tce_kunit *t)
 	long ret;
 
 	down_write(&t->container->lock);
-	ret = tce_add_window(t->container, 0, KUNIT_SHIFT, KUNIT_WINDOW, 1, &why);
+	ret = tce_add_window(t->container, 0, KUNIT_SHIFT, KUNIT_WINDOW, 1,
+			     &why);
 	up_write(&t->container->lock);
 	return ret;
 }
@@ -198,7 +200,7 @@ static long tce_kunit_remove(struct tce_kunit *t)
 	return ret;
 }
 
-/* KVM attaches a table that has an owner: it must be in all groups by then. */
+/* KVM attaches a table with an owner: it must be set in all groups before. */
 static void tce_owner_is_set_last(struct kunit *test)
 {
 	struct tce_kunit *t = test->priv;
@@ -212,6 +214,7 @@ static void tce_owner_is_set_last(struct kunit *test)
 					     t->container->mm));
 }
 
+/* set_window() fails for the second group: the window is rolled back. */
 static void tce_refused_create_leaves_nothing(struct kunit *test)
 {
 	struct tce_kunit *t = test->priv;
@@ -224,11 +227,11 @@ static void tce_refused_create_leaves_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->container->windows[0].size, 0);
 	for (i = 0; i < KUNIT_GROUPS; i++) {
 		KUNIT_EXPECT_FALSE(test, t->group[i].owned);
-		KUNIT_EXPECT_NULL(test, t->group[i].tables.tables[0]);
+		KUNIT_EXPECT_NULL(test, t->group[i].table_group.tables[0]);
 	}
 }
 
-/* The group that is asked first has its window again. */
+/* unset_window() fails for the second group: the first gets its window back. */
 static void tce_refused_remove_changes_nothing(struct kunit *test)
 {
 	struct tce_kunit *t = test->priv;
@@ -242,7 +245,8 @@ static void tce_refused_remove_changes_nothing(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, t->container->windows[0].tbl, tbl);
 	KUNIT_EXPECT_FALSE(test, iommu_tce_is_closed(tbl));
 	for (i = 0; i < KUNIT_GROUPS; i++)
-		KUNIT_EXPECT_PTR_EQ(test, t->group[i].tables.tables[0], tbl);
+		KUNIT_EXPECT_PTR_EQ(test, t->group[i].table_group.tables[0],
+				    tbl);
 
 	t->group[1].refuse_unset = false;
 	KUNIT_EXPECT_EQ(test, tce_kunit_remove(t), 0);
@@ -250,8 +254,11 @@ static void tce_refused_remove_changes_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->container->mm->locked_vm, 0);
 }
 
-/* Nobody can be told that the window is lost to a group: it stays for the others. */
-static void tce_refused_rollback_is_a_window_of_the_others(struct kunit *test)
+/*
+ * The first group cannot get its window back, which is only logged. The window
+ * stays in the other group.
+ */
+static void tce_refused_rollback_keeps_the_other_groups(struct kunit *test)
 {
 	struct tce_kunit *t = test->priv;
 	struct iommu_table *tbl;
@@ -263,8 +270,8 @@ static void tce_refused_rollback_is_a_window_of_the_others(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_kunit_remove(t), -EIO);
 	KUNIT_EXPECT_PTR_EQ(test, t->container->windows[0].tbl, tbl);
 	KUNIT_EXPECT_FALSE(test, iommu_tce_is_closed(tbl));
-	KUNIT_EXPECT_NULL(test, t->group[0].tables.tables[0]);
-	KUNIT_EXPECT_PTR_EQ(test, t->group[1].tables.tables[0], tbl);
+	KUNIT_EXPECT_NULL(test, t->group[0].table_group.tables[0]);
+	KUNIT_EXPECT_PTR_EQ(test, t->group[1].table_group.tables[0], tbl);
 
 	t->group[1].refuse_unset = false;
 	KUNIT_EXPECT_EQ(test, tce_kunit_remove(t), 0);
@@ -274,52 +281,57 @@ static void tce_refused_rollback_is_a_window_of_the_others(struct kunit *test)
 
 static const struct vfio_iommu_type1_dma_map tce_kunit_map = { };
 
-/* Makes the default window for a MAP, which has a reference on its table. */
-static struct iommu_table *tce_kunit_use(struct kunit *test)
+/* Creates the default window for a MAP; returns its table with a reference. */
+static struct iommu_table *tce_kunit_instantiate(struct kunit *test)
 {
 	struct tce_kunit *t = test->priv;
-	struct iommu_table *made = NULL;
+	struct iommu_table *new_tbl = NULL;
 
-	t->group[0].tables.tce32_size = KUNIT_WINDOW;
-	tce_promise_window(t->container, &t->group[0].tables);
+	t->group[0].table_group.tce32_size = KUNIT_WINDOW;
+	tce_init_default_window(t->container, &t->group[0].table_group);
 	t->container->enabled = true;
-	KUNIT_EXPECT_EQ(test, tce_use_promised(t->container, &tce_kunit_map,
-					       &made), 0);
-	return made;
+	KUNIT_EXPECT_EQ(test,
+			tce_instantiate_default(t->container, &tce_kunit_map,
+						&new_tbl), 0);
+	return new_tbl;
 }
 
-static void tce_window_of_a_refused_map_is_a_promise_again(struct kunit *test)
+/* A MAP that fails removes the table that it created. */
+static void tce_failed_map_reverts_the_default_window(struct kunit *test)
 {
+	struct iommu_table *new_tbl = tce_kunit_instantiate(test);
+	struct iommu_table *second = NULL;
 	struct tce_kunit *t = test->priv;
-	struct iommu_table *made = tce_kunit_use(test), *second = NULL;
 
-	KUNIT_ASSERT_NOT_NULL(test, made);
-	KUNIT_EXPECT_EQ(test, tce_use_promised(t->container, &tce_kunit_map,
-					       &second), 0);
+	KUNIT_ASSERT_NOT_NULL(test, new_tbl);
+	KUNIT_EXPECT_EQ(test,
+			tce_instantiate_default(t->container, &tce_kunit_map,
+						&second), 0);
 	KUNIT_EXPECT_NULL(test, second);
-	tce_unuse_promised(t->container, made, true);
+	tce_revert_default(t->container, new_tbl, true);
 	KUNIT_EXPECT_EQ(test, t->freed, 1);
 	KUNIT_EXPECT_NULL(test, t->container->windows[0].tbl);
 	KUNIT_EXPECT_EQ(test, t->container->windows[0].size, KUNIT_WINDOW);
 }
 
-/* REMOVE and CREATE of other threads come before the MAP is refused. */
-static void tce_window_of_another_call_stays(struct kunit *test)
+/* Other threads REMOVE and CREATE a window before the MAP fails. */
+static void tce_failed_map_keeps_a_new_window(struct kunit *test)
 {
+	struct iommu_table *new_tbl = tce_kunit_instantiate(test);
 	struct tce_kunit *t = test->priv;
-	struct iommu_table *made = tce_kunit_use(test), *other;
+	struct iommu_table *other;
 
-	KUNIT_ASSERT_NOT_NULL(test, made);
+	KUNIT_ASSERT_NOT_NULL(test, new_tbl);
 	KUNIT_EXPECT_EQ(test, tce_kunit_remove(t), 0);
 	KUNIT_EXPECT_EQ(test, tce_kunit_add(t), 0);
 	other = t->container->windows[0].tbl;
-	tce_unuse_promised(t->container, made, true);
+	tce_revert_default(t->container, new_tbl, true);
 	KUNIT_EXPECT_EQ(test, t->freed, 1);
 	KUNIT_EXPECT_NOT_NULL(test, other);
 	KUNIT_EXPECT_PTR_EQ(test, t->container->windows[0].tbl, other);
 }
 
-/* KVM may hold the table of a removed window. */
+/* KVM may hold the table of a removed window: it stays in locked_vm. */
 static void tce_table_is_charged_until_it_is_freed(struct kunit *test)
 {
 	struct tce_kunit *t = test->priv;
@@ -336,7 +348,7 @@ static void tce_table_is_charged_until_it_is_freed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->container->mm->locked_vm, 0);
 }
 
-/* A part that is being changed is left out. */
+/* A part whose lock is held is omitted. */
 static void tce_fdinfo_waits_for_no_lock(struct kunit *test)
 {
 	struct tce_kunit *t = test->priv;
@@ -351,8 +363,10 @@ static void tce_fdinfo_waits_for_no_lock(struct kunit *test)
 	tce_iommu_show_fdinfo(t->container, &m);
 	mutex_unlock(&t->container->memory_lock);
 	up_write(&t->container->lock);
-	KUNIT_EXPECT_NOT_NULL(test, strstr(m.buf, "spapr_tce_busy:\twindows\n"));
-	KUNIT_EXPECT_NOT_NULL(test, strstr(m.buf, "spapr_tce_busy:\tregions\n"));
+	KUNIT_EXPECT_NOT_NULL(test,
+			      strstr(m.buf, "spapr_tce_busy:\twindows\n"));
+	KUNIT_EXPECT_NOT_NULL(test,
+			      strstr(m.buf, "spapr_tce_busy:\tregions\n"));
 	KUNIT_EXPECT_NULL(test, strstr(m.buf, "spapr_tce_locked"));
 
 	memset(m.buf, 0, m.size);
@@ -363,25 +377,26 @@ static void tce_fdinfo_waits_for_no_lock(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, strstr(m.buf, "spapr_tce_locked"));
 }
 
-/* The number of refusals wraps, the lines stay. */
-static void tce_refusals_are_kept_for_ever(struct kunit *test)
+/* The last refusals are still shown after their counter wraps. */
+static void tce_refusals_survive_counter_wrap(struct kunit *test)
 {
 	struct tce_kunit *t = test->priv;
 	unsigned int i, lines = 0;
 	char *text, *at;
 
 	for (i = 0; i < TCE_REFUSALS; i++)
-		tce_refuse(t->container, "MAP", i, 0, -EINVAL, NULL);
+		tce_report(t->container, "MAP", i, 0, -EINVAL, NULL);
 	t->container->nr_refusals = UINT_MAX;
-	tce_refuse(t->container, "MAP", 0xabc, 0, -EINVAL,
-		   &TCE_WHY("words that go on: 0x"));
+	tce_report(t->container, "MAP", 0xabc, 0, -EINVAL,
+		   &TCE_CAUSE("words that go on: 0x"));
 
 	text = tce_iommu_refusals(t->container);
 	KUNIT_ASSERT_NOT_NULL(test, text);
 	for (at = text; (at = strchr(at, '\n')); at++)
 		lines++;
 	KUNIT_EXPECT_EQ(test, lines, TCE_REFUSALS);
-	KUNIT_EXPECT_NOT_NULL(test, strstr(text, "start=0xabc size=0x0 cause=words that go on: 0x0\n"));
+	KUNIT_EXPECT_NOT_NULL(test,
+			      strstr(text, "start=0xabc size=0x0 cause=words that go on: 0x0\n"));
 	kfree(text);
 }
 
@@ -389,12 +404,12 @@ static struct kunit_case tce_kunit_cases[] = {
 	KUNIT_CASE(tce_owner_is_set_last),
 	KUNIT_CASE(tce_refused_create_leaves_nothing),
 	KUNIT_CASE(tce_refused_remove_changes_nothing),
-	KUNIT_CASE(tce_refused_rollback_is_a_window_of_the_others),
-	KUNIT_CASE(tce_window_of_a_refused_map_is_a_promise_again),
-	KUNIT_CASE(tce_window_of_another_call_stays),
+	KUNIT_CASE(tce_refused_rollback_keeps_the_other_groups),
+	KUNIT_CASE(tce_failed_map_reverts_the_default_window),
+	KUNIT_CASE(tce_failed_map_keeps_a_new_window),
 	KUNIT_CASE(tce_table_is_charged_until_it_is_freed),
 	KUNIT_CASE(tce_fdinfo_waits_for_no_lock),
-	KUNIT_CASE(tce_refusals_are_kept_for_ever),
+	KUNIT_CASE(tce_refusals_survive_counter_wrap),
 	{ }
 };
 
@@ -404,6 +419,7 @@ static struct kunit_suite tce_kunit_suite = {
 	.exit = tce_kunit_exit,
 	.test_cases = tce_kunit_cases,
 };
+
 kunit_test_suite(tce_kunit_suite);
 
-MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);
+MODULE_INFO(import_ns, "EXPORTED_FOR_KUNIT_TESTING");

@@ -1,37 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * TCE tables of a guest, and the hypercalls that change them.
+ * TCE tables of a guest, and the slow path of its TCE hypercalls.
  *
- * A guest sees its DMA windows as TCE tables that it changes by H_PUT_TCE,
- * H_PUT_TCE_INDIRECT and H_STUFF_TCE (LoPAPR 14.5). User space makes a table for
- * each window, and attaches to it the tables of the hardware that devices of
- * VFIO use. A table without any belongs to devices that user space emulates,
- * which looks into the guest's view of it.
+ * Most hypercalls are handled by the fast path in book3s_64_vio_builtin.c,
+ * which neither sleeps nor allocates. This file handles the others.
  *
- * Most hypercalls are served at once, by book3s_64_vio_builtin.c. What follows
- * here is for the others.
+ * Locking and lifetimes:
  *
- * DOC: a hypercall
+ * - A hypercall holds kvm->srcu from before the lookup of its table to its end.
+ *   Guest and hardware TCE tables are freed after an SRCU grace period.
+ * - kvm->arch.spapr_tce_lock serializes all updates of the lists. KVM calls
+ *   with or without kvm->lock held.
+ * - A hardware TCE table may outlive its window. It is closed then: nothing
+ *   more can be mapped in it.
+ * - Only tables are attached that are owned by the VM's own mm and map its
+ *   registered memory, because references are taken in the registry of this mm.
+ */
+
+/**
+ * DOC: TCE hypercalls
  *
- * 1. The call is checked, a list of TCEs is copied once, and every page that is
- *    to be mapped is found in a memory slot that the guest may write.
- * 2. For each table of the hardware all is made ready: the memory must be
- *    registered (arch/powerpc/mm/mmu_context_iommu.c) and is counted as mapped.
- * 3. The tables are changed, each invalidated once.
- * 4. The guest's view is written.
+ * A guest sees its DMA windows as TCE tables, which it updates by H_PUT_TCE,
+ * H_PUT_TCE_INDIRECT and H_STUFF_TCE (LoPAPR 14.5). User space creates a guest
+ * TCE table for each window, and attaches the hardware TCE tables of VFIO
+ * devices to it. A guest TCE table without hardware tables is for emulated
+ * devices: user space maps its *shadow*, which holds the TCEs as the guest
+ * wrote them. A hypercall is handled in four steps:
  *
- * What fails before step 3 is H_TOO_HARD: user space does the whole call again,
- * by MAP and UNMAP. After it only a platform can refuse, or a window that was
- * just removed; then the tables so far are changed, which does no harm, because
- * user space changes them in the same way.
+ * 1. Validate: the arguments are checked, a list of TCEs is copied once, and
+ *    every page to be mapped is looked up in a writable memory slot.
+ * 2. Prepare: for each hardware TCE table the registered memory is looked up
+ *    and counted as mapped.
+ * 3. Commit: each hardware TCE table is written, then invalidated once.
+ * 4. The shadow is written.
  *
- * Who holds what: a hypercall holds kvm->srcu from before it looks for its table
- * to its end, so tables of the guest and of the hardware are freed only after a
- * grace period of it. kvm->arch.spapr_tce_lock serialises all changes of the
- * lists; KVM calls with kvm->lock held or without it. A table of the hardware may
- * outlive its window: it is closed then, and nothing more is mapped in it. Only
- * tables are attached that the VM's own mm uses with registered memory: counts
- * are taken there.
+ * If a step before the third fails, nothing has changed and the call returns
+ * H_TOO_HARD: user space repeats the whole call, by MAP and UNMAP. The third
+ * step fails only if the platform does, or if a window was removed
+ * concurrently. The tables that were updated before stay updated, which is
+ * harmless: user space repeats the same update.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -58,19 +65,20 @@
 /* IOMMU pages of 16G. */
 #define TCE_MAX_PAGE_SHIFT	34
 
-/* Entries of the guest's view between two points where another task may run. */
-#define VIEW_STEP	SZ_64K
+/* Entries of the shadow to fill between two reschedule points. */
+#define SHADOW_STEP	SZ_64K
 
-/* Whether the lists of a table may be walked. */
-static inline bool lists_held(const struct kvmppc_tce_table *t)
+/* Whether the caller may walk the lists of a table. */
+static inline bool kvmppc_tce_lists_locked(const struct kvmppc_tce_table *t)
 {
 	return srcu_read_lock_held(&t->kvm->srcu) ||
 	       lockdep_is_held(&t->kvm->arch.spapr_tce_lock);
 }
 
-/* The guest's view */
+/* Shadow */
 
-static u64 *view_alloc_page(struct kvmppc_tce_table *t, unsigned long i)
+static u64 *kvmppc_tce_shadow_alloc_page(struct kvmppc_tce_table *t,
+					 unsigned long i)
 {
 	u64 *page;
 
@@ -78,28 +86,32 @@ static u64 *view_alloc_page(struct kvmppc_tce_table *t, unsigned long i)
 	page = t->pages[i];
 	if (!page) {
 		page = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-		/* pairs with READ_ONCE() in kvmppc_tce_view_page(): zeroed first */
+		/*
+		 * pairs with READ_ONCE() in kvmppc_tce_shadow_page(): the page
+		 * is zeroed before it is visible
+		 */
 		smp_store_release(&t->pages[i], page);
 	}
 	mutex_unlock(&t->alloc_lock);
 	return page;
 }
 
-/* Makes the view of a range present. */
-static int view_prepare(struct kvmppc_tce_table *t, unsigned long first,
-			unsigned long npages)
+/* Allocates the pages of the shadow for a range of entries. */
+static int kvmppc_tce_shadow_prepare(struct kvmppc_tce_table *t,
+				     unsigned long first, unsigned long npages)
 {
 	unsigned long i, last = (first + npages - 1) / TCES_PER_PAGE;
 
 	for (i = first / TCES_PER_PAGE; i <= last; i++) {
-		if (!kvmppc_tce_view_page(t, i) && !view_alloc_page(t, i))
+		if (!kvmppc_tce_shadow_page(t, i) &&
+		    !kvmppc_tce_shadow_alloc_page(t, i))
 			return -ENOMEM;
 		cond_resched();
 	}
 	return 0;
 }
 
-static vm_fault_t view_fault(struct vm_fault *vmf)
+static vm_fault_t kvmppc_tce_shadow_fault(struct vm_fault *vmf)
 {
 	struct kvmppc_tce_table *t = vmf->vma->vm_file->private_data;
 	u64 *page;
@@ -107,8 +119,8 @@ static vm_fault_t view_fault(struct vm_fault *vmf)
 	if (vmf->pgoff >= DIV_ROUND_UP(t->size, TCES_PER_PAGE))
 		return VM_FAULT_SIGBUS;
 
-	page = kvmppc_tce_view_page(t, vmf->pgoff) ? :
-	       view_alloc_page(t, vmf->pgoff);
+	page = kvmppc_tce_shadow_page(t, vmf->pgoff) ? :
+	       kvmppc_tce_shadow_alloc_page(t, vmf->pgoff);
 	if (!page)
 		return VM_FAULT_OOM;
 
@@ -117,53 +129,57 @@ static vm_fault_t view_fault(struct vm_fault *vmf)
 	return 0;
 }
 
-static const struct vm_operations_struct view_vm_ops = {
-	.fault = view_fault,
+static const struct vm_operations_struct kvmppc_tce_shadow_vm_ops = {
+	.fault = kvmppc_tce_shadow_fault,
 };
 
-/* Life of a table */
+/* Creation and release */
 
-static void free_hw(struct kvmppc_tce_hw *hw)
+static void kvmppc_tce_free_hwtbl(struct kvmppc_tce_hwtbl *hwtbl)
 {
-	iommu_tce_table_put(hw->tbl);
-	kfree(hw);
-}
-
-/* Moves a table of the hardware that nobody uses any more to @gone. */
-static void detach_user(struct kvmppc_tce_user *user, struct list_head *gone)
-{
-	struct kvmppc_tce_hw *hw = user->hw;
-
-	list_del(&user->list);
-	kfree(user);
-	if (--hw->users)
-		return;
-	/* readers may stand on it still: it goes on pointing into the list */
-	list_del_rcu(&hw->list);
-	list_add(&hw->free, gone);
+	iommu_tce_table_put(hwtbl->tbl);
+	kfree(hwtbl);
 }
 
 /*
- * Waits until all hypercalls, in either mode, know how the lists have changed,
- * and frees what was detached. Expedited: user space waits under a lock that its
- * vcpu threads need.
+ * Drops the reference of a group. With the last one the hardware TCE table is
+ * detached and added to @to_free.
  */
-static void sync_and_free(struct kvm *kvm, struct list_head *gone)
+static void kvmppc_tce_detach_ref(struct kvmppc_tce_group_ref *ref,
+				  struct list_head *to_free)
 {
-	struct kvmppc_tce_hw *hw, *next;
+	struct kvmppc_tce_hwtbl *hwtbl = ref->hwtbl;
 
-	synchronize_srcu_expedited(&kvm->srcu);
-	list_for_each_entry_safe(hw, next, gone, free)
-		free_hw(hw);
+	list_del(&ref->list);
+	kfree(ref);
+	if (--hwtbl->nr_refs)
+		return;
+	/* its next pointer stays valid for concurrent readers */
+	list_del_rcu(&hwtbl->list);
+	list_add(&hwtbl->free, to_free);
 }
 
-static int table_mmap(struct file *file, struct vm_area_struct *vma)
+/*
+ * Waits for all hypercalls, in either mode, that may have seen the old lists,
+ * and frees the detached tables. Expedited, because user space may call with a
+ * lock held that its vCPU threads need.
+ */
+static void kvmppc_tce_sync_and_free(struct kvm *kvm, struct list_head *to_free)
 {
-	vma->vm_ops = &view_vm_ops;
+	struct kvmppc_tce_hwtbl *hwtbl, *next;
+
+	synchronize_srcu_expedited(&kvm->srcu);
+	list_for_each_entry_safe(hwtbl, next, to_free, free)
+		kvmppc_tce_free_hwtbl(hwtbl);
+}
+
+static int kvmppc_tce_table_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	vma->vm_ops = &kvmppc_tce_shadow_vm_ops;
 	return 0;
 }
 
-static void free_table(struct kvmppc_tce_table *t)
+static void kvmppc_tce_free_table(struct kvmppc_tce_table *t)
 {
 	unsigned long i, n = DIV_ROUND_UP(t->size, TCES_PER_PAGE);
 
@@ -176,32 +192,32 @@ static void free_table(struct kvmppc_tce_table *t)
 	kfree(t);
 }
 
-static int table_release(struct inode *inode, struct file *file)
+static int kvmppc_tce_table_release(struct inode *inode, struct file *file)
 {
 	struct kvmppc_tce_table *t = file->private_data;
-	struct kvmppc_tce_user *user, *next;
+	struct kvmppc_tce_group_ref *ref, *next;
 	struct kvm *kvm = t->kvm;
-	LIST_HEAD(gone);
+	LIST_HEAD(to_free);
 
 	mutex_lock(&kvm->arch.spapr_tce_lock);
 	list_del_rcu(&t->list);
-	list_for_each_entry_safe(user, next, &t->users, list)
-		detach_user(user, &gone);
+	list_for_each_entry_safe(ref, next, &t->group_refs, list)
+		kvmppc_tce_detach_ref(ref, &to_free);
 	mutex_unlock(&kvm->arch.spapr_tce_lock);
 
-	sync_and_free(kvm, &gone);
-	free_table(t);
+	kvmppc_tce_sync_and_free(kvm, &to_free);
+	kvmppc_tce_free_table(t);
 	kvm_put_kvm(kvm);
 	return 0;
 }
 
-static const struct file_operations table_fops = {
+static const struct file_operations kvmppc_tce_table_fops = {
 	.owner		= THIS_MODULE,
-	.mmap		= table_mmap,
-	.release	= table_release,
+	.mmap		= kvmppc_tce_table_mmap,
+	.release	= kvmppc_tce_table_release,
 };
 
-static int check_create(const struct kvm_create_spapr_tce_64 *args)
+static int kvmppc_tce_check_create(const struct kvm_create_spapr_tce_64 *args)
 {
 	u64 end;
 
@@ -214,13 +230,15 @@ static int check_create(const struct kvm_create_spapr_tce_64 *args)
 }
 
 static struct kvmppc_tce_table *
-alloc_table(struct kvm *kvm, const struct kvm_create_spapr_tce_64 *args)
+kvmppc_tce_alloc_table(struct kvm *kvm,
+		       const struct kvm_create_spapr_tce_64 *args)
 {
 	unsigned long n = DIV_ROUND_UP(args->size, TCES_PER_PAGE);
 	struct kvmppc_tce_table *t;
 
-	/* user space chooses the size: too much is an answer, not a warning */
-	t = kzalloc(struct_size(t, pages, n), GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	/* the size is user controlled: fail with -ENOMEM, do not warn */
+	t = kzalloc(struct_size(t, pages, n),
+		    GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
 	if (!t)
 		return NULL;
 
@@ -230,20 +248,21 @@ alloc_table(struct kvm *kvm, const struct kvm_create_spapr_tce_64 *args)
 	t->offset = args->offset;
 	t->size = args->size;
 	t->locked = n + DIV_ROUND_UP(struct_size(t, pages, n), PAGE_SIZE);
-	INIT_LIST_HEAD(&t->hws);
-	INIT_LIST_HEAD(&t->users);
+	INIT_LIST_HEAD(&t->hwtbls);
+	INIT_LIST_HEAD(&t->group_refs);
 	mutex_init(&t->alloc_lock);
 	return t;
 }
 
 /**
  * kvm_vm_ioctl_create_spapr_tce() - KVM_CREATE_SPAPR_TCE_64
- * @kvm: the VM
- * @args: what user space asks for
+ * @kvm: VM
+ * @args: argument of the ioctl
  *
  * Context: Process context, may sleep.
- * Return: a file descriptor of the table; -EINVAL, -ENOMEM, or -EBUSY where the
- *	VM has a table of this LIOBN.
+ * Return: A file descriptor of the table; -EINVAL if @args is invalid, -ENOMEM
+ *	if there is no memory or RLIMIT_MEMLOCK is exceeded, -EBUSY if the VM
+ *	has a table of this LIOBN, or an errno of anon_inode_getfd().
  */
 int kvm_vm_ioctl_create_spapr_tce(struct kvm *kvm,
 				  struct kvm_create_spapr_tce_64 *args)
@@ -251,11 +270,11 @@ int kvm_vm_ioctl_create_spapr_tce(struct kvm *kvm,
 	struct kvmppc_tce_table *t;
 	int ret;
 
-	ret = check_create(args);
+	ret = kvmppc_tce_check_create(args);
 	if (ret)
 		return ret;
 
-	t = alloc_table(kvm, args);
+	t = kvmppc_tce_alloc_table(kvm, args);
 	if (!t)
 		return -ENOMEM;
 
@@ -271,9 +290,12 @@ int kvm_vm_ioctl_create_spapr_tce(struct kvm *kvm,
 		goto err_unlock;
 	}
 
-	/* the file holds the VM; whoever guesses the fd waits for the lock */
+	/*
+	 * The file holds a reference on the VM. A close() of a guessed fd waits
+	 * for the lock, so the table is in the list when it is released.
+	 */
 	kvm_get_kvm(kvm);
-	ret = anon_inode_getfd("kvm-spapr-tce", &table_fops, t,
+	ret = anon_inode_getfd("kvm-spapr-tce", &kvmppc_tce_table_fops, t,
 			       O_RDWR | O_CLOEXEC);
 	if (ret < 0) {
 		kvm_put_kvm_no_destroy(kvm);
@@ -285,15 +307,18 @@ int kvm_vm_ioctl_create_spapr_tce(struct kvm *kvm,
 
 err_unlock:
 	mutex_unlock(&kvm->arch.spapr_tce_lock);
-	free_table(t);
+	kvmppc_tce_free_table(t);
 	return ret;
 }
 
-/* Tables of the hardware */
+/* Hardware TCE tables */
 
-/* Whether the window of @tbl is that of @t, in pages of the same size or less. */
-static bool same_window(const struct kvmppc_tce_table *t,
-			const struct iommu_table *tbl)
+/*
+ * Whether @tbl covers the window of @t, with IOMMU pages of the same size or
+ * smaller.
+ */
+static bool kvmppc_tce_same_window(const struct kvmppc_tce_table *t,
+				   const struct iommu_table *tbl)
 {
 	unsigned int order = t->page_shift - tbl->it_page_shift;
 
@@ -302,29 +327,29 @@ static bool same_window(const struct kvmppc_tce_table *t,
 	       tbl->it_size >= t->size << order;
 }
 
-/* The table of a group for a window of the guest's, with a reference. */
-static struct iommu_table *get_group_table(struct kvmppc_tce_table *t,
-					   struct iommu_group *grp)
+/* Returns the table of a group for the window of @t, with a reference. */
+static struct iommu_table *
+kvmppc_tce_get_group_table(struct kvmppc_tce_table *t, struct iommu_group *grp)
 {
-	struct iommu_table_group *tables = iommu_group_get_iommudata(grp);
+	struct iommu_table_group *table_group = iommu_group_get_iommudata(grp);
 	struct iommu_table *tbl = NULL;
 	unsigned int i;
 
-	if (!tables)
+	if (!table_group)
 		return NULL;
 
-	/* VFIO may remove the window just now: the table is freed by RCU */
+	/* VFIO may remove the window concurrently; tables are freed by RCU */
 	rcu_read_lock();
 	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++) {
-		tbl = READ_ONCE(tables->tables[i]);
+		tbl = READ_ONCE(table_group->tables[i]);
 		if (!tbl)
 			continue;
 		tbl = iommu_tce_table_get(tbl);
 		if (!tbl)
 			continue;
-		/* first the owner: the rest of a new table is visible then */
+		/* check the owner first, it is published last by VFIO */
 		if (iommu_tce_is_owner(tbl, t->kvm->mm) &&
-		    !iommu_tce_is_closed(tbl) && same_window(t, tbl))
+		    !iommu_tce_is_closed(tbl) && kvmppc_tce_same_window(t, tbl))
 			break;
 		rcu_read_unlock();
 		iommu_tce_table_put(tbl);
@@ -336,125 +361,136 @@ static struct iommu_table *get_group_table(struct kvmppc_tce_table *t,
 }
 
 /*
- * Detaches the tables of a group that were closed, when it has @tbl for the
- * same window: not before, because a closed table is opened again if the
- * platform refuses to remove it. Until then its hypercalls are H_TOO_HARD.
+ * Detaches closed tables of a group after @tbl was attached for the same
+ * window. They cannot be detached earlier, because VFIO opens a closed table
+ * again if the platform fails to remove it. Until then hypercalls return
+ * H_TOO_HARD.
  */
-static void detach_closed(struct kvmppc_tce_table *t,
-			  const struct iommu_group *grp,
-			  const struct iommu_table *tbl, struct list_head *gone)
+static void kvmppc_tce_detach_closed(struct kvmppc_tce_table *t,
+				     const struct iommu_group *grp,
+				     const struct iommu_table *tbl,
+				     struct list_head *to_free)
 {
-	struct kvmppc_tce_user *user, *next;
+	struct kvmppc_tce_group_ref *ref, *next;
 
-	list_for_each_entry_safe(user, next, &t->users, list)
-		if (user->grp == grp && user->hw->tbl != tbl &&
-		    iommu_tce_is_closed(user->hw->tbl))
-			detach_user(user, gone);
+	list_for_each_entry_safe(ref, next, &t->group_refs, list)
+		if (ref->grp == grp && ref->hwtbl->tbl != tbl &&
+		    iommu_tce_is_closed(ref->hwtbl->tbl))
+			kvmppc_tce_detach_ref(ref, to_free);
 }
 
-static struct kvmppc_tce_hw *find_hw(struct kvmppc_tce_table *t,
-				     const struct iommu_table *tbl)
+static struct kvmppc_tce_hwtbl *
+kvmppc_tce_find_hwtbl(struct kvmppc_tce_table *t, const struct iommu_table *tbl)
 {
-	struct kvmppc_tce_hw *hw;
+	struct kvmppc_tce_hwtbl *hwtbl;
 
-	list_for_each_entry(hw, &t->hws, list)
-		if (hw->tbl == tbl)
-			return hw;
+	list_for_each_entry(hwtbl, &t->hwtbls, list)
+		if (hwtbl->tbl == tbl)
+			return hwtbl;
 	return NULL;
 }
 
-static bool is_user(struct kvmppc_tce_table *t, const struct kvmppc_tce_hw *hw,
-		    const struct iommu_group *grp)
+static bool kvmppc_tce_has_ref(struct kvmppc_tce_table *t,
+			       const struct kvmppc_tce_hwtbl *hwtbl,
+			       const struct iommu_group *grp)
 {
-	const struct kvmppc_tce_user *user;
+	const struct kvmppc_tce_group_ref *ref;
 
-	list_for_each_entry(user, &t->users, list)
-		if (user->hw == hw && user->grp == grp)
+	list_for_each_entry(ref, &t->group_refs, list)
+		if (ref->hwtbl == hwtbl && ref->grp == grp)
 			return true;
 	return false;
 }
 
-/* Takes over the reference on @tbl, but for an error. */
-static int attach_table(struct kvmppc_tce_table *t, struct iommu_table *tbl,
-			struct iommu_group *grp)
+/* On success the reference on @tbl is consumed. */
+static int kvmppc_tce_attach_table(struct kvmppc_tce_table *t,
+				   struct iommu_table *tbl,
+				   struct iommu_group *grp)
 {
-	struct kvmppc_tce_hw *hw = find_hw(t, tbl), *new = NULL;
-	struct kvmppc_tce_user *user;
+	struct kvmppc_tce_hwtbl *hwtbl, *new;
+	struct kvmppc_tce_group_ref *ref;
 
 	lockdep_assert_held(&t->kvm->arch.spapr_tce_lock);
-	if (hw && is_user(t, hw, grp)) {
+	hwtbl = kvmppc_tce_find_hwtbl(t, tbl);
+	if (hwtbl && kvmppc_tce_has_ref(t, hwtbl, grp)) {
 		iommu_tce_table_put(tbl);
 		return 0;
 	}
 
-	user = kzalloc(sizeof(*user), GFP_KERNEL_ACCOUNT);
-	if (!user)
+	ref = kzalloc(sizeof(*ref), GFP_KERNEL_ACCOUNT);
+	if (!ref)
 		return -ENOMEM;
-	if (!hw) {
+	if (!hwtbl) {
 		new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
 		if (!new) {
-			kfree(user);
+			kfree(ref);
 			return -ENOMEM;
 		}
 		new->tbl = tbl;
 		new->order = t->page_shift - tbl->it_page_shift;
-		list_add_rcu(&new->list, &t->hws);
-		hw = new;
+		list_add_rcu(&new->list, &t->hwtbls);
+		hwtbl = new;
 	} else {
 		iommu_tce_table_put(tbl);
 	}
 
-	hw->users++;
-	user->grp = grp;
-	user->hw = hw;
-	list_add(&user->list, &t->users);
+	hwtbl->nr_refs++;
+	ref->grp = grp;
+	ref->hwtbl = hwtbl;
+	list_add(&ref->list, &t->group_refs);
 	return 0;
 }
 
 /**
  * kvm_spapr_tce_attach_iommu_group() - KVM_DEV_VFIO_GROUP_SET_SPAPR_TCE
- * @kvm: the VM
- * @tablefd: a table of the VM
- * @grp: a group of VFIO; the caller holds it until
+ * @kvm: VM
+ * @tablefd: file descriptor of a guest TCE table of the VM
+ * @grp: VFIO group; the caller holds a reference until
  *	kvm_spapr_tce_release_iommu_group()
  *
+ * Attaches the hardware TCE table of @grp for the window of the guest table.
+ *
  * Context: Process context, may sleep.
- * Return: 0, also where it was attached before; -EBADF; -ENOMEM; -EINVAL where
- *	@tablefd is no table of the VM, or the group has no such window with
- *	memory that the VM's own process has registered.
+ * Return: 0, also if it was attached before; -EBADF; -ENOMEM; -EINVAL if
+ *	@tablefd is no table of the VM, or if @grp has no table for this window
+ *	in a version 2 container of the VM's own process.
  */
 long kvm_spapr_tce_attach_iommu_group(struct kvm *kvm, int tablefd,
 				      struct iommu_group *grp)
 {
 	struct kvmppc_tce_table *t;
 	struct iommu_table *tbl;
-	LIST_HEAD(gone);
+	LIST_HEAD(to_free);
 	struct fd f;
 	long ret = -EINVAL;
 
 	f = fdget(tablefd);
 	if (!fd_file(f))
 		return -EBADF;
-	if (fd_file(f)->f_op != &table_fops)
+	if (fd_file(f)->f_op != &kvmppc_tce_table_fops)
 		goto out_put;
 	t = fd_file(f)->private_data;
 	if (t->kvm != kvm)
 		goto out_put;
 
 	mutex_lock(&kvm->arch.spapr_tce_lock);
-	tbl = get_group_table(t, grp);
+	tbl = kvmppc_tce_get_group_table(t, grp);
 	if (tbl) {
-		ret = attach_table(t, tbl, grp);
+		ret = kvmppc_tce_attach_table(t, tbl, grp);
 		if (ret)
 			iommu_tce_table_put(tbl);
 		else
-			detach_closed(t, grp, tbl, &gone);
+			kvmppc_tce_detach_closed(t, grp, tbl, &to_free);
 	}
 	mutex_unlock(&kvm->arch.spapr_tce_lock);
 
-	/* user space repeats the mappings in the table after all such calls */
+	/*
+	 * Also without a detached table: when this returns, user space repeats
+	 * all mappings in the new table, and no older hypercall may still run
+	 * without it.
+	 */
 	if (!ret)
-		sync_and_free(kvm, &gone);
+		kvmppc_tce_sync_and_free(kvm, &to_free);
 
 out_put:
 	fdput(f);
@@ -462,149 +498,159 @@ out_put:
 }
 
 /**
- * kvm_spapr_tce_release_iommu_group() - detach all that was attached for a group
- * @kvm: the VM
- * @grp: the group
+ * kvm_spapr_tce_release_iommu_group() - detach all tables of a group
+ * @kvm: VM
+ * @grp: VFIO group
  *
- * What is mapped stays: its references are known to the tables, and VFIO clears
- * them.
+ * Mappings stay: their references are recorded in the view of the hardware TCE
+ * table, and VFIO clears them with the window.
  *
  * Context: Process context, may sleep.
  */
 void kvm_spapr_tce_release_iommu_group(struct kvm *kvm, struct iommu_group *grp)
 {
-	struct kvmppc_tce_user *user, *next;
+	struct kvmppc_tce_group_ref *ref, *next;
 	struct kvmppc_tce_table *t;
-	LIST_HEAD(gone);
+	LIST_HEAD(to_free);
 
 	mutex_lock(&kvm->arch.spapr_tce_lock);
 	list_for_each_entry(t, &kvm->arch.spapr_tce_tables, list)
-		list_for_each_entry_safe(user, next, &t->users, list)
-			if (user->grp == grp)
-				detach_user(user, &gone);
+		list_for_each_entry_safe(ref, next, &t->group_refs, list)
+			if (ref->grp == grp)
+				kvmppc_tce_detach_ref(ref, &to_free);
 	mutex_unlock(&kvm->arch.spapr_tce_lock);
-	if (!list_empty(&gone))
-		sync_and_free(kvm, &gone);
+	if (!list_empty(&to_free))
+		kvmppc_tce_sync_and_free(kvm, &to_free);
 }
 
-/* What a guest asks for */
+/* Translation of TCEs */
 
-/* What a list asks for; returns the number of parts, or -errno. */
-static int want_list(struct kvmppc_tce_table *t, const __be64 *list,
-		     unsigned long npages, struct iommu_tce_want *wants)
+/* Splits a list into segments; returns their number, or -errno. */
+static int kvmppc_tce_list_segs(struct kvmppc_tce_table *t, const __be64 *list,
+				unsigned long npages,
+				struct iommu_tce_want *segs)
 {
 	struct kvmppc_tce_mem mem = { .kvm = t->kvm };
-	struct iommu_tce_want *want = wants;
+	struct iommu_tce_want *seg = segs;
 	unsigned long i;
 	int ret;
 
-	for (i = 0; i < npages; i += want++->npages) {
-		ret = kvmppc_tce_want_run(&mem, t, list + i, npages - i, want);
+	for (i = 0; i < npages; i += seg++->npages) {
+		ret = kvmppc_tce_next_seg(&mem, t, list + i, npages - i, seg);
 		if (ret)
 			return ret;
 	}
-	return want - wants;
+	return seg - segs;
 }
 
-/* Changes */
+/* Updates of hardware TCE tables */
 
-/* Maps what is wanted in the only table of the hardware. */
-static int put_one(struct kvmppc_tce_table *t, struct kvmppc_tce_hw *hw,
-		   unsigned long i, const struct iommu_tce_want *want)
+/* Maps or clears one segment in one hardware TCE table. */
+static int kvmppc_tce_update_one(struct kvmppc_tce_table *t,
+				 struct kvmppc_tce_hwtbl *hwtbl,
+				 unsigned long i,
+				 const struct iommu_tce_want *seg)
 {
-	unsigned long entry = kvmppc_tce_hw_entry(t, hw, i);
-	unsigned long npages = want->npages << hw->order;
+	unsigned long entry = kvmppc_tce_hwtbl_entry(t, hwtbl, i);
+	unsigned long npages = seg->npages << hwtbl->order;
 
-	if (iommu_tce_is_closed(hw->tbl))
+	if (iommu_tce_is_closed(hwtbl->tbl))
 		return -ENXIO;
-	if (want->clear)
-		return iommu_tce_unmap(hw->tbl, entry, npages);
-	return iommu_tce_map(hw->tbl, entry, want->ua, npages, want->write);
+	if (seg->clear)
+		return iommu_tce_unmap(hwtbl->tbl, entry, npages);
+	return iommu_tce_map(hwtbl->tbl, entry, seg->ua, npages, seg->write,
+			     NULL);
 }
 
-/* A change of one table of the hardware that is ready to be made. */
-struct ready {
+/* Prepared update of one hardware TCE table. */
+struct kvmppc_tce_prepared {
 	struct list_head list;
 	struct tce_map *map;
 };
 
-static void abort_all(struct list_head *all)
+static void kvmppc_tce_abort_all(struct list_head *all)
 {
-	struct ready *ready, *next;
+	struct kvmppc_tce_prepared *prep, *next;
 
-	list_for_each_entry_safe(ready, next, all, list) {
-		iommu_tce_abort(ready->map);
-		kfree(ready);
+	list_for_each_entry_safe(prep, next, all, list) {
+		iommu_tce_abort(prep->map);
+		kfree(prep);
 	}
 }
 
-static int commit_all(struct list_head *all)
+static int kvmppc_tce_commit_all(struct list_head *all)
 {
-	struct ready *ready, *next;
+	struct kvmppc_tce_prepared *prep, *next;
 	int err, ret = 0;
 
-	list_for_each_entry_safe(ready, next, all, list) {
-		err = iommu_tce_commit(ready->map);
+	list_for_each_entry_safe(prep, next, all, list) {
+		err = iommu_tce_commit(prep->map);
 		if (err && !ret)
 			ret = err;
-		kfree(ready);
+		kfree(prep);
 	}
 	return ret;
-}
-
-/* Maps what is wanted in all tables of the hardware, or in none. */
-static int put_all(struct kvmppc_tce_table *t, unsigned long i,
-		   const struct iommu_tce_want *wants, unsigned int nr)
-{
-	struct kvmppc_tce_hw *hw;
-	struct ready *ready;
-	LIST_HEAD(all);
-	int ret;
-
-	list_for_each_entry_srcu(hw, &t->hws, list, lists_held(t)) {
-		ready = kmalloc(sizeof(*ready), GFP_KERNEL);
-		if (!ready) {
-			ret = -ENOMEM;
-			goto err_abort;
-		}
-		ready->map = iommu_tce_begin(hw->tbl,
-					     kvmppc_tce_hw_entry(t, hw, i),
-					     wants, nr, hw->order);
-		if (IS_ERR(ready->map)) {
-			ret = PTR_ERR(ready->map);
-			kfree(ready);
-			goto err_abort;
-		}
-		list_add_tail(&ready->list, &all);
-	}
-	return commit_all(&all);
-
-err_abort:
-	abort_all(&all);
-	return ret;
-}
-
-static int put(struct kvmppc_tce_table *t, unsigned long i,
-	       const struct iommu_tce_want *wants, unsigned int nr)
-{
-	struct kvmppc_tce_hw *hw;
-
-	hw = list_first_or_null_rcu(&t->hws, struct kvmppc_tce_hw, list);
-	if (!hw)
-		return 0;
-	if (nr > 1 || list_next_or_null_rcu(&t->hws, &hw->list,
-					    struct kvmppc_tce_hw, list))
-		return put_all(t, i, wants, nr);
-	return put_one(t, hw, i, wants);
 }
 
 /*
- * The hypercalls, as far as they need memory or more time, or may be refused in
- * the middle.
+ * Maps or clears segments in all hardware TCE tables. All of them are prepared
+ * before the first is written.
+ */
+static int kvmppc_tce_update_all(struct kvmppc_tce_table *t, unsigned long i,
+				 const struct iommu_tce_want *segs,
+				 unsigned int nr)
+{
+	struct kvmppc_tce_hwtbl *hwtbl;
+	struct kvmppc_tce_prepared *prep;
+	LIST_HEAD(all);
+	int ret;
+
+	list_for_each_entry_srcu(hwtbl, &t->hwtbls, list,
+				 kvmppc_tce_lists_locked(t)) {
+		prep = kmalloc(sizeof(*prep), GFP_KERNEL);
+		if (!prep) {
+			ret = -ENOMEM;
+			goto err_abort;
+		}
+		prep->map = iommu_tce_begin(hwtbl->tbl,
+					    kvmppc_tce_hwtbl_entry(t, hwtbl, i),
+					    segs, nr, hwtbl->order);
+		if (IS_ERR(prep->map)) {
+			ret = PTR_ERR(prep->map);
+			kfree(prep);
+			goto err_abort;
+		}
+		list_add_tail(&prep->list, &all);
+	}
+	return kvmppc_tce_commit_all(&all);
+
+err_abort:
+	kvmppc_tce_abort_all(&all);
+	return ret;
+}
+
+static int kvmppc_tce_update(struct kvmppc_tce_table *t, unsigned long i,
+			     const struct iommu_tce_want *segs, unsigned int nr)
+{
+	struct kvmppc_tce_hwtbl *hwtbl;
+
+	hwtbl = list_first_or_null_rcu(&t->hwtbls, struct kvmppc_tce_hwtbl,
+				       list);
+	if (!hwtbl)
+		return 0;
+	if (nr > 1 || list_next_or_null_rcu(&t->hwtbls, &hwtbl->list,
+					    struct kvmppc_tce_hwtbl, list))
+		return kvmppc_tce_update_all(t, i, segs, nr);
+	return kvmppc_tce_update_one(t, hwtbl, i, segs);
+}
+
+/*
+ * Slow path of the hypercalls: allocates, handles ranges of any length, and
+ * platforms that may fail after the first TCE.
  */
 
-/* What the VCPU works with, made when it is needed for the first time. */
-static struct kvmppc_tce_scratch *get_scratch(struct kvm_vcpu *vcpu)
+/* Returns the scratch memory of the vCPU, allocated on first use. */
+static struct kvmppc_tce_scratch *kvmppc_tce_get_scratch(struct kvm_vcpu *vcpu)
 {
 	if (!vcpu->arch.tce_scratch)
 		vcpu->arch.tce_scratch =
@@ -613,59 +659,63 @@ static struct kvmppc_tce_scratch *get_scratch(struct kvm_vcpu *vcpu)
 	return vcpu->arch.tce_scratch;
 }
 
-/* Whether an entry of the guest's table is several of the hardware's. */
-static bool is_many(struct kvmppc_tce_table *t)
+/* Whether a guest TCE is several hardware TCEs. */
+static bool kvmppc_tce_has_subpages(struct kvmppc_tce_table *t)
 {
-	struct kvmppc_tce_hw *hw;
+	struct kvmppc_tce_hwtbl *hwtbl;
 
-	hw = list_first_or_null_rcu(&t->hws, struct kvmppc_tce_hw, list);
-	return hw && hw->order;
+	hwtbl = list_first_or_null_rcu(&t->hwtbls, struct kvmppc_tce_hwtbl,
+				       list);
+	return hwtbl && hwtbl->order;
 }
 
-static long put_tce(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
-		    unsigned long i, u64 tce)
+static long kvmppc_tce_put_slow(struct kvm_vcpu *vcpu,
+				struct kvmppc_tce_table *t, unsigned long i,
+				u64 tce)
 {
 	struct kvmppc_tce_mem mem = { .kvm = t->kvm };
-	struct iommu_tce_want want;
+	struct iommu_tce_want seg;
 
-	/* so that the next one is served at once */
-	if (is_many(t))
-		get_scratch(vcpu);
-	if (kvmppc_tce_want(&mem, t, tce, &want) || view_prepare(t, i, 1) ||
-	    put(t, i, &want, 1))
+	/* allocate it now so that the next call takes the fast path */
+	if (kvmppc_tce_has_subpages(t))
+		kvmppc_tce_get_scratch(vcpu);
+	if (kvmppc_tce_seg(&mem, t, tce, &seg) ||
+	    kvmppc_tce_shadow_prepare(t, i, 1) ||
+	    kvmppc_tce_update(t, i, &seg, 1))
 		return H_TOO_HARD;
 
-	kvmppc_tce_view_fill(t, i, 1, tce);
+	kvmppc_tce_shadow_fill(t, i, 1, tce);
 	return H_SUCCESS;
 }
 
-static noinline long put_list_slowly(struct kvmppc_tce_table *t,
-				     unsigned long first, const __be64 *list,
-				     unsigned long npages)
+static noinline long
+kvmppc_tce_put_list_slow(struct kvmppc_tce_table *t, unsigned long first,
+			 const __be64 *list, unsigned long npages)
 {
-	struct iommu_tce_want *wants;
+	struct iommu_tce_want *segs;
 	long ret = H_TOO_HARD;
 	int nr;
 
-	wants = kmalloc_array(npages, sizeof(*wants), GFP_KERNEL);
-	if (!wants)
+	segs = kmalloc_array(npages, sizeof(*segs), GFP_KERNEL);
+	if (!segs)
 		return H_TOO_HARD;
 
-	nr = want_list(t, list, npages, wants);
-	if (nr < 0 || view_prepare(t, first, npages) ||
-	    put(t, first, wants, nr))
+	nr = kvmppc_tce_list_segs(t, list, npages, segs);
+	if (nr < 0 || kvmppc_tce_shadow_prepare(t, first, npages) ||
+	    kvmppc_tce_update(t, first, segs, nr))
 		goto out_free;
 
-	kvmppc_tce_view_write(t, first, npages, list);
+	kvmppc_tce_shadow_write(t, first, npages, list);
 	ret = H_SUCCESS;
 out_free:
-	kfree(wants);
+	kfree(segs);
 	return ret;
 }
 
-static long put_tce_indirect(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
-			     unsigned long i, unsigned long gpa,
-			     unsigned long npages)
+static long kvmppc_tce_put_indirect_slow(struct kvm_vcpu *vcpu,
+					 struct kvmppc_tce_table *t,
+					 unsigned long i, unsigned long gpa,
+					 unsigned long npages)
 {
 	struct kvmppc_tce_scratch *scratch;
 	unsigned long flags;
@@ -676,10 +726,10 @@ static long put_tce_indirect(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
 	if (!npages)
 		return H_SUCCESS;
 
-	scratch = get_scratch(vcpu);
+	scratch = kvmppc_tce_get_scratch(vcpu);
 	if (!scratch)
 		return H_TOO_HARD;
-	/* read once: the guest may write to it meanwhile */
+	/* copy the list once, because the guest may modify it concurrently */
 	if (kvm_read_guest(vcpu->kvm, gpa, scratch->list,
 			   npages * sizeof(*scratch->list)))
 		return H_TOO_HARD;
@@ -687,42 +737,46 @@ static long put_tce_indirect(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
 	local_irq_save(flags);
 	ret = kvmppc_tce_put_list(vcpu, t, i, npages);
 	local_irq_restore(flags);
-	return ret ? put_list_slowly(t, i, scratch->list, npages) : H_SUCCESS;
+	return ret ? kvmppc_tce_put_list_slow(t, i, scratch->list, npages) :
+		     H_SUCCESS;
 }
 
-static void view_fill(struct kvmppc_tce_table *t, unsigned long first,
-		      unsigned long npages, u64 tce)
+static void kvmppc_tce_shadow_fill_slow(struct kvmppc_tce_table *t,
+					unsigned long first,
+					unsigned long npages, u64 tce)
 {
 	unsigned long n;
 
 	for (; npages; npages -= n, first += n) {
-		n = min(npages, VIEW_STEP);
-		kvmppc_tce_view_fill(t, first, n, tce);
+		n = min(npages, SHADOW_STEP);
+		kvmppc_tce_shadow_fill(t, first, n, tce);
 		cond_resched();
 	}
 }
 
-static long stuff_tce(struct kvmppc_tce_table *t, unsigned long i,
-		      unsigned long npages, u64 tce)
+static long kvmppc_tce_stuff_slow(struct kvmppc_tce_table *t, unsigned long i,
+				  unsigned long npages, u64 tce)
 {
-	struct iommu_tce_want want = { .npages = npages, .clear = true };
-	struct kvmppc_tce_hw *hw;
+	struct iommu_tce_want seg = { .npages = npages, .clear = true };
+	struct kvmppc_tce_hwtbl *hwtbl;
 
-	/* some guests map a range to one page: user space can */
-	if (tce & TCE_PERM || (tce && view_prepare(t, i, npages)))
+	/* left to user space: some guests map a whole range to one page */
+	if (tce & TCE_PERM || (tce && kvmppc_tce_shadow_prepare(t, i, npages)))
 		return H_TOO_HARD;
 
-	list_for_each_entry_srcu(hw, &t->hws, list, lists_held(t))
-		if (put_one(t, hw, i, &want))
+	list_for_each_entry_srcu(hwtbl, &t->hwtbls, list,
+				 kvmppc_tce_lists_locked(t))
+		if (kvmppc_tce_update_one(t, hwtbl, i, &seg))
 			return H_TOO_HARD;
 
-	view_fill(t, i, npages, tce);
+	kvmppc_tce_shadow_fill_slow(t, i, npages, tce);
 	return H_SUCCESS;
 }
 
-static noinline long write_slowly(struct kvm_vcpu *vcpu, unsigned long req,
-				  unsigned long liobn, unsigned long ioba,
-				  unsigned long value, unsigned long npages)
+static noinline long
+kvmppc_tce_write_slow(struct kvm_vcpu *vcpu, unsigned long req,
+		      unsigned long liobn, unsigned long ioba,
+		      unsigned long value, unsigned long npages)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
 	unsigned long i;
@@ -733,11 +787,11 @@ static noinline long write_slowly(struct kvm_vcpu *vcpu, unsigned long req,
 	if (!kvmppc_tce_index(t, ioba, npages, &i))
 		ret = H_PARAMETER;
 	else if (req == H_PUT_TCE)
-		ret = put_tce(vcpu, t, i, value);
+		ret = kvmppc_tce_put_slow(vcpu, t, i, value);
 	else if (req == H_PUT_TCE_INDIRECT)
-		ret = put_tce_indirect(vcpu, t, i, value, npages);
+		ret = kvmppc_tce_put_indirect_slow(vcpu, t, i, value, npages);
 	else
-		ret = stuff_tce(t, i, npages, value);
+		ret = kvmppc_tce_stuff_slow(t, i, npages, value);
 	if (ret == H_SUCCESS && !kvmppc_tce_is_complete(t))
 		ret = H_TOO_HARD;
 	if (ret != H_TOO_HARD)
@@ -745,10 +799,10 @@ static noinline long write_slowly(struct kvm_vcpu *vcpu, unsigned long req,
 	return ret;
 }
 
-/* Where the list has to be read first, that may sleep. */
-static long write_at_once(struct kvm_vcpu *vcpu, unsigned long req,
-			  unsigned long liobn, unsigned long ioba,
-			  unsigned long value, unsigned long npages)
+/* Not for H_PUT_TCE_INDIRECT, because the copy of its list may sleep. */
+static long kvmppc_tce_write_fast(struct kvm_vcpu *vcpu, unsigned long req,
+				  unsigned long liobn, unsigned long ioba,
+				  unsigned long value, unsigned long npages)
 {
 	unsigned long flags;
 	long ret;
@@ -764,27 +818,28 @@ static long write_at_once(struct kvm_vcpu *vcpu, unsigned long req,
 	return ret;
 }
 
-static long write_tces(struct kvm_vcpu *vcpu, unsigned long req,
-		       unsigned long liobn, unsigned long ioba,
-		       unsigned long value, unsigned long npages)
+static long kvmppc_tce_write(struct kvm_vcpu *vcpu, unsigned long req,
+			     unsigned long liobn, unsigned long ioba,
+			     unsigned long value, unsigned long npages)
 {
 	int idx = srcu_read_lock(&vcpu->kvm->srcu);
 	long ret;
 
-	ret = write_at_once(vcpu, req, liobn, ioba, value, npages);
+	ret = kvmppc_tce_write_fast(vcpu, req, liobn, ioba, value, npages);
 	if (ret == H_TOO_HARD)
-		ret = write_slowly(vcpu, req, liobn, ioba, value, npages);
+		ret = kvmppc_tce_write_slow(vcpu, req, liobn, ioba, value,
+					    npages);
 	srcu_read_unlock(&vcpu->kvm->srcu, idx);
-	/* also for what was dropped with the MMU off, before the call came here */
+	/* also reaps regions that the call has dropped before in real mode */
 	mm_iommu_reap(vcpu->kvm->mm);
 	return ret;
 }
 
-static long hcall(struct kvm_vcpu *vcpu, unsigned long req,
-		  unsigned long liobn, unsigned long ioba, unsigned long value,
-		  unsigned long npages)
+static long kvmppc_tce_do_hcall(struct kvm_vcpu *vcpu, unsigned long req,
+				unsigned long liobn, unsigned long ioba,
+				unsigned long value, unsigned long npages)
 {
-	long ret = write_tces(vcpu, req, liobn, ioba, value, npages);
+	long ret = kvmppc_tce_write(vcpu, req, liobn, ioba, value, npages);
 
 	trace_kvm_tce_hcall(req, liobn, ioba, value, npages, ret);
 	if (ret == H_TOO_HARD)
@@ -793,14 +848,15 @@ static long hcall(struct kvm_vcpu *vcpu, unsigned long req,
 }
 
 /**
- * kvmppc_tce_hcall() - serve the TCE hypercall that a guest has made
- * @vcpu: whose call it is: H_PUT_TCE, H_PUT_TCE_INDIRECT or H_STUFF_TCE
+ * kvmppc_tce_hcall() - handle the TCE hypercall of a vCPU early
+ * @vcpu: vCPU in H_PUT_TCE, H_PUT_TCE_INDIRECT or H_STUFF_TCE
  *
- * For those who look at hypercalls before they tell of an exit.
+ * For exit handlers that try a hypercall before the generic exit path.
  *
  * Context: Process context, may sleep.
- * Return: true with the answer in the guest's register 3; false where it is to
- *	be done by kvmppc_h_put_tce() and so on, which count it and tell of it.
+ * Return: true if the call is complete, with its return value in GPR 3 of the
+ *	vCPU; false if the caller must take the generic path to
+ *	kvmppc_h_put_tce() etc., which traces the call and counts it.
  */
 bool kvmppc_tce_hcall(struct kvm_vcpu *vcpu)
 {
@@ -813,7 +869,7 @@ bool kvmppc_tce_hcall(struct kvm_vcpu *vcpu)
 
 	if (req != H_PUT_TCE)
 		npages = kvmppc_get_gpr(vcpu, 7);
-	ret = write_tces(vcpu, req, liobn, ioba, value, npages);
+	ret = kvmppc_tce_write(vcpu, req, liobn, ioba, value, npages);
 	if (ret == H_TOO_HARD)
 		return false;
 
@@ -825,72 +881,75 @@ EXPORT_SYMBOL_GPL(kvmppc_tce_hcall);
 
 /**
  * kvmppc_h_put_tce() - H_PUT_TCE (LoPAPR 14.5.4.1)
- * @vcpu: whose call it is
- * @liobn: the table
+ * @vcpu: calling vCPU
+ * @liobn: number of the table
  * @ioba: bus address
- * @tce: the TCE; without permissions it clears the entry
+ * @tce: TCE; clears the entry if it has no permissions
  *
  * Context: Process context, may sleep.
- * Return: H_SUCCESS; H_PARAMETER for an address outside of the table;
- *	H_TOO_HARD where user space is to do it, whatever of it was done.
+ * Return: H_SUCCESS; H_PARAMETER if @ioba is not in the table; H_TOO_HARD if
+ *	user space must do the whole call, even if parts of it were done.
  */
 long kvmppc_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 		      unsigned long ioba, unsigned long tce)
 {
-	return hcall(vcpu, H_PUT_TCE, liobn, ioba, tce, 1);
+	return kvmppc_tce_do_hcall(vcpu, H_PUT_TCE, liobn, ioba, tce, 1);
 }
 EXPORT_SYMBOL_GPL(kvmppc_h_put_tce);
 
 /**
  * kvmppc_h_put_tce_indirect() - H_PUT_TCE_INDIRECT (LoPAPR 14.5.4.2)
- * @vcpu: whose call it is
- * @liobn: the table
+ * @vcpu: calling vCPU
+ * @liobn: number of the table
  * @ioba: bus address of the first entry
  * @tce_list: guest physical address of the list, a multiple of 4K
- * @npages: TCEs in it, up to 512
+ * @npages: number of TCEs in the list, up to 512
  *
  * Context: Process context, may sleep.
- * Return: H_SUCCESS, all are written; H_PARAMETER for a range outside of the
- *	table, or no such list; H_TOO_HARD where user space is to do it.
+ * Return: H_SUCCESS if all entries are written; H_PARAMETER if the range is not
+ *	in the table, or @tce_list or @npages is invalid; H_TOO_HARD if user
+ *	space must do the whole call.
  */
 long kvmppc_h_put_tce_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 			       unsigned long ioba, unsigned long tce_list,
 			       unsigned long npages)
 {
-	return hcall(vcpu, H_PUT_TCE_INDIRECT, liobn, ioba, tce_list, npages);
+	return kvmppc_tce_do_hcall(vcpu, H_PUT_TCE_INDIRECT, liobn, ioba,
+				   tce_list, npages);
 }
 EXPORT_SYMBOL_GPL(kvmppc_h_put_tce_indirect);
 
 /**
  * kvmppc_h_stuff_tce() - H_STUFF_TCE (LoPAPR 14.5.4.3)
- * @vcpu: whose call it is
- * @liobn: the table
+ * @vcpu: calling vCPU
+ * @liobn: number of the table
  * @ioba: bus address of the first entry
- * @tce_value: what H_GET_TCE says of the entries from now on
- * @npages: number of entries, which may be all: guests ask for more than 512
+ * @tce_value: value of the entries that H_GET_TCE returns afterwards
+ * @npages: number of entries; not limited to 512, guests clear whole tables
  *
  * Context: Process context, may sleep.
- * Return: H_SUCCESS, all are cleared; H_PARAMETER for a range outside of the
- *	table; H_TOO_HARD for a value with permissions, and where user space is
- *	to do it.
+ * Return: H_SUCCESS if all entries are cleared; H_PARAMETER if the range is not
+ *	in the table; H_TOO_HARD if @tce_value has permissions, or if user space
+ *	must do the whole call for another reason.
  */
 long kvmppc_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 			unsigned long ioba, unsigned long tce_value,
 			unsigned long npages)
 {
-	return hcall(vcpu, H_STUFF_TCE, liobn, ioba, tce_value, npages);
+	return kvmppc_tce_do_hcall(vcpu, H_STUFF_TCE, liobn, ioba, tce_value,
+				   npages);
 }
 EXPORT_SYMBOL_GPL(kvmppc_h_stuff_tce);
 
 /**
  * kvmppc_h_get_tce() - H_GET_TCE (LoPAPR 14.5.4.4)
- * @vcpu: whose call it is; the TCE goes to its register 4
- * @liobn: the table
+ * @vcpu: calling vCPU; the TCE is stored in its GPR 4
+ * @liobn: number of the table
  * @ioba: bus address
  *
  * Context: Process context.
- * Return: H_SUCCESS; H_PARAMETER for an address outside of the table;
- *	H_TOO_HARD for a table that user space emulates.
+ * Return: H_SUCCESS; H_PARAMETER if @ioba is not in the table; H_TOO_HARD if
+ *	the VM has no such table, which user space may emulate.
  */
 long kvmppc_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 		      unsigned long ioba)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * TCE tables of a guest: what it sees of them, and the tables of the hardware
- * behind them. See book3s_64_vio.c and, for what is done with the MMU on or off,
- * book3s_64_vio_builtin.c.
+ * Guest TCE tables and the hardware TCE tables attached to them. See
+ * book3s_64_vio.c for the slow path, which runs in virtual mode only, and
+ * book3s_64_vio_builtin.c for the fast path, which runs in both modes.
  */
 #ifndef _POWERPC_KVM_BOOK3S_64_VIO_H
 #define _POWERPC_KVM_BOOK3S_64_VIO_H
@@ -21,58 +21,58 @@
 struct iommu_group;
 struct iommu_table;
 
-/* Entries of the guest's view in a page. */
+/* Entries per page of the shadow. */
 #define TCES_PER_PAGE	(PAGE_SIZE / sizeof(u64))
 
 #define TCE_PERM	(TCE_PCI_READ | TCE_PCI_WRITE)
 
-/* TCEs in a list of H_PUT_TCE_INDIRECT: a page of 4K. */
+/* Maximal number of TCEs in a list of H_PUT_TCE_INDIRECT, a 4K page. */
 #define TCE_LIST_MAX	512UL
 
 /**
- * struct kvmppc_tce_hw - a table of the hardware behind one of a guest
- * @list: in kvmppc_tce_table::hws; changed under spapr_tce_lock, read under kvm->srcu
- * @tbl: the table, with a reference
- * @order: log2 of its entries in a page of the guest's table
- * @users: number of groups that it was attached for; under spapr_tce_lock
- * @free: in a list of those that nobody uses any more
+ * struct kvmppc_tce_hwtbl - hardware TCE table attached to a guest TCE table
+ * @list: node in kvmppc_tce_table::hwtbls; updated under spapr_tce_lock, read
+ *	under kvm->srcu
+ * @tbl: hardware TCE table, with a reference
+ * @order: log2 of the number of hardware TCEs per guest TCE
+ * @nr_refs: number of groups that it is attached for; under spapr_tce_lock
+ * @free: node in a list of detached tables to be freed
  */
-struct kvmppc_tce_hw {
+struct kvmppc_tce_hwtbl {
 	struct list_head list;
 	struct iommu_table *tbl;
 	unsigned int order;
-	unsigned int users;
+	unsigned int nr_refs;
 	struct list_head free;
 };
 
 /**
- * struct kvmppc_tce_user - a group that a table of the hardware was attached for
- * @list: in kvmppc_tce_table::users; under spapr_tce_lock
- * @grp: the group; the KVM device for VFIO holds it
- * @hw: the table
+ * struct kvmppc_tce_group_ref - reference of a group on a hardware TCE table
+ * @list: node in kvmppc_tce_table::group_refs; under spapr_tce_lock
+ * @grp: group; the KVM-VFIO device holds a reference on it
+ * @hwtbl: hardware TCE table that is attached for the group
  */
-struct kvmppc_tce_user {
+struct kvmppc_tce_group_ref {
 	struct list_head list;
 	struct iommu_group *grp;
-	struct kvmppc_tce_hw *hw;
+	struct kvmppc_tce_hwtbl *hwtbl;
 };
 
 /**
- * struct kvmppc_tce_table - a TCE table of a guest
- * @list: in kvm->arch.spapr_tce_tables; changed under spapr_tce_lock, read under
- *	kvm->srcu
- * @kvm: the VM, with a reference
- * @liobn: what the guest calls it
- * @page_shift: log2 of its IOMMU page
+ * struct kvmppc_tce_table - guest TCE table
+ * @list: node in kvm->arch.spapr_tce_tables; updated under spapr_tce_lock, read
+ *	under kvm->srcu
+ * @kvm: VM, with a reference
+ * @liobn: logical I/O bus number, by which the guest names the table
+ * @page_shift: log2 of the IOMMU page size
  * @offset: first entry, counted from bus address 0
  * @size: number of entries
- * @locked: pages counted in locked_vm of the VM's mm
- * @hws: list of struct kvmppc_tce_hw
- * @users: list of struct kvmppc_tce_user
- * @alloc_lock: serialises who adds to @pages
- * @pages: the guest's view, in pages of the linear map that appear when they
- *	are used; user space may map and write them, so nothing in them is
- *	believed
+ * @locked: pages accounted in locked_vm of the VM's mm
+ * @hwtbls: list of struct kvmppc_tce_hwtbl
+ * @group_refs: list of struct kvmppc_tce_group_ref
+ * @alloc_lock: serializes additions to @pages
+ * @pages: shadow, in pages of the linear map that are allocated on first use;
+ *	user space may map and modify them, so their contents are not trusted
  */
 struct kvmppc_tce_table {
 	struct list_head list;
@@ -82,19 +82,18 @@ struct kvmppc_tce_table {
 	u64 offset;
 	u64 size;
 	unsigned long locked;
-	struct list_head hws;
-	struct list_head users;
+	struct list_head hwtbls;
+	struct list_head group_refs;
 	struct mutex alloc_lock;	/* additions to pages */
 	u64 *pages[];
 };
 
 /**
- * struct kvmppc_tce_scratch - what a VCPU works with where there is more than one
- *	TCE to be written
- * @list: what the guest gave to H_PUT_TCE_INDIRECT
- * @change: for the table of the hardware
+ * struct kvmppc_tce_scratch - per-vCPU scratch memory for lists of TCEs
+ * @list: copy of the list of H_PUT_TCE_INDIRECT
+ * @change: scratch memory for the update of the hardware TCE table
  *
- * In the linear map; made by the first call that needs it.
+ * In the linear map; allocated by the first call that needs it.
  */
 struct kvmppc_tce_scratch {
 	__be64 list[TCE_LIST_MAX];
@@ -102,11 +101,11 @@ struct kvmppc_tce_scratch {
 };
 
 /**
- * struct kvmppc_tce_mem - the memory slot in which a page was found last
- * @kvm: the VM
+ * struct kvmppc_tce_mem - memory slot that was looked up last
+ * @kvm: VM
  * @gpa: guest physical address of the slot
- * @size: bytes of it; 0 where none was found
- * @ua: user address of it
+ * @size: size of the slot in bytes; 0 if none was found
+ * @ua: user address of the slot
  */
 struct kvmppc_tce_mem {
 	struct kvm *kvm;
@@ -120,12 +119,12 @@ int kvmppc_tce_put_list(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
 			unsigned long first, unsigned long npages);
 long kvmppc_tce_get(struct kvm_vcpu *vcpu, unsigned long liobn,
 		    unsigned long ioba, u64 *tce);
-void kvmppc_tce_view_write(struct kvmppc_tce_table *t, unsigned long first,
-			   unsigned long npages, const __be64 *list);
-void kvmppc_tce_view_fill(struct kvmppc_tce_table *t, unsigned long first,
-			  unsigned long npages, u64 tce);
+void kvmppc_tce_shadow_write(struct kvmppc_tce_table *t, unsigned long first,
+			     unsigned long npages, const __be64 *list);
+void kvmppc_tce_shadow_fill(struct kvmppc_tce_table *t, unsigned long first,
+			    unsigned long npages, u64 tce);
 
-/* Counts a call that is not left to anybody else, for the statistics of the VM. */
+/* Counts a completed call in the statistics of the vCPU. */
 static inline void kvmppc_tce_count(struct kvm_vcpu *vcpu, long ret,
 				    unsigned long npages)
 {
@@ -136,7 +135,10 @@ static inline void kvmppc_tce_count(struct kvm_vcpu *vcpu, long ret,
 		vcpu->stat.tce_entries += npages;
 }
 
-/* Under kvm->srcu, or spapr_tce_lock. Without lockdep: the MMU may be off. */
+/*
+ * Looks up a guest TCE table, under kvm->srcu or spapr_tce_lock. Not asserted,
+ * because lockdep must not run in real mode.
+ */
 static __always_inline struct kvmppc_tce_table *
 kvmppc_tce_find(struct kvm *kvm, u64 liobn)
 {
@@ -149,9 +151,9 @@ kvmppc_tce_find(struct kvm *kvm, u64 liobn)
 }
 
 /*
- * Finds the entry of the view for a bus address, or false. The guest chooses it:
- * no entry outside of the table may be loaded speculatively, neither of this
- * table nor of those of the hardware.
+ * Converts a bus address to an entry of the table; false if the range is not in
+ * the table. The address is guest controlled: the mask prevents speculative
+ * loads outside of this table and of the hardware TCE tables.
  */
 static __always_inline bool
 kvmppc_tce_index(const struct kvmppc_tce_table *t, unsigned long ioba,
@@ -166,43 +168,45 @@ kvmppc_tce_index(const struct kvmppc_tce_table *t, unsigned long ioba,
 	return true;
 }
 
-/* The first entry of a table of the hardware for an entry of the guest's. */
+/* Returns the first hardware TCE of guest TCE @i. */
 static inline unsigned long
-kvmppc_tce_hw_entry(const struct kvmppc_tce_table *t,
-		    const struct kvmppc_tce_hw *hw, unsigned long i)
+kvmppc_tce_hwtbl_entry(const struct kvmppc_tce_table *t,
+		       const struct kvmppc_tce_hwtbl *hwtbl, unsigned long i)
 {
-	return (t->offset + i) << hw->order;
+	return (t->offset + i) << hwtbl->order;
 }
 
 /*
- * Whether the guest's view is all that a call must change besides the tables that
- * it has changed. Not where the VMM uses a container of version 1: it attaches no
- * table, and maps what it is told of, as for devices that it emulates. The view
- * was written before; that it is then written again does no harm.
+ * Whether a call is complete after the shadow was written. It is not if the
+ * table has no hardware TCE tables and the VMM uses a version 1 container: this
+ * VMM must map the page itself, as for emulated devices, and writes the shadow
+ * again, which is harmless.
  */
 static inline bool kvmppc_tce_is_complete(const struct kvmppc_tce_table *t)
 {
-	if (!list_empty(&t->hws))
+	if (!list_empty(&t->hwtbls))
 		return true;
 	/*
-	 * pairs with mm_iommu_unregistered_start(): what was written to the view
-	 * is there when the VMM looks for what it has to map, or it is told
+	 * pairs with mm_iommu_unregistered_start(): either the VMM sees this
+	 * write to the shadow when it maps existing entries after ENABLE, or
+	 * the call is left to it
 	 */
 	smp_mb();
 	return !mm_iommu_is_unregistered(t->kvm->mm);
 }
 
-/* A page of the view, or NULL. */
-static inline u64 *kvmppc_tce_view_page(struct kvmppc_tce_table *t,
-					unsigned long i)
+/* Returns page @i of the shadow, or NULL if it is not allocated. */
+static inline u64 *kvmppc_tce_shadow_page(struct kvmppc_tce_table *t,
+					  unsigned long i)
 {
-	/* pairs with smp_store_release() in view_alloc_page() */
+	/* pairs with smp_store_release() in kvmppc_tce_shadow_alloc_page() */
 	return READ_ONCE(t->pages[i]);
 }
 
 /*
- * The user address for a guest physical address in a slot. The guest chooses it:
- * nothing outside of the slot may be looked up speculatively.
+ * Converts a guest physical address in the slot to a user address. The address
+ * is guest controlled: the mask prevents speculative lookups outside of the
+ * slot.
  */
 static __always_inline unsigned long
 kvmppc_tce_slot_ua(const struct kvmppc_tce_mem *mem, unsigned long gpa)
@@ -211,8 +215,8 @@ kvmppc_tce_slot_ua(const struct kvmppc_tce_mem *mem, unsigned long gpa)
 }
 
 /*
- * Finds the user address of a page of the guest's, or false: it must be in one
- * memory slot that a device may write.
+ * Looks up the user address of an IOMMU page of the guest; false unless the
+ * page is aligned and in one writable memory slot.
  */
 static __always_inline bool
 kvmppc_tce_ua(struct kvmppc_tce_mem *mem, const struct kvmppc_tce_table *t,
@@ -230,47 +234,47 @@ kvmppc_tce_ua(struct kvmppc_tce_mem *mem, const struct kvmppc_tce_table *t,
 	return true;
 }
 
-/* What a TCE asks for. */
-static __always_inline int kvmppc_tce_want(struct kvmppc_tce_mem *mem,
-					   const struct kvmppc_tce_table *t,
-					   u64 tce, struct iommu_tce_want *want)
+/* Converts one TCE to a segment. */
+static __always_inline int kvmppc_tce_seg(struct kvmppc_tce_mem *mem,
+					  const struct kvmppc_tce_table *t,
+					  u64 tce, struct iommu_tce_want *seg)
 {
-	want->npages = 1;
-	want->clear = !(tce & TCE_PERM);
-	want->write = tce & TCE_PCI_WRITE;
-	want->ua = 0;
-	if (!want->clear &&
-	    !kvmppc_tce_ua(mem, t, tce & ~(u64)TCE_PERM, &want->ua))
+	seg->npages = 1;
+	seg->clear = !(tce & TCE_PERM);
+	seg->write = tce & TCE_PCI_WRITE;
+	seg->ua = 0;
+	if (!seg->clear &&
+	    !kvmppc_tce_ua(mem, t, tce & ~(u64)TCE_PERM, &seg->ua))
 		return -ENOENT;
 	return 0;
 }
 
 /*
- * What the first TCEs of a list ask for, as many as are one piece of memory, or
- * are cleared.
+ * Converts the first TCEs of a list to a segment: as many as map contiguous
+ * memory of one slot with the same permissions, or as clear entries.
  */
-static inline int kvmppc_tce_want_run(struct kvmppc_tce_mem *mem,
+static inline int kvmppc_tce_next_seg(struct kvmppc_tce_mem *mem,
 				      const struct kvmppc_tce_table *t,
 				      const __be64 *list, unsigned long max,
-				      struct iommu_tce_want *want)
+				      struct iommu_tce_want *seg)
 {
 	u64 tce = be64_to_cpu(list[0]), step = BIT_ULL(t->page_shift);
 	unsigned long n = 1;
 	int ret;
 
-	ret = kvmppc_tce_want(mem, t, tce, want);
+	ret = kvmppc_tce_seg(mem, t, tce, seg);
 	if (ret || max == 1)
 		return ret;
-	if (want->clear) {
+	if (seg->clear) {
 		while (n < max && !(be64_to_cpu(list[n]) & TCE_PERM))
 			n++;
 	} else if (be64_to_cpu(list[1]) == tce + step) {
-		max = min(max, (mem->ua + mem->size - want->ua) >>
+		max = min(max, (mem->ua + mem->size - seg->ua) >>
 			       t->page_shift);
 		while (n < max && be64_to_cpu(list[n]) == (tce += step))
 			n++;
 	}
-	want->npages = n;
+	seg->npages = n;
 	return 0;
 }
 

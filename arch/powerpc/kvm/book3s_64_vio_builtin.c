@@ -1,28 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The TCE hypercalls, as far as they can be served at once: where one neither
- * sleeps nor allocates, with the MMU on or off.
+ * Fast path of the TCE hypercalls. Neither sleeps nor allocates, and runs in
+ * virtual or real mode.
  *
- * One body serves both. With the MMU on book3s_64_vio.c calls it first, with
- * interrupts off, and does the rest itself. With the MMU off, where a POWER8 host
- * takes the hypercalls of a guest with a hash table, hcall_real_table calls what is
- * at the end of this file, and H_TOO_HARD from there has the hypercall done again
- * with the MMU on. So H_TOO_HARD, or -EAGAIN, means here: nothing but the guest's
- * view has changed, nothing is known; or that the call is to be made again all the
- * same, see changed().
+ * Both modes share the code. In virtual mode book3s_64_vio.c tries the fast
+ * path first, with interrupts off, and falls back to its slow path. In real
+ * mode, where a POWER8 host takes the hypercalls of a guest with the hash MMU,
+ * hcall_real_table calls the kvmppc_rm_*() functions below, and on H_TOO_HARD
+ * the hypercall is repeated in virtual mode. H_TOO_HARD and -EAGAIN mean that
+ * only the shadow may have been modified and the result is not known yet; or
+ * that the call must be repeated although it was done, see
+ * kvmppc_tce_count_kills().
  *
- * Who holds what: a call runs under kvm->srcu. With the MMU off that is held by
- * the thread that runs the core, for every VM on it, from before the first guest
- * is entered until all threads of the core are back (kvmppc_run_core()). It
- * keeps tables, tables of the hardware and memory slots. SRCU does not mind that
- * the other threads of the core are offline to Linux, or that no CPU of a guest
- * is watched by RCU.
+ * Lifetimes: a call runs under kvm->srcu, which protects guest TCE tables,
+ * hardware TCE tables and memory slots. In real mode it is held by the thread
+ * that runs the core, for every VM on the core, from before the first guest
+ * entry until all threads of the core are back (kvmppc_run_core()). SRCU works
+ * even though the other threads of the core are offline to Linux, and RCU does
+ * not watch CPUs in a guest.
  *
- * All of it, and all that it calls, reads and writes nothing but the linear map: no
- * printk, no lockdep, no trace event, no allocation. It is part of vmlinux because
- * modules are not in the linear map; stacks may be small, and a call changes at
- * most 512 entries. Nor can it be traced or probed: the object is built without
- * ftrace, and what real mode reaches is marked __kprobes.
+ * In real mode only the linear map can be accessed, by this file and by all
+ * functions it calls: no printk, no lockdep, no trace events, no allocation.
+ * This file is built into vmlinux because modules are not in the linear map.
+ * Stacks may be small, and a call updates 512 entries at most. The code must
+ * not be traced or probed: the object is built without ftrace, and functions
+ * that real mode reaches are marked __kprobes.
  * arch/powerpc/tools/realmode_check.sh checks both.
  */
 #include <linux/debugfs.h>
@@ -40,12 +42,12 @@
 #include "book3s_64_vio.h"
 
 /**
- * kvmppc_tce_find_slot() - find the memory slot of an address
- * @mem: where to store it
+ * kvmppc_tce_find_slot() - look up the memory slot of an address
+ * @mem: result, with mem->kvm set by the caller
  * @gpa: guest physical address
  *
- * Context: Under kvm->srcu, MMU on or off.
- * Return: whether there is one that a device may write.
+ * Context: Under kvm->srcu, virtual or real mode.
+ * Return: true if there is a writable slot.
  */
 __kprobes bool kvmppc_tce_find_slot(struct kvmppc_tce_mem *mem,
 				    unsigned long gpa)
@@ -54,7 +56,7 @@ __kprobes bool kvmppc_tce_find_slot(struct kvmppc_tce_mem *mem,
 	struct kvm_memslots *slots;
 
 	mem->size = 0;
-	/* not by kvm_memslots(): lockdep is not for real mode */
+	/* not kvm_memslots(), because lockdep must not run in real mode */
 	slots = rcu_dereference_raw_check(mem->kvm->memslots[0]);
 	slot = __gfn_to_memslot(slots, gpa >> PAGE_SHIFT);
 	if (!slot || slot->flags & (KVM_MEMSLOT_INVALID | KVM_MEM_READONLY))
@@ -67,64 +69,66 @@ __kprobes bool kvmppc_tce_find_slot(struct kvmppc_tce_mem *mem,
 }
 EXPORT_SYMBOL_GPL(kvmppc_tce_find_slot);
 
-/* The guest's view */
+/* Shadow */
 
-static __kprobes bool view_is_present(struct kvmppc_tce_table *t,
-				      unsigned long first, unsigned long npages)
+static __kprobes bool kvmppc_tce_shadow_present(struct kvmppc_tce_table *t,
+						unsigned long first,
+						unsigned long npages)
 {
 	unsigned long i, last = (first + npages - 1) / TCES_PER_PAGE;
 
 	for (i = first / TCES_PER_PAGE; i <= last; i++)
-		if (!kvmppc_tce_view_page(t, i))
+		if (!kvmppc_tce_shadow_page(t, i))
 			return false;
 	return true;
 }
 
 /**
- * kvmppc_tce_view_write() - tell the guest what it has written
- * @t: a table of the guest
- * @first: number of the first entry
- * @npages: number of entries; their pages of the view are present
- * @list: what the guest has asked for
+ * kvmppc_tce_shadow_write() - write a list of TCEs to the shadow
+ * @t: guest TCE table
+ * @first: first entry
+ * @npages: number of entries; their pages of the shadow must be present
+ * @list: TCEs as the guest wrote them
  *
- * Context: Under kvm->srcu, MMU on or off.
+ * Context: Under kvm->srcu, virtual or real mode.
  */
-__kprobes void kvmppc_tce_view_write(struct kvmppc_tce_table *t,
-				     unsigned long first, unsigned long npages,
-				     const __be64 *list)
+__kprobes void kvmppc_tce_shadow_write(struct kvmppc_tce_table *t,
+				       unsigned long first,
+				       unsigned long npages, const __be64 *list)
 {
 	unsigned long n, i;
 	u64 *tces;
 
 	for (; npages; npages -= n, first += n, list += n) {
 		n = min(npages, TCES_PER_PAGE - first % TCES_PER_PAGE);
-		tces = kvmppc_tce_view_page(t, first / TCES_PER_PAGE) +
+		tces = kvmppc_tce_shadow_page(t, first / TCES_PER_PAGE) +
 		       first % TCES_PER_PAGE;
 		for (i = 0; i < n; i++)
 			WRITE_ONCE(tces[i], be64_to_cpu(list[i]));
 	}
 }
-EXPORT_SYMBOL_GPL(kvmppc_tce_view_write);
+EXPORT_SYMBOL_GPL(kvmppc_tce_shadow_write);
 
 /**
- * kvmppc_tce_view_fill() - write one value to a range of a guest's view
- * @t: a table of the guest
- * @first: number of the first entry
- * @npages: number of entries; where no page of the view is they are 0, and stay
- * @tce: the value
+ * kvmppc_tce_shadow_fill() - write one value to a range of the shadow
+ * @t: guest TCE table
+ * @first: first entry
+ * @npages: number of entries, bounded by the caller; absent pages of the shadow
+ *	are skipped, their entries read as zero
+ * @tce: value
  *
- * Context: Under kvm->srcu, MMU on or off. The caller bounds @npages.
+ * Context: Under kvm->srcu, virtual or real mode.
  */
-__kprobes void kvmppc_tce_view_fill(struct kvmppc_tce_table *t,
-				    unsigned long first, unsigned long npages,
-				    u64 tce)
+__kprobes void kvmppc_tce_shadow_fill(struct kvmppc_tce_table *t,
+				      unsigned long first, unsigned long npages,
+				      u64 tce)
 {
 	unsigned long n, i;
 	u64 *tces;
 
 	for (; npages; npages -= n, first += n) {
 		n = min(npages, TCES_PER_PAGE - first % TCES_PER_PAGE);
-		tces = kvmppc_tce_view_page(t, first / TCES_PER_PAGE);
+		tces = kvmppc_tce_shadow_page(t, first / TCES_PER_PAGE);
 		if (!tces)
 			continue;
 		tces += first % TCES_PER_PAGE;
@@ -132,48 +136,50 @@ __kprobes void kvmppc_tce_view_fill(struct kvmppc_tce_table *t,
 			WRITE_ONCE(tces[i], tce);
 	}
 }
-EXPORT_SYMBOL_GPL(kvmppc_tce_view_fill);
+EXPORT_SYMBOL_GPL(kvmppc_tce_shadow_fill);
 
-/* The tables of the hardware */
+/* Hardware TCE tables */
 
 /*
- * The only table of the hardware, or NULL where there is none. With more than
- * one all must be ready before the first is changed: not here.
+ * Finds the hardware TCE table, NULL if there is none. Fails if there are
+ * several: they would all have to be prepared before the first is written,
+ * which the slow path does.
  */
-static __kprobes int only_hw(struct kvmppc_tce_table *t,
-			     struct kvmppc_tce_hw **hw)
+static __kprobes int kvmppc_tce_single_hwtbl(struct kvmppc_tce_table *t,
+					     struct kvmppc_tce_hwtbl **hwtbl)
 {
-	struct list_head *first = READ_ONCE(t->hws.next);
+	struct list_head *first = READ_ONCE(t->hwtbls.next);
 
-	*hw = NULL;
-	if (first == &t->hws)
+	*hwtbl = NULL;
+	if (first == &t->hwtbls)
 		return 0;
-	*hw = list_entry(first, struct kvmppc_tce_hw, list);
-	return READ_ONCE(first->next) == &t->hws ? 0 : -EAGAIN;
+	*hwtbl = list_entry(first, struct kvmppc_tce_hwtbl, list);
+	return READ_ONCE(first->next) == &t->hwtbls ? 0 : -EAGAIN;
 }
 
-static __kprobes int begin(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
-			   struct kvmppc_tce_hw *hw, unsigned long i,
-			   unsigned long npages,
-			   struct iommu_tce_change *change)
+static __kprobes int kvmppc_tce_begin(struct kvm_vcpu *vcpu,
+				      struct kvmppc_tce_table *t,
+				      struct kvmppc_tce_hwtbl *hwtbl,
+				      unsigned long i, unsigned long npages,
+				      struct iommu_tce_change *change)
 {
 	struct kvmppc_tce_scratch *scratch = vcpu->arch.tce_scratch;
-	struct iommu_tce_scratch *more = NULL;
+	struct iommu_tce_scratch *batch = NULL;
 
-	npages <<= hw->order;
+	npages <<= hwtbl->order;
 	if (npages > 1 && scratch)
-		more = &scratch->change;
-	return iommu_tce_change_begin(change, hw->tbl,
-				      kvmppc_tce_hw_entry(t, hw, i), npages,
-				      more);
+		batch = &scratch->change;
+	return iommu_tce_change_begin(change, hwtbl->tbl,
+				      kvmppc_tce_hwtbl_entry(t, hwtbl, i),
+				      npages, batch);
 }
 
 /*
- * After a change. If it has dropped the last page of a region that was given up,
- * which cannot be unpinned here, all of the call is made again where one may sleep.
- * To do it twice does no harm.
+ * Counts the invalidations of an update. If the update has dropped the last
+ * page of an orphan region, which cannot be unpinned here, the whole call is
+ * repeated by the slow path, which may sleep. Repeating it is harmless.
  */
-static __kprobes int changed(struct kvm_vcpu *vcpu, int kills)
+static __kprobes int kvmppc_tce_count_kills(struct kvm_vcpu *vcpu, int kills)
 {
 	if (kills < 0)
 		return kills;
@@ -182,11 +188,11 @@ static __kprobes int changed(struct kvm_vcpu *vcpu, int kills)
 }
 
 /*
- * Makes a change, if all that went before succeeded. This and what follows return
- * how often the hardware's cache was invalidated, or less than 0 with nothing
- * changed.
+ * Commits an update, or aborts it if @ret is an error. This function and those
+ * below return the number of invalidations of the hardware TCE cache, or a
+ * negative errno if nothing was modified.
  */
-static __kprobes int finish(struct iommu_tce_change *change, int ret)
+static __kprobes int kvmppc_tce_finish(struct iommu_tce_change *change, int ret)
 {
 	if (!ret)
 		return iommu_tce_change_commit(change) ? : 1;
@@ -194,106 +200,113 @@ static __kprobes int finish(struct iommu_tce_change *change, int ret)
 	return ret;
 }
 
-static __kprobes int clear_hw(struct kvmppc_tce_table *t,
-			      struct kvmppc_tce_hw *hw, unsigned long i,
-			      unsigned long npages)
+static __kprobes int kvmppc_tce_clear_hwtbl(struct kvmppc_tce_table *t,
+					    struct kvmppc_tce_hwtbl *hwtbl,
+					    unsigned long i,
+					    unsigned long npages)
 {
-	if (npages > IOMMU_TCE_FAST_MAX >> hw->order)
+	if (npages > IOMMU_TCE_FAST_MAX >> hwtbl->order)
 		return -EAGAIN;
-	return iommu_tce_fast_clear(hw->tbl, kvmppc_tce_hw_entry(t, hw, i),
-				    npages << hw->order);
+	return iommu_tce_fast_clear(hwtbl->tbl,
+				      kvmppc_tce_hwtbl_entry(t, hwtbl, i),
+				      npages << hwtbl->order);
 }
 
-/* A page of the guest's that is more than one of the hardware. */
-static __kprobes noinline int put_hw_large(struct kvm_vcpu *vcpu,
-					   struct kvmppc_tce_table *t,
-					   struct kvmppc_tce_hw *hw,
-					   unsigned long i, unsigned long ua,
-					   u64 perm)
+/* H_PUT_TCE of a guest TCE that is several hardware TCEs. */
+static __kprobes noinline int
+kvmppc_tce_put_large(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
+		     struct kvmppc_tce_hwtbl *hwtbl, unsigned long i,
+		     unsigned long ua, u64 perm)
 {
 	struct iommu_tce_change change;
 	int ret;
 
 	if (!perm)
-		return clear_hw(t, hw, i, 1);
+		return kvmppc_tce_clear_hwtbl(t, hwtbl, i, 1);
 
-	ret = begin(vcpu, t, hw, i, 1, &change);
+	ret = kvmppc_tce_begin(vcpu, t, hwtbl, i, 1, &change);
 	if (ret)
 		return ret;
-	ret = iommu_tce_change_map(&change, ua, 1UL << hw->order,
+	ret = iommu_tce_change_map(&change, ua, 1UL << hwtbl->order,
 				   perm & TCE_PCI_WRITE);
-	return finish(&change, ret);
+	return kvmppc_tce_finish(&change, ret);
 }
 
-/* Says to a change what a list asks for. */
-static __kprobes int change_list(struct kvmppc_tce_table *t, const __be64 *list,
-				 unsigned long npages, struct kvmppc_tce_hw *hw,
-				 struct iommu_tce_change *change)
+/* Adds a list of TCEs to an update; without @hwtbl only validates the list. */
+static __kprobes int kvmppc_tce_add_list(struct kvmppc_tce_table *t,
+					 const __be64 *list,
+					 unsigned long npages,
+					 struct kvmppc_tce_hwtbl *hwtbl,
+					 struct iommu_tce_change *change)
 {
 	struct kvmppc_tce_mem mem = { .kvm = t->kvm };
-	struct iommu_tce_want want;
+	struct iommu_tce_want seg;
 	unsigned long i;
 	int ret;
 
-	for (i = 0; i < npages; i += want.npages) {
-		ret = kvmppc_tce_want_run(&mem, t, list + i, npages - i, &want);
+	for (i = 0; i < npages; i += seg.npages) {
+		ret = kvmppc_tce_next_seg(&mem, t, list + i, npages - i, &seg);
 		if (ret)
 			return ret;
-		if (!hw)
+		if (!hwtbl)
 			continue;
-		if (want.clear) {
-			iommu_tce_change_clear(change, want.npages << hw->order);
+		if (seg.clear) {
+			iommu_tce_change_clear(change,
+					       seg.npages << hwtbl->order);
 			continue;
 		}
-		ret = iommu_tce_change_map(change, want.ua,
-					   want.npages << hw->order, want.write);
+		ret = iommu_tce_change_map(change, seg.ua,
+					   seg.npages << hwtbl->order,
+					   seg.write);
 		if (ret)
 			return ret;
 	}
 	return 0;
 }
 
-static __kprobes int put_list_hw(struct kvm_vcpu *vcpu,
-				 struct kvmppc_tce_table *t,
-				 struct kvmppc_tce_hw *hw, unsigned long first,
-				 unsigned long npages)
+static __kprobes int kvmppc_tce_put_list_hwtbl(struct kvm_vcpu *vcpu,
+					       struct kvmppc_tce_table *t,
+					       struct kvmppc_tce_hwtbl *hwtbl,
+					       unsigned long first,
+					       unsigned long npages)
 {
 	struct iommu_tce_change change;
 	int ret;
 
-	if (npages > IOMMU_TCE_FAST_MAX >> hw->order)
+	if (npages > IOMMU_TCE_FAST_MAX >> hwtbl->order)
 		return -EAGAIN;
-	ret = begin(vcpu, t, hw, first, npages, &change);
+	ret = kvmppc_tce_begin(vcpu, t, hwtbl, first, npages, &change);
 	if (ret)
 		return ret;
-	ret = change_list(t, vcpu->arch.tce_scratch->list, npages, hw, &change);
-	return finish(&change, ret);
+	ret = kvmppc_tce_add_list(t, vcpu->arch.tce_scratch->list, npages,
+				  hwtbl, &change);
+	return kvmppc_tce_finish(&change, ret);
 }
 
-/* What most hypercalls are, so it has no frame of its own. */
-static __always_inline int put_tce(struct kvm_vcpu *vcpu,
-				   struct kvmppc_tce_table *t, unsigned long i,
-				   u64 tce)
+/* Hot path, most hypercalls update one TCE: inlined to save a stack frame. */
+static __always_inline int kvmppc_tce_put_fast(struct kvm_vcpu *vcpu,
+					       struct kvmppc_tce_table *t,
+					       unsigned long i, u64 tce)
 {
-	u64 *page = kvmppc_tce_view_page(t, i / TCES_PER_PAGE);
+	u64 *page = kvmppc_tce_shadow_page(t, i / TCES_PER_PAGE);
 	struct kvmppc_tce_mem mem = { .kvm = vcpu->kvm };
 	unsigned long ua = 0;
-	struct kvmppc_tce_hw *hw;
+	struct kvmppc_tce_hwtbl *hwtbl;
 	u64 perm = tce & TCE_PERM;
 	int ret;
 
-	/* where no page is all is 0 */
+	/* an absent page reads as zero */
 	if (unlikely(!page && tce))
 		return -EAGAIN;
 	if (perm && !kvmppc_tce_ua(&mem, t, tce ^ perm, &ua))
 		return -EAGAIN;
-	if (only_hw(t, &hw))
+	if (kvmppc_tce_single_hwtbl(t, &hwtbl))
 		return -EAGAIN;
-	if (hw) {
-		ret = unlikely(hw->order) ?
-		      put_hw_large(vcpu, t, hw, i, ua, perm) :
-		      iommu_tce_fast_put(hw->tbl, t->offset + i, ua, perm);
-		ret = changed(vcpu, ret);
+	if (hwtbl) {
+		ret = unlikely(hwtbl->order) ?
+		      kvmppc_tce_put_large(vcpu, t, hwtbl, i, ua, perm) :
+		      iommu_tce_fast_put(hwtbl->tbl, t->offset + i, ua, perm);
+		ret = kvmppc_tce_count_kills(vcpu, ret);
 		if (ret)
 			return ret;
 	}
@@ -303,70 +316,80 @@ static __always_inline int put_tce(struct kvm_vcpu *vcpu,
 	return 0;
 }
 
-static __always_inline int put_list(struct kvm_vcpu *vcpu,
-				    struct kvmppc_tce_table *t,
-				    unsigned long first, unsigned long npages)
+static __always_inline int kvmppc_tce_put_list_fast(struct kvm_vcpu *vcpu,
+						    struct kvmppc_tce_table *t,
+						    unsigned long first,
+						    unsigned long npages)
 {
 	const __be64 *list = vcpu->arch.tce_scratch->list;
-	struct kvmppc_tce_hw *hw;
+	struct kvmppc_tce_hwtbl *hwtbl;
 	int ret;
 
 	if (npages == 1)
-		return put_tce(vcpu, t, first, be64_to_cpu(*list));
-	if (only_hw(t, &hw) || !view_is_present(t, first, npages))
+		return kvmppc_tce_put_fast(vcpu, t, first, be64_to_cpu(*list));
+	if (kvmppc_tce_single_hwtbl(t, &hwtbl) ||
+	    !kvmppc_tce_shadow_present(t, first, npages))
 		return -EAGAIN;
-	ret = hw ? changed(vcpu, put_list_hw(vcpu, t, hw, first, npages)) :
-		   change_list(t, list, npages, NULL, NULL);
+	if (hwtbl) {
+		ret = kvmppc_tce_put_list_hwtbl(vcpu, t, hwtbl, first, npages);
+		ret = kvmppc_tce_count_kills(vcpu, ret);
+	} else {
+		ret = kvmppc_tce_add_list(t, list, npages, NULL, NULL);
+	}
 	if (ret)
 		return ret;
 
-	kvmppc_tce_view_write(t, first, npages, list);
+	kvmppc_tce_shadow_write(t, first, npages, list);
 	return 0;
 }
 
 /**
- * kvmppc_tce_put_list() - write a list of TCEs, if it can be done at once
- * @vcpu: whose call it is; the list is in its scratch memory
- * @t: a table of the guest
- * @first: number of the first entry
- * @npages: number of entries, 1 to TCE_LIST_MAX, inside of the table
+ * kvmppc_tce_put_list() - write a list of TCEs by the fast path
+ * @vcpu: calling vCPU, with the list in its scratch memory
+ * @t: guest TCE table
+ * @first: first entry
+ * @npages: number of entries, 1 to TCE_LIST_MAX; the range is in the table
  *
- * Context: Under kvm->srcu, interrupts off, MMU on or off.
- * Return: 0; else a negative number with nothing changed.
+ * Context: Under kvm->srcu, interrupts off, virtual or real mode.
+ * Return: 0, or a negative errno if the slow path must do the whole list.
  */
 __kprobes int kvmppc_tce_put_list(struct kvm_vcpu *vcpu,
 				  struct kvmppc_tce_table *t,
 				  unsigned long first, unsigned long npages)
 {
-	return put_list(vcpu, t, first, npages);
+	return kvmppc_tce_put_list_fast(vcpu, t, first, npages);
 }
 EXPORT_SYMBOL_GPL(kvmppc_tce_put_list);
 
-static __kprobes int stuff_many(struct kvm_vcpu *vcpu,
-				struct kvmppc_tce_table *t, unsigned long first,
-				unsigned long npages, u64 tce)
+static __kprobes int kvmppc_tce_stuff_fast(struct kvm_vcpu *vcpu,
+					   struct kvmppc_tce_table *t,
+					   unsigned long first,
+					   unsigned long npages, u64 tce)
 {
-	struct kvmppc_tce_hw *hw;
+	struct kvmppc_tce_hwtbl *hwtbl;
 
-	if (npages > IOMMU_TCE_FAST_MAX || only_hw(t, &hw) ||
-	    (tce && !view_is_present(t, first, npages)))
+	if (npages > IOMMU_TCE_FAST_MAX ||
+	    kvmppc_tce_single_hwtbl(t, &hwtbl) ||
+	    (tce && !kvmppc_tce_shadow_present(t, first, npages)))
 		return -EAGAIN;
-	if (hw && changed(vcpu, clear_hw(t, hw, first, npages)))
+	if (hwtbl &&
+	    kvmppc_tce_count_kills(vcpu, kvmppc_tce_clear_hwtbl(t, hwtbl, first,
+								npages)))
 		return -EAGAIN;
 
-	kvmppc_tce_view_fill(t, first, npages, tce);
+	kvmppc_tce_shadow_fill(t, first, npages, tce);
 	return 0;
 }
 
 /**
  * kvmppc_tce_get() - H_GET_TCE
- * @vcpu: whose call it is
- * @liobn: the table
+ * @vcpu: calling vCPU
+ * @liobn: number of the table
  * @ioba: bus address
- * @tce: where to store the TCE; 0 where there is none
+ * @tce: the TCE is stored here; 0 if there is none
  *
- * Context: Under kvm->srcu, MMU on or off.
- * Return: as kvmppc_h_get_tce().
+ * Context: Under kvm->srcu, virtual or real mode.
+ * Return: As kvmppc_h_get_tce().
  */
 __kprobes long kvmppc_tce_get(struct kvm_vcpu *vcpu, unsigned long liobn,
 			      unsigned long ioba, u64 *tce)
@@ -381,123 +404,129 @@ __kprobes long kvmppc_tce_get(struct kvm_vcpu *vcpu, unsigned long liobn,
 	if (!kvmppc_tce_index(t, ioba, 1, &i))
 		return H_PARAMETER;
 
-	page = kvmppc_tce_view_page(t, i / TCES_PER_PAGE);
+	page = kvmppc_tce_shadow_page(t, i / TCES_PER_PAGE);
 	if (page)
 		*tce = READ_ONCE(page[i % TCES_PER_PAGE]);
 	return H_SUCCESS;
 }
 EXPORT_SYMBOL_GPL(kvmppc_tce_get);
 
-/* The hypercalls */
+/* Hypercalls */
 
 #ifdef CONFIG_KVM_BOOK3S_64_TCE_SWITCH
-/* Lets tests have each hypercall in both modes. */
-static bool real_mode = true;
+/* For tests, which run each hypercall in both modes. */
+static bool kvmppc_tce_real_mode = true;
 
-static int __init real_mode_init(void)
+static int __init kvmppc_tce_real_mode_init(void)
 {
 	debugfs_create_bool("kvm_tce_real_mode", 0600, arch_debugfs_dir,
-			    &real_mode);
+			    &kvmppc_tce_real_mode);
 	return 0;
 }
-device_initcall(real_mode_init);
+device_initcall(kvmppc_tce_real_mode_init);
 
-static __kprobes bool is_off(void)
+static __kprobes bool kvmppc_tce_real_mode_off(void)
 {
-	return !real_mode && !(mfmsr() & MSR_DR);
+	return !kvmppc_tce_real_mode && !(mfmsr() & MSR_DR);
 }
 #else
-static __kprobes bool is_off(void)
+static __kprobes bool kvmppc_tce_real_mode_off(void)
 {
 	return false;
 }
 #endif
 
-/* Counts a call, unless it is done again. */
-static __kprobes long served(struct kvm_vcpu *vcpu, long ret,
-			     unsigned long npages)
+/* Counts a call unless it will be repeated. */
+static __kprobes long kvmppc_tce_count_call(struct kvm_vcpu *vcpu, long ret,
+					    unsigned long npages)
 {
 	if (ret != H_TOO_HARD)
 		kvmppc_tce_count(vcpu, ret, npages);
 	return ret;
 }
 
-static __kprobes long put(struct kvm_vcpu *vcpu, unsigned long liobn,
-			  unsigned long ioba, u64 tce)
+static __kprobes long kvmppc_tce_do_put(struct kvm_vcpu *vcpu,
+					unsigned long liobn, unsigned long ioba,
+					u64 tce)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
 	unsigned long i;
 
-	if (!t || is_off())
+	if (!t || kvmppc_tce_real_mode_off())
 		return H_TOO_HARD;
 	if (!kvmppc_tce_index(t, ioba, 1, &i))
 		return H_PARAMETER;
-	if (put_tce(vcpu, t, i, tce) || !kvmppc_tce_is_complete(t))
+	if (kvmppc_tce_put_fast(vcpu, t, i, tce) || !kvmppc_tce_is_complete(t))
 		return H_TOO_HARD;
 	return H_SUCCESS;
 }
 
 /**
- * kvmppc_rm_h_put_tce() - H_PUT_TCE (LoPAPR 14.5.4.1), if it can be done at once
- * @vcpu: whose call it is
- * @liobn: the table
+ * kvmppc_rm_h_put_tce() - H_PUT_TCE (LoPAPR 14.5.4.1), fast path
+ * @vcpu: calling vCPU
+ * @liobn: number of the table
  * @ioba: bus address
- * @tce: the TCE
+ * @tce: TCE
  *
- * Context: Under kvm->srcu, interrupts off, MMU on or off.
- * Return: as kvmppc_h_put_tce(); H_TOO_HARD where it is to be done by that.
+ * Context: Under kvm->srcu, interrupts off, virtual or real mode.
+ * Return: As kvmppc_h_put_tce(); H_TOO_HARD if that function must do the call.
  */
 __kprobes long kvmppc_rm_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 				   unsigned long ioba, unsigned long tce)
 {
-	return served(vcpu, put(vcpu, liobn, ioba, tce), 1);
+	long ret = kvmppc_tce_do_put(vcpu, liobn, ioba, tce);
+
+	return kvmppc_tce_count_call(vcpu, ret, 1);
 }
 EXPORT_SYMBOL_GPL(kvmppc_rm_h_put_tce);
 
-static __kprobes long stuff(struct kvm_vcpu *vcpu, unsigned long liobn,
-			    unsigned long ioba, u64 tce, unsigned long npages)
+static __kprobes long kvmppc_tce_do_stuff(struct kvm_vcpu *vcpu,
+					  unsigned long liobn,
+					  unsigned long ioba, u64 tce,
+					  unsigned long npages)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
 	unsigned long i;
 
-	if (!t || is_off())
+	if (!t || kvmppc_tce_real_mode_off())
 		return H_TOO_HARD;
 	if (!kvmppc_tce_index(t, ioba, npages, &i))
 		return H_PARAMETER;
-	/* some guests map a range to one page: user space can */
+	/* left to user space: some guests map a whole range to one page */
 	if (tce & TCE_PERM)
 		return H_TOO_HARD;
-	if (npages == 1 ? put_tce(vcpu, t, i, tce) :
-	    npages && stuff_many(vcpu, t, i, npages, tce))
+	if (npages == 1 ? kvmppc_tce_put_fast(vcpu, t, i, tce) :
+	    npages && kvmppc_tce_stuff_fast(vcpu, t, i, npages, tce))
 		return H_TOO_HARD;
 	return kvmppc_tce_is_complete(t) ? H_SUCCESS : H_TOO_HARD;
 }
 
 /**
- * kvmppc_rm_h_stuff_tce() - H_STUFF_TCE (LoPAPR 14.5.4.3), if it can be done at
- *	once
- * @vcpu: whose call it is
- * @liobn: the table
+ * kvmppc_rm_h_stuff_tce() - H_STUFF_TCE (LoPAPR 14.5.4.3), fast path
+ * @vcpu: calling vCPU
+ * @liobn: number of the table
  * @ioba: bus address of the first entry
- * @tce_value: what the entries are from now on
+ * @tce_value: value of the entries that H_GET_TCE returns afterwards
  * @npages: number of entries
  *
- * Context: Under kvm->srcu, interrupts off, MMU on or off.
- * Return: as kvmppc_h_stuff_tce(); H_TOO_HARD where it is to be done by that.
+ * Context: Under kvm->srcu, interrupts off, virtual or real mode.
+ * Return: As kvmppc_h_stuff_tce(); H_TOO_HARD if that function must do the
+ * call.
  */
 __kprobes long
 kvmppc_rm_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 		      unsigned long ioba, unsigned long tce_value,
 		      unsigned long npages)
 {
-	return served(vcpu, stuff(vcpu, liobn, ioba, tce_value, npages),
-		      npages);
+	long ret = kvmppc_tce_do_stuff(vcpu, liobn, ioba, tce_value, npages);
+
+	return kvmppc_tce_count_call(vcpu, ret, npages);
 }
 EXPORT_SYMBOL_GPL(kvmppc_rm_h_stuff_tce);
 
 #ifdef CONFIG_KVM_BOOK3S_HV_POSSIBLE
 
-/* Not only the functions of this file must not trap in real mode. */
+/* Library functions that this file calls must not be probed either. */
 #ifdef CONFIG_KASAN
 NOKPROBE_SYMBOL(__memcpy);
 NOKPROBE_SYMBOL(__memset);
@@ -506,16 +535,23 @@ NOKPROBE_SYMBOL(memcpy);
 NOKPROBE_SYMBOL(memset);
 #endif
 
-/* Holders of mmu_lock are long at times, and may wait for this very CPU. */
+/*
+ * mmu_lock is only tried for: it may be held for long, and its holder may wait
+ * for this CPU.
+ */
 #define MMU_LOCK_TRIES	64
 
-/* The memory behind a user address, or NULL; under mmu_lock. */
-static __kprobes const void *find_page(struct kvm *kvm, unsigned long ua)
+/*
+ * Looks up the page of a user address in the host page table, under mmu_lock;
+ * returns NULL if it is not present or not readable.
+ */
+static __kprobes const void *kvmppc_tce_find_page(struct kvm *kvm,
+						  unsigned long ua)
 {
 	unsigned int shift;
 	pte_t *ptep, pte;
 
-	/* who takes the page away tells so under this lock, before he does it */
+	/* raised under mmu_lock before pages are unmapped */
 	if (kvm->mmu_invalidate_in_progress)
 		return NULL;
 	ptep = __find_linux_pte(kvm->mm->pgd, ua, NULL, &shift);
@@ -529,7 +565,7 @@ static __kprobes const void *find_page(struct kvm *kvm, unsigned long ua)
 		    (ua & (BIT(shift ? : PAGE_SHIFT) - 1)));
 }
 
-static __kprobes bool mmu_trylock(struct kvm *kvm)
+static __kprobes bool kvmppc_tce_mmu_trylock(struct kvm *kvm)
 {
 	unsigned int i;
 
@@ -540,57 +576,62 @@ static __kprobes bool mmu_trylock(struct kvm *kvm)
 }
 
 /*
- * Copies a list of the guest's, which is in one page, from where the host's page
- * table says that it is now: the guest may have other memory there than what was
- * registered.
+ * Copies a list of TCEs, which is in one page, from guest memory. Its host
+ * physical address is looked up in the host page table, not in the registry,
+ * because the page may have been replaced since it was registered.
  */
-static __kprobes bool read_list(struct kvm_vcpu *vcpu, unsigned long gpa,
-				unsigned long npages)
+static __kprobes bool kvmppc_tce_read_list(struct kvm_vcpu *vcpu,
+					   unsigned long gpa,
+					   unsigned long npages)
 {
 	struct kvmppc_tce_mem mem = { .kvm = vcpu->kvm };
 	const void *from;
 
-	if (!kvmppc_tce_find_slot(&mem, gpa) || !mmu_trylock(vcpu->kvm))
+	if (!kvmppc_tce_find_slot(&mem, gpa) ||
+	    !kvmppc_tce_mmu_trylock(vcpu->kvm))
 		return false;
-	from = find_page(vcpu->kvm, kvmppc_tce_slot_ua(&mem, gpa));
+	from = kvmppc_tce_find_page(vcpu->kvm, kvmppc_tce_slot_ua(&mem, gpa));
 	if (from)
 		unsafe_memcpy(vcpu->arch.tce_scratch->list, from,
 			      npages * sizeof(__be64),
-			      /* up to TCE_LIST_MAX; a WARN is not for real mode */);
+			      /* bounded; must not WARN in real mode */);
 	arch_spin_unlock(&vcpu->kvm->mmu_lock.rlock.raw_lock);
 	return from;
 }
 
-static __kprobes long put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
-				   unsigned long ioba, unsigned long gpa,
-				   unsigned long npages)
+static __kprobes long
+kvmppc_tce_do_put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
+			   unsigned long ioba, unsigned long gpa,
+			   unsigned long npages)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
 	unsigned long i;
 
-	if (!t || is_off() || !npages || npages > TCE_LIST_MAX || gpa & (SZ_4K - 1) ||
+	if (!t || kvmppc_tce_real_mode_off() || !npages ||
+	    npages > TCE_LIST_MAX || gpa & (SZ_4K - 1) ||
 	    !vcpu->arch.tce_scratch)
 		return H_TOO_HARD;
 	if (!kvmppc_tce_index(t, ioba, npages, &i))
 		return H_PARAMETER;
-	if (!read_list(vcpu, gpa, npages) ||
-	    put_list(vcpu, t, i, npages) ||
+	if (!kvmppc_tce_read_list(vcpu, gpa, npages) ||
+	    kvmppc_tce_put_list_fast(vcpu, t, i, npages) ||
 	    !kvmppc_tce_is_complete(t))
 		return H_TOO_HARD;
 	return H_SUCCESS;
 }
 
 /**
- * kvmppc_rm_h_put_tce_indirect() - H_PUT_TCE_INDIRECT (LoPAPR 14.5.4.2) with the
- *	MMU off
- * @vcpu: whose call it is
- * @liobn: the table
+ * kvmppc_rm_h_put_tce_indirect() - H_PUT_TCE_INDIRECT (LoPAPR 14.5.4.2) in real
+ *	mode
+ * @vcpu: calling vCPU
+ * @liobn: number of the table
  * @ioba: bus address of the first entry
  * @tce_list: guest physical address of the list, a multiple of 4K
- * @npages: TCEs in it, up to 512
+ * @npages: number of TCEs in the list, up to 512
  *
  * Context: Hypervisor real mode, interrupts off, under kvm->srcu.
- * Return: as kvmppc_h_put_tce_indirect(); H_TOO_HARD where the MMU must be on.
+ * Return: As kvmppc_h_put_tce_indirect(); H_TOO_HARD if the call must be
+ *	repeated in virtual mode.
  */
 __kprobes long kvmppc_rm_h_put_tce_indirect(struct kvm_vcpu *vcpu,
 					    unsigned long liobn,
@@ -598,18 +639,20 @@ __kprobes long kvmppc_rm_h_put_tce_indirect(struct kvm_vcpu *vcpu,
 					    unsigned long tce_list,
 					    unsigned long npages)
 {
-	return served(vcpu, put_indirect(vcpu, liobn, ioba, tce_list, npages),
-		      npages);
+	long ret = kvmppc_tce_do_put_indirect(vcpu, liobn, ioba, tce_list,
+					      npages);
+
+	return kvmppc_tce_count_call(vcpu, ret, npages);
 }
 
 /**
- * kvmppc_rm_h_get_tce() - H_GET_TCE (LoPAPR 14.5.4.4) with the MMU off
- * @vcpu: whose call it is
- * @liobn: the table
+ * kvmppc_rm_h_get_tce() - H_GET_TCE (LoPAPR 14.5.4.4) in real mode
+ * @vcpu: calling vCPU
+ * @liobn: number of the table
  * @ioba: bus address
  *
  * Context: Hypervisor real mode, interrupts off, under kvm->srcu.
- * Return: as kvmppc_h_get_tce().
+ * Return: As kvmppc_h_get_tce().
  */
 __kprobes long kvmppc_rm_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 				   unsigned long ioba)
@@ -617,7 +660,7 @@ __kprobes long kvmppc_rm_h_get_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
 	long ret;
 	u64 tce;
 
-	if (is_off())
+	if (kvmppc_tce_real_mode_off())
 		return H_TOO_HARD;
 	ret = kvmppc_tce_get(vcpu, liobn, ioba, &tce);
 	if (ret == H_SUCCESS)

@@ -14,7 +14,7 @@
 	{ H_PUT_TCE_INDIRECT, "H_PUT_TCE_INDIRECT" }, \
 	{ H_STUFF_TCE, "H_STUFF_TCE" }
 
-/* @value is a TCE or, of H_PUT_TCE_INDIRECT, where the list of them is. */
+/* @value: TCE, or for H_PUT_TCE_INDIRECT the guest address of the list. */
 TRACE_EVENT(kvm_tce_hcall,
 	TP_PROTO(unsigned long hcall, unsigned long liobn, unsigned long ioba,
 		 unsigned long value, unsigned long npages, long ret),

@@ -113,6 +113,7 @@ static struct mm_iommu *mm_iommu_make_registry(struct mm_struct *mm)
 
 	reg->mm = mm;
 	mutex_init(&reg->lock);
+	mutex_init(&reg->telling);
 	INIT_LIST_HEAD(&reg->pending);
 
 	old = cmpxchg_release(&mm->context.mm_iommu, NULL, reg);
@@ -699,11 +700,64 @@ unsigned long mm_iommu_size(const struct mm_iommu_region *region)
 EXPORT_SYMBOL_GPL(mm_iommu_size);
 
 /**
+ * mm_iommu_tell_begin() - begin to count the pages of regions that are mapped
+ * @mm: an mm with a region
+ *
+ * What a region knows itself is how many references there are on it, and a block of a
+ * TCE table has one for many pages. So whoever wants to know goes through all tables,
+ * which tell of their pages by mm_iommu_tell(): see iommu_tce_tell().
+ *
+ * Context: Process context, may sleep; until mm_iommu_tell_end() nobody else counts.
+ */
+void mm_iommu_tell_begin(struct mm_struct *mm)
+{
+	struct mm_iommu *reg = mm_iommu_get_registry(mm);
+
+	mutex_lock(&reg->telling);
+	/* what regions have from before is of another count */
+	reg->told_in++;
+}
+EXPORT_SYMBOL_GPL(mm_iommu_tell_begin);
+
+/**
+ * mm_iommu_tell() - tell a region of pages that are mapped
+ * @mm: the mm whose memory it is
+ * @cookie: of any page of the region, of which one is held
+ * @npages: IOMMU pages
+ *
+ * Context: Between mm_iommu_tell_begin() and mm_iommu_tell_end().
+ */
+void mm_iommu_tell(struct mm_struct *mm, u64 cookie, unsigned long npages)
+{
+	struct mm_iommu *reg = mm_iommu_get_registry(mm);
+	struct mm_iommu_region *region = mm_iommu_id_find(reg, cookie);
+
+	lockdep_assert_held(&reg->telling);
+	if (region->told_in != reg->told_in)
+		region->told = 0;
+	region->told_in = reg->told_in;
+	region->told += npages;
+}
+
+/**
+ * mm_iommu_tell_end() - end what mm_iommu_tell_begin() has begun
+ * @mm: the mm
+ *
+ * Context: Process context.
+ */
+void mm_iommu_tell_end(struct mm_struct *mm)
+{
+	mutex_unlock(&mm_iommu_get_registry(mm)->telling);
+}
+EXPORT_SYMBOL_GPL(mm_iommu_tell_end);
+
+/**
  * mm_iommu_get_info() - what people want to know of a region
  * @region: a region of which the caller has a registration
  * @info: where to store it
  *
- * Context: Process context, may sleep.
+ * Context: Process context, may sleep; before mm_iommu_tell_end(), when all tables
+ *	were asked.
  */
 void mm_iommu_get_info(struct mm_iommu_region *region,
 		       struct mm_iommu_info *info)
@@ -716,17 +770,14 @@ void mm_iommu_get_info(struct mm_iommu_region *region,
 		[MM_IOMMU_DEAD] = "dead",
 	};
 	struct mm_iommu *reg = region->registry;
-	bool open;
 
 	mutex_lock(&reg->lock);
-	/* while it is open it counts 1 for itself */
-	open = region->state == MM_IOMMU_LIVE ||
-	       region->state == MM_IOMMU_REFUSED;
 	info->state = states[region->state];
 	info->used = region->used;
-	info->mapped = atomic_long_read(&region->mapped) - open;
 	mutex_unlock(&reg->lock);
 
+	lockdep_assert_held(&reg->telling);
+	info->mapped = region->told_in == reg->told_in ? region->told : 0;
 	info->readonly = region->trans.readonly;
 	info->granule = min(BIT(region->trans.order),
 			    rounddown_pow_of_two(mm_iommu_size(region)));
@@ -734,9 +785,13 @@ void mm_iommu_get_info(struct mm_iommu_region *region,
 }
 EXPORT_SYMBOL_GPL(mm_iommu_get_info);
 
-/* Whether IOMMU pages of a range that is in the region can be mapped so. */
+/*
+ * Whether IOMMU pages of a range that is in the region can be mapped so; *@bad is
+ * the first that cannot.
+ */
 static int region_check(struct mm_iommu_region *region, unsigned long ua,
-			unsigned long npages, unsigned int shift, bool write)
+			unsigned long npages, unsigned int shift, bool write,
+			u64 *bad)
 {
 	struct mm_iommu_trans *trans = &region->trans;
 	unsigned long end = ua + (npages << shift);
@@ -747,6 +802,7 @@ static int region_check(struct mm_iommu_region *region, unsigned long ua,
 
 	for (; ua < end; ua = mm_iommu_trans_end(block, ua)) {
 		mm_iommu_trans_entry(trans, ua, &block);
+		*bad = ua;
 		if (mm_iommu_trans_order(block) < shift)
 			return -EINVAL;
 		if (write && block & MM_IOMMU_READONLY)
@@ -767,7 +823,7 @@ static long region_hold(struct mm_iommu_region *region, unsigned long ua,
 	unsigned long left = mm_iommu_last(region) - ua + 1;
 	int ret;
 
-	ret = mm_iommu_region_hold_one(region, ua, shift, write, held);
+	ret = mm_iommu_region_hold_one(region, ua, shift, write, 0, held);
 	if (ret)
 		return ret;
 
@@ -792,7 +848,7 @@ static void registry_drop(struct mm_iommu_region *region, unsigned long npages)
  * @npages: IOMMU pages wanted, more than 0
  * @shift: log2 of the size of the IOMMU page
  * @write: whether a device may write there
- * @held: where to store what is held
+ * @held: where to store what is held, or on failure why
  *
  * An IOMMU page can be mapped where the memory behind it is one contiguous
  * block, aligned to its size, inside one region. A region is not unpinned
@@ -813,8 +869,10 @@ long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 	struct mm_iommu_slot *slot;
 	unsigned long flags;
 	long n = -EINVAL;
+	u64 bad;
 	int ret;
 
+	held->bad = ua;
 	if (!reg)
 		return -EINVAL;
 
@@ -826,24 +884,44 @@ long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 	if (n <= 1)
 		return n;
 
-	ret = region_check(region, ua, n, shift, write);
+	ret = region_check(region, ua, n, shift, write, &bad);
 	if (ret) {
+		held->bad = bad;
 		registry_drop(region, n);
 		return ret;
 	}
 	return n;
 }
-EXPORT_SYMBOL_GPL(mm_iommu_hold);
 
 /**
- * mm_iommu_drop() - count IOMMU pages as not mapped any more
+ * mm_iommu_count() - change the number of references on a region that is held
+ * @mm: the mm whose memory it is
+ * @cookie: of any page of the region
+ * @more: references to be taken, or given back if negative; at least one is left
+ *
+ * Context: Any, MMU on.
+ */
+void mm_iommu_count(struct mm_struct *mm, u64 cookie, long more)
+{
+	struct mm_iommu_region *region;
+
+	region = mm_iommu_id_find(mm_iommu_get_registry(mm), cookie);
+	/* never, unless nothing is held */
+	if (WARN_ON_ONCE(!region))
+		return;
+	/* not ordered: whatever is let go is let go by who drops the last one */
+	atomic_long_add(more, &region->mapped);
+}
+
+/**
+ * mm_iommu_drop() - give references on a region back
  * @mm: the mm whose memory it is; the caller has a reference on it, of its own
  *	or by a TCE table
- * @cookie: of any of the pages, which are all in one region
- * @npages: IOMMU pages, no more than are held
+ * @cookie: of any page of the region
+ * @npages: references, no more than are held
  *
- * The TCEs must be gone from the table and from the caches of the hardware.
- * The last page of a region that was given up unpins it.
+ * What they held must be gone from the table and from the caches of the hardware.
+ * The last one of a region that was given up unpins it.
  *
  * Context: Process context, may sleep; any process.
  * Return: 0, or -ENOENT where the page is not held.
@@ -859,4 +937,3 @@ int mm_iommu_drop(struct mm_struct *mm, u64 cookie, unsigned long npages)
 	registry_drop(region, npages);
 	return 0;
 }
-EXPORT_SYMBOL_GPL(mm_iommu_drop);

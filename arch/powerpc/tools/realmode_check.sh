@@ -1,24 +1,26 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Checks what code that runs in real mode calls and reads.
+# Check the references of code that runs in real mode.
 #
 # usage: realmode_check.sh [-k] OBJDUMP LIST [OBJTREE]
 #
-# LIST has a line for each
-#	object FILE		an object to look into, relative to OBJTREE
-#	root FILE FUNCTION	an entry point of real mode, also by a pointer
-#	allow SYMBOL REASON	what may be called or read outside of the objects;
-#				SYMBOL may end in *
+# LIST has these lines:
+#	object FILE		object to check, relative to OBJTREE
+#	root FILE FUNCTION	entry point in real mode, also one by a pointer
+#	allow SYMBOL REASON	symbol outside of the objects that may be called
+#				or read; SYMBOL may end in *
 #
-# All functions that the roots reach in the objects are followed, also those of
-# which only the address is taken. They may call what is allowed, and read static
-# data, which is in the linear map; per-CPU data is not, and neither is a WARN or
-# a BUG: a trap in real mode crashes the machine. So does whatever traces them:
-# they must have no call site of ftrace. With -k, for a kernel with kprobes, they
-# must be in a section that kprobes refuse.
+# The check follows all functions that the roots reach in the objects, including
+# those whose address is taken only. They may call allowed symbols, and read
+# static data, which is in the linear map. Per-CPU data is rejected, because it
+# is not in the linear map. WARN and BUG are rejected, because a trap in real
+# mode crashes the machine. Call sites of ftrace are rejected for the same
+# reason. With -k, for a kernel with kprobes, the functions must be in a section
+# that kprobes reject.
 #
-# It fails if it cannot check.
+# Exit status: 0 if the check passed; 1 if it failed, or an object cannot be
+# read; 2 if it cannot run.
 
 kprobes=
 if [ "$1" = -k ]; then
@@ -47,13 +49,13 @@ dump() {
 {
 	echo "$lines" | sed 's/^/@list /'
 	for o in $(echo "$lines" | awk '$1 == "object" { print $2 }'); do
-		# what is not configured calls nothing
+		# skip objects that are not configured
 		[ -e "$o" ] || continue
 		echo "@object $o"
 		dump "$o" || echo "@unreadable"
 	done
 } | awk -v list="$LIST" -v kprobes="$kprobes" '
-	# A reference of the present function.
+	# Record a reference of the current function.
 	function refers(name, offset) {
 		if (name == ".toc") {
 			if ((object, hex(offset)) in toc)
@@ -62,22 +64,24 @@ dump() {
 		}
 		refers_symbol(function_at(name, offset, 0))
 	}
-	# What is local may be named by its section and its place there, which may
-	# be up to @before bytes before the function.
+	# Resolve a section and an offset, by which local functions may be
+	# named. The offset may be up to @before bytes before the function.
 	function function_at(name, offset, before,	i, n, w, best) {
 		n = split(functions[object, name], w, " ")
 		offset = number(hex(offset)) + before
 		for (i = 1; i < n; i += 2)
-			if (w[i] + 0 <= offset && (!best || w[i] + 0 > w[best] + 0))
+			if (w[i] + 0 <= offset &&
+			    (!best || w[i] + 0 > w[best] + 0))
 				best = i
 		return best ? w[best + 1] : name
 	}
-	function number(s,	i, n) {
+	function number(s,	i, n, digits) {
+		digits = "0123456789abcdef"
 		for (i = 1; i <= length(s); i++)
-			n = n * 16 + index("0123456789abcdef", substr(s, i, 1)) - 1
+			n = n * 16 + index(digits, substr(s, i, 1)) - 1
 		return n
 	}
-	# Takes the offset from a reference, and leaves the name.
+	# Split a reference: set @offset, and return the name.
 	function split_reference(s) {
 		offset = s
 		if (!sub(/.*\+/, "", offset))
@@ -96,7 +100,9 @@ dump() {
 		sub(/^0+/, "", s)
 		return s == "" ? "0" : s
 	}
-	function where(name) { return (object, name) in local ? object ":" name : name }
+	function where(name) {
+		return (object, name) in local ? object ":" name : name
+	}
 	function fail(text) {
 		if (!(text in said))
 			print "realmode_check: " text
@@ -117,7 +123,7 @@ dump() {
 		} else if (w[1] == "allow") {
 			fail(list ": " w[2] ": no reason")
 		} else {
-			fail(list ": what is this: " line)
+			fail(list ": unknown line: " line)
 		}
 	}
 
@@ -129,14 +135,15 @@ dump() {
 	/^@unreadable$/ { fail(object ": cannot be read"); next }
 
 	part == "symbols" {
-		# the flags of a symbol begin behind its value
+		# the flags of a symbol follow its value
 		if ($0 ~ /\t/ && $2 == "l")
 			local[object, $NF]
-		# value, flags and section; what is behind it has a tab before
+		# value, flags and section; a tab follows the section
 		if (match($0, / F [^ \t]+\t/)) {
 			section = substr($0, RSTART + 3, RLENGTH - 4)
-			functions[object, section] = functions[object, section] \
-						     " " number(hex($1)) " " $NF
+			functions[object, section] = \
+				functions[object, section] " " \
+				number(hex($1)) " " $NF
 			section_of[where($NF)] = section
 		}
 		next
@@ -151,7 +158,7 @@ dump() {
 		toc[object, hex($1)] = function_at(name, offset, 0)
 		next
 	}
-	# A nop that ftrace may replace by a call may be before the function.
+	# The nop that ftrace patches may be before the function.
 	part == "relocs" && $2 ~ /^R_PPC64_ADDR64/ &&
 	relocs_of ~ /^__(patchable_function_entries|mcount_loc)$/ {
 		name = split_reference($3)
@@ -165,7 +172,7 @@ dump() {
 		gsub(/[<>:]/, "", name)
 		fn = where(name)
 		defined[fn]
-		# for the local ones that it calls
+		# resolves the local functions that it calls
 		owner[fn] = object
 		next
 	}
@@ -182,7 +189,7 @@ dump() {
 			refers_symbol(name)
 	}
 
-	# Data of the kernel itself, but for what is not in the linear map.
+	# Static data in the linear map, which per-CPU data is not.
 	function is_data(name) {
 		return name ~ /^\.(rodata|data|bss)/ &&
 		       name !~ /^\.data\.\.percpu/
@@ -215,14 +222,16 @@ dump() {
 			else if (name in defined)
 				visit(name, via " -> " name)
 			else if (!is_data(name) && !is_allowed(name))
-				fail(via ": " name " is not allowed in real mode")
+				fail(via ": " name \
+				     " is not allowed in real mode")
 		}
 	}
 	END {
 		for (f in roots) {
 			split(f, w, ":")
 			if (!(w[1] in listed))
-				fail(list ": " w[1] " has a root, but no object line")
+				fail(list ": " w[1] \
+				     " has a root, but no object line")
 			else if (f in defined)
 				visit(f, w[2])
 			else if (w[2] in defined && owner[w[2]] == w[1])

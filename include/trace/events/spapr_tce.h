@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What user space does with the DMA windows of a VFIO container on POWER. All
- * events say how the call ended: @ret is 0 or a negative errno.
+ * Calls on the DMA windows of a sPAPR TCE container of VFIO. An event is
+ * emitted when its call returns: @ret is 0 or a negative errno.
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM spapr_tce
@@ -11,7 +11,7 @@
 
 #include <linux/tracepoint.h>
 
-/* @start is a user address of memory, or a bus address of what is mapped. */
+/* @start is a user address (register, unregister) or a bus address (unmap). */
 DECLARE_EVENT_CLASS(spapr_tce_range,
 	TP_PROTO(u64 start, u64 size, long ret),
 	TP_ARGS(start, size, ret),
@@ -32,7 +32,7 @@ DECLARE_EVENT_CLASS(spapr_tce_range,
 		  __entry->start, __entry->size, __entry->ret)
 );
 
-/* Memory was registered, thus pinned, or shared with another container. */
+/* Memory was registered: pinned, or shared with another container. */
 DEFINE_EVENT(spapr_tce_range, spapr_tce_register,
 	TP_PROTO(u64 start, u64 size, long ret),
 	TP_ARGS(start, size, ret)
@@ -73,7 +73,7 @@ TRACE_EVENT(spapr_tce_map,
 		  __entry->ret)
 );
 
-/* @start is a bus address, and without meaning where the call failed. */
+/* @start is a bus address; it is undefined if the call failed. */
 TRACE_EVENT(spapr_tce_create_window,
 	TP_PROTO(u64 start, u64 size, u32 page_shift, u32 levels, long ret),
 	TP_ARGS(start, size, page_shift, levels, ret),
@@ -116,7 +116,7 @@ TRACE_EVENT(spapr_tce_remove_window,
 	TP_printk("start=0x%llx ret=%ld", __entry->start, __entry->ret)
 );
 
-/* A call was refused; the same words as in the container's fdinfo. */
+/* A call failed; @cause is the text in fdinfo of the container. */
 TRACE_EVENT(spapr_tce_refused,
 	TP_PROTO(const char *call, int error, u64 start, u64 size,
 		 const char *cause, u64 at),

@@ -22,6 +22,9 @@ static struct mm_iommu *registry_alloc(unsigned int cpus)
 	/* one for each CPU, as far as that goes */
 	check(is_power_of_2(reg->slot_mask + 1));
 	check(reg->slot_mask + 1 >= min(cpus, 64U));
+	/* each on lines of its own, in no more than two pages of 4K */
+	check(!((unsigned long)reg->slots % 128) && sizeof(*reg->slots) == 128);
+	check((reg->slot_mask + 1) * sizeof(*reg->slots) <= SZ_8K);
 	mutex_init(&reg->lock);
 	INIT_LIST_HEAD(&reg->pending);
 	return reg;
@@ -778,8 +781,10 @@ static void section_step(struct actor *a, unsigned long ua)
 	ua &= ~(PAGE_SIZE - 1);
 	if (!section_enter(a, &s, &flags))
 		return;
-	if (mm_iommu_section_hold(&s, ua, n, PAGE_SHIFT, 0,
-				  rng_below(&a->rng, 2), &cookie, out)) {
+	if (mm_iommu_section_find(&s, ua, n, PAGE_SHIFT, rng_below(&a->rng, 2),
+				  &cookie) ||
+	    !mm_iommu_section_get(&s, cookie, n) ||
+	    mm_iommu_translate(s.reg->mm, cookie, n, PAGE_SHIFT, 0, out)) {
 		mm_iommu_exit(&s);
 		local_irq_restore(flags);
 		return;
@@ -957,6 +962,7 @@ static void run_threads(struct rng *rng, unsigned int cpus)
 
 	shared.reg = registry_alloc(cpus);
 	shared.mm.context.mm_iommu = shared.reg;
+	shared.reg->mm = &shared.mm;
 	for (i = 0; i < ARRAY_SIZE(a); i++)
 		actor_start(&a[i], &shared, i, writers, rng);
 	for (i = 0; i < ARRAY_SIZE(a); i++) {

@@ -56,10 +56,14 @@ static inline u64 mm_iommu_cookie_step(u64 bytes)
  * @cookie: of the first page; that of each page that follows is larger by
  *	mm_iommu_cookie_step() of the IOMMU page
  * @hpa: host physical address of the first page
+ * @bad: where nothing could be held: the user address of the first page that is why
  */
 struct mm_iommu_held {
 	u64 cookie;
-	u64 hpa;
+	union {
+		u64 hpa;
+		u64 bad;
+	};
 };
 
 /**
@@ -103,6 +107,9 @@ int mm_iommu_unregister(struct mm_iommu_region *region);
 void mm_iommu_release(struct mm_iommu_region *region);
 bool mm_iommu_is_current(struct mm_iommu_region *region);
 unsigned long mm_iommu_size(const struct mm_iommu_region *region);
+void mm_iommu_tell_begin(struct mm_struct *mm);
+void mm_iommu_tell(struct mm_struct *mm, u64 cookie, unsigned long npages);
+void mm_iommu_tell_end(struct mm_struct *mm);
 void mm_iommu_get_info(struct mm_iommu_region *region,
 		       struct mm_iommu_info *info);
 unsigned long mm_iommu_limit_left(const struct mm_struct *mm);
@@ -113,12 +120,14 @@ bool mm_iommu_is_unregistered(struct mm_struct *mm);
 
 int mm_iommu_enter(struct mm_struct *mm, struct mm_iommu_section *section);
 void mm_iommu_exit(struct mm_iommu_section *section);
-int mm_iommu_section_hold(struct mm_iommu_section *section, unsigned long ua,
-			  unsigned long npages, unsigned int shift, u64 bits,
-			  bool write, u64 *cookie, __be64 *out);
+int mm_iommu_section_find(struct mm_iommu_section *section, unsigned long ua,
+			  unsigned long npages, unsigned int shift, bool write,
+			  u64 *cookie);
+bool mm_iommu_section_get(struct mm_iommu_section *section, u64 cookie,
+			  unsigned long n);
 int mm_iommu_section_hold_one(struct mm_iommu_section *section,
 			      unsigned long ua, unsigned int shift, bool write,
-			      struct mm_iommu_held *held);
+			      u64 home, struct mm_iommu_held *held);
 void mm_iommu_section_drop(struct mm_iommu_section *section, u64 cookie,
 			   unsigned long npages);
 
@@ -126,10 +135,11 @@ long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 		   unsigned int shift, bool write, struct mm_iommu_held *held);
 int mm_iommu_translate(struct mm_struct *mm, u64 cookie, unsigned long npages,
 		       unsigned int shift, u64 bits, __be64 *out);
+void mm_iommu_count(struct mm_struct *mm, u64 cookie, long more);
 int mm_iommu_drop(struct mm_struct *mm, u64 cookie, unsigned long npages);
 
 int mm_iommu_hold_page(struct mm_struct *mm, unsigned long ua,
-		       unsigned int shift, bool write,
+		       unsigned int shift, bool write, u64 home,
 		       struct mm_iommu_held *held);
 void mm_iommu_drop_page(struct mm_struct *mm, u64 cookie);
 bool mm_iommu_must_reap(const struct mm_struct *mm);

@@ -68,6 +68,7 @@ KUNIT_ARRAY_PARAM_DESC(mode, modes, name);
  * @log: a letter for each call in it; a small one where it was refused
  * @logged: letters in it
  * @wrong: what must not happen and did
+ * @killing: called once, before the next kill of a change that is not watched
  * @refuse: how many calls that set or clear are refused from now on
  * @only_on: what the platform says to a call with the MMU off
  * @asked: how often it was asked
@@ -88,6 +89,7 @@ struct fake {
 	char log[16];
 	unsigned int logged;
 	const char *wrong;
+	void (*killing)(struct fake *f);
 	unsigned int refuse;
 	bool only_on;
 	unsigned int asked;
@@ -112,7 +114,7 @@ static unsigned int locks_held(struct fake *f)
 	unsigned int i, held = 0;
 
 	for (i = 0; i < TCE_VIEW_LOCKS; i++)
-		if (arch_spin_is_locked(&f->tbl.it_view->locks[i].raw_lock))
+		if (arch_spin_is_locked(&f->tbl.it_view->locks[i].lock.raw_lock))
 			held |= BIT(i);
 	return held;
 }
@@ -226,8 +228,13 @@ static void fake_kill(struct iommu_table *tbl, unsigned long index,
 		      unsigned long npages)
 {
 	struct fake *f = fake_of(tbl);
+	void (*hook)(struct fake *f) = f->killing;
 	unsigned long i;
 
+	if (hook && !f->watch) {
+		f->killing = NULL;
+		hook(f);
+	}
 	fake_called(f, 'K', index, npages);
 	if (!f->watch)
 		return;
@@ -365,10 +372,48 @@ static struct mm_iommu_region *fake_register(struct kunit *test,
 	return fake_register_at(test, f, ua, size);
 }
 
-/* Mappings of a region that is no orphan: it keeps one more. */
-static long mapped(const struct mm_iommu_region *region)
+/* IOMMU pages of a region that are mapped, as people are told. */
+static long mapped(struct mm_iommu_region *region)
 {
-	return atomic_long_read(&region->mapped) - 1;
+	struct mm_struct *mm = region->registry->mm;
+	struct mm_iommu_info info;
+
+	mm_iommu_tell_begin(mm);
+	iommu_tce_tell(mm);
+	mm_iommu_get_info(region, &info);
+	mm_iommu_tell_end(mm);
+	return info.mapped;
+}
+
+static u64 id_of(u64 cookie)
+{
+	return cookie & MM_IOMMU_COOKIE_ID;
+}
+
+/* References that a table has on a region: one for each block whose home it is. */
+static long refs_of(struct fake *f, const struct mm_iommu_region *region)
+{
+	u64 id = id_of(mm_iommu_cookie(region, region->trans.ua, false));
+	struct tce_view_block *blk;
+	unsigned long b, i;
+	long refs = 0;
+
+	for (b = 0; b < BLOCKS; b++) {
+		blk = tce_view_find(f->tbl.it_view, b);
+		if (!blk)
+			continue;
+		if (tce_view_home(blk) == id)
+			refs++;
+		else
+			for (i = 0; i < BLOCK; i++)
+				refs += id_of(blk->entry[i]) == id;
+	}
+	return refs;
+}
+
+static long refs(const struct mm_iommu_region *region)
+{
+	return atomic_long_read(&region->mapped);
 }
 
 static unsigned long ua_of(const struct mm_iommu_region *region,
@@ -388,6 +433,7 @@ static void fake_end(struct kunit *test, struct fake *f)
 	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
 	for (i = 0; i < f->nr_regions; i++) {
 		KUNIT_EXPECT_EQ(test, mapped(f->region[i]), 0);
+		KUNIT_EXPECT_EQ(test, refs(f->region[i]), 1);
 		KUNIT_EXPECT_EQ(test, mm_iommu_unregister(f->region[i]), 0);
 	}
 }
@@ -623,15 +669,19 @@ static unsigned int check_blocks(struct kunit *test, struct fake *f)
 {
 	unsigned int nr = 0;
 	struct tce_view_block *blk;
-	unsigned long b, i, used;
+	unsigned long b, i, used, homes;
 
 	for (b = 0; b < BLOCKS; b++) {
 		blk = tce_view_find(f->tbl.it_view, b);
 		if (!blk)
 			continue;
-		for (used = 0, i = 0; i < BLOCK; i++)
+		for (used = 0, homes = 0, i = 0; i < BLOCK; i++) {
 			used += !!blk->entry[i];
+			homes += blk->entry[i] &&
+				 id_of(blk->entry[i]) == blk->home;
+		}
 		KUNIT_ASSERT_EQ(test, blk->used, used);
+		KUNIT_ASSERT_EQ(test, blk->homes, homes);
 		nr++;
 	}
 	return nr;
@@ -1278,7 +1328,8 @@ static void one_entry_that_is_refused_is_put_back(struct kunit *test)
 			put_refused(test, f, BLOCK - 6, ua_of(new, 0), false,
 				    3));
 	KUNIT_EXPECT_STREQ(test, f->log, "ssc");
-	KUNIT_EXPECT_EQ(test, mapped(new), 1);
+	KUNIT_EXPECT_EQ(test, mapped(new), 0);
+	KUNIT_EXPECT_EQ(test, refs(new), 2);
 	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 6, 0, true, 3));
 	KUNIT_EXPECT_EQ(test, mapped(old), 20);
 	expect_total(test, f, 20);
@@ -1335,7 +1386,9 @@ static void what_was_given_up_is_changed(struct kunit *test)
 			map(test, f, BLOCK - 10, ua_of(old, 0), 20, true));
 	new = replace(test, f, old);
 	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 2 * locked);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&old->mapped), 20);
+	/* there are two blocks of it */
+	KUNIT_EXPECT_EQ(test, mapped(old), 20);
+	KUNIT_EXPECT_EQ(test, refs(old), 2);
 
 	/* some of it is replaced, one page and many, and some is cleared */
 	KUNIT_EXPECT_EQ(test, map(test, f, BLOCK - 10, ua, 1, true), 0);
@@ -1345,13 +1398,14 @@ static void what_was_given_up_is_changed(struct kunit *test)
 	expect_mapped(test, f, BLOCK - 9, old, 1, 4, true);
 	expect_mapped(test, f, BLOCK - 5, new, 0, 10, true);
 	KUNIT_EXPECT_EQ(test, mapped(new), 11);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&old->mapped), 7);
+	KUNIT_EXPECT_EQ(test, mapped(old), 7);
+	KUNIT_EXPECT_EQ(test, refs(old), 2);
 	KUNIT_EXPECT_FALSE(test, mm_iommu_must_reap(f->mm));
 
 	/* with its last page nothing is unpinned, and the next may do it */
 	KUNIT_EXPECT_EQ(test, map(test, f, BLOCK - 9, ua, 4, true), 0);
 	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK + 5, 3), 1);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&old->mapped), 0);
+	KUNIT_EXPECT_EQ(test, refs(old), 0);
 	KUNIT_EXPECT_TRUE(test, mm_iommu_must_reap(f->mm));
 	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 2 * locked);
 	mm_iommu_reap(f->mm);
@@ -1387,6 +1441,237 @@ static void the_last_page_of_many_regions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(new), 0);
 	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 0);
 	f->nr_regions = 0;
+	fake_end(test, f);
+}
+
+/* ---- what a block counts ----------------------------------------------- */
+
+static struct tce_view_block *block(struct fake *f, unsigned long i)
+{
+	return tce_view_find(f->tbl.it_view, i / BLOCK);
+}
+
+/* Puts one entry, as a hypercall does, or clears it. */
+static int put(struct kunit *test, struct fake *f, unsigned long entry,
+	       unsigned long ua, bool clear)
+{
+	return put_refused(test, f, entry, ua, clear, 0);
+}
+
+/*
+ * Whoever maps or clears something in a block in use does not touch the count of the
+ * region: here none could be taken, and none that is given back would go unseen.
+ */
+static void a_block_in_use_counts_by_itself(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *region = fake_register(test, f, MOST);
+	unsigned long n;
+	long saved;
+
+	prepare(test, f, BLOCK - 1, 2);
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 7, ua_of(region, 0), false));
+	KUNIT_EXPECT_EQ(test, refs(region), 2);
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, BLOCK, ua_of(region, 0), false));
+	KUNIT_EXPECT_EQ(test, refs(region), 3);
+	saved = refs(region);
+	atomic_long_set(&region->mapped, 0);
+
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 9, ua_of(region, 1), false));
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 9, ua_of(region, 2), false));
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 9, 0, true));
+	for (n = 1; n <= MOST - 8; n += MOST - 9) {
+		/* over nothing, over itself, and to nothing */
+		KUNIT_EXPECT_EQ(test, 0, map(test, f, BLOCK - n / 2 - 1,
+					     ua_of(region, 0), n, true));
+		KUNIT_EXPECT_EQ(test, 0, map(test, f, BLOCK - n / 2 - 1,
+					     ua_of(region, 3), n, false));
+		KUNIT_EXPECT_EQ(test, 1, clear(test, f, BLOCK - n / 2 - 1, n / 2 + 1));
+		KUNIT_EXPECT_EQ(test, refs(region), 0);
+	}
+	atomic_long_set(&region->mapped, saved);
+	check_blocks(test, f);
+	KUNIT_EXPECT_EQ(test, refs(region), 1 + refs_of(f, region));
+	fake_end(test, f);
+}
+
+/* Entries of the other regions in a block have a reference each. */
+static void a_block_of_more_than_one_region(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *a = fake_register(test, f, MOST);
+	struct mm_iommu_region *b = fake_register(test, f, MOST);
+
+	prepare(test, f, 0, BLOCK);
+	KUNIT_ASSERT_EQ(test, 0, map(test, f, 0, ua_of(a, 0), 10, true));
+	KUNIT_ASSERT_EQ(test, 0, map(test, f, 10, ua_of(b, 0), 20, true));
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 40, ua_of(b, 0), false));
+	KUNIT_EXPECT_EQ(test, refs(a), 1 + 1);
+	KUNIT_EXPECT_EQ(test, refs(b), 1 + 21);
+	KUNIT_EXPECT_EQ(test, mapped(a), 10);
+	KUNIT_EXPECT_EQ(test, mapped(b), 21);
+
+	/* one in place of the other, by each way */
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 9, ua_of(b, 0), false));
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 10, ua_of(a, 0), false));
+	KUNIT_EXPECT_EQ(test, 0, map(test, f, 5, ua_of(b, 0), 3, true));
+	KUNIT_EXPECT_EQ(test, 0, map(test, f, 15, ua_of(a, 0), 3, true));
+	KUNIT_EXPECT_EQ(test, refs(a), 1 + 1);
+	KUNIT_EXPECT_EQ(test, refs(b), 1 + 21 + 1 - 1 + 3 - 3);
+	KUNIT_EXPECT_EQ(test, 0, iommu_tce_map(&f->tbl, f->tbl.it_offset + 1,
+					       ua_of(b, 0), 3, true, NULL));
+	KUNIT_EXPECT_EQ(test, 0, iommu_tce_map(&f->tbl, f->tbl.it_offset + 20,
+					       ua_of(a, 0), 3, true, NULL));
+	KUNIT_EXPECT_EQ(test, refs(a), 1 + 1);
+	KUNIT_EXPECT_EQ(test, refs(b), 1 + 21);
+	KUNIT_EXPECT_EQ(test, mapped(a), 10);
+	KUNIT_EXPECT_EQ(test, mapped(b), 21);
+	check_blocks(test, f);
+
+	/* without a page of its home the block has no reference on it */
+	KUNIT_EXPECT_EQ(test, 0, map(test, f, 0, ua_of(b, 0), 30, true));
+	KUNIT_EXPECT_EQ(test, refs(a), 1);
+	KUNIT_EXPECT_EQ(test, refs(b), 1 + 31);
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 50, ua_of(a, 0), false));
+	KUNIT_EXPECT_EQ(test, refs(a), 2);
+	check_blocks(test, f);
+	fake_end(test, f);
+}
+
+static void expect_home(struct kunit *test, struct fake *f, unsigned long i,
+			const struct mm_iommu_region *region, unsigned int homes)
+{
+	KUNIT_EXPECT_EQ(test, block(f, i)->homes, homes);
+	KUNIT_EXPECT_EQ(test, block(f, i)->home,
+			id_of(mm_iommu_cookie(region, region->trans.ua, false)));
+	KUNIT_EXPECT_EQ(test, refs(region), 1 + !!homes);
+}
+
+/* What comes first into an empty block is its home. */
+static void an_empty_block_gets_another_home(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *a = fake_register(test, f, MOST);
+	struct mm_iommu_region *b = fake_register(test, f, MOST);
+	unsigned long entry = f->tbl.it_offset;
+
+	prepare(test, f, 0, BLOCK);
+	KUNIT_EXPECT_EQ(test, 0, map(test, f, 0, ua_of(a, 0), MOST, true));
+	expect_home(test, f, 0, a, MOST);
+	KUNIT_EXPECT_EQ(test, 1, clear(test, f, 0, MOST));
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 5, ua_of(b, 0), false));
+	expect_home(test, f, 0, b, 1);
+	KUNIT_EXPECT_EQ(test, refs(a), 1);
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 5, 0, true));
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 6, ua_of(a, 0), false));
+	expect_home(test, f, 0, a, 1);
+	KUNIT_EXPECT_EQ(test, refs(b), 1);
+
+	/* the range path empties a block that it replaces as a whole */
+	KUNIT_EXPECT_EQ(test, 0, iommu_tce_map(&f->tbl, entry, ua_of(b, 0), MOST,
+					       true, NULL));
+	expect_home(test, f, 0, b, MOST);
+	KUNIT_EXPECT_EQ(test, refs(a), 1);
+	KUNIT_EXPECT_EQ(test, 0, iommu_tce_unmap(&f->tbl, entry, MOST));
+	KUNIT_EXPECT_EQ(test, refs(b), 1);
+	/* a change that was not made leaves none */
+	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, 5, ua_of(a, 0), false, 1));
+	KUNIT_EXPECT_EQ(test, refs(a), 1);
+	KUNIT_EXPECT_EQ(test, 0, map(test, f, 0, ua_of(b, 0), 1, true));
+	expect_home(test, f, 0, b, 1);
+	fake_end(test, f);
+}
+
+/* A page that is lost is kept by the reference of its block, for good. */
+static void a_page_that_is_lost_at_home(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *region = fake_register(test, f, 40);
+	u64 cookie = mm_iommu_cookie(region, ua_of(region, 1), true);
+
+	prepare(test, f, 0, BLOCK);
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 5, ua_of(region, 0), false));
+	KUNIT_EXPECT_EQ(test, -ENOTRECOVERABLE,
+			put_refused(test, f, 6, ua_of(region, 1), false, 3));
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 5, 0, true));
+	KUNIT_EXPECT_EQ(test, block(f, 0)->used, 0);
+	KUNIT_EXPECT_EQ(test, refs(region), 2);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
+
+	/* for this test it is found again */
+	tce_view_leave(block(f, 0), cookie, 1);
+	KUNIT_EXPECT_EQ(test, 0, mm_iommu_drop(f->mm, cookie, 1));
+	fake_end(test, f);
+}
+
+/* Nothing but the references of blocks keeps a region that was given up. */
+static void blocks_keep_what_was_given_up(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *old = fake_register(test, f, 40);
+	unsigned long locked = f->mm->locked_vm;
+
+	prepare(test, f, BLOCK - 20, 40);
+	KUNIT_EXPECT_EQ(test, 0, map(test, f, BLOCK - 20, ua_of(old, 0), 40,
+				     true));
+	replace(test, f, old);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(old), -ENOENT);
+	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 2 * locked);
+	/* all but the last entry of the last block */
+	KUNIT_EXPECT_EQ(test, 1, clear(test, f, BLOCK - 20, 39));
+	KUNIT_EXPECT_FALSE(test, mm_iommu_must_reap(f->mm));
+	KUNIT_EXPECT_EQ(test, 1, clear(test, f, BLOCK + 19, 1));
+	KUNIT_EXPECT_TRUE(test, mm_iommu_must_reap(f->mm));
+	mm_iommu_reap(f->mm);
+	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, locked);
+	fake_end(test, f);
+}
+
+/* Another CPU clears what is left of the block, at once. */
+static void clear_the_rest(struct fake *f)
+{
+	unsigned long flags;
+	int ret;
+
+	local_irq_save(flags);
+	ret = iommu_tce_clear_atomic(&f->tbl, f->tbl.it_offset, BLOCK);
+	local_irq_restore(flags);
+	fake_wrong(f, ret != 1, "a clear that failed");
+	fake_wrong(f, block(f, 0)->homes, "a block that is not empty");
+	fake_wrong(f, mm_iommu_must_reap(f->mm),
+		   "memory let go that was not killed");
+}
+
+/*
+ * What the range path has taken out of a block is in the cache until its kill, which
+ * is outside of the lock: the block may have lost its reference by then.
+ */
+static void a_block_is_emptied_before_the_kill(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *old = fake_register(test, f, 40), *new;
+	unsigned long locked = f->mm->locked_vm, i;
+
+	for (i = 0; i < 2; i++) {
+		prepare(test, f, 0, BLOCK);
+		KUNIT_EXPECT_EQ(test, 0, map(test, f, 0, ua_of(old, 0), 40,
+					     true));
+		new = replace(test, f, old);
+		KUNIT_EXPECT_EQ(test, mm_iommu_unregister(old), -ENOENT);
+		f->killing = clear_the_rest;
+		/* cleared, or replaced: what is new is cleared as well */
+		if (i)
+			KUNIT_EXPECT_EQ(test, 0, iommu_tce_map(&f->tbl,
+						f->tbl.it_offset + 10,
+						ua_of(new, 0), 10, true, NULL));
+		else
+			KUNIT_EXPECT_EQ(test, 0, iommu_tce_unmap(&f->tbl,
+						f->tbl.it_offset + 10, 10));
+		KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
+		KUNIT_EXPECT_NULL(test, f->killing);
+		KUNIT_EXPECT_EQ(test, f->mm->locked_vm, locked);
+		old = new;
+	}
 	fake_end(test, f);
 }
 
@@ -1448,9 +1733,9 @@ static void nobody_waits_for_a_lock(struct kunit *test)
 	};
 	/* a change and a clear, of two blocks, either of which is locked */
 	for (j->nr = 0; j->nr < 2; j->nr++) {
-		expect_not_waiting(test, j, &view->locks[0].raw_lock, -EAGAIN,
+		expect_not_waiting(test, j, &view->locks[0].lock.raw_lock, -EAGAIN,
 				   before);
-		expect_not_waiting(test, j, &view->locks[15].raw_lock, -EAGAIN,
+		expect_not_waiting(test, j, &view->locks[15].lock.raw_lock, -EAGAIN,
 				   before);
 	}
 
@@ -1659,16 +1944,20 @@ static int core_map(struct twin *t, struct fake *f)
 	if (t->j->nr != 1 || want->clear)
 		return core_change(t, f);
 	return iommu_tce_map(&f->tbl, f->tbl.it_offset + t->j->entry, want->ua,
-			     want->npages, want->write);
+			     want->npages, want->write, NULL);
 }
 
 static void expect_counts(struct kunit *test, struct twin *t, const long *core)
 {
 	unsigned int k;
 
-	for (k = 0; k < ARRAY_SIZE(t->region); k++)
+	for (k = 0; k < ARRAY_SIZE(t->region); k++) {
 		KUNIT_ASSERT_EQ(test, mapped(t->region[k]),
 				t->count[k] + core[k]);
+		KUNIT_ASSERT_EQ(test, refs(t->region[k]),
+				1 + refs_of(t->at_once, t->region[k]) +
+				refs_of(t->core, t->region[k]));
+	}
 }
 
 static void twin_step(struct kunit *test, struct twin *t)
@@ -1799,7 +2088,7 @@ static int thread_run(void *data)
 		if (prandom_u32_state(&rnd) % 2)
 			t->failed += !!iommu_tce_map(&t->f->tbl, first,
 						     ua_of(t->region, 0),
-						     npages, true);
+						     npages, true, NULL);
 		else
 			t->failed += !!iommu_tce_unmap(&t->f->tbl, first,
 						       npages);
@@ -1877,6 +2166,8 @@ static void changes_beside_those_of_the_core(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, mapped(a), na);
 	KUNIT_EXPECT_EQ(test, mapped(b), nb);
+	KUNIT_EXPECT_EQ(test, refs(a), 1 + refs_of(f, a));
+	KUNIT_EXPECT_EQ(test, refs(b), 1 + refs_of(f, b));
 	expect_total(test, f, na + nb);
 	fake_end(test, f);
 }
@@ -1908,6 +2199,12 @@ static struct kunit_case iommu_tce_fast_cases[] = {
 	KUNIT_CASE_PARAM(more_than_fits_into_one_change, mode_gen_params),
 	KUNIT_CASE_PARAM(what_was_given_up_is_changed, mode_gen_params),
 	KUNIT_CASE_PARAM(the_last_page_of_many_regions, mode_gen_params),
+	KUNIT_CASE_PARAM(a_block_in_use_counts_by_itself, mode_gen_params),
+	KUNIT_CASE_PARAM(a_block_of_more_than_one_region, mode_gen_params),
+	KUNIT_CASE_PARAM(an_empty_block_gets_another_home, mode_gen_params),
+	KUNIT_CASE_PARAM(a_page_that_is_lost_at_home, mode_gen_params),
+	KUNIT_CASE_PARAM(blocks_keep_what_was_given_up, mode_gen_params),
+	KUNIT_CASE_PARAM(a_block_is_emptied_before_the_kill, mode_gen_params),
 	KUNIT_CASE_PARAM(nobody_waits_for_a_lock, mode_gen_params),
 	KUNIT_CASE_PARAM(random_changes_are_as_the_core_makes_them,
 			 mode_gen_params),

@@ -338,7 +338,8 @@ static void expect_state(struct kunit *test, struct test_pages *p,
 /* Nodes of 2M for each page, and the node above them. */
 #define BYTES_OF_PAGES	((SZ_1G / PAGE_SIZE + 512) * 8)
 
-const struct mm_iommu_kunit_layout mm_iommu_kunit_layouts[] = {
+const struct mm_iommu_kunit_layout
+mm_iommu_kunit_layouts[MM_IOMMU_KUNIT_LAYOUTS] = {
 	{
 		.name = "one page",
 		.offset = 3 * PAGE_SIZE, .size = PAGE_SIZE,
@@ -397,9 +398,6 @@ const struct mm_iommu_kunit_layout mm_iommu_kunit_layouts[] = {
 		.bytes = 0,
 	},
 };
-
-const unsigned int mm_iommu_kunit_nr_layouts =
-	ARRAY_SIZE(mm_iommu_kunit_layouts);
 
 KUNIT_ARRAY_PARAM_DESC(layout, mm_iommu_kunit_layouts, name);
 

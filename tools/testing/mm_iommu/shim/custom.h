@@ -84,6 +84,9 @@ extern __thread unsigned long shim_loads;
 #define __va(x)								\
 	(shim_va_calls++, (void *)((unsigned long)(x) ^ SHIM_PAGE_OFFSET))
 
+/* What mm_iommu_tell() calls. */
+extern void (*shim_tell)(u64 cookie, unsigned long npages);
+
 /* -- CPUs ---------------------------------------------------------------- */
 
 extern unsigned int nr_cpu_ids;
@@ -171,6 +174,8 @@ struct mutex {
 };
 
 extern __thread char shim_self;
+
+#define DEFINE_MUTEX(name)	struct mutex name = { PTHREAD_MUTEX_INITIALIZER }
 
 static inline void mutex_init(struct mutex *m)
 {
