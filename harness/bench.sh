@@ -46,14 +46,16 @@ RUNS=${RUNS:-2}
 # Where there is another machine for all the rest: huge pages are its affair.
 HASH_ONLY="null register map bytes exit window"
 
+one_a_line() { printf %s "$1" | tr -s '[:space:]' '\n'; }
+
 # operations MACHINE RUN: what is asked for; nothing: all. That of a run whose name
 # begins with "lines" is what begins so.
 operations() {
 	local ops=$TESTS
 	[ "$1" != powernv9-hash ] || ops=${ops:-$HASH_ONLY}
 	case $2 in
-	lines*) printf '%s\n' ${ops:-lines} | grep '^lines' ;;
-	*) [ -z "$ops" ] || printf '%s\n' $ops | grep -v '^lines' ;;
+	lines*) one_a_line "${ops:-lines}" | grep '^lines' ;;
+	*) [ -z "$ops" ] || one_a_line "$ops" | grep -v '^lines' ;;
 	esac | paste -sd+
 }
 
@@ -144,18 +146,23 @@ no_qemu() {
 		"here nor in Debian's backports; why is said above"
 }
 
-# lines_data MACHINE: several processors, and on pseries a device for each. Their calls
+# lines_data MACHINE: several processors, and where it can be a device for each. Their calls
 # come in turn, so the order needs no clock of instructions; and with -icount QEMU of
 # version 9 and newer tells a plugin which processor has translated the code, not which
 # one runs it.
 lines_data() {
-	local i
+	local i mask=dma_mask=0xffffffffffffffff
 	sed 's/^cpus:.*/cpus: 4/; s/^memory:.*/memory: 3G/
 		s/-accel tcg -icount [^ ]*/-accel tcg,thread=multi/' "$HARNESS/bench.data"
-	[ "$1" = pseries ] || return 0
 	for i in 3 4; do
-		echo "qemu: -device spapr-pci-host-bridge,index=$i,id=phb$i"
-		echo "qemu: -device edu,bus=phb$i.0,dma_mask=0xffffffffffffffff"
+		case $1 in
+		pseries)
+			echo "qemu: -device spapr-pci-host-bridge,index=$i,id=phb$i"
+			echo "qemu: -device edu,bus=phb$i.0,$mask" ;;
+		powernv9)
+			echo "qemu: -device pcie-pci-bridge,id=b$i,bus=pcie.$i,addr=0x0"
+			echo "qemu: -device edu,bus=b$i,addr=0x1,$mask" ;;
+		esac
 	done
 }
 
@@ -277,7 +284,7 @@ run_all() {
 		done
 	done
 	for m in $LIST; do
-		for r in out err end tsv csv whole; do
+		for r in out err end tsv csv whole lines; do
 			rm -f "$DIR/$m".$r "$DIR/$m"-s*.$r
 		done
 	done
@@ -308,7 +315,7 @@ finish_machines() {
 }
 
 # finish MACHINE: false when one of the runs was not good. `make figures` takes what
-# is marked as the whole of a machine.
+# is marked as the whole of a machine, or as all its rows of cache lines (T=lines).
 finish() {
 	local m=$1 k r bad=0
 	for k in $KERNELS; do
@@ -319,6 +326,8 @@ finish() {
 	to_csv "$DIR/$m.tsv" >"$DIR/$m.csv"
 	[ -n "$PARTIAL" ] || [ $bad -ne 0 ] || [ "$RUNS" -lt 2 ] ||
 		tools >"$DIR/$m.whole"
+	[ "$PARTIAL" != lines ] || [ $bad -ne 0 ] || [ "$RUNS" -lt 2 ] ||
+		tools >"$DIR/$m.lines"
 	[ -z "$PROFILE" ] || write_profiles "$m"
 	skipped "$m" >>"$DIR/left-out"
 	measured=$((measured + $(wc -l <"$DIR/$m.tsv")))
@@ -419,7 +428,7 @@ write_profiles() {
 		dir=$(where "$1" "$k" lines1)
 		if [ -f "$dir/counts" ]; then
 			"$HARNESS/count/moved.sh" "$dir/counts" "$dir/report.log" \
-				"$OUT/kernel-$k/vmlinux" >"$DIR/moved-$1-$k.txt"
+				"$OUT/kernel-$k/System.map" >"$DIR/moved-$1-$k.txt"
 			say "  lines that move: $DIR/moved-$1-$k.txt"
 		fi
 		dir=$(where "$1" "$k" 1)
