@@ -17,10 +17,23 @@ END_MARK='<!-- end of figures -->'
 MACHINES="pseries powernv9 powernv9-hash powernv8"
 COLUMNS="pseries powernv9 powernv8"
 
+# Only the rows of cache lines, where no others were measured.
+take_lines() {
+	local csv=$FIGURES/$1.csv
+	[ -f "$csv" ] || return 0
+	{
+		grep -vE '",lines( [a-z]+)?,' "$csv"
+		cat "$FROM/$1.csv"
+	} >"$WORK/csv"
+	cat "$WORK/csv" >"$csv"
+	new="$new $1"
+}
+
 take_figures() {
 	local m new=
 	mkdir -p "$FIGURES" "$PLOTS"
 	for m in $MACHINES; do
+		[ ! -f "$FROM/$m.lines" ] || take_lines "$m"
 		[ -f "$FROM/$m.whole" ] || continue
 		# what is stored in which register is told by the kills
 		{

@@ -138,6 +138,18 @@ bool bench_hcall_indirect(unsigned long regions);
 bool bench_hcall_stuff(unsigned long regions);
 
 /* ------------------------------------------------------------------ */
+/* Cache lines: single calls, of several processors in turn */
+
+#define LINES_CPUS		0xffUL
+#define LINES_OWN_WINDOW	0x100UL
+#define LINES_OWN_REGION	0x200UL
+
+void bench_lines_setup(unsigned int page_shift);
+bool bench_lines_map(unsigned long how);
+bool bench_lines_register(unsigned long how);
+bool bench_lines_hcall(unsigned long cpus);
+
+/* ------------------------------------------------------------------ */
 /* Memory of the kernel */
 
 struct kernel_memory {
