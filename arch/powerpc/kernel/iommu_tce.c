@@ -214,31 +214,87 @@ static void block_leave(struct iommu_table *tbl, struct tce_view_block *blk,
 	blk->used -= n;
 }
 
+/* Entries that are mapped. */
+static unsigned long block_count(const struct tce_view_block *blk,
+				 const u64 *view, unsigned long n)
+{
+	unsigned long i, mapped = 0;
+
+	if (n == TCE_BLOCK)
+		return blk->used;
+	for (i = 0; i < n; i++)
+		mapped += !!view[i];
+	return mapped;
+}
+
+/* Whether all that a block has is of one region; of none, where there are none. */
+static bool block_is_home(const struct tce_view_block *blk)
+{
+	return blk->homes == blk->used;
+}
+
 /*
- * Takes out of a block what is in a part of it, to be written by the caller, and
- * keeps it in @before.
+ * Takes out of a block what is in a part of it, which the caller has read and writes.
  *
  * Return: how many entries were mapped.
  */
 static unsigned long block_take(struct iommu_table *tbl,
 				struct tce_view_block *blk, const u64 *view,
-				unsigned long n, u64 *before)
+				unsigned long n)
 {
 	unsigned int used = blk->used;
-	const u64 *end = view + n;
-	unsigned long m;
-	u64 first;
+	unsigned long i, m;
 
-	for (; view < end; view += m) {
-		first = *view;
+	if (block_is_home(blk)) {
+		m = used ? block_count(blk, view, n) : 0;
+		if (m)
+			block_leave(tbl, blk, blk->home, m);
+		return m;
+	}
+	for (i = 0; i < n; i += m) {
 		/* what is nothing has no id */
-		for (m = 0; view + m < end &&
-		     !((view[m] ^ first) & MM_IOMMU_COOKIE_ID); m++)
-			*before++ = view[m];
-		if (first)
-			block_leave(tbl, blk, first, m);
+		for (m = 1; i + m < n; m++)
+			if ((view[i + m] ^ view[i]) & MM_IOMMU_COOKIE_ID)
+				break;
+		if (view[i])
+			block_leave(tbl, blk, view[i], m);
 	}
 	return used - blk->used;
+}
+
+/*
+ * What was taken out of a block, for olds_add_taken(): all of one region, or entry by
+ * entry.
+ */
+struct tce_taken {
+	u64 home;
+	unsigned long npages;
+	unsigned long n;
+	u64 *before;
+};
+
+/* Takes it, and remembers what is to be dropped. */
+static void block_take_olds(struct iommu_table *tbl, struct tce_view_block *blk,
+			    const u64 *view, unsigned long n,
+			    struct tce_taken *taken)
+{
+	taken->home = block_is_home(blk) ? blk->home : 0;
+	taken->n = 0;
+	if (blk->used && !block_is_home(blk)) {
+		taken->n = n;
+		memcpy(taken->before, view, n * sizeof(*view));
+	}
+	taken->npages = block_take(tbl, blk, view, n);
+}
+
+static void olds_add_taken(struct tce_olds *olds, const struct tce_taken *taken)
+{
+	u64 alike = olds->tbl->it_view->backing->alike;
+
+	if (taken->n)
+		olds_add_all(olds, taken->before, taken->n);
+	else if (taken->npages)
+		olds_find(olds, taken->home, alike)->npages += taken->npages;
 }
 
 struct tce_unmap {
@@ -277,7 +333,8 @@ static void unmap_alloc(struct tce_unmap *unmap, unsigned long npages)
  * Return: how many from *@entry on, which is moved to the first; or -errno.
  */
 static long unmap_clear(struct iommu_table *tbl, struct tce_view_block *blk,
-			unsigned long *entry, unsigned long n, u64 *before)
+			unsigned long *entry, unsigned long n,
+			struct tce_taken *taken)
 {
 	u64 *view = blk->entry + (*entry - tbl->it_offset) % TCE_BLOCK;
 	int ret;
@@ -295,7 +352,7 @@ static long unmap_clear(struct iommu_table *tbl, struct tce_view_block *blk,
 	ret = tbl->it_ops->clear_tces(tbl, *entry, n);
 	if (ret)
 		return ret;
-	block_take(tbl, blk, view, n, before);
+	block_take_olds(tbl, blk, view, n, taken);
 	memset(view, 0, n * sizeof(*view));
 	return n;
 }
@@ -305,18 +362,19 @@ static int unmap_block(struct tce_unmap *unmap, unsigned long entry,
 {
 	struct iommu_table *tbl = unmap->olds.tbl;
 	unsigned long block = (entry - tbl->it_offset) / TCE_BLOCK;
+	struct tce_taken taken = { .before = unmap->before };
 	struct tce_view_block *blk;
 	long cleared = 0;
 
 	blk = tce_view_lock(tbl->it_view, block);
 	if (blk && blk->used)
-		cleared = unmap_clear(tbl, blk, &entry, n, unmap->before);
+		cleared = unmap_clear(tbl, blk, &entry, n, &taken);
 	tce_view_unlock(tbl->it_view, block);
 	if (cleared <= 0)
 		return cleared;
 
 	olds_touch(&unmap->olds, entry, cleared);
-	olds_add_all(&unmap->olds, unmap->before, cleared);
+	olds_add_taken(&unmap->olds, &taken);
 	return 0;
 }
 
@@ -371,6 +429,7 @@ struct tce_map {
 	unsigned long done;		/* entries whose view was exchanged */
 	unsigned long replaced;		/* entries that were mapped before */
 	struct tce_olds olds;
+	struct tce_taken taken;		/* out of the block that was written last */
 	struct tce_scratch *scratch;
 	__be64 *list;
 	struct tce_held few;
@@ -497,11 +556,6 @@ static void map_free(struct tce_map *map)
 	kfree(map->list);
 }
 
-/* Where the view of the i-th entry on is kept. */
-static u64 *map_before(const struct tce_map *map, unsigned long i)
-{
-	return map->scratch->before + (map->may_refuse ? i : 0);
-}
 
 static int map_grow_held(struct tce_map *map)
 {
@@ -681,6 +735,24 @@ static void map_fill(struct tce_map *map, struct tce_cursor at, unsigned long n)
 	}
 }
 
+/* Takes out what is there, to be put back or to be dropped. */
+static void map_take(struct tce_map *map, struct tce_view_block *blk,
+		     const u64 *view, unsigned long i, unsigned long n)
+{
+	u64 *before = map->scratch->before;
+
+	if (!map->may_refuse) {
+		map->taken.before = before;
+		block_take_olds(map->tbl, blk, view, n, &map->taken);
+		return;
+	}
+	if (blk->used)
+		memcpy(before + i, view, n * sizeof(*view));
+	else
+		memset(before + i, 0, n * sizeof(*view));
+	map->replaced += block_take(map->tbl, blk, view, n);
+}
+
 /*
  * Writes the view of @n pages and keeps what was there. Inlined, its loop would
  * not have the registers that it needs.
@@ -694,7 +766,7 @@ static noinline void map_exchange(struct tce_map *map,
 	unsigned long k, m;
 	u64 cookie, step;
 
-	map->replaced += block_take(map->tbl, blk, view, n, map_before(map, i));
+	map_take(map, blk, view, i, n);
 	for (k = 0; k < n; k += m) {
 		cookie = map_cookie(map, &at, &step);
 		m = cursor_step(map, &at, n - k);
@@ -715,7 +787,7 @@ static void map_put_back(struct tce_map *map, struct tce_view_block *blk,
 			 struct tce_cursor at, unsigned long i, unsigned long n)
 {
 	u64 *view = blk->entry + map_index(map, i) % TCE_BLOCK, *end;
-	u64 *before = map_before(map, i);
+	u64 *before = map->scratch->before + i;
 	unsigned long k, m;
 	u64 cookie, step;
 
@@ -815,7 +887,7 @@ static int map_write(struct tce_map *map)
 		if (ret)
 			return ret;
 		if (!map->may_refuse)
-			olds_add_all(&map->olds, map_before(map, i), n);
+			olds_add_taken(&map->olds, &map->taken);
 		cursor_move(map, &at, n);
 		cond_resched();
 	}
@@ -829,7 +901,7 @@ static void map_drop_before(struct tce_map *map)
 
 	for (i = 0; i < map->done; i += n) {
 		n = map_block(map, i);
-		olds_add_all(&map->olds, map_before(map, i), n);
+		olds_add_all(&map->olds, map->scratch->before + i, n);
 		cond_resched();
 	}
 }
@@ -904,16 +976,21 @@ static int map_commit(struct tce_map *map)
 }
 
 static noinline int tce_map_range(struct iommu_table *tbl,
-				  unsigned long entry,
-				  const struct iommu_tce_want *want,
+				  unsigned long entry, unsigned long ua,
+				  unsigned long npages, bool write,
 				  unsigned long *bad)
 {
+	struct iommu_tce_want want = {
+		.ua = ua,
+		.npages = npages,
+		.write = write,
+	};
 	struct tce_map map;
 	int ret;
 
 	map_init(&map, tbl, entry);
 	map.bad = bad;
-	ret = map_begin(&map, want, 1, 0);
+	ret = map_begin(&map, &want, 1, 0);
 	return ret ? : map_commit(&map);
 }
 
@@ -940,11 +1017,6 @@ int iommu_tce_map(struct iommu_table *tbl, unsigned long entry,
 		  unsigned long ua, unsigned long npages, bool write,
 		  unsigned long *bad)
 {
-	struct iommu_tce_want want = {
-		.ua = ua,
-		.npages = npages,
-		.write = write,
-	};
 	int ret = -EAGAIN;
 
 	if (!npages)
@@ -953,7 +1025,7 @@ int iommu_tce_map(struct iommu_table *tbl, unsigned long entry,
 		ret = tce_put_page(tbl, entry, ua, tce_perm(write));
 	if (ret != -EAGAIN)
 		return ret;
-	return tce_map_range(tbl, entry, &want, bad);
+	return tce_map_range(tbl, entry, ua, npages, write, bad);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_map);
 

@@ -131,8 +131,8 @@ static __kprobes void change_init(struct iommu_tce_change *c,
 	c->npages = npages;
 	c->done = 0;
 	c->clears = false;
-	c->nr_blocks = (first + npages - 1) / TCE_VIEW_ENTRIES -
-		       first / TCE_VIEW_ENTRIES + 1;
+	c->in_first = min(npages, TCE_VIEW_ENTRIES - first % TCE_VIEW_ENTRIES);
+	c->nr_blocks = 1 + (c->in_first < npages);
 }
 
 /* The end of a change, whatever became of it. */
@@ -154,17 +154,10 @@ static __always_inline int change_start(struct iommu_tce_change *c)
 	return 0;
 }
 
-/* Where the i-th entry is, counted from the first of the first block. */
-static unsigned long change_place(const struct iommu_tce_change *c,
-				  unsigned long i)
-{
-	return change_index(c) % TCE_VIEW_ENTRIES + i;
-}
-
 static struct tce_view_block *change_block_of(const struct iommu_tce_change *c,
 					      unsigned long i)
 {
-	return c->blocks[change_place(c, i) / TCE_VIEW_ENTRIES];
+	return c->blocks[i >= c->in_first];
 }
 
 /**
@@ -254,22 +247,26 @@ static __kprobes noinline int change_map_run(struct iommu_tce_change *c,
 					     unsigned long ua,
 					     unsigned long npages, bool write)
 {
-	unsigned int shift = c->tbl->it_page_shift;
-	unsigned long room = TCE_VIEW_ENTRIES -
-			     change_place(c, c->done) % TCE_VIEW_ENTRIES;
-	__be64 *tces = c->tces + c->done;
-	unsigned long n = min(npages, room);
-	u64 cookie;
+	unsigned long done = c->done, n = npages;
+	struct mm_iommu_run run = {
+		.ua = ua,
+		.npages = npages,
+		.shift = c->tbl->it_page_shift,
+		.write = write,
+		.bits = change_perm(write),
+		.out = c->tces + done,
+	};
 
-	if (mm_iommu_section_find(&c->section, ua, npages, shift, write,
-				  &cookie) ||
-	    !change_count(c, cookie, n) ||
-	    (n < npages &&
-	     !change_count(c, cookie + n * mm_iommu_cookie_step(BIT_ULL(shift)),
-			   npages - n)))
+	if (mm_iommu_section_find(&c->section, &run))
 		return -EAGAIN;
-	return mm_iommu_translate(c->tbl->it_view->mm, cookie, npages, shift,
-				  change_perm(write), tces);
+	/* each block counts its own part */
+	if (done < c->in_first)
+		n = min(n, c->in_first - done);
+	if (!change_count(c, run.cookie, n))
+		return -EAGAIN;
+	run.cookie += mm_iommu_cookie_step((u64)n << run.shift);
+	return n == npages || change_count(c, run.cookie, npages - n) ?
+	       0 : -EAGAIN;
 }
 
 /**
@@ -328,23 +325,30 @@ __kprobes void iommu_tce_change_clear(struct iommu_tce_change *change,
 	change->done = end;
 }
 
-/* Pages of one region that leave a block of the view, and the cookie of one. */
+/*
+ * What leaves blocks of the view: how many entries of the home of one; and pages of
+ * any other region, with a reference each, and the cookie of one.
+ */
 struct dropped {
 	struct mm_iommu_section *section;
-	struct tce_view_block *blk;
+	u64 home;
+	unsigned long homes;
 	u64 cookie;
 	unsigned long npages;
 };
 
 static __kprobes void dropped_flush(struct dropped *d)
 {
-	unsigned long refs;
+	if (d->npages)
+		mm_iommu_section_drop(d->section, d->cookie, d->npages);
+}
 
-	if (!d->npages)
-		return;
-	refs = tce_view_leave(d->blk, d->cookie, d->npages);
-	if (refs)
-		mm_iommu_section_drop(d->section, d->cookie, refs);
+/* All that leaves the block was added. */
+static __always_inline void dropped_homes(struct dropped *d,
+					  struct tce_view_block *blk)
+{
+	if (d->homes && tce_view_leave(blk, d->home, d->homes))
+		mm_iommu_section_drop(d->section, d->home, 1);
 }
 
 static __kprobes noinline void dropped_next(struct dropped *d, u64 cookie)
@@ -356,7 +360,9 @@ static __kprobes noinline void dropped_next(struct dropped *d, u64 cookie)
 
 static __always_inline void dropped_add(struct dropped *d, u64 cookie)
 {
-	if (likely(!((cookie ^ d->cookie) & MM_IOMMU_COOKIE_ID)))
+	if (likely(!((cookie ^ d->home) & MM_IOMMU_COOKIE_ID)))
+		d->homes++;
+	else if (!((cookie ^ d->cookie) & MM_IOMMU_COOKIE_ID))
 		d->npages++;
 	else
 		dropped_next(d, cookie);
@@ -367,7 +373,10 @@ static __kprobes void change_view(struct iommu_tce_change *c,
 				  struct tce_view_block *blk, unsigned long at,
 				  const u64 *cookies, unsigned long n)
 {
-	struct dropped d = { .section = &c->section, .blk = blk };
+	struct dropped d = {
+		.section = &c->section,
+		.home = tce_view_home(blk),
+	};
 	u64 *view = blk->entry + at, *end = view + n, old;
 	long more = n;
 
@@ -387,6 +396,7 @@ static __kprobes void change_view(struct iommu_tce_change *c,
 		more--;
 		dropped_add(&d, old);
 	}
+	dropped_homes(&d, blk);
 	dropped_flush(&d);
 	if (c->clears)
 		for (view -= n; view < end; view++)
@@ -399,7 +409,10 @@ static __kprobes void clear_view(struct iommu_tce_change *c,
 				 struct tce_view_block *blk, unsigned long at,
 				 unsigned long n)
 {
-	struct dropped d = { .section = &c->section, .blk = blk };
+	struct dropped d = {
+		.section = &c->section,
+		.home = tce_view_home(blk),
+	};
 	u64 *view = blk->entry + at, *end = view + n, old;
 	long less = 0;
 
@@ -411,6 +424,7 @@ static __kprobes void clear_view(struct iommu_tce_change *c,
 		less++;
 		dropped_add(&d, old);
 	}
+	dropped_homes(&d, blk);
 	dropped_flush(&d);
 	blk->used -= less;
 }
@@ -435,7 +449,7 @@ static __kprobes void change_kill(struct iommu_tce_change *c)
 __kprobes int iommu_tce_change_commit(struct iommu_tce_change *change)
 {
 	unsigned long at = change_index(change) % TCE_VIEW_ENTRIES;
-	unsigned long n = min(TCE_VIEW_ENTRIES - at, change->npages);
+	unsigned long n = change->in_first;
 	struct iommu_table *tbl = change->tbl;
 
 	if (tbl->it_ops->set_tces(tbl, change->entry, change->npages,
@@ -456,7 +470,7 @@ __kprobes int iommu_tce_change_commit(struct iommu_tce_change *change)
 static __kprobes int clear_all(struct iommu_tce_change *c)
 {
 	unsigned long at = change_index(c) % TCE_VIEW_ENTRIES;
-	unsigned long n = min(TCE_VIEW_ENTRIES - at, c->npages);
+	unsigned long n = c->in_first;
 	struct iommu_table *tbl = c->tbl;
 
 	if (tbl->it_ops->clear_tces(tbl, c->entry, c->npages))
@@ -533,8 +547,12 @@ static __kprobes noinline int put_undo(struct iommu_table *tbl,
 				   change_perm(old & MM_IOMMU_COOKIE_WRITE),
 				   &tce);
 	if (tbl->it_ops->set_tces(tbl, entry, 1, &tce) &&
-	    tbl->it_ops->clear_tces(tbl, entry, 1))
+	    tbl->it_ops->clear_tces(tbl, entry, 1)) {
+		/* it is no entry of the block, but has a reference for ever */
+		if (new && !tce_view_leave(blk, new, 1))
+			mm_iommu_count(mm, new, 1);
 		return new ? -ENOTRECOVERABLE : error;
+	}
 	if (tbl->it_ops->tce_kill)
 		tbl->it_ops->tce_kill(tbl, entry, 1);
 	if (new && tce_view_leave(blk, new, 1))

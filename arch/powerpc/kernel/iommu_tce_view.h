@@ -189,7 +189,7 @@ static inline unsigned long tce_view_enter(struct tce_view_block *blk,
 {
 	unsigned int homes = blk->homes;
 
-	if (!blk->used && !homes)
+	if (!homes && !blk->used)
 		blk->home = cookie & MM_IOMMU_COOKIE_ID;
 	else if ((cookie ^ blk->home) & MM_IOMMU_COOKIE_ID)
 		return n;

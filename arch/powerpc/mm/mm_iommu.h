@@ -106,8 +106,8 @@ enum mm_iommu_state {
  * @told_in: the count that this is of, see mm_iommu_tell()
  * @pinned: completed when a pending region has become live or dead
  *
- * Every region holds a reference on the mm (mmgrab), for locked_vm. From @mapped on
- * it is written while the rest, which every lookup reads, stays as it is.
+ * Every region holds a reference on the mm (mmgrab), for locked_vm. What every lookup
+ * reads are the first 128 bytes; only what follows is written meanwhile.
  */
 struct mm_iommu_region {
 	union {
@@ -119,7 +119,7 @@ struct mm_iommu_region {
 	struct mm_iommu_trans trans;
 	u64 cookie;
 	unsigned long *id_slot;
-	atomic_long_t mapped ____cacheline_aligned_in_smp;
+	atomic_long_t mapped;
 	enum mm_iommu_state state;
 	unsigned int used;
 	refcount_t refs;

@@ -181,35 +181,35 @@ __kprobes void mm_iommu_drop_page(struct mm_struct *mm, u64 cookie)
 }
 
 /**
- * mm_iommu_section_find() - find IOMMU pages that can be mapped
+ * mm_iommu_section_find() - translate IOMMU pages
  * @section: the section
- * @ua: user address
- * @npages: IOMMU pages, 1 to 512
- * @shift: log2 of the size of the IOMMU page
- * @write: whether a device may write there
- * @cookie: where to store what stands for the first page; see struct
- *	mm_iommu_held
+ * @run: which
  *
  * Holds nothing: see mm_iommu_section_get().
  *
  * Context: Inside of the section.
- * Return: 0; -EAGAIN where not all of them can be mapped, as where @ua is no
- *	multiple of the IOMMU page, or that is not to be found out here.
+ * Return: 0; -EAGAIN where not all of them can be mapped, as where the address is
+ *	no multiple of the IOMMU page, or that is not to be found out here.
  */
 __kprobes int mm_iommu_section_find(struct mm_iommu_section *section,
-				    unsigned long ua, unsigned long npages,
-				    unsigned int shift, bool write, u64 *cookie)
+				    struct mm_iommu_run *run)
 {
+	unsigned long ua = run->ua, npages = run->npages;
 	struct mm_iommu_region *region;
+	unsigned int shift = run->shift;
 
 	region = mm_iommu_index_find(section->reg, section->slot, ua);
 	if (!region || ua & ((1UL << shift) - 1) ||
 	    (npages << shift) - 1 > mm_iommu_last(region) - ua ||
-	    (write && region->trans.readonly) ||
+	    (run->write && region->trans.readonly) ||
 	    !all_blocks(region, ua, npages, shift))
 		return -EAGAIN;
 
-	*cookie = mm_iommu_cookie(region, ua, write);
+	run->cookie = mm_iommu_cookie(region, ua, run->write);
+	/* should it be closed by now, it does not matter what is dirty */
+	mm_iommu_trans_fill(&region->trans, ua, npages, shift,
+			    run->bits | (run->write ? MM_IOMMU_DIRTY : 0),
+			    run->out);
 	return 0;
 }
 
@@ -258,6 +258,25 @@ __kprobes int mm_iommu_translate(struct mm_struct *mm, u64 cookie,
 	mm_iommu_trans_fill(&region->trans, mm_iommu_cookie_ua(region, cookie),
 			    npages, shift, bits, out);
 	return 0;
+}
+
+/**
+ * mm_iommu_count() - change the number of references on a region that is held
+ * @mm: the mm whose memory it is
+ * @cookie: of any page of the region; what was never held is left alone
+ * @more: references to be taken, or given back if negative; at least one is left
+ *
+ * Context: Any, MMU on or off.
+ */
+__kprobes void mm_iommu_count(struct mm_struct *mm, u64 cookie, long more)
+{
+	const struct mm_iommu *reg = READ_ONCE(mm->context.mm_iommu);
+	struct mm_iommu_region *region;
+
+	region = reg ? mm_iommu_id_find(reg, cookie) : NULL;
+	/* not ordered: whatever is let go is let go by who drops the last one */
+	if (region)
+		atomic_long_add(more, &region->mapped);
 }
 
 /**

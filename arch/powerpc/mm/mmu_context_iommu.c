@@ -894,26 +894,6 @@ long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 }
 
 /**
- * mm_iommu_count() - change the number of references on a region that is held
- * @mm: the mm whose memory it is
- * @cookie: of any page of the region
- * @more: references to be taken, or given back if negative; at least one is left
- *
- * Context: Any, MMU on.
- */
-void mm_iommu_count(struct mm_struct *mm, u64 cookie, long more)
-{
-	struct mm_iommu_region *region;
-
-	region = mm_iommu_id_find(mm_iommu_get_registry(mm), cookie);
-	/* never, unless nothing is held */
-	if (WARN_ON_ONCE(!region))
-		return;
-	/* not ordered: whatever is let go is let go by who drops the last one */
-	atomic_long_add(more, &region->mapped);
-}
-
-/**
  * mm_iommu_drop() - give references on a region back
  * @mm: the mm whose memory it is; the caller has a reference on it, of its own
  *	or by a TCE table

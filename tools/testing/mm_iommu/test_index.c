@@ -775,20 +775,24 @@ static void section_step(struct actor *a, unsigned long ua)
 	struct mm_iommu_region *region;
 	struct mm_iommu_section s;
 	__be64 out[SLOT_PAGES];
+	struct mm_iommu_run run = {
+		.npages = n, .shift = PAGE_SHIFT, .out = out,
+		.write = rng_below(&a->rng, 2),
+	};
 	unsigned long flags, i;
 	u64 cookie, block;
 
 	ua &= ~(PAGE_SIZE - 1);
 	if (!section_enter(a, &s, &flags))
 		return;
-	if (mm_iommu_section_find(&s, ua, n, PAGE_SHIFT, rng_below(&a->rng, 2),
-				  &cookie) ||
-	    !mm_iommu_section_get(&s, cookie, n) ||
-	    mm_iommu_translate(s.reg->mm, cookie, n, PAGE_SHIFT, 0, out)) {
+	run.ua = ua;
+	if (mm_iommu_section_find(&s, &run) ||
+	    !mm_iommu_section_get(&s, run.cookie, n)) {
 		mm_iommu_exit(&s);
 		local_irq_restore(flags);
 		return;
 	}
+	cookie = run.cookie;
 	region = mm_iommu_id_find(s.reg, cookie);
 	check(region && mm_iommu_cookie_ua(region, cookie) == ua);
 	check_region(region, ua);

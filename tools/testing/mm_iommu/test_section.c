@@ -235,12 +235,19 @@ static int hold(struct mm_iommu_section *s, unsigned long ua,
 	int ret;
 
 	if (npages > 1) {
-		ret = mm_iommu_section_find(s, ua, npages, shift, write, cookie);
+		struct mm_iommu_run run = {
+			.ua = ua, .npages = npages, .shift = shift,
+			.write = write, .bits = 3, .out = out,
+		};
+
+		ret = mm_iommu_section_find(s, &run);
+		*cookie = run.cookie;
 		if (!ret && (*cookie ^ home) & MM_IOMMU_COOKIE_ID &&
-		    !mm_iommu_section_get(s, *cookie, npages))
+		    !mm_iommu_section_get(s, *cookie, npages)) {
+			memset(out, 0xff, npages * sizeof(*out));
 			ret = -EAGAIN;
-		return ret ? : mm_iommu_translate(s->reg->mm, *cookie, npages,
-						  shift, 3, out);
+		}
+		return ret;
 	}
 	ret = mm_iommu_section_hold_one(s, ua, shift, write, home, &held);
 	if (!ret) {

@@ -505,8 +505,10 @@ static void count_nothing(struct mm_struct *mm, u64 cookie, long more)
 
 static void test_counts(struct rng *rng)
 {
-	static const struct iommu_tce_backing backing = { count_nothing };
-	static const struct iommu_tce_backing pages = { NULL };
+	static const struct iommu_tce_backing backing = {
+		.count = count_nothing,
+	};
+	static const struct iommu_tce_backing pages = { };
 	struct counts *c = test_alloc(1, sizeof(*c)), *others;
 	struct tce_view_block *blk;
 	unsigned long n, b, i;

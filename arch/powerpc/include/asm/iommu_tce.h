@@ -89,7 +89,8 @@ struct iommu_tce_scratch {
  * @npages: number of entries
  * @done: entries that it is known of what they are going to be
  * @clears: some of them are going to be nothing
- * @nr_blocks: number of blocks of the view, 1 or 2
+ * @in_first: entries that are in the first block of the view
+ * @nr_blocks: number of blocks, 1 or 2
  * @blocks: these blocks; NULL where nothing is mapped
  * @tces: what the table is going to be
  * @cookies: what the view is going to be
@@ -104,6 +105,7 @@ struct iommu_tce_change {
 	unsigned long done;
 	bool clears;
 	unsigned int nr_blocks;
+	unsigned long in_first;
 	struct tce_view_block *blocks[2];
 	__be64 *tces;
 	u64 *cookies;

@@ -78,6 +78,26 @@ struct mm_iommu_section {
 };
 
 /**
+ * struct mm_iommu_run - IOMMU pages that follow each other in user memory
+ * @ua: user address
+ * @npages: IOMMU pages, 1 to 512
+ * @shift: log2 of the size of the IOMMU page
+ * @write: whether a device may write there
+ * @bits: what to add to each address
+ * @out: where to store @npages host physical addresses, as bridges read them
+ * @cookie: what stands for the first page, stored; see struct mm_iommu_held
+ */
+struct mm_iommu_run {
+	unsigned long ua;
+	unsigned long npages;
+	unsigned int shift;
+	bool write;
+	u64 bits;
+	__be64 *out;
+	u64 cookie;
+};
+
+/**
  * struct mm_iommu_info - a region, for people
  * @state: live; refused, after a refused mm_iommu_unregister(); orphan, when
  *	only its last TCE is waited for
@@ -120,9 +140,8 @@ bool mm_iommu_is_unregistered(struct mm_struct *mm);
 
 int mm_iommu_enter(struct mm_struct *mm, struct mm_iommu_section *section);
 void mm_iommu_exit(struct mm_iommu_section *section);
-int mm_iommu_section_find(struct mm_iommu_section *section, unsigned long ua,
-			  unsigned long npages, unsigned int shift, bool write,
-			  u64 *cookie);
+int mm_iommu_section_find(struct mm_iommu_section *section,
+			  struct mm_iommu_run *run);
 bool mm_iommu_section_get(struct mm_iommu_section *section, u64 cookie,
 			  unsigned long n);
 int mm_iommu_section_hold_one(struct mm_iommu_section *section,

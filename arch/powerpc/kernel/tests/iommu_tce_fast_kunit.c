@@ -1582,7 +1582,7 @@ static void an_empty_block_gets_another_home(struct kunit *test)
 	fake_end(test, f);
 }
 
-/* A page that is lost is kept by the reference of its block, for good. */
+/* A page that is lost has a reference for good, though it is no entry of its home. */
 static void a_page_that_is_lost_at_home(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
@@ -1595,11 +1595,17 @@ static void a_page_that_is_lost_at_home(struct kunit *test)
 			put_refused(test, f, 6, ua_of(region, 1), false, 3));
 	KUNIT_EXPECT_EQ(test, 1, put(test, f, 5, 0, true));
 	KUNIT_EXPECT_EQ(test, block(f, 0)->used, 0);
+	check_blocks(test, f);
 	KUNIT_EXPECT_EQ(test, refs(region), 2);
+	/* as the first of an empty block */
+	KUNIT_EXPECT_EQ(test, -ENOTRECOVERABLE,
+			put_refused(test, f, 6, ua_of(region, 1), false, 3));
+	check_blocks(test, f);
+	KUNIT_EXPECT_EQ(test, refs(region), 3);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
 
-	/* for this test it is found again */
-	tce_view_leave(block(f, 0), cookie, 1);
+	/* for this test they are found again */
+	KUNIT_EXPECT_EQ(test, 0, mm_iommu_drop(f->mm, cookie, 1));
 	KUNIT_EXPECT_EQ(test, 0, mm_iommu_drop(f->mm, cookie, 1));
 	fake_end(test, f);
 }
@@ -1634,7 +1640,7 @@ static void clear_the_rest(struct fake *f)
 	int ret;
 
 	local_irq_save(flags);
-	ret = iommu_tce_clear_atomic(&f->tbl, f->tbl.it_offset, BLOCK);
+	ret = iommu_tce_fast_clear(&f->tbl, f->tbl.it_offset, BLOCK);
 	local_irq_restore(flags);
 	fake_wrong(f, ret != 1, "a clear that failed");
 	fake_wrong(f, block(f, 0)->homes, "a block that is not empty");
