@@ -326,7 +326,7 @@ finish() {
 	to_csv "$DIR/$m.tsv" >"$DIR/$m.csv"
 	[ -n "$PARTIAL" ] || [ $bad -ne 0 ] || [ "$RUNS" -lt 2 ] ||
 		tools >"$DIR/$m.whole"
-	[ "$PARTIAL" != lines ] || [ $bad -ne 0 ] || [ "$RUNS" -lt 2 ] ||
+	[ "$PARTIAL" != lines ] || [ $bad -ne 0 ] ||
 		tools >"$DIR/$m.lines"
 	[ -z "$PROFILE" ] || write_profiles "$m"
 	skipped "$m" >>"$DIR/left-out"
