@@ -309,7 +309,7 @@ static __kprobes noinline int change_map_run(struct iommu_tce_change *c,
 	return change_count(c, run.cookie, npages - n) ? 0 : -EAGAIN;
 }
 
-/* The next entry is not of what the block has a reference for, but has its own. */
+/* The next entry has its own reference, in a block that has none. */
 static __kprobes noinline void change_count_other(struct iommu_tce_change *c,
 						  u64 cookie)
 {
@@ -346,8 +346,13 @@ __kprobes int iommu_tce_change_map(struct iommu_tce_change *change,
 				      change->home, &held))
 		return -EAGAIN;
 
-	if (unlikely((held.cookie ^ change->home) & MM_IOMMU_COOKIE_ID))
-		change_count_other(change, held.cookie);
+	/* not of the home of the block: by itself, or it becomes the home */
+	if ((held.cookie ^ change->home) & MM_IOMMU_COOKIE_ID) {
+		if (change->home)
+			change->counted++;
+		else
+			change_count_other(change, held.cookie);
+	}
 	change->tces[i] = cpu_to_be64(held.hpa | change_perm(write));
 	change->cookies[i] = held.cookie;
 	change->done = i + 1;
