@@ -3,11 +3,12 @@
 # CALLS", without the last two, and each followed by rows of what the plugin
 # counted in that interval (its output: the file `counts`), for one call.
 #
-# Of "lines OPERATION PARAMETERS FIRST STEP N", which is calls of several intervals,
-# become rows of cache lines. Intervals with an interrupt are left out, and of the
+# Of "lines OPERATION PARAMETERS FIRST STEP ROUNDS N", which is calls of several
+# intervals, become rows of cache lines. Intervals with an interrupt are left out, and of the
 # others, where they differ, the middle one is taken.
-function middle(what, first, step, n,  i, j, k, v, sorted) {
-	for (i = first; i < first + step * n; i += step) {
+function middle(what, first, step, rounds, n,  c, i, j, k, v, sorted) {
+	for (c = 0; c < rounds * n; c++) {
+		i = first + int(c / n) * step + c % n
 		if (!((i, "interrupts") in lines) || lines[i, "interrupts"])
 			continue
 		v = lines[i, what] + 0
@@ -19,7 +20,7 @@ function middle(what, first, step, n,  i, j, k, v, sorted) {
 }
 
 function put_lines(unit, what,  v) {
-	v = middle(what, $4, $5, $6)
+	v = middle(what, $4, $5, $6, $7)
 	if (v != "")
 		print "row", $2, $3, v, unit, 1, "call"
 }

@@ -10,10 +10,10 @@
  *
  * Each row is a line of words between tabs:
  *
- *	lines OPERATION PARAMETERS FIRST STEP N
+ *	lines OPERATION PARAMETERS FIRST STEP ROUNDS N
  *
- * The marked intervals FIRST, FIRST + STEP, ... are N calls that are alike. What
- * each processor does first is none of them.
+ * In ROUNDS rounds N marked intervals are calls that are alike: those from FIRST on,
+ * from FIRST + STEP on, and so on. What each processor does first is none of them.
  */
 #define _GNU_SOURCE
 #include <endian.h>
@@ -32,7 +32,7 @@
 
 #define MAX_WORKERS	VM_MAX_CPUS
 #define WARM		3	/* calls of each processor that do not count */
-#define ROUNDS		8	/* that do */
+#define CALLS		48	/* of all of them that do */
 #define WINDOW		GIB
 #define LIST		0x20000UL
 #define LIST_LEN	512UL
@@ -135,33 +135,33 @@ static const char *processors(void)
 	return text("%u CPU%s", nr_workers, nr_workers > 1 ? "s" : "");
 }
 
-static void put_lines(const char *op, const char *params, unsigned long first,
-		      unsigned long step)
-{
-	printf("lines\t%s\t%s\t%lu\t%lu\t%u\n", op, params, first, step,
-	       ROUNDS * nr_workers);
-}
+/* A call, and its opposite for the next round; they have to be one interval each. */
+struct op {
+	const char *name;
+	void (*call)(struct worker *w);
+};
 
-/* A row of each of @ops, whose intervals come in this order in each call. */
-static void measure(void (*call)(struct worker *w), const char * const *ops,
-		    unsigned int n, const char *params)
+static void each_op(const struct op *ops, unsigned int n, unsigned int rounds)
 {
-	unsigned long first;
 	unsigned int i;
 
-	for (i = 0; i < WARM; i++)
-		each(call);
-	first = bench_interval + 1;
-	for (i = 0; i < ROUNDS; i++)
-		each(call);
-	for (i = 0; i < n; i++)
-		put_lines(ops[i], params, first + i, n);
+	while (rounds--)
+		for (i = 0; i < n; i++)
+			each(ops[i].call);
 }
 
-static void measure_one(void (*call)(struct worker *w), const char *op,
-			const char *params)
+static void measure(const struct op *ops, unsigned int n, const char *params)
 {
-	measure(call, &op, 1, params);
+	unsigned int rounds = CALLS / nr_workers, i;
+	unsigned long first;
+
+	each_op(ops, n, WARM);
+	first = bench_interval + 1;
+	each_op(ops, n, rounds);
+	for (i = 0; i < n; i++)
+		printf("lines\t%s\t%s\t%lu\t%u\t%u\t%u\n", ops[i].name, params,
+		       first + i * nr_workers, n * nr_workers, rounds,
+		       nr_workers);
 }
 
 static bool need_processors(unsigned int n)
@@ -198,6 +198,30 @@ static int unmap(struct worker *w)
 	return __spapr_unmap(w->s->fd, w->iova, 1UL << shift);
 }
 
+/* The next entry of the window leads somewhere, or nowhere. */
+static void map_next(struct worker *w)
+{
+	MUST(__spapr_map(w->s->fd, w->iova + (1UL << shift), w->page,
+			 1UL << shift, SPAPR_RW));
+}
+
+static void unmap_next(struct worker *w)
+{
+	MUST(__spapr_unmap(w->s->fd, w->iova + (1UL << shift), 1UL << shift));
+}
+
+static void call_map(struct worker *w)
+{
+	mark_start();
+	marked(map(w));
+}
+
+static void call_unmap(struct worker *w)
+{
+	mark_start();
+	marked(unmap(w));
+}
+
 static void call_map_unmap(struct worker *w)
 {
 	int ret;
@@ -209,18 +233,14 @@ static void call_map_unmap(struct worker *w)
 	marked(ret);
 }
 
-static void call_map(struct worker *w)
-{
-	mark_start();
-	marked(map(w));
-	mark_start();
-	marked(unmap(w));
-}
-
 static void call_register(struct worker *w)
 {
 	mark_start();
 	marked(__spapr_register(w->s->fd, w->page, spapr_page_size()));
+}
+
+static void call_unregister(struct worker *w)
+{
 	mark_start();
 	marked(__spapr_unregister(w->s->fd, w->page, spapr_page_size()));
 }
@@ -309,24 +329,34 @@ static const char *which(bool own_window, bool own_region)
 
 static void measure_map(bool own_window, bool own_region)
 {
-	static const char * const ops[] = { "MAP", "UNMAP" };
-	const char *params = text("one page, %s", which(own_window, own_region));
+	static const struct op ops[] = {
+		{ "MAP", call_map }, { "UNMAP", call_unmap }
+	};
+	static const struct op both = {
+		"MAP + UNMAP of a page", call_map_unmap
+	};
+	const char *what = which(own_window, own_region);
 
-	measure(call_map, ops, 2, params);
-	measure_one(call_map_unmap, "MAP + UNMAP of a page",
-		    which(own_window, own_region));
+	measure(ops, 2, text("one page, %s", what));
+	measure(&both, 1, what);
+	each(map_next);
+	measure(ops, 2, text("one page beside another, %s", what));
+	measure(&both, 1, text("beside another, %s", what));
+	each(unmap_next);
 }
 
 /* No page is registered by two, so that each call has all of the work to do. */
 static void measure_register(bool own)
 {
-	static const char * const ops[] = { "REGISTER", "UNREGISTER" };
+	static const struct op ops[] = {
+		{ "REGISTER", call_register }, { "UNREGISTER", call_unregister }
+	};
 	const char *params = processors();
 
 	if (nr_workers > 1)
 		params = text("%s, %s", params, own ? "own containers" :
 			      "one container");
-	measure(call_register, ops, 2, text("one page, %s", params));
+	measure(ops, 2, text("one page, %s", params));
 }
 
 static bool with_containers(unsigned int n, bool own_window,
@@ -353,8 +383,10 @@ static bool with_containers(unsigned int n, bool own_window,
 
 static void run_register(bool own, bool unused)
 {
+	static const struct op null = { "null ioctl", call_null };
+
 	if (nr_workers == 1)
-		measure_one(call_null, "null ioctl", "VFIO_GET_API_VERSION");
+		measure(&null, 1, "VFIO_GET_API_VERSION");
 	measure_register(own);
 }
 
@@ -399,15 +431,31 @@ static void call_h_null(struct worker *w)
 	      H_PARAMETER);
 }
 
+static void put_next(struct worker *w)
+{
+	struct hcall h = at(w, H_PUT_TCE, BUFFER | TCE_RW, 0);
+
+	h.arg[1] += 1UL << shift;
+	hcall(w, h, H_SUCCESS);
+}
+
 static void call_put(struct worker *w)
 {
 	hcall(w, at(w, H_PUT_TCE, BUFFER | TCE_RW, 0), H_SUCCESS);
+}
+
+static void call_clear(struct worker *w)
+{
 	hcall(w, at(w, H_PUT_TCE, 0, 0), H_SUCCESS);
 }
 
-static void call_list(struct worker *w)
+static void call_indirect(struct worker *w)
 {
 	hcall(w, at(w, H_PUT_TCE_INDIRECT, LIST, LIST_LEN), H_SUCCESS);
+}
+
+static void call_stuff(struct worker *w)
+{
 	hcall(w, at(w, H_STUFF_TCE, 0, LIST_LEN), H_SUCCESS);
 }
 
@@ -422,16 +470,21 @@ static void write_list(void)
 
 static void measure_hcalls(void)
 {
-	static const char * const puts[] = { "H_PUT_TCE", "H_PUT_TCE clear" };
-	static const char * const lists[] = {
-		"H_PUT_TCE_INDIRECT", "H_STUFF_TCE"
+	static const struct op null = { "null hypercall", call_h_null };
+	static const struct op puts[] = {
+		{ "H_PUT_TCE", call_put }, { "H_PUT_TCE clear", call_clear }
+	};
+	static const struct op lists[] = {
+		{ "H_PUT_TCE_INDIRECT", call_indirect },
+		{ "H_STUFF_TCE", call_stuff }
 	};
 	const char *who = processors();
 
-	measure_one(call_h_null, "null hypercall",
-		    text("H_PROD of no processor, %s", who));
-	measure(call_put, puts, 2, text("one page, %s", who));
-	measure(call_list, lists, 2, text("512 adjacent, %s", who));
+	measure(&null, 1, text("H_PROD of no processor, %s", who));
+	measure(puts, 2, text("one page, %s", who));
+	measure(lists, 2, text("512 adjacent, %s", who));
+	each(put_next);
+	measure(puts, 2, text("one page beside another, %s", who));
 }
 
 bool bench_lines_hcall(unsigned long n)
