@@ -94,7 +94,9 @@ distclean)
 	clean
 	remove base base.new base.stamp base.index tree tree.stamp tree.work \
 		linux.git linux.git.new roundtrip drift log results lock
-	# What was fetched is there for all bases.
-	[ "$OUT" != "$TOP" ] || rm -rf "$OUT"/{userland,apt,apt-*}
+	# With the default goes what is there for all bases, and they too.
+	# shellcheck disable=SC2046
+	[ "$OUT" != "$TOP" ] || remove userland apt apt-{backports,native,sid} \
+		apt-{trixie,experimental} $(all_bases)
 	rmdir "$OUT" 2>/dev/null || true ;;
 esac

@@ -1418,7 +1418,7 @@ tce_begin_unregister(struct tce_container *container, unsigned long ua,
 static void tce_tell_begin(struct tce_container *container)
 {
 	mm_iommu_tell_begin(container->mm);
-	iommu_tce_tell(container->mm);
+	iommu_tce_tell(container->mm, &iommu_tce_registered);
 }
 
 static void tce_report_mapped(struct tce_container *container,

@@ -160,6 +160,40 @@ static struct tce_view_block *change_block_of(const struct iommu_tce_change *c,
 	return c->blocks[i >= c->in_first];
 }
 
+/*
+ * Of the entries that are going to be mapped those of the home of their block are
+ * counted together: all since @from but the @counted ones.
+ */
+static __kprobes void change_settle(struct iommu_tce_change *c)
+{
+	c->blk->homes += c->done - c->from - c->counted;
+	c->from = c->done;
+	c->counted = 0;
+}
+
+static void change_use(struct iommu_tce_change *c, unsigned int i)
+{
+	c->blk = c->blocks[i];
+	c->home = tce_view_home(c->blk);
+	c->until = i ? c->npages : c->in_first;
+}
+
+/* From one block to the next. */
+static __kprobes noinline void change_next(struct iommu_tce_change *c)
+{
+	change_settle(c);
+	change_use(c, 1);
+}
+
+/* How many of the next entries are in one block. */
+static __always_inline unsigned long change_room(struct iommu_tce_change *c,
+						 unsigned long npages)
+{
+	if (unlikely(c->done == c->until))
+		change_next(c);
+	return min(npages, c->until - c->done);
+}
+
 /**
  * iommu_tce_change_abort() - change nothing after all
  * @change: a change that has begun; over after this
@@ -171,6 +205,7 @@ __kprobes void iommu_tce_change_abort(struct iommu_tce_change *change)
 	unsigned long i, refs;
 	u64 cookie;
 
+	change_settle(change);
 	for (i = 0; i < change->done; i++) {
 		cookie = change->cookies[i];
 		if (!cookie)
@@ -219,6 +254,9 @@ __kprobes int iommu_tce_change_begin(struct iommu_tce_change *change,
 			change_end(change);
 			return -EAGAIN;
 		}
+	change->from = 0;
+	change->counted = 0;
+	change_use(change, 0);
 	return 0;
 }
 
@@ -226,7 +264,7 @@ __kprobes int iommu_tce_change_begin(struct iommu_tce_change *change,
 static __kprobes bool change_count(struct iommu_tce_change *c, u64 cookie,
 				   unsigned long n)
 {
-	struct tce_view_block *blk = change_block_of(c, c->done);
+	struct tce_view_block *blk = c->blk;
 	unsigned long refs = tce_view_enter(blk, cookie, n);
 	u64 *to = c->cookies + c->done, *end = to + n;
 	u64 step = mm_iommu_cookie_step(BIT_ULL(c->tbl->it_page_shift));
@@ -235,6 +273,8 @@ static __kprobes bool change_count(struct iommu_tce_change *c, u64 cookie,
 		tce_view_leave(blk, cookie, n);
 		return false;
 	}
+	c->counted += n;
+	c->home = tce_view_home(blk);
 	c->done += n;
 	do {
 		*to++ = cookie;
@@ -247,26 +287,35 @@ static __kprobes noinline int change_map_run(struct iommu_tce_change *c,
 					     unsigned long ua,
 					     unsigned long npages, bool write)
 {
-	unsigned long done = c->done, n = npages;
+	unsigned long n = change_room(c, npages);
 	struct mm_iommu_run run = {
 		.ua = ua,
 		.npages = npages,
 		.shift = c->tbl->it_page_shift,
 		.write = write,
 		.bits = change_perm(write),
-		.out = c->tces + done,
+		.out = c->tces + c->done,
 	};
 
 	if (mm_iommu_section_find(&c->section, &run))
 		return -EAGAIN;
 	/* each block counts its own part */
-	if (done < c->in_first)
-		n = min(n, c->in_first - done);
 	if (!change_count(c, run.cookie, n))
 		return -EAGAIN;
+	if (n == npages)
+		return 0;
+	change_next(c);
 	run.cookie += mm_iommu_cookie_step((u64)n << run.shift);
-	return n == npages || change_count(c, run.cookie, npages - n) ?
-	       0 : -EAGAIN;
+	return change_count(c, run.cookie, npages - n) ? 0 : -EAGAIN;
+}
+
+/* The next entry has its own reference, in a block that has none. */
+static __kprobes noinline void change_count_other(struct iommu_tce_change *c,
+						  u64 cookie)
+{
+	tce_view_enter(c->blk, cookie, 1);
+	c->counted++;
+	c->home = tce_view_home(c->blk);
 }
 
 /**
@@ -285,20 +334,25 @@ __kprobes int iommu_tce_change_map(struct iommu_tce_change *change,
 				   bool write)
 {
 	unsigned long i = change->done;
-	struct tce_view_block *blk;
 	struct mm_iommu_held held;
 
 	if (npages > 1)
 		return change_map_run(change, ua, npages, write);
 
 	/* lists without order have nothing but single pages */
-	blk = change_block_of(change, i);
+	change_room(change, 1);
 	if (mm_iommu_section_hold_one(&change->section, ua,
 				      change->tbl->it_page_shift, write,
-				      tce_view_home(blk), &held))
+				      change->home, &held))
 		return -EAGAIN;
 
-	tce_view_enter(blk, held.cookie, 1);
+	/* not of the home of the block: by itself, or it becomes the home */
+	if ((held.cookie ^ change->home) & MM_IOMMU_COOKIE_ID) {
+		if (change->home)
+			change->counted++;
+		else
+			change_count_other(change, held.cookie);
+	}
 	change->tces[i] = cpu_to_be64(held.hpa | change_perm(write));
 	change->cookies[i] = held.cookie;
 	change->done = i + 1;
@@ -315,14 +369,18 @@ __kprobes int iommu_tce_change_map(struct iommu_tce_change *change,
 __kprobes void iommu_tce_change_clear(struct iommu_tce_change *change,
 				      unsigned long npages)
 {
-	unsigned long i, end = change->done + npages;
+	unsigned long i, n, end = change->done + npages;
 
 	for (i = change->done; i < end; i++) {
 		change->tces[i] = 0;
 		change->cookies[i] = 0;
 	}
 	change->clears = true;
-	change->done = end;
+	for (; npages; npages -= n) {
+		n = change_room(change, npages);
+		change->counted += n;
+		change->done += n;
+	}
 }
 
 /*
@@ -452,6 +510,7 @@ __kprobes int iommu_tce_change_commit(struct iommu_tce_change *change)
 	unsigned long n = change->in_first;
 	struct iommu_table *tbl = change->tbl;
 
+	change_settle(change);
 	if (tbl->it_ops->set_tces(tbl, change->entry, change->npages,
 				  change->tces)) {
 		iommu_tce_change_abort(change);

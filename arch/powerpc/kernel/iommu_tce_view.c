@@ -28,7 +28,6 @@
 #include <linux/slab.h>
 
 #include <asm/iommu.h>
-#include <asm/iommu_tce.h>
 #include <asm/mm_iommu.h>
 
 #include "iommu_tce_view.h"
@@ -136,11 +135,13 @@ static void view_tell(struct iommu_tce_view *view)
 /**
  * iommu_tce_tell() - tell regions of memory how many of their pages are mapped
  * @mm: the mm whose memory it is
+ * @backing: where memory comes from that is of regions
  *
  * Context: Process context, may sleep; after mm_iommu_tell_begin(). What is mapped
  *	meanwhile is counted or not.
  */
-void iommu_tce_tell(struct mm_struct *mm)
+void iommu_tce_tell(struct mm_struct *mm,
+		    const struct iommu_tce_backing *backing)
 {
 	struct iommu_tce_view *view;
 	struct list_head *pos;
@@ -149,7 +150,7 @@ void iommu_tce_tell(struct mm_struct *mm)
 	mutex_lock(&tce_views_lock);
 	list_for_each(pos, &tce_views) {
 		view = list_entry(pos, struct iommu_tce_view, list);
-		if (view->mm == mm && view->backing->count)
+		if (view->mm == mm && view->backing == backing)
 			view_tell(view);
 	}
 	mutex_unlock(&tce_views_lock);

@@ -483,13 +483,14 @@ static void tell(u64 cookie, unsigned long npages)
 }
 
 /* What people are told is the number of entries, whoever has the references. */
-static void counts_tell(struct counts *c)
+static void counts_tell(struct counts *c,
+			const struct iommu_tce_backing *backing)
 {
 	unsigned long b, i;
 
 	memset(told, 0, sizeof(told));
 	shim_tell = tell;
-	iommu_tce_tell(&c->mm);
+	iommu_tce_tell(&c->mm, backing);
 	for (b = 0; b < COUNT_BLOCKS; b++)
 		for (i = 0; i < ENTRIES; i++)
 			if (c->entry[b][i])
@@ -499,16 +500,9 @@ static void counts_tell(struct counts *c)
 	shim_tell = NULL;
 }
 
-static void count_nothing(struct mm_struct *mm, u64 cookie, long more)
-{
-}
-
 static void test_counts(struct rng *rng)
 {
-	static const struct iommu_tce_backing backing = {
-		.count = count_nothing,
-	};
-	static const struct iommu_tce_backing pages = { };
+	static const struct iommu_tce_backing backing, pages;
 	struct counts *c = test_alloc(1, sizeof(*c)), *others;
 	struct tce_view_block *blk;
 	unsigned long n, b, i;
@@ -535,7 +529,7 @@ static void test_counts(struct rng *rng)
 		c->refs[i] -= c->later[i];
 		c->later[i] = 0;
 		if (!(n % 16))
-			counts_tell(c);
+			counts_tell(c, &backing);
 	}
 	for (b = 0; b < COUNT_BLOCKS; b++) {
 		blk = tce_view_find(c->view, b);

@@ -92,6 +92,11 @@ struct iommu_tce_scratch {
  * @in_first: entries that are in the first block of the view
  * @nr_blocks: number of blocks, 1 or 2
  * @blocks: these blocks; NULL where nothing is mapped
+ * @blk: that of the next entry
+ * @home: the id that it has a reference for, or 0
+ * @until: entries up to the end of it
+ * @from: entries whose count is settled
+ * @counted: entries since then that are nothing, or have been counted by themselves
  * @tces: what the table is going to be
  * @cookies: what the view is going to be
  * @tce: room for one
@@ -107,6 +112,11 @@ struct iommu_tce_change {
 	unsigned int nr_blocks;
 	unsigned long in_first;
 	struct tce_view_block *blocks[2];
+	struct tce_view_block *blk;
+	u64 home;
+	unsigned long until;
+	unsigned long from;
+	unsigned long counted;
 	__be64 *tces;
 	u64 *cookies;
 	__be64 tce;
@@ -147,7 +157,8 @@ void iommu_tce_change_abort(struct iommu_tce_change *change);
 int iommu_tce_view_create(struct iommu_table *tbl);
 void iommu_tce_view_destroy(struct iommu_table *tbl);
 unsigned long iommu_tce_view_mapped(struct iommu_table *tbl);
-void iommu_tce_tell(struct mm_struct *mm);
+void iommu_tce_tell(struct mm_struct *mm,
+		    const struct iommu_tce_backing *backing);
 int iommu_tce_view_walk(struct iommu_table *tbl,
 			int (*fn)(struct iommu_table *tbl, unsigned long index,
 				  unsigned long npages, void *arg), void *arg);

@@ -1850,7 +1850,7 @@ static long real_mapped(struct mm_iommu_region *region)
 	struct mm_iommu_info info;
 
 	mm_iommu_tell_begin(mm);
-	iommu_tce_tell(mm);
+	iommu_tce_tell(mm, &iommu_tce_registered);
 	mm_iommu_get_info(region, &info);
 	mm_iommu_tell_end(mm);
 	return info.mapped;

@@ -59,12 +59,12 @@ unsigned long mm_iommu_kunit_virtual_mode(unsigned long (*fn)(void *data),
 unsigned long mm_iommu_kunit_real_mode(unsigned long (*fn)(void *data),
 				       void *data)
 {
+	unsigned long entry = (unsigned long)dereference_function_descriptor(fn);
 	unsigned long flags, ret;
 
 	local_irq_save(flags);
 	hard_irq_disable();
-	ret = mm_iommu_kunit_mmu_off(
-		(unsigned long)dereference_function_descriptor(fn), data);
+	ret = mm_iommu_kunit_mmu_off(entry, data);
 	srr_regs_clobbered();
 	local_irq_restore(flags);
 	return ret;
