@@ -1411,16 +1411,6 @@ tce_begin_unregister(struct tce_container *container, unsigned long ua,
 	return rn;
 }
 
-/*
- * Updates the counts of mapped pages of all regions, for mm_iommu_get_info(). They
- * stay until mm_iommu_tell_end(). Needs at least one region.
- */
-static void tce_tell_begin(struct tce_container *container)
-{
-	mm_iommu_tell_begin(container->mm);
-	iommu_tce_tell(container->mm, &iommu_tce_registered);
-}
-
 static void tce_report_mapped(struct tce_container *container,
 			      const struct vfio_iommu_spapr_register_memory *m,
 			      struct mm_iommu_region *region)
@@ -1428,11 +1418,9 @@ static void tce_report_mapped(struct tce_container *container,
 	struct mm_iommu_refusal why;
 	struct mm_iommu_info info;
 
-	tce_tell_begin(container);
 	mm_iommu_get_info(region, &info);
-	mm_iommu_tell_end(container->mm);
 	mm_iommu_refuse(&why, -EBUSY, info.mapped,
-				"IOMMU pages of it are mapped: ");
+				"it is mapped, references of TCE tables: ");
 	tce_report(container, "UNREGISTER", m->vaddr, m->size, -EBUSY, &why);
 }
 
@@ -1650,7 +1638,6 @@ static unsigned long tce_show_regions(struct tce_container *container,
 	struct tce_registration *rn;
 	struct mm_iommu_info info;
 	unsigned long pages = 0;
-	bool told = false;
 	struct rb_node *node;
 
 	lockdep_assert_held(&container->memory_lock);
@@ -1659,19 +1646,16 @@ static unsigned long tce_show_regions(struct tce_container *container,
 		rn = rb_entry(node, struct tce_registration, node);
 		if (!rn->region || rn->busy)
 			continue;
-		if (!told)
-			tce_tell_begin(container);
-		told = true;
 		mm_iommu_get_info(rn->region, &info);
 		seq_printf(m, "spapr_tce_region:\tstart=0x%lx size=0x%lx used=%u mapped=%lu granule=0x%lx bytes=%zu access=%s state=%s\n",
 			   rn->ua, mm_iommu_size(rn->region), info.used,
 			   info.mapped, info.granule, info.bytes,
 			   info.readonly ? "read" : "read-write", info.state);
+		if (seq_has_overflowed(m))
+			break;
 		pages += mm_iommu_size(rn->region) >> PAGE_SHIFT;
 		cond_resched();
 	}
-	if (told)
-		mm_iommu_tell_end(container->mm);
 	return pages;
 }
 

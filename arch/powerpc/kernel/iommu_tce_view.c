@@ -19,11 +19,9 @@
  */
 #include <linux/compiler.h>
 #include <linux/init.h>
-#include <linux/list.h>
 #include <linux/log2.h>
 #include <linux/math.h>
 #include <linux/mm.h>
-#include <linux/mutex.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 
@@ -33,10 +31,6 @@
 #include "iommu_tce_view.h"
 
 static struct kmem_cache *tce_view_blocks;
-
-/* The views of tables that are bound, of all processes. */
-static LIST_HEAD(tce_views);
-static DEFINE_MUTEX(tce_views_lock);
 
 /**
  * iommu_tce_view_create() - give a table a view
@@ -62,7 +56,6 @@ int iommu_tce_view_create(struct iommu_table *tbl)
 	bits = order_base_2(view->blocks);
 	view->levels = DIV_ROUND_UP(bits, TCE_VIEW_SHIFT);
 	view->shift = view->levels * TCE_VIEW_SHIFT;
-	INIT_LIST_HEAD(&view->list);
 	for (i = 0; i < TCE_VIEW_LOCKS; i++)
 		raw_spin_lock_init(&view->locks[i].lock);
 	/* A group may have the table already: see iommu_tce_is_owner() */
@@ -97,65 +90,6 @@ unsigned long iommu_tce_view_mapped(struct iommu_table *tbl)
 	return sum;
 }
 EXPORT_SYMBOL_GPL(iommu_tce_view_mapped);
-
-static void block_tell(const struct iommu_tce_view *view,
-		       const struct tce_view_block *blk)
-{
-	unsigned long i, n;
-	u64 cookie;
-
-	if (blk->homes)
-		mm_iommu_tell(view->mm, blk->home, blk->homes);
-	/* and those that the block has no reference for */
-	for (i = 0; blk->used != blk->homes && i < TCE_VIEW_ENTRIES; i += n) {
-		cookie = blk->entry[i];
-		for (n = 1; i + n < TCE_VIEW_ENTRIES; n++)
-			if ((blk->entry[i + n] ^ cookie) & MM_IOMMU_COOKIE_ID)
-				break;
-		if (cookie && (cookie ^ blk->home) & MM_IOMMU_COOKIE_ID)
-			mm_iommu_tell(view->mm, cookie, n);
-	}
-}
-
-static void view_tell(struct iommu_tce_view *view)
-{
-	struct tce_view_block *blk;
-	unsigned long i;
-
-	for (i = tce_view_next(view, 0); i < view->blocks;
-	     i = tce_view_next(view, i + 1)) {
-		blk = tce_view_lock(view, i);
-		if (blk)
-			block_tell(view, blk);
-		tce_view_unlock(view, i);
-		cond_resched();
-	}
-}
-
-/**
- * iommu_tce_tell() - tell regions of memory how many of their pages are mapped
- * @mm: the mm whose memory it is
- * @backing: where memory comes from that is of regions
- *
- * Context: Process context, may sleep; after mm_iommu_tell_begin(). What is mapped
- *	meanwhile is counted or not.
- */
-void iommu_tce_tell(struct mm_struct *mm,
-		    const struct iommu_tce_backing *backing)
-{
-	struct iommu_tce_view *view;
-	struct list_head *pos;
-
-	/* those who make or free tables wait; who maps in them does not */
-	mutex_lock(&tce_views_lock);
-	list_for_each(pos, &tce_views) {
-		view = list_entry(pos, struct iommu_tce_view, list);
-		if (view->mm == mm && view->backing == backing)
-			view_tell(view);
-	}
-	mutex_unlock(&tce_views_lock);
-}
-EXPORT_SYMBOL_GPL(iommu_tce_tell);
 
 /**
  * iommu_tce_view_walk() - visit all that is mapped in a table
@@ -226,10 +160,6 @@ void iommu_tce_bind(struct iommu_table *tbl,
 	view->locked = locked;
 	/* pairs with smp_load_acquire() in iommu_tce_is_owner() */
 	smp_store_release(&view->mm, mm);
-
-	mutex_lock(&tce_views_lock);
-	list_add(&view->list, &tce_views);
-	mutex_unlock(&tce_views_lock);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_bind);
 
@@ -311,6 +241,7 @@ static void view_free_level(void *mem, unsigned int level)
 	for (i = 0; i < TCE_VIEW_SLOTS; i++)
 		view_free_level(node->slot[i], level - 1);
 	kfree(node);
+	cond_resched();
 }
 
 /**
@@ -327,9 +258,6 @@ void iommu_tce_view_destroy(struct iommu_table *tbl)
 		return;
 	WARN_ON_ONCE(iommu_tce_view_mapped(tbl));
 	tbl->it_view = NULL;
-	mutex_lock(&tce_views_lock);
-	list_del(&view->list);
-	mutex_unlock(&tce_views_lock);
 	view_free_level(view->root, view->levels);
 	view_uncharge(view);
 	kfree(view);

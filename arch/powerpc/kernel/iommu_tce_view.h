@@ -7,7 +7,6 @@
 
 #include <linux/bits.h>
 #include <linux/cache.h>
-#include <linux/list.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
@@ -65,7 +64,6 @@ struct tce_view_node {
  *	mmgrab(); NULL until the table is bound, stored last
  * @closed: nothing is mapped any more; read under the lock of a block
  * @locked: pages that @mm is charged
- * @list: among all that are bound
  * @locks: of the blocks, by their number; all else is hardly ever written
  */
 struct iommu_tce_view {
@@ -77,7 +75,6 @@ struct iommu_tce_view {
 	struct mm_struct *mm;
 	bool closed;
 	unsigned long locked;
-	struct list_head list;
 	struct tce_view_lock locks[TCE_VIEW_LOCKS];
 };
 

@@ -101,9 +101,6 @@ enum mm_iommu_state {
  *	struct tce_view_block.
  *	Going from 1 to 0 closes it, in one step, for good. A region that was
  *	given up while mapped has given the 1 back, so its last unmap closes it.
- * @told: IOMMU pages that are mapped, as counted for people; under
- *	mm_iommu::telling
- * @told_in: the count that this is of, see mm_iommu_tell()
  * @pinned: completed when a pending region has become live or dead
  *
  * Every region holds a reference on the mm (mmgrab), for locked_vm. What every lookup
@@ -123,8 +120,6 @@ struct mm_iommu_region {
 	enum mm_iommu_state state;
 	unsigned int used;
 	refcount_t refs;
-	unsigned int told_in;
-	unsigned long told;
 	struct completion pinned;
 };
 
@@ -184,8 +179,6 @@ struct mm_iommu_ids {
  * @index: live and refused regions by user address; changed under @lock and
  *	all slots, read under any of these
  * @ids: all regions that may be mapped, by id
- * @telling: held while pages are counted for people, see mm_iommu_tell_begin()
- * @told_in: number of that count
  * @slot_mask: number of slots less one, a power of two less one
  * @slots: the big-reader lock, on cache lines of its own
  */
@@ -197,8 +190,6 @@ struct mm_iommu {
 	atomic_t unregistered;
 	struct rb_root index;
 	struct mm_iommu_ids ids;
-	struct mutex telling;
-	unsigned int told_in;
 	unsigned int slot_mask;
 	struct mm_iommu_slot *slots;
 };

@@ -113,7 +113,6 @@ static struct mm_iommu *mm_iommu_make_registry(struct mm_struct *mm)
 
 	reg->mm = mm;
 	mutex_init(&reg->lock);
-	mutex_init(&reg->telling);
 	INIT_LIST_HEAD(&reg->pending);
 
 	old = cmpxchg_release(&mm->context.mm_iommu, NULL, reg);
@@ -179,7 +178,9 @@ static struct mm_iommu_region *region_alloc(struct mm_iommu *reg,
 {
 	struct mm_iommu_region *region;
 
-	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
+	/* kmalloc() aligns powers of two to their size, so fields to lines */
+	region = kzalloc(roundup_pow_of_two(sizeof(*region)),
+			 GFP_KERNEL_ACCOUNT);
 	if (!region)
 		return NULL;
 
@@ -700,64 +701,11 @@ unsigned long mm_iommu_size(const struct mm_iommu_region *region)
 EXPORT_SYMBOL_GPL(mm_iommu_size);
 
 /**
- * mm_iommu_tell_begin() - begin to count the pages of regions that are mapped
- * @mm: an mm with a region
- *
- * What a region knows itself is how many references there are on it, and a block of a
- * TCE table has one for many pages. So whoever wants to know goes through all tables,
- * which tell of their pages by mm_iommu_tell(): see iommu_tce_tell().
- *
- * Context: Process context, may sleep; until mm_iommu_tell_end() nobody else counts.
- */
-void mm_iommu_tell_begin(struct mm_struct *mm)
-{
-	struct mm_iommu *reg = mm_iommu_get_registry(mm);
-
-	mutex_lock(&reg->telling);
-	/* what regions have from before is of another count */
-	reg->told_in++;
-}
-EXPORT_SYMBOL_GPL(mm_iommu_tell_begin);
-
-/**
- * mm_iommu_tell() - tell a region of pages that are mapped
- * @mm: the mm whose memory it is
- * @cookie: of any page of the region, of which one is held
- * @npages: IOMMU pages
- *
- * Context: Between mm_iommu_tell_begin() and mm_iommu_tell_end().
- */
-void mm_iommu_tell(struct mm_struct *mm, u64 cookie, unsigned long npages)
-{
-	struct mm_iommu *reg = mm_iommu_get_registry(mm);
-	struct mm_iommu_region *region = mm_iommu_id_find(reg, cookie);
-
-	lockdep_assert_held(&reg->telling);
-	if (region->told_in != reg->told_in)
-		region->told = 0;
-	region->told_in = reg->told_in;
-	region->told += npages;
-}
-
-/**
- * mm_iommu_tell_end() - end what mm_iommu_tell_begin() has begun
- * @mm: the mm
- *
- * Context: Process context.
- */
-void mm_iommu_tell_end(struct mm_struct *mm)
-{
-	mutex_unlock(&mm_iommu_get_registry(mm)->telling);
-}
-EXPORT_SYMBOL_GPL(mm_iommu_tell_end);
-
-/**
  * mm_iommu_get_info() - what people want to know of a region
  * @region: a region of which the caller has a registration
  * @info: where to store it
  *
- * Context: Process context, may sleep; before mm_iommu_tell_end(), when all tables
- *	were asked.
+ * Context: Process context, may sleep.
  */
 void mm_iommu_get_info(struct mm_iommu_region *region,
 		       struct mm_iommu_info *info)
@@ -770,14 +718,17 @@ void mm_iommu_get_info(struct mm_iommu_region *region,
 		[MM_IOMMU_DEAD] = "dead",
 	};
 	struct mm_iommu *reg = region->registry;
+	bool open;
 
 	mutex_lock(&reg->lock);
+	open = region->state == MM_IOMMU_LIVE ||
+	       region->state == MM_IOMMU_REFUSED;
 	info->state = states[region->state];
 	info->used = region->used;
+	/* without the bias of an open region */
+	info->mapped = atomic_long_read(&region->mapped) - open;
 	mutex_unlock(&reg->lock);
 
-	lockdep_assert_held(&reg->telling);
-	info->mapped = region->told_in == reg->told_in ? region->told : 0;
 	info->readonly = region->trans.readonly;
 	info->granule = min(BIT(region->trans.order),
 			    rounddown_pow_of_two(mm_iommu_size(region)));

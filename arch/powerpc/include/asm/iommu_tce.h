@@ -157,8 +157,6 @@ void iommu_tce_change_abort(struct iommu_tce_change *change);
 int iommu_tce_view_create(struct iommu_table *tbl);
 void iommu_tce_view_destroy(struct iommu_table *tbl);
 unsigned long iommu_tce_view_mapped(struct iommu_table *tbl);
-void iommu_tce_tell(struct mm_struct *mm,
-		    const struct iommu_tce_backing *backing);
 int iommu_tce_view_walk(struct iommu_table *tbl,
 			int (*fn)(struct iommu_table *tbl, unsigned long index,
 				  unsigned long npages, void *arg), void *arg);

@@ -102,7 +102,9 @@ struct mm_iommu_run {
  * @state: live; refused, after a refused mm_iommu_unregister(); orphan, when
  *	only its last TCE is waited for
  * @used: containers that registered it
- * @mapped: IOMMU pages that are mapped
+ * @mapped: references of TCE tables: one of each leaf of a view for all of its
+ *	entries that are of the region, if it is the first of the leaf, or one of
+ *	each entry
  * @readonly: some of it was mapped for reading only when it was pinned
  * @granule: size of its smallest block: contiguous, aligned memory
  * @bytes: memory that the kernel keeps for it
@@ -127,9 +129,6 @@ int mm_iommu_unregister(struct mm_iommu_region *region);
 void mm_iommu_release(struct mm_iommu_region *region);
 bool mm_iommu_is_current(struct mm_iommu_region *region);
 unsigned long mm_iommu_size(const struct mm_iommu_region *region);
-void mm_iommu_tell_begin(struct mm_struct *mm);
-void mm_iommu_tell(struct mm_struct *mm, u64 cookie, unsigned long npages);
-void mm_iommu_tell_end(struct mm_struct *mm);
 void mm_iommu_get_info(struct mm_iommu_region *region,
 		       struct mm_iommu_info *info);
 unsigned long mm_iommu_limit_left(const struct mm_struct *mm);

@@ -19,8 +19,7 @@
 #include <asm/iommu_tce.h>
 #include <asm/tce.h>
 
-#include "../../mm/tests/mm_iommu_kunit.h"
-#include "../iommu_tce_view.h"
+#include "iommu_tce_kunit.h"
 
 #define BLOCK		TCE_VIEW_ENTRIES
 
@@ -1843,17 +1842,9 @@ static struct mm_iommu_region *real_register(struct kunit *test,
 	return region;
 }
 
-/* IOMMU pages of a region that are mapped, as people are told. */
-static long real_mapped(struct mm_iommu_region *region)
+static long real_mapped(struct fake *f, struct mm_iommu_region *region)
 {
-	struct mm_struct *mm = region->registry->mm;
-	struct mm_iommu_info info;
-
-	mm_iommu_tell_begin(mm);
-	iommu_tce_tell(mm, &iommu_tce_registered);
-	mm_iommu_get_info(region, &info);
-	mm_iommu_tell_end(mm);
-	return info.mapped;
+	return iommu_tce_kunit_mapped(&f->tbl, region);
 }
 
 /* The host address of a page, which is not mapped for that. */
@@ -1876,7 +1867,7 @@ static void registered_memory_is_mapped(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, 0,
 			real_map(f, 100, ua, 600, true));
-	KUNIT_EXPECT_EQ(test, real_mapped(region), 600);
+	KUNIT_EXPECT_EQ(test, real_mapped(f, region), 600);
 	for (i = 0; i < 600; i++) {
 		KUNIT_ASSERT_EQ(test, fake_tce(f, 100 + i),
 				real_hpa(test, ua + (i << PAGE_SHIFT),
@@ -1888,9 +1879,9 @@ static void registered_memory_is_mapped(struct kunit *test)
 	/* in reverse: from single pages to the rest */
 	KUNIT_EXPECT_EQ(test, real_unmap(f, 100, 1), 0);
 	KUNIT_EXPECT_EQ(test, real_unmap(f, 300, 200), 0);
-	KUNIT_EXPECT_EQ(test, real_mapped(region), 600 - 201);
+	KUNIT_EXPECT_EQ(test, real_mapped(f, region), 600 - 201);
 	KUNIT_EXPECT_EQ(test, real_unmap(f, 0, 10 * BLOCK), 0);
-	KUNIT_EXPECT_EQ(test, real_mapped(region), 0);
+	KUNIT_EXPECT_EQ(test, real_mapped(f, region), 0);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 }
 
@@ -1903,7 +1894,7 @@ static void pages_of_the_iommu_are_smaller(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, 0,
 			real_map(f, 3, ua, n, false));
-	KUNIT_EXPECT_EQ(test, real_mapped(region), n);
+	KUNIT_EXPECT_EQ(test, real_mapped(f, region), n);
 	KUNIT_EXPECT_EQ(test, fake_tce(f, 3 + n - 1),
 			real_hpa(test, ua + (n - 1) * SZ_4K, 12) |
 			TCE_PCI_READ);
@@ -1924,14 +1915,14 @@ static void memory_that_is_not_registered(struct kunit *test)
 			real_map(f, 0, ua + 30 * PAGE_SIZE, 1,
 				 true));
 	expect_log(test, f, "");
-	KUNIT_EXPECT_EQ(test, real_mapped(first), 0);
-	KUNIT_EXPECT_EQ(test, real_mapped(second), 0);
+	KUNIT_EXPECT_EQ(test, real_mapped(f, first), 0);
+	KUNIT_EXPECT_EQ(test, real_mapped(f, second), 0);
 
 	/* neighbours are mapped at once, and each counts its own */
 	KUNIT_EXPECT_EQ(test, 0,
 			real_map(f, 0, ua, 30, true));
-	KUNIT_EXPECT_EQ(test, real_mapped(first), 10);
-	KUNIT_EXPECT_EQ(test, real_mapped(second), 20);
+	KUNIT_EXPECT_EQ(test, real_mapped(f, first), 10);
+	KUNIT_EXPECT_EQ(test, real_mapped(f, second), 20);
 	for (i = 0; i < 30; i++)
 		KUNIT_EXPECT_NE(test, fake_tce(f, i), 0);
 	KUNIT_EXPECT_EQ(test, real_unmap(f, 0, 30), 0);
@@ -1968,11 +1959,11 @@ static void a_refused_region_ends_with_its_last_tce(struct kunit *test)
 			real_map(f, 0, ua, 1, true));
 	KUNIT_ASSERT_EQ(test, 0, real_map(f, 1, ua + PAGE_SIZE, 20,
 					  true));
-	KUNIT_EXPECT_EQ(test, real_mapped(new), 21);
+	KUNIT_EXPECT_EQ(test, real_mapped(f, new), 21);
 	KUNIT_EXPECT_EQ(test, t->mm->locked_vm, 80);
 	/* the rest of the old one, and some of the new one */
 	KUNIT_EXPECT_EQ(test, real_unmap(f, 11, 29), 0);
-	KUNIT_EXPECT_EQ(test, real_mapped(new), 11);
+	KUNIT_EXPECT_EQ(test, real_mapped(f, new), 11);
 	KUNIT_EXPECT_EQ(test, t->mm->locked_vm, 40);
 
 	KUNIT_EXPECT_EQ(test, real_unmap(f, 0, 40), 0);

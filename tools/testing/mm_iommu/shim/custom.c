@@ -27,15 +27,6 @@ void mm_iommu_reap(struct mm_struct *mm)
 {
 }
 
-/* Whoever wants to know what is told has a function for it. */
-void (*shim_tell)(u64 cookie, unsigned long npages);
-
-void mm_iommu_tell(struct mm_struct *mm, u64 cookie, unsigned long npages)
-{
-	if (shim_tell)
-		shim_tell(cookie, npages);
-}
-
 void shim_die(const char *file, int line, const char *cond)
 {
 	printf("Bail out! %s:%d: not true: %s\n", file, line, cond);

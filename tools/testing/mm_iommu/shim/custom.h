@@ -84,9 +84,6 @@ extern __thread unsigned long shim_loads;
 #define __va(x)								\
 	(shim_va_calls++, (void *)((unsigned long)(x) ^ SHIM_PAGE_OFFSET))
 
-/* What mm_iommu_tell() calls. */
-extern void (*shim_tell)(u64 cookie, unsigned long npages);
-
 /* -- CPUs ---------------------------------------------------------------- */
 
 extern unsigned int nr_cpu_ids;
