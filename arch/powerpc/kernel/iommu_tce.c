@@ -964,7 +964,8 @@ static int map_commit(struct tce_map *map)
 	if (map->may_refuse && !map->lost && (ret || map->replaced))
 		map_drop_before(map);
 	olds_flush(&map->olds);
-	if (ret && !map->may_refuse)
+	/* who closes the table clears it, and others may map there since */
+	if (ret && ret != -ENXIO && !map->may_refuse)
 		tce_unmap_range(map->tbl, map->entry, map->done);
 
 	if (map->lost)
@@ -1070,8 +1071,9 @@ EXPORT_SYMBOL_GPL(iommu_tce_begin);
  * @map: what it returned; gone after this
  *
  * Context: Process context, may sleep.
- * Return: 0; the platform's error, or -ENXIO where the table was closed: then
- *	nothing has changed.
+ * Return: 0; the platform's error, with nothing changed; -ENXIO if the table was
+ *	closed. Unless the platform may refuse, a part of what was mapped before may
+ *	be gone then.
  */
 int iommu_tce_commit(struct tce_map *map)
 {

@@ -103,8 +103,8 @@ enum mm_iommu_state {
  *	given up while mapped has given the 1 back, so its last unmap closes it.
  * @pinned: completed when a pending region has become live or dead
  *
- * Every region holds a reference on the mm (mmgrab), for locked_vm. What every lookup
- * reads are the first 128 bytes; only what follows is written meanwhile.
+ * Every region holds a reference on the mm (mmgrab), for locked_vm. Lookups read the
+ * fields up to @mapped, which are not written while the region is in the index.
  */
 struct mm_iommu_region {
 	union {

@@ -178,9 +178,7 @@ static struct mm_iommu_region *region_alloc(struct mm_iommu *reg,
 {
 	struct mm_iommu_region *region;
 
-	/* kmalloc() aligns powers of two to their size, so fields to lines */
-	region = kzalloc(roundup_pow_of_two(sizeof(*region)),
-			 GFP_KERNEL_ACCOUNT);
+	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
 	if (!region)
 		return NULL;
 
