@@ -2,13 +2,13 @@
 # The front door. `make` prints the targets; the work is done in harness/.
 
 O ?= build
-export OUT := $(abspath $(O))
+export TOP := $(abspath $(O))
 export JOBS ?= $(shell nproc)
 export MACHINES := $(M)
 export TESTS := $(T)
 export KERNELS := $(K)
 export VERBOSE := $(V)
-export LINUX PAGES DEBUG SIGNOFF WIP PROFILE RUNS ACCEPT ALL
+export BASE LINUX PAGES DEBUG SIGNOFF WIP PROFILE RUNS ACCEPT ALL
 
 H := $(CURDIR)/harness
 
@@ -18,7 +18,7 @@ help:
 	@sed 1d $(H)/help.txt
 
 # One script of the same name per target.
-TARGETS := setup tree series each kernel stock modular initramfs selftests run demo \
+TARGETS := setup tree series bases each kernel stock modular initramfs selftests run demo \
 	   doctor \
 	   test test-stock bench bench-check bench-disk figures shell gdb style rerun clean \
 	   distclean

@@ -3,20 +3,36 @@
 # Unpack the base into $OUT/base and commit it as refs/heads/base.
 . "$(dirname "$0")/lib.sh"
 
-PACKAGE=linux-source-6.12
-
 gitl() { git -c safe.directory='*' -C "$SOURCE" "$@"; }
+
+# The newest package of the base that can be had: SOURCE and its NAME.
+find_package() {
+	local suite pattern dir
+	pattern=$(base_says package)
+	SOURCE=/usr/src/$pattern.tar.xz
+	if [ -z "$(base_says suites)" ]; then
+		[ -f "$SOURCE" ] || die "$SOURCE is missing: apt install $pattern"
+		NAME="$pattern $(dpkg-query -W -f '${Version}' "$pattern" 2>/dev/null || true)"
+		return
+	fi
+	for suite in $(base_says suites); do
+		dir=$("$HARNESS/userland.sh" -newest "$suite" "base-$BASE-$suite" "$pattern") ||
+			continue
+		SOURCE=$(echo "$dir"/usr/src/*.tar.xz)
+		NAME="$(basename "$SOURCE" .tar.xz) $(cat "$dir.versions") of $suite"
+		return
+	done
+	say "error: BASE=$BASE: Debian has no package $pattern in: $(base_says suites)"
+	exit 4
+}
 
 # What the base is made from: a name for people and a key that changes with it.
 find_source() {
 	if [ -z "$LINUX" ]; then
-		SOURCE=/usr/src/$PACKAGE.tar.xz
-		[ -f "$SOURCE" ] || die "$SOURCE is missing: apt install $PACKAGE"
-		NAME="$PACKAGE $(dpkg-query -W -f '${Version}' $PACKAGE 2>/dev/null || true)"
+		find_package
 		KEY="$NAME $(stat -c '%s %Y' "$SOURCE")"
 		return
 	fi
-	[ -e "$LINUX" ] || die "LINUX=$LINUX does not exist"
 	SOURCE=$(realpath "$LINUX")
 	NAME=$SOURCE
 	if [ -f "$SOURCE" ]; then
@@ -37,29 +53,26 @@ find_source() {
 	fi
 }
 
-# check_version TREE: only Linux 6.12 will do.
+# check_version TREE: is it one that this base stands for?
 check_version() {
-	local v
-	v=$(awk '/^VERSION =/ { v = $3 } /^PATCHLEVEL =/ { p = $3 }
-		 /^SUBLEVEL =/ { print v "." p "." $3; exit }' \
-		"$1/Makefile" 2>/dev/null) || true
-	case $v in
-	6.12.*) VERSION=$v ;;
-	'') die "${LINUX:-$1} is not a Linux source tree" ;;
-	*) die "${LINUX:-$1} is Linux $v: a 6.12 tree is needed" ;;
-	esac
+	VERSION=$(linux_version "$1")
+	[ -n "$VERSION" ] || die "${LINUX:-$1} is not a Linux source tree"
+	echo "$VERSION" | grep -qxE "$(base_says version)" ||
+		die "${LINUX:-$1} is Linux $VERSION, not BASE=$BASE"
+	at_least "$VERSION" "$(base_says least)" ||
+		die "${LINUX:-$1} is Linux $VERSION: the series needs $(base_says least) or newer"
 }
 
 unpack() {
 	if [ -f "$SOURCE" ]; then
-		tar -xf "$SOURCE" -C "$BASE.new" --strip-components=1
+		tar -xf "$SOURCE" -C "$PRISTINE.new" --strip-components=1
 	elif [ -n "$COMMITTED" ]; then
-		gitl archive HEAD | tar -x -C "$BASE.new"
+		gitl archive HEAD | tar -x -C "$PRISTINE.new"
 	else
-		tar -c --exclude=./.git -C "$SOURCE" . | tar -x -C "$BASE.new"
+		tar -c --exclude=./.git -C "$SOURCE" . | tar -x -C "$PRISTINE.new"
 		# A kernel was built inside that tree: O= builds refuse it.
-		[ ! -e "$BASE.new/.config" ] ||
-			make -C "$BASE.new" ARCH=powerpc mrproper
+		[ ! -e "$PRISTINE.new/.config" ] ||
+			make -C "$PRISTINE.new" ARCH=powerpc mrproper
 	fi
 }
 
@@ -73,7 +86,7 @@ commit() {
 	rm -f "$OUT/base.index"* "$GITDIR"/*.lock
 	export GIT_INDEX_FILE=$OUT/base.index
 	# -f: the kernel's .gitignore also covers files that the source ships.
-	git --git-dir="$GITDIR" --work-tree="$BASE.new" -c core.bare=false \
+	git --git-dir="$GITDIR" --work-tree="$PRISTINE.new" -c core.bare=false \
 		-c core.safecrlf=false add -A -f .
 	tree=$(gitb write-tree)
 	unset GIT_INDEX_FILE
@@ -92,13 +105,13 @@ find_source
 if ! is_done "$OUT/base.stamp" "$KEY"; then
 	need_space 6 "unpacking and building the kernel"
 	rm -f "$OUT/base.stamp"
-	rm -rf "$BASE.new" "$BASE"
-	mkdir -p "$BASE.new"
+	rm -rf "$PRISTINE.new" "$PRISTINE"
+	mkdir -p "$PRISTINE.new"
 	step "unpack $NAME" "$LOGS/unpack.log" unpack
-	check_version "$BASE.new"
+	check_version "$PRISTINE.new"
 	step "commit the base to git" "$LOGS/base.log" commit
-	mv "$BASE.new" "$BASE"
+	mv "$PRISTINE.new" "$PRISTINE"
 	set_done "$OUT/base.stamp" "$KEY"
 fi
-check_version "$BASE"
+check_version "$PRISTINE"
 say "base: Linux $VERSION ($NAME)"

@@ -5,8 +5,12 @@
 # Each kernel runs RUNS times on each machine, and the tables say where two runs
 # differ.
 #
+# Cache lines are counted in runs of their own, on several processors: the operations
+# lines-*, and in the CSV lines, lines written and lines moved of one call.
+#
 # T= narrows to operations, M= to machines; K= names other kernels than those two.
-# PROFILE=1 also counts instructions by function of the kernel.
+# PROFILE=1 also counts instructions by function of the kernel, and lists the lines
+# that move from one processor to another.
 #
 # check measures what takes little time on the series alone, and compares it with
 # the figures that are committed for this compiler. ACCEPT=1 commits to new ones.
@@ -24,7 +28,7 @@ MEMORY=$((6 * 1024 * 1024))
 # Operations that take no time without a slow kernel to compare with.
 CHECKED="null register-pages register-thp register-second regions-1 regions-256
 	map-pages map-thp range-4K window bytes-pages bytes-thp bytes-regions
-	hcall-null hcall-*-none hcall-*-1 hcall-*-32 hcall-put-16M"
+	hcall-null hcall-*-none hcall-*-1 hcall-*-32 hcall-put-16M lines"
 # A loss that fails a check, in per cent.
 LIMIT=2
 
@@ -42,11 +46,33 @@ RUNS=${RUNS:-2}
 # Where there is another machine for all the rest: huge pages are its affair.
 HASH_ONLY="null register map bytes exit window"
 
-# programs MACHINE: those that print rows, and what of them.
-programs() {
+one_a_line() { printf %s "$1" | tr -s '[:space:]' '\n'; }
+
+# operations MACHINE RUN: what is asked for; nothing: all. That of a run whose name
+# begins with "lines" is what begins so.
+operations() {
 	local ops=$TESTS
 	[ "$1" != powernv9-hash ] || ops=${ops:-$HASH_ONLY}
-	echo "vfio:spapr_bench${ops:+/$(printf %s "$ops" | tr -s '[:space:]' +)}"
+	case $2 in
+	lines*) one_a_line "${ops:-lines}" | grep '^lines' ;;
+	*) [ -z "$ops" ] || one_a_line "$ops" | grep -v '^lines' ;;
+	esac | paste -sd+
+}
+
+# runs MACHINE: their names, as far as there is something to run.
+runs() {
+	local r
+	for r in $(seq "$RUNS"); do
+		[ -n "$TESTS" ] && [ -z "$(operations "$1" "$r")" ] || echo "$r"
+		[ -z "$(operations "$1" "lines$r")" ] || echo "lines$r"
+	done
+}
+
+# programs MACHINE RUN: those that print rows, and what of them.
+programs() {
+	local ops
+	ops=$(operations "$@")
+	echo "vfio:spapr_bench${ops:+/$ops}"
 }
 
 about() { machine_says about "$1"; }
@@ -73,19 +99,23 @@ use_qemu() {
 	[ -n "$QEMU" ]
 }
 
-# What counts from outside, where this QEMU can load it. Its interface changed.
+# What counts from outside, where this QEMU can load it: plugin or lines. Its interface
+# changed.
 plugin() {
 	local new=
 	! at_least "$(qemu_version "$QEMU")" 9.0 || new=-new
-	echo "$OUT/bin/count$new.so"
+	echo "$OUT/bin/$1$new.so"
 }
 
-build_plugin() {
-	local so
+build_plugins() {
+	local name so
 	"$QEMU" --help | grep -q '^-plugin ' || return 0
-	so=$(plugin)
-	gcc -O2 -shared -fPIC "-D$(case $so in *-new*) echo NEW ;; *) echo OLD ;; esac)" \
-		-o "$so" "$HARNESS/count/plugin.c"
+	for name in plugin lines; do
+		so=$(plugin $name)
+		gcc -O2 -shared -fPIC \
+			"-D$(case $so in *-new*) echo NEW ;; *) echo OLD ;; esac)" \
+			-o "$so" "$HARNESS/count/$name.c"
+	done
 }
 
 # What of the kernel writes to the registers of a PHB: "FROM TO" of functions.
@@ -96,13 +126,16 @@ may_store() {
 	}'
 }
 
-# plugin_args KERNEL: with where the kernel calls the firmware and switches.
+# plugin_args KERNEL RUN: with where the kernel calls the firmware and switches.
 plugin_args() {
 	local stores=$DIR/stores-$1
 	"$QEMU" --help | grep -q '^-plugin ' || return 0
+	case $2 in
+	lines*) echo "$(plugin lines)${PROFILE:+,list=on}"; return ;;
+	esac
 	may_store "$OUT/kernel-$1/System.map" >"$stores.$BASHPID"
 	mv "$stores.$BASHPID" "$stores"
-	awk -v args="$(plugin)${PROFILE:+,profile=on},stores=$stores" '
+	awk -v args="$(plugin plugin)${PROFILE:+,profile=on},stores=$stores" '
 		$3 == "__opal_call" { args = args ",opal=" $1 }
 		$3 == "__switch_to" { args = args ",switch=" $1 }
 		END { print args }' "$OUT/kernel-$1/System.map"
@@ -113,13 +146,38 @@ no_qemu() {
 		"here nor in Debian's backports; why is said above"
 }
 
+# lines_data MACHINE: several processors, and where it can be a device for each. Their calls
+# come in turn, so the order needs no clock of instructions; and with -icount QEMU of
+# version 9 and newer tells a plugin which processor has translated the code, not which
+# one runs it.
+lines_data() {
+	local i mask=dma_mask=0xffffffffffffffff
+	sed 's/^cpus:.*/cpus: 4/; s/^memory:.*/memory: 3G/
+		s/-accel tcg -icount [^ ]*/-accel tcg,thread=multi/' "$HARNESS/bench.data"
+	for i in 3 4; do
+		case $1 in
+		pseries)
+			echo "qemu: -device spapr-pci-host-bridge,index=$i,id=phb$i"
+			echo "qemu: -device edu,bus=phb$i.0,$mask" ;;
+		powernv9)
+			echo "qemu: -device pcie-pci-bridge,id=b$i,bus=pcie.$i,addr=0x0"
+			echo "qemu: -device edu,bus=b$i,addr=0x1,$mask" ;;
+		esac
+	done
+}
+
 # run_one MACHINE KERNEL RUN
 run_one() {
-	local option=
+	local option='' data=$HARNESS/bench.data
 	case $2 in stock*) option=-stock ;; esac
+	case $3 in
+	lines*)
+		data=$DIR/$1-$2-$3.data
+		lines_data "$1" >"$data" ;;
+	esac
 	use_qemu "$1"
-	TESTS=$(programs "$1") OVERRIDE=$HARNESS/bench.data QEMU_SYSTEM=$QEMU \
-		PLUGIN=$(plugin_args "$2") PROGRAM_TIMEOUT=3000 RUN_TIMEOUT=7200 \
+	TESTS=$(programs "$1" "$3") OVERRIDE=$data QEMU_SYSTEM=$QEMU \
+		PLUGIN=$(plugin_args "$2" "$3") PROGRAM_TIMEOUT=3000 RUN_TIMEOUT=7200 \
 		exec "$HARNESS/run.sh" $option "$1" "$2" \
 		>"$DIR/$1-$2-$3.out" 2>"$DIR/$1-$2-$3.err"
 }
@@ -219,14 +277,14 @@ run_all() {
 	local job m k r slots
 	slots=$(slots)
 	for m in $LIST; do
-		for r in $(seq "$RUNS"); do
+		for r in $(runs "$m"); do
 			for k in $KERNELS; do
 				ALL_JOBS="$ALL_JOBS $m,$k,$r"
 			done
 		done
 	done
 	for m in $LIST; do
-		for r in out err end tsv csv whole; do
+		for r in out err end tsv csv whole lines; do
 			rm -f "$DIR/$m".$r "$DIR/$m"-s*.$r
 		done
 	done
@@ -246,9 +304,9 @@ ended() { find "$DIR" -maxdepth 1 -name "$1-*.end" | grep -c "/$1-s" || true; }
 DONE=
 finish_machines() {
 	local m all
-	all=$((RUNS * $(echo "$KERNELS" | wc -w)))
 	for m in $LIST; do
 		case " $DONE " in *" $m "*) continue ;; esac
+		all=$(($(runs "$m" | wc -l) * $(echo "$KERNELS" | wc -w)))
 		[ "$(ended "$m")" -eq $all ] || return 0
 		DONE="$DONE $m"
 		[ ! -t 2 ] || printf '\r%78s\r' '' >&2
@@ -257,17 +315,19 @@ finish_machines() {
 }
 
 # finish MACHINE: false when one of the runs was not good. `make figures` takes what
-# is marked as the whole of a machine.
+# is marked as the whole of a machine, or as all its rows of cache lines (T=lines).
 finish() {
 	local m=$1 k r bad=0
 	for k in $KERNELS; do
-		for r in $(seq "$RUNS"); do judge "$m" "$k" "$r" || bad=1; done
+		for r in $(runs "$m"); do judge "$m" "$k" "$r" || bad=1; done
 	done
 	merge "$m"
 	[ "$MODE" = check ] || table "$m"
 	to_csv "$DIR/$m.tsv" >"$DIR/$m.csv"
 	[ -n "$PARTIAL" ] || [ $bad -ne 0 ] || [ "$RUNS" -lt 2 ] ||
 		tools >"$DIR/$m.whole"
+	[ "$PARTIAL" != lines ] || [ $bad -ne 0 ] ||
+		tools >"$DIR/$m.lines"
 	[ -z "$PROFILE" ] || write_profiles "$m"
 	skipped "$m" >>"$DIR/left-out"
 	measured=$((measured + $(wc -l <"$DIR/$m.tsv")))
@@ -292,15 +352,17 @@ judge() {
 # The rows of a run; modules of the kernel print theirs to the console.
 rows() {
 	touch "$1/counts"
-	cat "$1/report.log" "$1/console.log" | sed -n 's/^.*\(row	\)/\1/p' |
+	cat "$1/report.log" "$1/console.log" | sed -n 's/^.*\(\(row\|lines\)	\)/\1/p' |
 		tr -d '\r' | awk -f "$HARNESS/count/rows.awk" -v counts="$1/counts"
 }
 
 # What could not be measured: the reason, and which operations.
 skipped() {
-	local k
+	local k r
 	for k in $KERNELS; do
-		sed -n "s/^ok [0-9]* # SKIP //p" "$(where "$1" "$k" 1)/report.log"
+		for r in $(runs "$1"); do
+			sed -n "s/^ok [0-9]* # SKIP //p" "$(where "$1" "$k" "$r")/report.log"
+		done
 	done | sort -u | awk -v m="$1" '{
 		op = $1; sub(/^[^ ]* /, ""); sub(/:$/, "", op)
 		ops[$0] = ops[$0] " " op
@@ -312,8 +374,8 @@ skipped() {
 merge() {
 	local m=$1 k r
 	for k in $KERNELS; do
-		for r in $(seq "$RUNS"); do
-			rows "$(where "$m" "$k" "$r")" | sed "s/^row/$k	$r/"
+		for r in $(runs "$m"); do
+			rows "$(where "$m" "$k" "$r")" | sed "s/^row/$k	${r#lines}/"
 		done
 	done | awk -f "$HARNESS/count/merge.awk" -v machine="$m" \
 		-v kernels="$KERNELS" -v runs="$RUNS" >"$DIR/$m.tsv"
@@ -363,9 +425,14 @@ versions() {
 write_profiles() {
 	local k dir
 	for k in $KERNELS; do
+		dir=$(where "$1" "$k" lines1)
+		if [ -f "$dir/counts" ]; then
+			"$HARNESS/count/moved.sh" "$dir/counts" "$dir/report.log" \
+				"$OUT/kernel-$k/System.map" >"$DIR/moved-$1-$k.txt"
+			say "  lines that move: $DIR/moved-$1-$k.txt"
+		fi
 		dir=$(where "$1" "$k" 1)
-		[ -f "$dir/counts" ] ||
-			{ say "no profile: this QEMU loads no plugins"; return; }
+		[ -f "$dir/counts" ] || continue
 		"$HARNESS/count/profile.sh" "$dir/counts" "$dir/report.log" \
 			"$OUT/kernel-$k/System.map" >"$DIR/profile-$1-$k.txt"
 		say "  profile by function: $DIR/profile-$1-$k.txt"
@@ -384,7 +451,7 @@ find_machines() {
 	local m
 	for m in $(machines "pseries powernv9 powernv9-hash powernv8"); do
 		if use_qemu "$m"; then
-			build_plugin
+			build_plugins
 			LIST="$LIST $m"
 		else
 			no_qemu "$m" >>"$DIR/left-out"
@@ -400,9 +467,12 @@ draw() {
 	say "curves: $DIR/plots"
 }
 
-# The figures that a check compares: one file for each compiler.
+# The figures that a check compares: one file for each compiler, with another base
+# beside its data.
 committed() {
-	echo "$FIGURES/check-gcc-$("${CROSS}gcc" -dumpfullversion).csv"
+	local dir=$FIGURES
+	[ "$BASE" = 6.12 ] || dir=$ROOT/bases/$BASE
+	echo "$dir/check-gcc-$("${CROSS}gcc" -dumpfullversion).csv"
 }
 
 # What is not the same each time is not checked.

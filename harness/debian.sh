@@ -32,7 +32,7 @@ needed() {
 
 make_dir() {
 	local from version m to
-	from=$OUT/userland/linux-$NAME
+	from=$TOP/userland/linux-$NAME
 	version=$(ls "$from/lib/modules")
 	rm -rf "$DIR"
 	mkdir -p "$DIR/modroot"
@@ -55,7 +55,7 @@ set -f
 "$HARNESS/userland.sh" -newest $SUITE "linux-$NAME" $PATTERNS >/dev/null
 set +f
 take_lock
-KEY=$(cat "$0" "$OUT/userland/linux-$NAME.stamp" | hash_of)
+KEY=$(cat "$0" "$TOP/userland/linux-$NAME.stamp" | hash_of)
 if ! is_done "$DIR.stamp" "$KEY"; then
 	rm -f "$DIR.stamp"
 	step "unpack Debian's kernel for a guest" "$LOGS/debian-$NAME.log" make_dir

@@ -24,7 +24,7 @@ count=$(gitb rev-list --count base..series)
 for commit in $(gitb rev-list --reverse base..series); do
 	n=$((n + 1))
 	title=$(gitb log -1 --format=%s "$commit")
-	key="$(gitb rev-parse "$commit^{tree}") $(cat "$HARNESS"/config/* | hash_of)"
+	key="$(gitb rev-parse "$commit^{tree}") $(cat "$HARNESS"/config/* "$ROOT/bases/$BASE/config" | hash_of)"
 	if ! grep -qxF "$key" "$DONE"; then
 		(take_lock; checkout "$commit")
 		"$HARNESS/kernel.sh" each >/dev/null ||

@@ -2,14 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 # figures.sh [-check]: take the figures of the machines that the last `make bench`
 # measured as a whole into the repository (harness/figures/MACHINE.csv, plots in
-# docs/figures) and write the tables of README.md anew between their marks. Of other
-# machines what the repository has stays. -check: are the tables what it would
+# docs/figures) and write the tables of README.md and docs/figures.md between their
+# marks. The figures of other machines stay. -check: are the tables what it would
 # write?
 . "$(dirname "$0")/lib.sh"
 
 FROM=$OUT/bench
 FIGURES=$HARNESS/figures
-README=$ROOT/README.md
 PLOTS=$ROOT/docs/figures
 BEGIN_MARK='<!-- figures: written by make figures -->'
 END_MARK='<!-- end of figures -->'
@@ -18,10 +17,23 @@ END_MARK='<!-- end of figures -->'
 MACHINES="pseries powernv9 powernv9-hash powernv8"
 COLUMNS="pseries powernv9 powernv8"
 
+# Only the rows of cache lines, where no others were measured.
+take_lines() {
+	local csv=$FIGURES/$1.csv
+	[ -f "$csv" ] || return 0
+	{
+		grep -vE '",lines( [a-z]+)?,' "$csv"
+		cat "$FROM/$1.csv"
+	} >"$WORK/csv"
+	cat "$WORK/csv" >"$csv"
+	new="$new $1"
+}
+
 take_figures() {
 	local m new=
 	mkdir -p "$FIGURES" "$PLOTS"
 	for m in $MACHINES; do
+		[ ! -f "$FROM/$m.lines" ] || take_lines "$m"
 		[ -f "$FROM/$m.whole" ] || continue
 		# what is stored in which register is told by the kills
 		{
@@ -48,37 +60,56 @@ about() {
 		sort -u | paste -sd'|' | sed 's/|/; and /g'
 }
 
+# section ROWS
 section() {
 	local files=() m
 	for m in $(committed); do files+=("$FIGURES/$m.csv"); done
 	echo "$BEGIN_MARK"
 	echo "Measured with $(about)."
 	echo "Each is stock / series, **ratio**; \"(hash)\" is of the same machine with the hash MMU."
-	awk -f "$HARNESS/count/readme.awk" -v machines="$COLUMNS" \
-		"$HARNESS/count/readme.rows" "${files[@]}"
+	awk -f "$HARNESS/count/readme.awk" -v machines="$COLUMNS" "$1" "${files[@]}"
 	echo "$END_MARK"
 }
 
-# README.md with the new section in the place of the old one.
-readme() {
-	section >"$WORK/section"
+# page FILE ROWS: the page with the new tables in the place of the old ones.
+page() {
+	section "$HARNESS/count/$2" >"$WORK/section"
 	awk -v begin="$BEGIN_MARK" -v end="$END_MARK" -v section="$WORK/section" '
 	$0 == begin { while ((getline line <section) > 0) print line; skip = 1 }
 	!skip
-	$0 == end { skip = 0 }' "$README"
+	$0 == end { skip = 0 }' "$ROOT/$1"
+}
+
+# each_page COMMAND: COMMAND FILE ROWS for each page that has tables.
+each_page() {
+	"$1" README.md readme.rows
+	"$1" docs/figures.md figures.rows
+}
+
+has_marks() {
+	local mark
+	for mark in "$BEGIN_MARK" "$END_MARK"; do
+		grep -qxF -e "$mark" "$ROOT/$1" || die "$1 has no line $mark"
+	done
+}
+
+is_right() {
+	page "$@" | diff "$ROOT/$1" - >&2 ||
+		die "the tables of $1 are not what make figures writes"
+}
+
+update() {
+	page "$@" >"$WORK/page"
+	cmp -s "$WORK/page" "$ROOT/$1" || cat "$WORK/page" >"$ROOT/$1"
 }
 
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
-for mark in "$BEGIN_MARK" "$END_MARK"; do
-	grep -qxF -e "$mark" "$README" || die "README.md has no line $mark"
-done
+each_page has_marks
 if [ "${1:-}" = -check ]; then
-	readme | diff "$README" - >&2 ||
-		die "the tables of README.md are not what make figures writes"
+	each_page is_right
 	exit
 fi
 take_figures
-readme >"$WORK/readme"
-cmp -s "$WORK/readme" "$README" || cat "$WORK/readme" >"$README"
-say "README.md has the figures of $(about)"
+each_page update
+say "README.md and docs/figures.md have the figures of $(about)"

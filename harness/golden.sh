@@ -12,11 +12,15 @@
 # bench-check`, harness/count/check.awk; its `args` are the machines, and whether
 # only a part was measured.
 #
+# A case with a small Linux, `linux/`, tests what is said of a base on which patches
+# do not fit.
+#
 # -u updates the expectations; read the diff before you commit it.
 . "$(dirname "$0")/lib.sh"
 
 CASES=$HARNESS/golden
-WORK=$(mktemp -d)
+mkdir -p "$OUT"
+WORK=$(mktemp -d -p "$OUT")
 trap 'rm -rf "$WORK"' EXIT
 
 # unpack CASE: its parts become files of $WORK/CASE.
@@ -25,8 +29,7 @@ unpack() {
 	awk -v dir="$WORK/$1" '
 		/^==> .* <==$/ {
 			path = dir "/" $2
-			if (path ~ /lists/)
-				system("mkdir -p " dir "/lists")
+			system("mkdir -p $(dirname " path ")")
 			printf "" >path
 			next
 		}
@@ -42,9 +45,30 @@ judge_figures() {
 	cat "$WORK/said"
 }
 
+# A checkout with this harness, but patches and bases of its own.
+judge_drift() {
+	local rc=0
+	ln -s "$HARNESS" "$1/harness"
+	export TOP=$1/build LINUX=$1/linux BASE=9.9
+	"$1/harness/base.sh"
+	# What was seen when it was replaced is in the repository of another base.
+	git init -q --bare "$TOP/linux.git"
+	git --git-dir="$TOP/linux.git" hash-object -w "$1/was" >/dev/null
+	"$1/harness/tree.sh" -report
+	"$1/harness/tree.sh" || rc=$?
+	echo "exit $rc"
+	rm "$1"/patches/000[234]-*
+	"$1/harness/tree.sh" || rc=$?
+	echo "exit $rc"
+}
+
 # judge CASE: the judge's answer in one text.
 judge() (
 	dir=$WORK/$1 mode=test mmu='' rc=0
+	if [ -d "$dir/linux" ]; then
+		judge_drift "$dir" 2>&1 | sed "s,$WORK/,,g"
+		return
+	fi
 	if [ -f "$dir/committed" ]; then
 		judge_figures "$dir"
 		return

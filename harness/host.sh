@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Test the index and the translation of the registry on the host: the kernel's
-# own source files, built for user space with sanitizers, and fuzzed.
+# own source files, built for user space with sanitizers, and fuzzed; and the models
+# of its protocols.
 . "$(dirname "$0")/lib.sh"
 
 DIR=$TREE/tools/testing/mm_iommu
@@ -10,7 +11,8 @@ BUILD=$OUT/mm_iommu
 # TAP to lines of "STATUS program test", with the build that a comment names.
 results() {
 	awk 'BEGIN { OFS = "\t" }
-	/^# [0-9]+-[a-z]+\/[a-z_]+$/ { program = $2 }
+	/^# ([0-9]+-[a-z]+\/[a-z_]+|models)$/ { program = $2 }
+	/^1\.\.0 # SKIP/ { print "SKIP", "host:" program, "all", substr($0, 13) }
 	/^(not )?ok [0-9]+ / {
 		status = /^ok/ ? "PASS" : "FAIL"
 		name = $0
@@ -41,4 +43,11 @@ if make -s -C "$DIR" O="$BUILD" RUNS=5000 fuzz >"$BUILD/fuzz.log" 2>&1; then
 else
 	printf 'FAIL\thost:fuzz\ttranslation: see %s\t\n' "$BUILD/fuzz.log"
 	tail -n 20 "$BUILD/fuzz.log"
+fi
+
+rc=0
+{ echo "# models"; make -s -C "$DIR" O="$BUILD" models; } >"$BUILD/models.log" 2>&1 || rc=$?
+results "$BUILD/models.log"
+if [ $rc -ne 0 ] && ! grep -q '^not ok ' "$BUILD/models.log"; then
+	printf 'FAIL\thost:models\tsee %s\t\n' "$BUILD/models.log"
 fi

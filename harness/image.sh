@@ -11,7 +11,7 @@
 
 FLAVOUR=$1 DISK=${2:-kvm}
 IMAGE=$OUT/$DISK-$FLAVOUR.img
-USERLAND=$OUT/userland/qemu
+USERLAND=$TOP/userland/qemu
 ROOTFS=$OUT/kvm.root
 GUEST=
 

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 FLAVOUR=$1
-BUSYBOX=$OUT/userland/busybox/bin/busybox
+BUSYBOX=$TOP/userland/busybox/bin/busybox
 GEN=$OUT/bin/gen_init_cpio
 INSTALL=$OUT/selftests/install
 MODROOT=
@@ -28,7 +28,7 @@ compile() {
 }
 
 build_tools() {
-	gcc -O2 -w -o "$GEN" "$BASE/usr/gen_init_cpio.c"
+	gcc -O2 -w -o "$GEN" "$PRISTINE/usr/gen_init_cpio.c"
 	compile "$OUT/bin/init" "$HARNESS/init/init.c"
 	build_guest
 }
@@ -100,7 +100,7 @@ pack() {
 	mv "$CPIO.new" "$CPIO"
 }
 
-VFIO=$TREE/tools/testing/selftests/vfio
+VFIO=$TREE/tools/testing/selftests/vfio/spapr
 KVM=$HARNESS/guest/kvm
 DPDK=$HARNESS/guest/dpdk
 EXTRA=$OUT/bin/guest

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel.sh FLAVOUR: build one kernel in $OUT/kernel-FLAVOUR and print the path
-# of its vmlinux. FLAVOUR is stock or series, then any of -4k -debug -modular.
+# kernel.sh FLAVOUR [OBJECT...]: build one kernel in $OUT/kernel-FLAVOUR and print the
+# path of its vmlinux, or compile only these objects. FLAVOUR is stock or series, then any of -4k -debug -modular.
 # `each` is the commit of the series that each.sh has checked out.
 . "$(dirname "$0")/lib.sh"
 
@@ -10,7 +10,7 @@ DIR=$OUT/kernel-$NAME
 CONFIG=$HARNESS/config
 
 fragments() {
-	echo base pseries powernv kvm vfio test
+	echo base "$BASE" pseries powernv kvm vfio test
 	case $NAME in *-debug*) echo debug ;; esac
 	case $NAME in *-modular*) echo modular ;; esac
 	case $NAME in *-4k*) echo pages4k ;; esac
@@ -37,6 +37,7 @@ kmake() {
 fragment() {
 	local line symbol
 	case $NAME:$1 in
+	*:"$BASE") cat "$ROOT/bases/$BASE/config"; return ;;
 	each:series) ;;
 	*) cat "$CONFIG/$1.config"; return ;;
 	esac
@@ -110,7 +111,7 @@ take_lock
 CCACHE=
 ! have ccache || CCACHE="ccache "
 case $NAME in
-stock*) SRC=$BASE branch=base ;;
+stock*) SRC=$PRISTINE branch=base ;;
 series*) SRC=$TREE branch=series ;;
 each)
 	# Side by side like the series' own two folders: the compiler cache
@@ -120,6 +121,12 @@ each)
 *) die "no such kernel: $NAME" ;;
 esac
 # A source tree of this content, this configuration, this compiler, these rules.
+if [ $# -gt 1 ]; then
+	mkdir -p "$DIR"
+	configure
+	step "$NAME: compile $(($# - 1)) objects" "$LOGS/$NAME-objects.log" kmake -k "${@:2}"
+	exit
+fi
 KEY=$({ sources; merge_fragments
 	"${CROSS}gcc" --version; cat "$0"; } | hash_of)
 

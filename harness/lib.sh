@@ -16,21 +16,69 @@ unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 
 HARNESS=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(dirname "$HARNESS")
-: "${OUT:=$ROOT/build}" "${JOBS:=$(nproc)}"
+: "${TOP:=$ROOT/build}" "${JOBS:=$(nproc)}"
 : "${MACHINES:=}" "${TESTS:=}" "${KERNELS:=}" "${VERBOSE:=}" "${LINUX:=}"
 : "${PAGES:=}" "${DEBUG:=}" "${SIGNOFF:=}" "${WIP:=}" "${PROFILE:=}"
 : "${RUNS:=}" "${ACCEPT:=}" "${ALL:=}"
 
 CROSS=powerpc64le-linux-gnu-
+say() { printf '%s\n' "$*" >&2; }
+die() { say "error: $*"; exit 1; }
+
+all_bases() { (cd "$ROOT/bases" && echo [0-9]*); }
+
+# base_says KEY [BASE]
+base_says() { sed -n "s/^$1: *//p" "$ROOT/bases/${2:-$BASE}/base"; }
+
+# linux_version TREE or TARBALL: nothing where it is none.
+linux_version() {
+	{
+		if [ -f "$1" ]; then
+			tar -xOf "$1" --occurrence=1 --wildcards \
+				--no-wildcards-match-slash '*/Makefile'
+		else
+			cat "$1/Makefile"
+		fi
+	} 2>/dev/null | awk '
+		$2 == "=" { v[$1] = $3 }
+		$1 == "EXTRAVERSION" {
+			print v["VERSION"] "." v["PATCHLEVEL"] "." v["SUBLEVEL"] $3
+			exit
+		}' || true
+}
+
+# The base for a Linux of this version; nothing where there is none.
+base_for() {
+	local b
+	for b in $(all_bases); do
+		! echo "$1" | grep -qxE "$(base_says version "$b")" || echo "$b"
+	done
+}
+
+# What the series is put on, a folder of bases/: what BASE= says, or the one that
+# fits LINUX=, or this.
+if [ -n "$LINUX" ] && [ -z "${BASE:-}" ]; then
+	[ -e "$LINUX" ] || die "LINUX=$LINUX does not exist"
+	VERSION=$(linux_version "$LINUX")
+	[ -n "$VERSION" ] || die "LINUX=$LINUX is not a Linux source tree"
+	BASE=$(base_for "$VERSION")
+	[ -n "$BASE" ] ||
+		die "LINUX=$LINUX is Linux $VERSION: the series is for $(all_bases | tr ' ' ,)"
+fi
+: "${BASE:=6.12}"
+[ -f "$ROOT/bases/$BASE/base" ] ||
+	die "BASE=$BASE: there is no such base; there are: $(all_bases)"
+export TOP BASE
+# Each base has a build folder of its own. What is fetched is in $TOP for all of them.
+OUT=$TOP
+[ "$BASE" = 6.12 ] || OUT=$TOP/$BASE
+
 GITDIR=$OUT/linux.git		# one repository: the base and the series
-BASE=$OUT/base			# work tree of the base, never changed
+PRISTINE=$OUT/base		# work tree of the base, never changed
 TREE=$OUT/tree			# work tree of the series
 LOGS=$OUT/log
 # A fixed identity and date make the commits of the base reproducible.
 EPOCH=1767225600
-
-say() { printf '%s\n' "$*" >&2; }
-die() { say "error: $*"; exit 1; }
 
 # at_least VERSION WANTED
 at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]; }
@@ -46,11 +94,12 @@ gitb() { git --git-dir="$GITDIR" "$@"; }
 
 # Only one make at a time builds in $OUT. The lock's descriptor is inherited,
 # so it lasts until the last child is gone, even when this script was killed.
+# take_lock [FOLDER]
 take_lock() {
-	mkdir -p "$OUT" "$LOGS"
-	exec 9>"$OUT/lock"
+	mkdir -p "${1:-$OUT}" "$LOGS"
+	exec 9>"${1:-$OUT}/lock"
 	flock -n 9 && return
-	say "waiting for another make that builds in $OUT"
+	say "waiting for another make that builds in ${1:-$OUT}"
 	flock 9
 }
 

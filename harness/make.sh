@@ -61,6 +61,7 @@ case $1 in
 setup) setup; say "all packages are there" ;;
 tree) tree; echo "$TREE" ;;
 series) tree; "$HARNESS/series.sh" ;;
+bases) setup; "$HARNESS/bases.sh" ;;
 each) tree; "$HARNESS/each.sh" ;;
 kernel) tree; kernel "${KERNELS:-$(flavour series)}" ;;
 stock) base; kernel "$(flavour stock)" ;;
@@ -92,7 +93,10 @@ distclean)
 	take_lock
 	clean
 	remove base base.new base.stamp base.index tree tree.stamp tree.work \
-		linux.git linux.git.new roundtrip userland apt apt-backports apt-sid apt-trixie \
-		log results lock
+		linux.git linux.git.new roundtrip drift log results lock
+	# With the default goes what is there for all bases, and they too.
+	# shellcheck disable=SC2046
+	[ "$OUT" != "$TOP" ] || remove userland apt apt-{backports,native,sid} \
+		apt-{trixie,experimental} $(all_bases)
 	rmdir "$OUT" 2>/dev/null || true ;;
 esac

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # qemu.sh VERSION: print the path of a qemu-system-ppc64 of this version or newer:
 # the machine's own, else that of Debian's backports, else of sid, both unpacked in
-# $OUT. It fails, and says why, where there is none.
+# $TOP. It fails, and says why, where there is none.
 . "$(dirname "$0")/lib.sh"
 
 # wrap DIR: a program that finds the libraries, modules and data that came with it,

@@ -4,12 +4,12 @@
 . "$(dirname "$0")/lib.sh"
 
 PACKAGES="make gcc libc6-dev git e2fsprogs flex bison bc perl xz-utils rsync kmod ccache libelf-dev
-	sparse clang libclang-rt-dev gcc-powerpc64le-linux-gnu libc6-dev-ppc64el-cross
+	sparse spin clang libclang-rt-dev gcc-powerpc64le-linux-gnu libc6-dev-ppc64el-cross
 	qemu-system-ppc qemu-system-data"
 
 missing() {
 	local p
-	[ -n "$LINUX" ] || PACKAGES="$PACKAGES linux-source-6.12"
+	[ -n "$LINUX$(base_says suites)" ] || PACKAGES="$PACKAGES $(base_says package)"
 	for p in $PACKAGES "$@"; do
 		dpkg-query -W -f '${Status}\n' "$p" 2>/dev/null |
 			grep -q '^install ok installed' || echo "$p"
@@ -19,7 +19,7 @@ missing() {
 # Not Debian: the tools are somebody else's affair, but they must be there.
 check_tools() {
 	local t
-	[ -n "$LINUX" ] || die "this is not Debian: give a Linux 6.12 tree with LINUX=path"
+	[ -n "$LINUX" ] || die "this is not Debian: give a Linux tree with LINUX=path, one of: $(all_bases)"
 	for t in make gcc git flex bison bc perl xz rsync depmod sparse \
 		 ${CROSS}gcc qemu-system-ppc64 dpkg-deb apt-get; do
 		have "$t" || die "the program $t is missing"

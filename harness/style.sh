@@ -80,7 +80,7 @@ run_compilers() {
 	warnings "$TREE" "$OUT/kernel-style" "$WORK/files" || return 1
 	: >"$WORK/before"
 	if [ -s "$WORK/changed" ]; then
-		warnings "$BASE" "$OUT/kernel-style-base" "$WORK/changed" || return 1
+		warnings "$PRISTINE" "$OUT/kernel-style-base" "$WORK/changed" || return 1
 		cp "$OUT/kernel-style-base/warned" "$WORK/before"
 	fi
 	comm -13 "$WORK/before" "$OUT/kernel-style/warned" >"$WORK/new"

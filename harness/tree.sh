@@ -6,8 +6,13 @@
 # The commits are made in an index of their own, without a work tree. Only when
 # all of them are there does the branch move, and the checkout then touches only
 # files that really changed: an edit of one file rebuilds one file.
+#
+# tree.sh -report only says of each patch how it goes with this base, as lines of
+# "patch clean|care|conflict detail" by tabs: "care" is what a person has to look at
+# before it can be right, though there is no conflict.
 . "$(dirname "$0")/lib.sh"
 
+REPORT=${1:-}
 WORK=$OUT/tree.work
 
 # Some of git's commands want a work tree, though --cached never looks at it.
@@ -24,7 +29,7 @@ list_overlay() {
 		while read -r d; do [ ! -d "$d" ] || echo "$d"; done)
 	[ -n "$dirs" ] || return 0
 	# shellcheck disable=SC2086
-	if git -c safe.directory='*' -C "$ROOT" rev-parse -q --git-dir >/dev/null 2>&1; then
+	if [ "$(git -c safe.directory='*' -C "$ROOT" rev-parse --show-toplevel 2>/dev/null)" -ef "$ROOT" ]; then
 		git -c safe.directory='*' -C "$ROOT" ls-files -co --exclude-standard -- $dirs
 	else
 		(cd "$ROOT" && find $dirs -type f -o -type l)
@@ -45,58 +50,129 @@ matches() {
 
 trailer() { sed -n "s/^Overlay-$1:[[:space:]]*//p" "$WORK/message"; }
 
+# trouble PATCH care|conflict DETAIL ADVICE: the end, unless it is asked what there is.
+trouble() {
+	[ -n "$REPORT" ] || die "$1: $3: $4"
+	printf '%s\t%s\t%s\n' "${1#patches/}" "$2" "$3" >>"$WORK/said"
+}
+
+# What FILE was when it was replaced: text of HASH, if any base still has it.
+text_of() {
+	local repo
+	for repo in "$GITDIR" "$TOP"/linux.git "$TOP"/*/linux.git; do
+		git --git-dir="$repo" cat-file blob "$1" 2>/dev/null && return
+	done
+	return 1
+}
+
+# check_original PATCH FILE HASH...: somebody looked at what is replaced or removed,
+# and these are the texts that were seen. A change of it may be one that the file
+# which comes instead needs too.
+check_original() {
+	local patch=$1 file=$2 id hash diff
+	shift 2
+	if ! id=$(gitb rev-parse -q --verify "$PREPARED:$file"); then
+		trouble "$patch" care "$file is not in this base" "see what became of it"
+		return
+	fi
+	for hash in "$@"; do
+		case $id in "$hash"*) return ;; esac
+	done
+	diff=$OUT/drift/${file//\//-}.diff
+	mkdir -p "$OUT/drift"
+	: >"$WORK/original"
+	for hash in "$@"; do
+		! text_of "$hash" >"$WORK/original" || break
+	done
+	gitb cat-file blob "$id" |
+		diff -u --label "seen/$file" --label "base/$file" "$WORK/original" - >"$diff" || true
+	[ ! -s "$WORK/original" ] || [ -n "$REPORT" ] || head -n 60 "$diff" >&2
+	trouble "$patch" care "$file is not what the series replaces, see $diff" \
+		"take over what is new in it and add ${id:0:12} to its Overlay line"
+}
+
+# add_files PATCH < NAMES
+add_files() {
+	local patch=$1 f mode
+	while read -r f; do
+		! grep -qxF "$f" "$WORK/claimed" ||
+			die "$patch: Overlay-Add: $f: another patch adds it already"
+		echo "$f" >>"$WORK/claimed"
+		mode=100644
+		[ ! -x "$ROOT/$f" ] || mode=100755
+		if [ -L "$ROOT/$f" ]; then
+			printf '120000 %s\t%s\n' "$(readlink -n "$ROOT/$f" |
+				gitb hash-object -w --stdin)" "$f"
+		else
+			printf '%s %s\t%s\n' $mode \
+				"$(gitb hash-object -w --no-filters "$ROOT/$f")" "$f"
+		fi
+	done >"$WORK/info"
+	gitw update-index --add --index-info <"$WORK/info"
+}
+
 add_overlay() {
-	local patch=$1 pat f mode
+	local patch=$1 pat
 	trailer Add | while read -r pat; do
 		matches "$pat" <"$WORK/overlay" >"$WORK/matched"
 		[ -s "$WORK/matched" ] ||
 			die "$patch: Overlay-Add: $pat: no such file in the checkout"
-		while read -r f; do
-			! grep -qxF "$f" "$WORK/claimed" ||
-				die "$patch: Overlay-Add: $f: another patch adds it already"
-			echo "$f" >>"$WORK/claimed"
-			mode=100644
-			[ ! -x "$ROOT/$f" ] || mode=100755
-			if [ -L "$ROOT/$f" ]; then
-				printf '120000 %s\t%s\n' "$(readlink -n "$ROOT/$f" |
-					gitb hash-object -w --stdin)" "$f"
-			else
-				printf '%s %s\t%s\n' $mode \
-					"$(gitb hash-object -w --no-filters "$ROOT/$f")" "$f"
-			fi
-		done <"$WORK/matched" >"$WORK/info"
-		gitw update-index --add --index-info <"$WORK/info"
+		comm -12 "$WORK/matched" "$WORK/base" | while read -r f; do
+			trouble "$patch" conflict "$f" \
+				"the base has this file: Overlay-Replace says that it is replaced"
+		done
+		add_files "$patch" <"$WORK/matched"
+	done
+}
+
+replace_base() {
+	local patch=$1 file hashes
+	trailer Replace | while read -r file hashes; do
+		[ -f "$ROOT/$file" ] ||
+			die "$patch: Overlay-Replace: $file: no such file in the checkout"
+		# shellcheck disable=SC2086
+		check_original "$patch" "$file" $hashes
+		echo "$file" | add_files "$patch"
 	done
 }
 
 remove_base() {
-	local patch=$1 pat
-	trailer Remove | while read -r pat; do
-		gitw ls-files | matches "$pat" >"$WORK/matched"
-		[ -s "$WORK/matched" ] ||
-			die "$patch: Overlay-Remove: $pat: no such file in the base"
-		gitw update-index --force-remove --stdin <"$WORK/matched"
+	local patch=$1 file hashes
+	trailer Remove | while read -r file hashes; do
+		# shellcheck disable=SC2086
+		check_original "$patch" "$file" $hashes
+		gitw update-index --force-remove -- "$file"
 	done
 }
 
+applies() { gitw apply --cached --whitespace=nowarn "$@" "$WORK/diff" 2>"$WORK/why"; }
+
 apply_hunks() {
-	local patch=$1 file
-	grep -q '^diff --git ' "$WORK/diff" || return 0
-	gitw apply --cached --whitespace=nowarn "$WORK/diff" 2>"$WORK/why" && return
-	# Another 6.12.x may differ beside a hunk; one line of context on each
-	# side of it must still be the same.
-	if gitw apply --cached --whitespace=nowarn -C1 "$WORK/diff" 2>/dev/null; then
-		say "note: $patch fits this base with less context than it has"
-		return
-	fi
-	file=$(sed -n 's/^error: patch failed: \(.*\)/\1/p; s/^error: \(.*\): does not exist.*/\1/p' \
-		"$WORK/why" | head -n 1)
-	die "$patch does not apply to ${file:-the tree}: correct that hunk for this base and run make again"
+	local patch=$1 file without=''
+	! grep -q '^diff --git ' "$WORK/diff" || applies || {
+		sed -nE 's/^error: patch failed: (.*):[0-9]+$/\1/p
+			s/^error: (.*): (does not exist|already exists).*/\1/p' \
+			"$WORK/why" | sort -u >"$WORK/files"
+		[ -s "$WORK/files" ] || echo "the tree" >"$WORK/files"
+		while read -r file; do
+			without="$without --exclude=$file"
+			if applies -C1 --include="$file"; then
+				trouble "$patch" care "$file differs beside a hunk" \
+					"see that the hunk is still right there, and give it less context"
+			else
+				trouble "$patch" conflict "$file" \
+					"correct that hunk for this base and run make again"
+			fi
+		done <"$WORK/files"
+		# The others, for the patches that follow.
+		# shellcheck disable=SC2086
+		applies $without || true
+	}
 }
 
 # commit_patch FILE NUMBER
 commit_patch() {
-	local file=$1 n=$2 patch=patches/${1##*/} subject author mail tree
+	local file=$1 n=$2 patch=${1#"$ROOT/"} subject author mail tree
 	gitb mailinfo "$WORK/message" "$WORK/diff" <"$file" >"$WORK/info" 2>"$WORK/why" ||
 		die "$patch: git mailinfo cannot read it: $(head -n 1 "$WORK/why")"
 	subject=$(sed -n 's/^Subject: //p' "$WORK/info")
@@ -104,20 +180,34 @@ commit_patch() {
 	mail=$(sed -n 's/^Email: //p' "$WORK/info")
 	[ -n "$subject" ] || die "$patch has no Subject: line"
 	[ -n "$author" ] || die "$patch has no From: line"
+	: >"$WORK/said"
 	apply_hunks "$patch"
 	remove_base "$patch"
+	replace_base "$patch"
 	add_overlay "$patch"
 	tree=$(gitb write-tree)
-	[ "$tree" != "$(gitb rev-parse "$HEAD^{tree}")" ] ||
+	[ -n "$REPORT" ] || [ "$tree" != "$(gitb rev-parse "$HEAD^{tree}")" ] ||
 		die "$patch changes nothing"
+	[ -z "$REPORT" ] || grep . "$WORK/said" || printf '%s\tclean\t\n' "${patch#patches/}"
 	HEAD=$({ printf '%s\n\n' "$subject"
-		 sed '/^Overlay-\(Add\|Remove\):/d' "$WORK/message"; } |
+		 sed '/^Overlay-\(Add\|Replace\|Remove\):/d' "$WORK/message"; } |
 		gitb stripspace |
 		GIT_AUTHOR_NAME=$author GIT_AUTHOR_EMAIL=$mail \
 		GIT_COMMITTER_NAME=$author GIT_COMMITTER_EMAIL=$mail \
 		GIT_AUTHOR_DATE="$((EPOCH + n * 60)) +0000" \
 		GIT_COMMITTER_DATE="$((EPOCH + n * 60)) +0000" \
 		gitb commit-tree "$tree" -p "$HEAD")
+}
+
+# What Linux itself did since this base, unless it is in there: see bases/README.
+prepare() {
+	local p n=-100
+	for p in "$ROOT/bases/$BASE/prepare"/*.patch; do
+		[ -f "$p" ] || continue
+		n=$((n + 1))
+		gitb mailinfo "$WORK/message" "$WORK/diff" <"$p" >/dev/null
+		applies --check --reverse || commit_patch "$p" $n
+	done
 }
 
 # Every file of the overlay belongs to a patch. While one works on it (WIP=1),
@@ -165,6 +255,9 @@ list_overlay >"$WORK/overlay"
 HEAD=$(gitb rev-parse base)
 export GIT_INDEX_FILE=$WORK/index
 gitb read-tree base
+prepare
+PREPARED=$HEAD
+gitb ls-tree -r --name-only "$PREPARED" | sort >"$WORK/base"
 n=0
 for p in "$ROOT"/patches/[0-9]*-*.patch; do
 	[ -f "$p" ] || continue
@@ -172,6 +265,7 @@ for p in "$ROOT"/patches/[0-9]*-*.patch; do
 	commit_patch "$p" $n
 done
 check_claims
+[ -z "$REPORT" ] || { rm -rf "$WORK"; exit 0; }
 unset GIT_INDEX_FILE
 gitb update-ref refs/heads/series "$HEAD"
 

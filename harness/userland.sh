@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # userland.sh [-sid | -native | -backports] NAME PACKAGE...: unpack Debian packages of
-# ppc64el, with all that they depend on, into $OUT/userland/NAME: those of the
+# ppc64el, with all that they depend on, into $TOP/userland/NAME: those of the
 # machine's own release, or of sid. With -native: packages of sid for this machine.
 # With -backports: packages for this machine, newer than its own, with what it does
 # not have yet of what they depend on. With -newest SUITE and patterns in place of
@@ -16,7 +16,7 @@ case $1 in
 -sid | -native | -backports) SUITE=${1#-}; shift ;;
 -newest) SUITE=$2 NEWEST=yes; shift 2 ;;
 esac
-FROM=${SUITE:-ppc64el} APT=$OUT/apt${SUITE:+-$SUITE}
+FROM=${SUITE:-ppc64el} APT=$TOP/apt${SUITE:+-$SUITE}
 
 # The name of the release, and where its packages come from.
 release() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
@@ -62,9 +62,9 @@ apt_setup() {
 	: >"$APT/state/status"
 	rm -f "$APT"/etc/sources.list "$APT"/etc/sources.list.d/*
 	case $SUITE in
-	sid | trixie) add_suite "$SUITE" ;;
 	native) add_suite sid ;;
 	backports) copy_sources; add_suite "$(release)-backports" ;;
+	?*) add_suite "$SUITE" ;;
 	*)
 		copy_sources
 		# Sources that are limited to the machine's own architecture.
@@ -92,7 +92,7 @@ fetch_newest() {
 	for p in $(apt-cache pkgnames | grep -xE -- "$1" | sort -rV); do
 		(cd "$APT/cache/archives" && apt-get -q download "$p") && return
 	done
-	die "no package with a name like $1 can be had"
+	die "no package with a name like $1 can be had; there are: $(apt-cache pkgnames "${1%%[^a-z-]*}" | sort -V | paste -sd' ')"
 }
 
 fetch() {
@@ -108,7 +108,8 @@ fetch() {
 	fi
 	for p in "$APT"/cache/archives/*.deb; do
 		dpkg-deb -x "$p" "$DIR.new"
-	done
+		dpkg-deb -f "$p" Version
+	done >"$DIR.versions"
 	merge_usr
 }
 
@@ -123,8 +124,8 @@ merge_usr() {
 
 NAME=$1
 shift
-DIR=$OUT/userland/$NAME
-take_lock
+DIR=$TOP/userland/$NAME
+is_done "$DIR.stamp" "$*" || take_lock "$TOP"
 if ! is_done "$DIR.stamp" "$*"; then
 	rm -rf "$DIR" "$DIR.new" "$DIR.stamp"
 	mkdir -p "$DIR.new"

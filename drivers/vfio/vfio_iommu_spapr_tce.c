@@ -39,6 +39,7 @@
 #include <linux/bitfield.h>
 #include <linux/iommu.h>
 #include <linux/module.h>
+#include <linux/nospec.h>
 #include <linux/pfn.h>
 #include <linux/rbtree.h>
 #include <linux/rwsem.h>
@@ -215,6 +216,7 @@ static long tce_v1_hold(struct mm_struct *mm, unsigned long ua,
 	struct page *page;
 	int ret;
 
+	held->bad = ua;
 	/* memory is only known to be contiguous within one page */
 	if (shift > PAGE_SHIFT)
 		return -EINVAL;
@@ -725,7 +727,7 @@ static void tce_cancel_create(struct tce_container *container, int num,
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_CREATE */
-static noinline long tce_ioctl_create(struct tce_container *container,
+static long tce_ioctl_create(struct tce_container *container,
 				      void __user *uarg)
 {
 	struct vfio_iommu_spapr_tce_create create;
@@ -774,7 +776,7 @@ static long tce_remove(struct tce_container *container, u64 start)
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_REMOVE */
-static noinline long tce_ioctl_remove(struct tce_container *container,
+static long tce_ioctl_remove(struct tce_container *container,
 				      void __user *uarg)
 {
 	struct vfio_iommu_spapr_tce_remove remove;
@@ -817,7 +819,7 @@ static int tce_get_info(struct tce_container *container,
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_GET_INFO */
-static noinline long tce_ioctl_get_info(struct tce_container *container,
+static long tce_ioctl_get_info(struct tce_container *container,
 					void __user *uarg)
 {
 	const size_t minsz = offsetofend(struct vfio_iommu_spapr_tce_info,
@@ -870,36 +872,6 @@ static bool tce_wraps(u64 addr, u64 size)
 	return size && addr + (size - 1) < addr;
 }
 
-/*
- * v2: returns the first page of a range that cannot be mapped, or the end of
- * the range. mm_iommu_hold() succeeds if it can hold all pages of the range
- * that lie in the first region, so the range is bisected.
- */
-static u64 tce_first_unmappable(struct tce_container *container, u64 ua,
-				unsigned long npages, unsigned int shift,
-				bool write)
-{
-	struct mm_iommu_held held;
-	unsigned long want = npages;
-	long n;
-
-	while (npages) {
-		n = mm_iommu_hold(container->mm, ua, want, shift, write, &held);
-		cond_resched();
-		if (n > 0) {
-			mm_iommu_drop(container->mm, held.cookie, n);
-			ua += (u64)n << shift;
-			npages -= n;
-			want = min(want, npages);
-		} else if (want > 1) {
-			want /= 2;
-		} else {
-			return ua;
-		}
-	}
-	return ua;
-}
-
 static const struct mm_iommu_refusal tce_wrapped = {
 	.words = "bus addresses or memory wrap around",
 };
@@ -934,13 +906,15 @@ static noinline int tce_report_range(struct tce_container *container,
 	return tce_report(container, call, iova, size, error, &why);
 }
 
-/* Reports a failure of the TCE core, with the cause of its error. */
+/*
+ * Reports a failure of the TCE core, with the cause of its error. @bad is the
+ * address that failed, or the end of the range.
+ */
 static noinline int tce_report_map(struct tce_container *container,
 				   const struct vfio_iommu_type1_dma_map *map,
-				   const struct tce_window *win, int error)
+				   unsigned long bad, int error)
 {
-	bool write = map->flags & VFIO_DMA_MAP_FLAG_WRITE;
-	struct mm_iommu_refusal why = { };
+	struct mm_iommu_refusal why = { .at = bad };
 
 	switch (error) {
 	case -EPERM:
@@ -959,17 +933,12 @@ static noinline int tce_report_map(struct tce_container *container,
 	case -EFAULT:
 		why.words = container->v2 ?
 			"was read-only when it was first registered: 0x" :
-			"no memory there, or none that can be pinned";
+			"no memory there, or none that can be pinned: 0x";
 	}
-	/* v2 only: v1 would have to pin user memory to find the page */
-	if (container->v2 && (error == -EINVAL || error == -EFAULT)) {
-		why.at = tce_first_unmappable(container, map->vaddr,
-					      map->size >> win->shift,
-					      win->shift, write);
-		/* none: the platform failed, or it was registered since */
-		if (why.at == map->vaddr + map->size)
-			why.words = NULL;
-	}
+	/* no address failed, so the platform did */
+	if ((error == -EINVAL || error == -EFAULT) &&
+	    bad == map->vaddr + map->size)
+		why.words = NULL;
 	return tce_report(container, "MAP", map->iova, map->size, error, &why);
 }
 
@@ -1043,7 +1012,7 @@ static bool tce_map_valid(const struct vfio_iommu_type1_dma_map *map,
  */
 static noinline long tce_map_v1(struct tce_container *container,
 				const struct vfio_iommu_type1_dma_map *map,
-				const struct tce_window *win)
+				const struct tce_window *win, unsigned long *bad)
 {
 	struct iommu_table *tbl = iommu_tce_table_get(win->tbl);
 	unsigned long npages = PFN_UP(map->size);
@@ -1057,7 +1026,7 @@ static noinline long tce_map_v1(struct tce_container *container,
 	up_read(&container->lock);
 	ret = iommu_tce_map(tbl, map->iova >> shift, map->vaddr,
 			    map->size >> shift,
-			    map->flags & VFIO_DMA_MAP_FLAG_WRITE);
+			    map->flags & VFIO_DMA_MAP_FLAG_WRITE, bad);
 	down_read(&container->lock);
 	if (ret == -ENXIO)
 		ret = win->tbl == tbl ? -EPERM : -ESTALE;
@@ -1071,6 +1040,7 @@ out_put:
 static __always_inline long tce_map(struct tce_container *container,
 				    const struct vfio_iommu_type1_dma_map *map)
 {
+	unsigned long bad = map->vaddr + map->size;
 	struct tce_window *win;
 	long ret;
 
@@ -1089,19 +1059,19 @@ static __always_inline long tce_map(struct tce_container *container,
 	if (likely(container->v2))
 		ret = iommu_tce_map(win->tbl, map->iova >> win->shift,
 				    map->vaddr, map->size >> win->shift,
-				    map->flags & VFIO_DMA_MAP_FLAG_WRITE);
+				    map->flags & VFIO_DMA_MAP_FLAG_WRITE, &bad);
 	else
-		ret = tce_map_v1(container, map, win);
+		ret = tce_map_v1(container, map, win, &bad);
 	if (unlikely(ret == -ESTALE))
 		return ret;
 	trace_spapr_tce_map(map->iova, map->vaddr, map->size, map->flags, ret);
 	if (unlikely(ret))
-		ret = tce_report_map(container, map, win, ret);
+		ret = tce_report_map(container, map, bad, ret);
 	return ret;
 }
 
 /* VFIO_IOMMU_MAP_DMA */
-static noinline long tce_ioctl_map(struct tce_container *container,
+static long tce_ioctl_map(struct tce_container *container,
 				   void __user *uarg)
 {
 	struct vfio_iommu_type1_dma_map map;
@@ -1162,7 +1132,7 @@ tce_unmap(struct tce_container *container,
 }
 
 /* VFIO_IOMMU_UNMAP_DMA */
-static noinline long tce_ioctl_unmap(struct tce_container *container,
+static long tce_ioctl_unmap(struct tce_container *container,
 				     void __user *uarg)
 {
 	const size_t minsz = offsetofend(struct vfio_iommu_type1_dma_unmap,
@@ -1190,8 +1160,7 @@ static noinline long tce_ioctl_unmap(struct tce_container *container,
 
 /* v1: ENABLE and DISABLE of the whole 32-bit window */
 
-/* VFIO_IOMMU_ENABLE */
-static long tce_ioctl_enable(struct tce_container *container)
+static int tce_enable(struct tce_container *container)
 {
 	struct iommu_table_group *table_group = tce_first_group(container);
 	struct tce_window *win = &container->windows[0];
@@ -1243,8 +1212,8 @@ static void tce_disable_v1(struct tce_container *container)
 	container->locked = 0;
 }
 
-/* VFIO_IOMMU_DISABLE: unmaps everything that is not accounted any more. */
-static long tce_ioctl_disable(struct tce_container *container)
+/* Unmaps everything that is not accounted any more. */
+static int tce_disable(struct tce_container *container)
 {
 	struct tce_window *win = &container->windows[0];
 	int ret;
@@ -1265,14 +1234,27 @@ static long tce_ioctl_disable(struct tce_container *container)
 	return 0;
 }
 
-static noinline long tce_ioctl_v1(struct tce_container *container, bool enable)
+/* VFIO_IOMMU_ENABLE */
+static long tce_ioctl_enable(struct tce_container *container, void __user *uarg)
 {
-	long ret;
+	int ret;
 
 	if (down_write_killable(&container->lock))
 		return -EINTR;
-	ret = enable ? tce_ioctl_enable(container) :
-		       tce_ioctl_disable(container);
+	ret = tce_enable(container);
+	up_write(&container->lock);
+	return ret;
+}
+
+/* VFIO_IOMMU_DISABLE */
+static long tce_ioctl_disable(struct tce_container *container,
+			      void __user *uarg)
+{
+	int ret;
+
+	if (down_write_killable(&container->lock))
+		return -EINTR;
+	ret = tce_disable(container);
 	up_write(&container->lock);
 	return ret;
 }
@@ -1361,7 +1343,7 @@ tce_begin_register(struct tce_container *container, unsigned long ua,
 }
 
 /* VFIO_IOMMU_SPAPR_REGISTER_MEMORY */
-static noinline long tce_ioctl_register(struct tce_container *container,
+static long tce_ioctl_register(struct tce_container *container,
 					void __user *uarg)
 {
 	struct vfio_iommu_spapr_register_memory memory;
@@ -1438,12 +1420,12 @@ static void tce_report_mapped(struct tce_container *container,
 
 	mm_iommu_get_info(region, &info);
 	mm_iommu_refuse(&why, -EBUSY, info.mapped,
-			"IOMMU pages of it are mapped: ");
+			"it is mapped, references of TCE tables: ");
 	tce_report(container, "UNREGISTER", m->vaddr, m->size, -EBUSY, &why);
 }
 
 /* VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY */
-static noinline long tce_ioctl_unregister(struct tce_container *container,
+static long tce_ioctl_unregister(struct tce_container *container,
 					  void __user *uarg)
 {
 	struct vfio_iommu_spapr_register_memory memory;
@@ -1537,7 +1519,7 @@ static long tce_eeh_group(struct iommu_group *grp,
 }
 
 /* VFIO_EEH_PE_OP, on each group until one does not return 0 */
-static noinline long tce_ioctl_eeh(struct tce_container *container,
+static long tce_ioctl_eeh(struct tce_container *container,
 				   void __user *uarg)
 {
 	struct vfio_eeh_pe_op op = { };
@@ -1575,47 +1557,54 @@ static long tce_check_extension(unsigned long extension)
 	}
 }
 
+/* A call, and the versions of the container that have it. */
+struct tce_call {
+	long (*fn)(struct tce_container *container, void __user *uarg);
+	bool has[2];
+};
+
+/* The numbers of all calls are in a row. */
+#define TCE_CALL(cmd)	((cmd) - VFIO_IOMMU_SPAPR_TCE_GET_INFO)
+#define TCE_V1		{ true, false }
+#define TCE_V2		{ false, true }
+#define TCE_BOTH	{ true, true }
+
+static const struct tce_call tce_calls[] = {
+	[TCE_CALL(VFIO_IOMMU_SPAPR_TCE_GET_INFO)] =
+		{ tce_ioctl_get_info, TCE_BOTH },
+	[TCE_CALL(VFIO_IOMMU_MAP_DMA)] = { tce_ioctl_map, TCE_BOTH },
+	[TCE_CALL(VFIO_IOMMU_UNMAP_DMA)] = { tce_ioctl_unmap, TCE_BOTH },
+	[TCE_CALL(VFIO_IOMMU_ENABLE)] = { tce_ioctl_enable, TCE_V1 },
+	[TCE_CALL(VFIO_IOMMU_DISABLE)] = { tce_ioctl_disable, TCE_V1 },
+	[TCE_CALL(VFIO_IOMMU_SPAPR_REGISTER_MEMORY)] =
+		{ tce_ioctl_register, TCE_V2 },
+	[TCE_CALL(VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY)] =
+		{ tce_ioctl_unregister, TCE_V2 },
+	[TCE_CALL(VFIO_IOMMU_SPAPR_TCE_CREATE)] = { tce_ioctl_create, TCE_V2 },
+	[TCE_CALL(VFIO_IOMMU_SPAPR_TCE_REMOVE)] = { tce_ioctl_remove, TCE_V2 },
+	[TCE_CALL(VFIO_EEH_PE_OP)] = { tce_ioctl_eeh, TCE_BOTH },
+};
+
 /*
  * @iommu_data is NULL when VFIO checks extensions before the container has an
- * IOMMU driver. The handlers are not inlined, so that none pays for the stack
- * frame of another.
+ * IOMMU driver.
  */
 static long tce_iommu_ioctl(void *iommu_data, unsigned int cmd,
 			    unsigned long arg)
 {
 	struct tce_container *container = iommu_data;
-	void __user *uarg = (void __user *)arg;
+	unsigned int nr = TCE_CALL(cmd);
+	const struct tce_call *call;
 
-	switch (cmd) {
-	case VFIO_CHECK_EXTENSION:
+	if (cmd == VFIO_CHECK_EXTENSION)
 		return tce_check_extension(arg);
-	case VFIO_IOMMU_MAP_DMA:
-		return tce_ioctl_map(container, uarg);
-	case VFIO_IOMMU_UNMAP_DMA:
-		return tce_ioctl_unmap(container, uarg);
-	case VFIO_IOMMU_SPAPR_TCE_GET_INFO:
-		return tce_ioctl_get_info(container, uarg);
-	case VFIO_EEH_PE_OP:
-		return tce_ioctl_eeh(container, uarg);
-	case VFIO_IOMMU_SPAPR_REGISTER_MEMORY:
-		return container->v2 ? tce_ioctl_register(container, uarg) :
-				       -ENOTTY;
-	case VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY:
-		return container->v2 ? tce_ioctl_unregister(container, uarg) :
-				       -ENOTTY;
-	case VFIO_IOMMU_SPAPR_TCE_CREATE:
-		return container->v2 ? tce_ioctl_create(container, uarg) :
-				       -ENOTTY;
-	case VFIO_IOMMU_SPAPR_TCE_REMOVE:
-		return container->v2 ? tce_ioctl_remove(container, uarg) :
-				       -ENOTTY;
-	case VFIO_IOMMU_ENABLE:
-	case VFIO_IOMMU_DISABLE:
-		return container->v2 ? -ENOTTY :
-		       tce_ioctl_v1(container, cmd == VFIO_IOMMU_ENABLE);
-	default:
+	if (nr >= ARRAY_SIZE(tce_calls))
 		return -ENOTTY;
-	}
+
+	call = &tce_calls[array_index_nospec(nr, ARRAY_SIZE(tce_calls))];
+	if (!call->has[container->v2])
+		return -ENOTTY;
+	return call->fn(container, (void __user *)arg);
 }
 
 /* Diagnostics: /proc/PID/fdinfo of the container */
@@ -1662,6 +1651,8 @@ static unsigned long tce_show_regions(struct tce_container *container,
 			   rn->ua, mm_iommu_size(rn->region), info.used,
 			   info.mapped, info.granule, info.bytes,
 			   info.readonly ? "read" : "read-write", info.state);
+		if (seq_has_overflowed(m))
+			break;
 		pages += mm_iommu_size(rn->region) >> PAGE_SHIFT;
 		cond_resched();
 	}

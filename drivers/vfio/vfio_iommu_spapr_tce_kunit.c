@@ -422,4 +422,4 @@ static struct kunit_suite tce_kunit_suite = {
 
 kunit_test_suite(tce_kunit_suite);
 
-MODULE_IMPORT_NS(EXPORTED_FOR_KUNIT_TESTING);
+MODULE_INFO(import_ns, "EXPORTED_FOR_KUNIT_TESTING");

@@ -16,8 +16,7 @@
  * switch=__switch_to, and stores=FILE with lines "FROM TO": only the stores of the
  * kernel between these addresses are looked at, because that takes time; those
  * of the firmware always are.
- * One processor only. The interface is declared here because Debian has no
- * package with QEMU's header; NEW is that of QEMU 9 and later.
+ * One processor only.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,60 +25,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EXPORT	__attribute__((visibility("default")))
-
-typedef uint64_t qemu_plugin_id_t;
-typedef struct qemu_info_t qemu_info_t;
-struct qemu_plugin_tb;
-struct qemu_plugin_insn;
-
-typedef void (*tb_trans_cb)(qemu_plugin_id_t id, struct qemu_plugin_tb *tb);
-typedef void (*udata_cb)(qemu_plugin_id_t id, void *data);
-typedef void (*exec_cb)(unsigned int vcpu, void *data);
-typedef void (*mem_cb)(unsigned int vcpu, uint32_t info, uint64_t vaddr,
-		       void *data);
-
-void qemu_plugin_register_vcpu_tb_trans_cb(qemu_plugin_id_t id, tb_trans_cb cb);
-void qemu_plugin_register_vcpu_insn_exec_cb(struct qemu_plugin_insn *insn,
-					    exec_cb cb, int flags, void *data);
-void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn, mem_cb cb,
-				      int flags, int rw, void *data);
-void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, udata_cb cb,
-				    void *data);
-size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
-uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb,
-						 size_t idx);
-
-#ifdef NEW
-struct qemu_plugin_scoreboard;
-typedef struct {
-	struct qemu_plugin_scoreboard *score;
-	size_t offset;
-} qemu_plugin_u64;
-
-struct qemu_plugin_scoreboard *qemu_plugin_scoreboard_new(size_t size);
-void *qemu_plugin_scoreboard_find(struct qemu_plugin_scoreboard *score,
-				  unsigned int vcpu);
-void qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(
-	struct qemu_plugin_tb *tb, int op, qemu_plugin_u64 entry, uint64_t imm);
-size_t qemu_plugin_insn_data(const struct qemu_plugin_insn *insn, void *dest,
-			     size_t len);
-
-EXPORT int qemu_plugin_version = 4;
-#else
-void qemu_plugin_register_vcpu_tb_exec_inline(struct qemu_plugin_tb *tb, int op,
-					      void *ptr, uint64_t imm);
-const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *insn);
-
-EXPORT int qemu_plugin_version = 1;
-#endif
+#include "qemu.h"
 
 #define BLOCKS		(1UL << 20)
-#define MARK_START	0x0c0007b1U	/* twi 0,0,0x7b1: never traps */
-#define MARK_END	0x0c0007b2U
 #define SC_1		0x44000022U	/* a hypercall */
-#define MEM_W		2
 /* The register of a PHB3 or PHB4 that drops TCEs, from the start of all of them */
 #define PHB_TCE_KILL	0x210
 #define PHB_MASK	0xffff
@@ -123,14 +72,6 @@ static void count_block(struct qemu_plugin_tb *tb, unsigned long i)
 
 	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb, 0, entry, 1);
 }
-
-static uint32_t opcode(const struct qemu_plugin_insn *insn)
-{
-	uint32_t op = 0;
-
-	qemu_plugin_insn_data(insn, &op, sizeof(op));
-	return op;
-}
 #else
 static uint64_t counts[BLOCKS];
 
@@ -142,14 +83,6 @@ static uint64_t executed(unsigned long i)
 static void count_block(struct qemu_plugin_tb *tb, unsigned long i)
 {
 	qemu_plugin_register_vcpu_tb_exec_inline(tb, 0, &counts[i], 1);
-}
-
-static uint32_t opcode(const struct qemu_plugin_insn *insn)
-{
-	uint32_t op;
-
-	memcpy(&op, qemu_plugin_insn_data(insn), sizeof(op));
-	return op;
 }
 #endif
 

@@ -23,7 +23,7 @@ function counted(x,  s) {
 	return s
 }
 
-function is_event() { return $4 ~ /calls$|kills$|stores$|switches$/ }
+function is_event() { return $4 ~ /calls$|kills$|stores$|switches$|^lines ./ }
 
 # What one page, or one TCE, has of it.
 function each(  i, s) {
@@ -72,9 +72,9 @@ is_event() {
 
 { flush() }
 
-$2 != last {
+$2 " " $4 != last {
 	print "  " $2 ($4 == "instructions" ? "" : ", " $4)
-	last = $2
+	last = $2 " " $4
 }
 
 {

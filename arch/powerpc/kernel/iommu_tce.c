@@ -15,6 +15,13 @@
  * 4. Drop: only now, when no device can reach it, the memory of the old TCEs
  *    is let go.
  *
+ * A block of the view has one reference for all of its entries that are of one
+ * region, see struct tce_view_block. Here, on the way into a block and out of it, each
+ * page has a reference of its own: the others are given back, or taken, under the
+ * lock of the block.
+ *
+ * A platform that cannot refuse is not undone, and nothing is remembered for that.
+ *
  * Calls on different ranges of a table may run side by side; on the same range
  * too, and then one after the other for each block of it.
  *
@@ -119,6 +126,14 @@ static void olds_touch(struct tce_olds *olds, unsigned long entry,
 	olds->end = entry + npages;
 }
 
+static void olds_init(struct tce_olds *olds, struct iommu_table *tbl)
+{
+	olds->tbl = tbl;
+	olds->first = 0;
+	olds->end = 0;
+	olds->nr = 0;
+}
+
 /* What is dropped together with what was in an entry of the view. */
 static struct tce_old *olds_find(struct tce_olds *olds, u64 cookie, u64 alike)
 {
@@ -156,6 +171,240 @@ static unsigned long olds_add(struct tce_olds *olds, const u64 *view,
 	return n;
 }
 
+/* Adds all of what was in a part of the view. */
+static void olds_add_all(struct tce_olds *olds, const u64 *view,
+			 unsigned long n)
+{
+	unsigned long i;
+
+	for (i = 0; i < n; )
+		i += olds_add(olds, view + i, n - i);
+}
+
+/* What a long range works with, of so many entries at a time. */
+struct tce_scratch {
+	struct tce_old old[64];
+	u64 before[];
+};
+
+/* References that pages of a region have more than their block needs. */
+static void tce_count(struct iommu_table *tbl, u64 cookie, long more)
+{
+	const struct iommu_tce_view *owner = tbl->it_view;
+
+	if (more)
+		owner->backing->count(owner->mm, cookie, more);
+}
+
+/* Pages of a region, with a reference each, come into a block. */
+static void block_enter(struct iommu_table *tbl, struct tce_view_block *blk,
+			u64 cookie, unsigned long n)
+{
+	if (tbl->it_view->backing->count)
+		tce_count(tbl, cookie, tce_view_enter(blk, cookie, n) - n);
+	blk->used += n;
+}
+
+/* They leave it, again with a reference each. */
+static void block_leave(struct iommu_table *tbl, struct tce_view_block *blk,
+			u64 cookie, unsigned long n)
+{
+	if (tbl->it_view->backing->count)
+		tce_count(tbl, cookie, n - tce_view_leave(blk, cookie, n));
+	blk->used -= n;
+}
+
+/* Entries that are mapped. */
+static unsigned long block_count(const struct tce_view_block *blk,
+				 const u64 *view, unsigned long n)
+{
+	unsigned long i, mapped = 0;
+
+	if (n == TCE_BLOCK)
+		return blk->used;
+	for (i = 0; i < n; i++)
+		mapped += !!view[i];
+	return mapped;
+}
+
+/* Whether all that a block has is of one region; of none, where there are none. */
+static bool block_is_home(const struct tce_view_block *blk)
+{
+	return blk->homes == blk->used;
+}
+
+/*
+ * Takes out of a block what is in a part of it, which the caller has read and writes.
+ *
+ * Return: how many entries were mapped.
+ */
+static unsigned long block_take(struct iommu_table *tbl,
+				struct tce_view_block *blk, const u64 *view,
+				unsigned long n)
+{
+	unsigned int used = blk->used;
+	unsigned long i, m;
+
+	if (block_is_home(blk)) {
+		m = used ? block_count(blk, view, n) : 0;
+		if (m)
+			block_leave(tbl, blk, blk->home, m);
+		return m;
+	}
+	for (i = 0; i < n; i += m) {
+		/* what is nothing has no id */
+		for (m = 1; i + m < n; m++)
+			if ((view[i + m] ^ view[i]) & MM_IOMMU_COOKIE_ID)
+				break;
+		if (view[i])
+			block_leave(tbl, blk, view[i], m);
+	}
+	return used - blk->used;
+}
+
+/*
+ * What was taken out of a block, for olds_add_taken(): all of one region, or entry by
+ * entry.
+ */
+struct tce_taken {
+	u64 home;
+	unsigned long npages;
+	unsigned long n;
+	u64 *before;
+};
+
+/* Takes it, and remembers what is to be dropped. */
+static void block_take_olds(struct iommu_table *tbl, struct tce_view_block *blk,
+			    const u64 *view, unsigned long n,
+			    struct tce_taken *taken)
+{
+	taken->home = block_is_home(blk) ? blk->home : 0;
+	taken->n = 0;
+	if (blk->used && !block_is_home(blk)) {
+		taken->n = n;
+		memcpy(taken->before, view, n * sizeof(*view));
+	}
+	taken->npages = block_take(tbl, blk, view, n);
+}
+
+static void olds_add_taken(struct tce_olds *olds, const struct tce_taken *taken)
+{
+	u64 alike = olds->tbl->it_view->backing->alike;
+
+	if (taken->n)
+		olds_add_all(olds, taken->before, taken->n);
+	else if (taken->npages)
+		olds_find(olds, taken->home, alike)->npages += taken->npages;
+}
+
+struct tce_unmap {
+	struct tce_olds olds;
+	unsigned long max;		/* entries of @before */
+	u64 *before;
+	struct tce_scratch *scratch;
+	struct tce_old few_old[2];
+	u64 few_before[8];
+};
+
+static void unmap_alloc(struct tce_unmap *unmap, unsigned long npages)
+{
+	unmap->olds.old = unmap->few_old;
+	unmap->olds.max = ARRAY_SIZE(unmap->few_old);
+	unmap->before = unmap->few_before;
+	unmap->max = ARRAY_SIZE(unmap->few_before);
+	if (npages <= unmap->max)
+		return;
+
+	/* it must not fail: without memory it only takes longer */
+	unmap->scratch = kmalloc(struct_size(unmap->scratch, before, TCE_BLOCK),
+				 GFP_KERNEL | __GFP_NOWARN);
+	if (!unmap->scratch)
+		return;
+	unmap->olds.old = unmap->scratch->old;
+	unmap->olds.max = ARRAY_SIZE(unmap->scratch->old);
+	unmap->before = unmap->scratch->before;
+	unmap->max = TCE_BLOCK;
+}
+
+/*
+ * Clears entries of a block, from the first to the last that is mapped, and
+ * keeps what the view said of them.
+ *
+ * Return: how many from *@entry on, which is moved to the first; or -errno.
+ */
+static long unmap_clear(struct iommu_table *tbl, struct tce_view_block *blk,
+			unsigned long *entry, unsigned long n,
+			struct tce_taken *taken)
+{
+	u64 *view = blk->entry + (*entry - tbl->it_offset) % TCE_BLOCK;
+	int ret;
+
+	while (n && !*view) {
+		view++;
+		(*entry)++;
+		n--;
+	}
+	while (n && !view[n - 1])
+		n--;
+	if (!n)
+		return 0;
+
+	ret = tbl->it_ops->clear_tces(tbl, *entry, n);
+	if (ret)
+		return ret;
+	block_take_olds(tbl, blk, view, n, taken);
+	memset(view, 0, n * sizeof(*view));
+	return n;
+}
+
+static int unmap_block(struct tce_unmap *unmap, unsigned long entry,
+		       unsigned long n)
+{
+	struct iommu_table *tbl = unmap->olds.tbl;
+	unsigned long block = (entry - tbl->it_offset) / TCE_BLOCK;
+	struct tce_taken taken = { .before = unmap->before };
+	struct tce_view_block *blk;
+	long cleared = 0;
+
+	blk = tce_view_lock(tbl->it_view, block);
+	if (blk && blk->used)
+		cleared = unmap_clear(tbl, blk, &entry, n, &taken);
+	tce_view_unlock(tbl->it_view, block);
+	if (cleared <= 0)
+		return cleared;
+
+	olds_touch(&unmap->olds, entry, cleared);
+	olds_add_taken(&unmap->olds, &taken);
+	return 0;
+}
+
+static noinline int tce_unmap_range(struct iommu_table *tbl,
+				    unsigned long entry, unsigned long npages)
+{
+	struct tce_unmap unmap = { .olds = { .tbl = tbl } };
+	unsigned long i = entry - tbl->it_offset, end = i + npages, n, block;
+	int err, ret = 0;
+
+	unmap_alloc(&unmap, npages);
+	while (i < end) {
+		block = i / TCE_BLOCK;
+		n = tce_view_next(tbl->it_view, block);
+		if (n != block) {
+			i = n * TCE_BLOCK;
+			continue;
+		}
+		n = min3(end - i, TCE_BLOCK - i % TCE_BLOCK, unmap.max);
+		err = unmap_block(&unmap, i + tbl->it_offset, n);
+		if (err && !ret)
+			ret = err;
+		i += n;
+		cond_resched();
+	}
+	olds_flush(&unmap.olds);
+	kfree(unmap.scratch);
+	return ret;
+}
+
 /* Memory that is held for a part of a range, or 0 for a part to be cleared. */
 struct tce_held {
 	u64 cookie;
@@ -163,9 +412,9 @@ struct tce_held {
 };
 
 /*
- * A range of entries that is being mapped. @before is what the view said,
- * entry by entry, of the first @done pages; @list the TCEs of one block, as the
- * platform takes them.
+ * A range of entries that is being mapped. @before is what the view said, entry by
+ * entry, of the first @done pages, where the platform may refuse, or else of one
+ * block; @list the TCEs of one block, as the platform takes them.
  */
 struct tce_map {
 	struct iommu_table *tbl;
@@ -174,10 +423,14 @@ struct tce_map {
 	struct tce_held *held;
 	unsigned int nr_held;
 	unsigned int max_held;
+	bool may_refuse;		/* so that it is to be undone */
 	bool lost;			/* some could not even be cleared */
+	unsigned long *bad;		/* for a user address that cannot be held */
 	unsigned long done;		/* entries whose view was exchanged */
 	unsigned long replaced;		/* entries that were mapped before */
-	u64 *before;
+	struct tce_olds olds;
+	struct tce_taken taken;		/* out of the block that was written last */
+	struct tce_scratch *scratch;
 	__be64 *list;
 	struct tce_held few;
 };
@@ -256,23 +509,53 @@ static unsigned long map_block(const struct tce_map *map, unsigned long i)
 	return min(TCE_BLOCK - place, map->npages - i);
 }
 
-/* What was held is registered memory, so its owner cannot ask for too much. */
+/* Who serves hypercalls at once cannot refuse. */
+static bool tce_may_refuse(const struct iommu_table *tbl)
+{
+	return !tbl->it_ops->realmode;
+}
+
+/**
+ * iommu_tce_map_bytes() - memory that mapping a range works with
+ * @tbl: the table
+ * @npages: IOMMU pages in the range
+ *
+ * What was held is registered memory, so its owner cannot ask for too much. But where
+ * the platform cannot refuse it is the same however much that is.
+ *
+ * Context: Any.
+ * Return: bytes.
+ */
+size_t iommu_tce_map_bytes(const struct iommu_table *tbl, unsigned long npages)
+{
+	struct tce_scratch *scratch;
+
+	if (!tce_may_refuse(tbl))
+		npages = min(npages, TCE_BLOCK);
+	return struct_size(scratch, before, npages);
+}
+
 static int map_alloc(struct tce_map *map)
 {
 	/* hypervisors take lists that do not cross 4K */
 	map->list = kmalloc(SZ_4K, GFP_KERNEL);
-	map->before = kvmalloc_array(map->npages, sizeof(*map->before),
-				     GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	return map->list && map->before ? 0 : -ENOMEM;
+	map->scratch = kvmalloc(iommu_tce_map_bytes(map->tbl, map->npages),
+				GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+	if (!map->list || !map->scratch)
+		return -ENOMEM;
+	map->olds.old = map->scratch->old;
+	map->olds.max = ARRAY_SIZE(map->scratch->old);
+	return 0;
 }
 
 static void map_free(struct tce_map *map)
 {
 	if (map->held != &map->few)
 		kvfree(map->held);
-	kvfree(map->before);
+	kvfree(map->scratch);
 	kfree(map->list);
 }
+
 
 static int map_grow_held(struct tce_map *map)
 {
@@ -325,6 +608,8 @@ static int map_hold_part(struct tce_map *map, unsigned long ua,
 		}
 		n = map_backing(map)->hold(map->tbl->it_view->mm, ua, npages,
 					   shift, write, &held);
+		if (n < 0 && map->bad)
+			*map->bad = held.bad;
 		if (n < 0)
 			return n;
 		map->held[map->nr_held++] = (struct tce_held){
@@ -450,6 +735,24 @@ static void map_fill(struct tce_map *map, struct tce_cursor at, unsigned long n)
 	}
 }
 
+/* Takes out what is there, to be put back or to be dropped. */
+static void map_take(struct tce_map *map, struct tce_view_block *blk,
+		     const u64 *view, unsigned long i, unsigned long n)
+{
+	u64 *before = map->scratch->before;
+
+	if (!map->may_refuse) {
+		map->taken.before = before;
+		block_take_olds(map->tbl, blk, view, n, &map->taken);
+		return;
+	}
+	if (blk->used)
+		memcpy(before + i, view, n * sizeof(*view));
+	else
+		memset(before + i, 0, n * sizeof(*view));
+	map->replaced += block_take(map->tbl, blk, view, n);
+}
+
 /*
  * Writes the view of @n pages and keeps what was there. Inlined, its loop would
  * not have the registers that it needs.
@@ -460,57 +763,64 @@ static noinline void map_exchange(struct tce_map *map,
 				  unsigned long n)
 {
 	u64 *view = blk->entry + map_index(map, i) % TCE_BLOCK, *end;
-	u64 *before = map->before + i;
 	unsigned long k, m;
 	u64 cookie, step;
-	long was = 0, is = 0;
 
+	map_take(map, blk, view, i, n);
 	for (k = 0; k < n; k += m) {
 		cookie = map_cookie(map, &at, &step);
 		m = cursor_step(map, &at, n - k);
-		is += cookie ? m : 0;
-		for (end = view + m; view < end; view++, cookie += step) {
-			*before = *view;
-			was += !!*before++;
-			*view = cookie;
-		}
+		if (cookie)
+			block_enter(map->tbl, blk, cookie, m);
+		for (end = view + m; view < end; cookie += step)
+			*view++ = cookie;
 	}
 	map->done = i + n;
-	map->replaced += was;
-	blk->used += is - was;
 }
 
 /*
  * Puts back what was in a block before, where nobody has changed it meanwhile.
- * What is to be dropped then stands in map->before: what we had written, or
- * what was there before where somebody else has our reference now. Whatever
- * the platform refuses is left without a TCE.
+ * What is to be dropped then is kept as before: what we had written, or what was
+ * there before where somebody else has our reference now.
  */
-static void map_restore(struct tce_map *map, struct tce_view_block *blk,
-			struct tce_cursor at, unsigned long i, unsigned long n)
+static void map_put_back(struct tce_map *map, struct tce_view_block *blk,
+			 struct tce_cursor at, unsigned long i, unsigned long n)
 {
 	u64 *view = blk->entry + map_index(map, i) % TCE_BLOCK, *end;
-	u64 *before = map->before + i;
-	__be64 *list = map->list;
-	struct iommu_table_ops *ops = map->tbl->it_ops;
-	unsigned long k, m, empty = 0;
+	u64 *before = map->scratch->before + i;
+	unsigned long k, m;
 	u64 cookie, step;
-	long more = 0;
 
 	for (k = 0; k < n; k += m) {
 		cookie = map_cookie(map, &at, &step);
 		m = cursor_step(map, &at, n - k);
-		for (end = view + m; view < end; view++, cookie += step) {
-			if (*view == cookie) {
-				swap(*view, *before);
-				more += !!*view - !!cookie;
-			}
-			before++;
-			empty += !*view;
-			*list++ = tce_of_view(map->tbl, *view);
+		for (end = view + m; view < end; view++, before++, cookie += step) {
+			if (*view != cookie)
+				continue;
+			if (cookie)
+				block_leave(map->tbl, blk, cookie, 1);
+			swap(*view, *before);
+			if (*view)
+				block_enter(map->tbl, blk, *view, 1);
 		}
 	}
-	blk->used += more;
+}
+
+/*
+ * Writes the TCEs that the view of a part of a block tells of. Whatever the platform
+ * refuses is left without a TCE.
+ */
+static void map_rewrite(struct tce_map *map, const struct tce_view_block *blk,
+			unsigned long i, unsigned long n)
+{
+	const u64 *view = blk->entry + map_index(map, i) % TCE_BLOCK;
+	struct iommu_table_ops *ops = map->tbl->it_ops;
+	unsigned long k, empty = 0;
+
+	for (k = 0; k < n; k++) {
+		empty += !view[k];
+		map->list[k] = tce_of_view(map->tbl, view[k]);
+	}
 	if ((empty == n ||
 	     ops->set_tces(map->tbl, map->entry + i, n, map->list)) &&
 	    ops->clear_tces(map->tbl, map->entry + i, n))
@@ -518,26 +828,26 @@ static void map_restore(struct tce_map *map, struct tce_view_block *blk,
 }
 
 /* Undoes the blocks before the one that was refused, which is undone. */
-static void map_undo(struct tce_map *map, unsigned long end)
+static void map_undo(struct tce_map *map)
 {
 	struct iommu_tce_view *view = map->tbl->it_view;
 	struct tce_cursor at = { };
 	struct tce_view_block *blk;
 	unsigned long i, n, block;
 
-	for (i = 0; i < end; i += n) {
+	for (i = 0; i < map->done; i += n) {
 		n = map_block(map, i);
 		block = map_index(map, i) / TCE_BLOCK;
 		blk = tce_view_lock(view, block);
 		/* whoever closes a table clears it; the platform may know it no more */
-		if (blk && !READ_ONCE(view->closed))
-			map_restore(map, blk, at, i, n);
+		if (blk && !READ_ONCE(view->closed)) {
+			map_put_back(map, blk, at, i, n);
+			map_rewrite(map, blk, i, n);
+		}
 		tce_view_unlock(view, block);
 		cursor_move(map, &at, n);
 		cond_resched();
 	}
-	/* a platform that refuses may have written some of the last one */
-	tce_kill(map->tbl, map->entry, map->done);
 }
 
 /* Maps the part of the range that is in one block. */
@@ -553,12 +863,15 @@ static int map_write_block(struct tce_map *map, struct tce_cursor at,
 	blk = tce_lock_block(map->tbl, block);
 	if (IS_ERR(blk))
 		return PTR_ERR(blk);
-	map_exchange(map, blk, at, i, n);
 	ret = map->tbl->it_ops->set_tces(map->tbl, map->entry + i, n,
 					 map->list);
 	if (ret)
-		map_restore(map, blk, at, i, n);
+		/* it may have written some of them */
+		map_rewrite(map, blk, i, n);
+	else
+		map_exchange(map, blk, at, i, n);
 	tce_view_unlock(view, block);
+	olds_touch(&map->olds, map->entry + i, n);
 	return ret;
 }
 
@@ -571,10 +884,10 @@ static int map_write(struct tce_map *map)
 	for (i = 0; i < map->npages; i += n) {
 		n = map_block(map, i);
 		ret = map_write_block(map, at, i, n);
-		if (ret) {
-			map_undo(map, i);
+		if (ret)
 			return ret;
-		}
+		if (!map->may_refuse)
+			olds_add_taken(&map->olds, &map->taken);
 		cursor_move(map, &at, n);
 		cond_resched();
 	}
@@ -584,20 +897,13 @@ static int map_write(struct tce_map *map)
 /* Lets go of what was mapped before, or of what was undone. */
 static void map_drop_before(struct tce_map *map)
 {
-	struct tce_old old;
-	struct tce_olds olds = {
-		.tbl = map->tbl,
-		.max = 1,
-		.old = &old,
-	};
-	unsigned long i, end;
+	unsigned long i, n;
 
-	for (i = 0; i < map->done; cond_resched()) {
-		end = i + map_block(map, i);
-		while (i < end)
-			i += olds_add(&olds, map->before + i, end - i);
+	for (i = 0; i < map->done; i += n) {
+		n = map_block(map, i);
+		olds_add_all(&map->olds, map->scratch->before + i, n);
+		cond_resched();
 	}
-	olds_flush(&olds);
 }
 
 static void map_init(struct tce_map *map, struct iommu_table *tbl,
@@ -609,10 +915,13 @@ static void map_init(struct tce_map *map, struct iommu_table *tbl,
 	map->held = &map->few;
 	map->nr_held = 0;
 	map->max_held = 1;
+	map->may_refuse = tce_may_refuse(tbl);
 	map->lost = false;
+	map->bad = NULL;
 	map->done = 0;
 	map->replaced = 0;
-	map->before = NULL;
+	olds_init(&map->olds, tbl);
+	map->scratch = NULL;
 	map->list = NULL;
 }
 
@@ -641,29 +950,36 @@ err_unhold:
 	return ret;
 }
 
-/* The others. */
+/*
+ * The others. Where a platform refuses against what it has promised, or the table is
+ * closed meanwhile, what was mapped so far is cleared.
+ */
 static int map_commit(struct tce_map *map)
 {
-	int ret;
+	int ret = map_write(map);
 
-	ret = map_write(map);
-	if (ret && map->lost) {
-		tce_lost();
-	} else if (ret) {
+	if (ret && map->may_refuse)
+		map_undo(map);
+	/* a platform that has refused may have written some all the same */
+	if (map->may_refuse && !map->lost && (ret || map->replaced))
 		map_drop_before(map);
+	olds_flush(&map->olds);
+	/* who closes the table clears it, and others may map there since */
+	if (ret && ret != -ENXIO && !map->may_refuse)
+		tce_unmap_range(map->tbl, map->entry, map->done);
+
+	if (map->lost)
+		tce_lost();
+	else if (ret)
 		map_unhold(map);
-	} else {
-		tce_kill(map->tbl, map->entry, map->npages);
-		if (map->replaced)
-			map_drop_before(map);
-	}
 	map_free(map);
 	return ret;
 }
 
 static noinline int tce_map_range(struct iommu_table *tbl,
 				  unsigned long entry, unsigned long ua,
-				  unsigned long npages, bool write)
+				  unsigned long npages, bool write,
+				  unsigned long *bad)
 {
 	struct iommu_tce_want want = {
 		.ua = ua,
@@ -674,6 +990,7 @@ static noinline int tce_map_range(struct iommu_table *tbl,
 	int ret;
 
 	map_init(&map, tbl, entry);
+	map.bad = bad;
 	ret = map_begin(&map, &want, 1, 0);
 	return ret ? : map_commit(&map);
 }
@@ -685,9 +1002,12 @@ static noinline int tce_map_range(struct iommu_table *tbl,
  * @ua: user address, a multiple of the IOMMU page
  * @npages: IOMMU pages, may be 0
  * @write: whether the device may write, and not only read
+ * @bad: where to store the user address of the first page that cannot be mapped,
+ *	where it is for that that the call fails; else it is left alone; or NULL
  *
  * The range is mapped as a whole, or nothing has changed. Only one who looks
- * at the same range meanwhile may see a part of it.
+ * at the same range meanwhile may see a part of it. Where the table is closed, and
+ * the platform cannot refuse, what was mapped before in a part of it may be gone.
  *
  * Context: Process context, may sleep. The caller keeps @tbl in place.
  * Return: 0; -ENOMEM; what the backing says to a page that cannot be mapped
@@ -695,7 +1015,8 @@ static noinline int tce_map_range(struct iommu_table *tbl,
  *	page, -EFAULT for writing to read-only memory); the platform's error.
  */
 int iommu_tce_map(struct iommu_table *tbl, unsigned long entry,
-		  unsigned long ua, unsigned long npages, bool write)
+		  unsigned long ua, unsigned long npages, bool write,
+		  unsigned long *bad)
 {
 	int ret = -EAGAIN;
 
@@ -705,7 +1026,7 @@ int iommu_tce_map(struct iommu_table *tbl, unsigned long entry,
 		ret = tce_put_page(tbl, entry, ua, tce_perm(write));
 	if (ret != -EAGAIN)
 		return ret;
-	return tce_map_range(tbl, entry, ua, npages, write);
+	return tce_map_range(tbl, entry, ua, npages, write, bad);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_map);
 
@@ -750,8 +1071,9 @@ EXPORT_SYMBOL_GPL(iommu_tce_begin);
  * @map: what it returned; gone after this
  *
  * Context: Process context, may sleep.
- * Return: 0; the platform's error, or -ENXIO where the table was closed: then
- *	nothing has changed.
+ * Return: 0; the platform's error, with nothing changed; -ENXIO if the table was
+ *	closed. Unless the platform may refuse, a part of what was mapped before may
+ *	be gone then.
  */
 int iommu_tce_commit(struct tce_map *map)
 {
@@ -775,125 +1097,6 @@ void iommu_tce_abort(struct tce_map *map)
 	kfree(map);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_abort);
-
-/* What clearing a long range works with; a short one needs less. */
-struct tce_scratch {
-	u64 before[TCE_BLOCK];
-	struct tce_old old[64];
-};
-
-struct tce_unmap {
-	struct tce_olds olds;
-	unsigned long max;		/* entries of @before */
-	u64 *before;
-	struct tce_scratch *scratch;
-	struct tce_old few_old[2];
-	u64 few_before[8];
-};
-
-static void unmap_alloc(struct tce_unmap *unmap, unsigned long npages)
-{
-	unmap->olds.old = unmap->few_old;
-	unmap->olds.max = ARRAY_SIZE(unmap->few_old);
-	unmap->before = unmap->few_before;
-	unmap->max = ARRAY_SIZE(unmap->few_before);
-	if (npages <= unmap->max)
-		return;
-
-	/* it must not fail: without memory it only takes longer */
-	unmap->scratch = kmalloc(sizeof(*unmap->scratch), GFP_KERNEL |
-				 __GFP_NOWARN);
-	if (!unmap->scratch)
-		return;
-	unmap->olds.old = unmap->scratch->old;
-	unmap->olds.max = ARRAY_SIZE(unmap->scratch->old);
-	unmap->before = unmap->scratch->before;
-	unmap->max = ARRAY_SIZE(unmap->scratch->before);
-}
-
-/*
- * Clears entries of a block, from the first to the last that is mapped, and
- * keeps what the view said of them.
- *
- * Return: how many from *@entry on, which is moved to the first; or -errno.
- */
-static long unmap_clear(struct iommu_table *tbl, struct tce_view_block *blk,
-			unsigned long *entry, unsigned long n, u64 *before)
-{
-	u64 *view = blk->entry + (*entry - tbl->it_offset) % TCE_BLOCK;
-	unsigned long i;
-	long less = 0;
-	int ret;
-
-	while (n && !*view) {
-		view++;
-		(*entry)++;
-		n--;
-	}
-	while (n && !view[n - 1])
-		n--;
-	if (!n)
-		return 0;
-
-	ret = tbl->it_ops->clear_tces(tbl, *entry, n);
-	if (ret)
-		return ret;
-	for (i = 0; i < n; i++) {
-		before[i] = view[i];
-		less += !!view[i];
-		view[i] = 0;
-	}
-	blk->used -= less;
-	return n;
-}
-
-static int unmap_block(struct tce_unmap *unmap, unsigned long entry,
-		       unsigned long n)
-{
-	struct iommu_table *tbl = unmap->olds.tbl;
-	unsigned long block = (entry - tbl->it_offset) / TCE_BLOCK;
-	struct tce_view_block *blk;
-	long i, cleared = 0;
-
-	blk = tce_view_lock(tbl->it_view, block);
-	if (blk && blk->used)
-		cleared = unmap_clear(tbl, blk, &entry, n, unmap->before);
-	tce_view_unlock(tbl->it_view, block);
-	if (cleared <= 0)
-		return cleared;
-
-	olds_touch(&unmap->olds, entry, cleared);
-	for (i = 0; i < cleared; )
-		i += olds_add(&unmap->olds, unmap->before + i, cleared - i);
-	return 0;
-}
-
-static noinline int tce_unmap_range(struct iommu_table *tbl,
-				    unsigned long entry, unsigned long npages)
-{
-	struct tce_unmap unmap = { .olds = { .tbl = tbl } };
-	unsigned long i = entry - tbl->it_offset, end = i + npages, n, block;
-	int err, ret = 0;
-
-	unmap_alloc(&unmap, npages);
-	while (i < end) {
-		block = i / TCE_BLOCK;
-		n = tce_view_next(tbl->it_view, block);
-		if (n != block) {
-			i = n * TCE_BLOCK;
-			continue;
-		}
-		n = min3(end - i, TCE_BLOCK - i % TCE_BLOCK, unmap.max);
-		err = unmap_block(&unmap, i + tbl->it_offset, n);
-		if (err && !ret)
-			ret = err;
-		i += n;
-		cond_resched();
-	}
-	olds_flush(&unmap.olds);
-	kfree(unmap.scratch);
-	return ret;
-}
 
 /**
  * iommu_tce_unmap() - clear a range of a TCE table
@@ -927,6 +1130,7 @@ EXPORT_SYMBOL_GPL(iommu_tce_unmap);
 const struct iommu_tce_backing iommu_tce_registered = {
 	.hold = mm_iommu_hold,
 	.translate = mm_iommu_translate,
+	.count = mm_iommu_count,
 	.drop = mm_iommu_drop,
 	.alike = MM_IOMMU_COOKIE_ID,
 };

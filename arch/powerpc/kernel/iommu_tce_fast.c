@@ -9,8 +9,9 @@
  * there is nothing to undo, and nothing to remember but what is to be written:
  *
  * 1. Begin: lock the blocks, enter the section.
- * 2. Hold: every page is translated and counted, or the whole is given up. This
- *    is the last step that can fail.
+ * 2. Hold: every page is translated, and counted in its block, which takes a
+ *    reference where it has none for it; or the whole is given up. This is the last
+ *    step that can fail.
  * 3. Exchange the TCEs and the view. What was mapped before is dropped on the
  *    way: it is not unpinned as long as the section lasts, and never here. The
  *    caller asks mm_iommu_must_reap() afterwards.
@@ -130,8 +131,8 @@ static __kprobes void change_init(struct iommu_tce_change *c,
 	c->npages = npages;
 	c->done = 0;
 	c->clears = false;
-	c->nr_blocks = (first + npages - 1) / TCE_VIEW_ENTRIES -
-		       first / TCE_VIEW_ENTRIES + 1;
+	c->in_first = min(npages, TCE_VIEW_ENTRIES - first % TCE_VIEW_ENTRIES);
+	c->nr_blocks = 1 + (c->in_first < npages);
 }
 
 /* The end of a change, whatever became of it. */
@@ -153,32 +154,44 @@ static __always_inline int change_start(struct iommu_tce_change *c)
 	return 0;
 }
 
-/* Pages of one region that are not mapped any more, and the cookie of one. */
-struct dropped {
-	struct mm_iommu_section *section;
-	u64 cookie;
-	unsigned long npages;
-};
-
-static __kprobes void dropped_flush(struct dropped *d)
+static struct tce_view_block *change_block_of(const struct iommu_tce_change *c,
+					      unsigned long i)
 {
-	if (d->npages)
-		mm_iommu_section_drop(d->section, d->cookie, d->npages);
+	return c->blocks[i >= c->in_first];
 }
 
-static __kprobes noinline void dropped_next(struct dropped *d, u64 cookie)
+/*
+ * Of the entries that are going to be mapped those of the home of their block are
+ * counted together: all since @from but the @counted ones.
+ */
+static __kprobes void change_settle(struct iommu_tce_change *c)
 {
-	dropped_flush(d);
-	d->cookie = cookie;
-	d->npages = 1;
+	c->blk->homes += c->done - c->from - c->counted;
+	c->from = c->done;
+	c->counted = 0;
 }
 
-static __always_inline void dropped_add(struct dropped *d, u64 cookie)
+static void change_use(struct iommu_tce_change *c, unsigned int i)
 {
-	if (likely(!((cookie ^ d->cookie) & MM_IOMMU_COOKIE_ID)))
-		d->npages++;
-	else
-		dropped_next(d, cookie);
+	c->blk = c->blocks[i];
+	c->home = tce_view_home(c->blk);
+	c->until = i ? c->npages : c->in_first;
+}
+
+/* From one block to the next. */
+static __kprobes noinline void change_next(struct iommu_tce_change *c)
+{
+	change_settle(c);
+	change_use(c, 1);
+}
+
+/* How many of the next entries are in one block. */
+static __always_inline unsigned long change_room(struct iommu_tce_change *c,
+						 unsigned long npages)
+{
+	if (unlikely(c->done == c->until))
+		change_next(c);
+	return min(npages, c->until - c->done);
 }
 
 /**
@@ -189,13 +202,18 @@ static __always_inline void dropped_add(struct dropped *d, u64 cookie)
  */
 __kprobes void iommu_tce_change_abort(struct iommu_tce_change *change)
 {
-	struct dropped d = { .section = &change->section };
-	unsigned long i;
+	unsigned long i, refs;
+	u64 cookie;
 
-	for (i = 0; i < change->done; i++)
-		if (change->cookies[i])
-			dropped_add(&d, change->cookies[i]);
-	dropped_flush(&d);
+	change_settle(change);
+	for (i = 0; i < change->done; i++) {
+		cookie = change->cookies[i];
+		if (!cookie)
+			continue;
+		refs = tce_view_leave(change_block_of(change, i), cookie, 1);
+		if (refs)
+			mm_iommu_section_drop(&change->section, cookie, refs);
+	}
 	change_end(change);
 }
 
@@ -236,30 +254,68 @@ __kprobes int iommu_tce_change_begin(struct iommu_tce_change *change,
 			change_end(change);
 			return -EAGAIN;
 		}
+	change->from = 0;
+	change->counted = 0;
+	change_use(change, 0);
 	return 0;
+}
+
+/* Counts the next entries, all in one block, and of one region. */
+static __kprobes bool change_count(struct iommu_tce_change *c, u64 cookie,
+				   unsigned long n)
+{
+	struct tce_view_block *blk = c->blk;
+	unsigned long refs = tce_view_enter(blk, cookie, n);
+	u64 *to = c->cookies + c->done, *end = to + n;
+	u64 step = mm_iommu_cookie_step(BIT_ULL(c->tbl->it_page_shift));
+
+	if (refs && !mm_iommu_section_get(&c->section, cookie, refs)) {
+		tce_view_leave(blk, cookie, n);
+		return false;
+	}
+	c->counted += n;
+	c->home = tce_view_home(blk);
+	c->done += n;
+	do {
+		*to++ = cookie;
+		cookie += step;
+	} while (to < end);
+	return true;
 }
 
 static __kprobes noinline int change_map_run(struct iommu_tce_change *c,
 					     unsigned long ua,
 					     unsigned long npages, bool write)
 {
-	unsigned int shift = c->tbl->it_page_shift;
-	u64 *to = c->cookies + c->done, *end = to + npages, cookie;
-	u64 step = mm_iommu_cookie_step(BIT_ULL(shift));
-	int ret;
+	unsigned long n = change_room(c, npages);
+	struct mm_iommu_run run = {
+		.ua = ua,
+		.npages = npages,
+		.shift = c->tbl->it_page_shift,
+		.write = write,
+		.bits = change_perm(write),
+		.out = c->tces + c->done,
+	};
 
-	ret = mm_iommu_section_hold(&c->section, ua, npages, shift,
-				    change_perm(write), write, &cookie,
-				    c->tces + c->done);
-	if (ret)
-		return ret;
+	if (mm_iommu_section_find(&c->section, &run))
+		return -EAGAIN;
+	/* each block counts its own part */
+	if (!change_count(c, run.cookie, n))
+		return -EAGAIN;
+	if (n == npages)
+		return 0;
+	change_next(c);
+	run.cookie += mm_iommu_cookie_step((u64)n << run.shift);
+	return change_count(c, run.cookie, npages - n) ? 0 : -EAGAIN;
+}
 
-	c->done += npages;
-	do {
-		*to++ = cookie;
-		cookie += step;
-	} while (to < end);
-	return 0;
+/* The next entry has its own reference, in a block that has none. */
+static __kprobes noinline void change_count_other(struct iommu_tce_change *c,
+						  u64 cookie)
+{
+	tce_view_enter(c->blk, cookie, 1);
+	c->counted++;
+	c->home = tce_view_home(c->blk);
 }
 
 /**
@@ -284,10 +340,19 @@ __kprobes int iommu_tce_change_map(struct iommu_tce_change *change,
 		return change_map_run(change, ua, npages, write);
 
 	/* lists without order have nothing but single pages */
+	change_room(change, 1);
 	if (mm_iommu_section_hold_one(&change->section, ua,
-				      change->tbl->it_page_shift, write, &held))
+				      change->tbl->it_page_shift, write,
+				      change->home, &held))
 		return -EAGAIN;
 
+	/* not of the home of the block: by itself, or it becomes the home */
+	if ((held.cookie ^ change->home) & MM_IOMMU_COOKIE_ID) {
+		if (change->home)
+			change->counted++;
+		else
+			change_count_other(change, held.cookie);
+	}
 	change->tces[i] = cpu_to_be64(held.hpa | change_perm(write));
 	change->cookies[i] = held.cookie;
 	change->done = i + 1;
@@ -304,22 +369,72 @@ __kprobes int iommu_tce_change_map(struct iommu_tce_change *change,
 __kprobes void iommu_tce_change_clear(struct iommu_tce_change *change,
 				      unsigned long npages)
 {
-	unsigned long i, end = change->done + npages;
+	unsigned long i, n, end = change->done + npages;
 
 	for (i = change->done; i < end; i++) {
 		change->tces[i] = 0;
 		change->cookies[i] = 0;
 	}
 	change->clears = true;
-	change->done = end;
+	for (; npages; npages -= n) {
+		n = change_room(change, npages);
+		change->counted += n;
+		change->done += n;
+	}
+}
+
+/*
+ * What leaves blocks of the view: how many entries of the home of one; and pages of
+ * any other region, with a reference each, and the cookie of one.
+ */
+struct dropped {
+	struct mm_iommu_section *section;
+	u64 home;
+	unsigned long homes;
+	u64 cookie;
+	unsigned long npages;
+};
+
+static __kprobes void dropped_flush(struct dropped *d)
+{
+	if (d->npages)
+		mm_iommu_section_drop(d->section, d->cookie, d->npages);
+}
+
+/* All that leaves the block was added. */
+static __always_inline void dropped_homes(struct dropped *d,
+					  struct tce_view_block *blk)
+{
+	if (d->homes && tce_view_leave(blk, d->home, d->homes))
+		mm_iommu_section_drop(d->section, d->home, 1);
+}
+
+static __kprobes noinline void dropped_next(struct dropped *d, u64 cookie)
+{
+	dropped_flush(d);
+	d->cookie = cookie;
+	d->npages = 1;
+}
+
+static __always_inline void dropped_add(struct dropped *d, u64 cookie)
+{
+	if (likely(!((cookie ^ d->home) & MM_IOMMU_COOKIE_ID)))
+		d->homes++;
+	else if (!((cookie ^ d->cookie) & MM_IOMMU_COOKIE_ID))
+		d->npages++;
+	else
+		dropped_next(d, cookie);
 }
 
 /* Writes a part of the view that is in one block. */
 static __kprobes void change_view(struct iommu_tce_change *c,
 				  struct tce_view_block *blk, unsigned long at,
-				  const u64 *cookies, unsigned long n,
-				  struct dropped *d)
+				  const u64 *cookies, unsigned long n)
 {
+	struct dropped d = {
+		.section = &c->section,
+		.home = tce_view_home(blk),
+	};
 	u64 *view = blk->entry + at, *end = view + n, old;
 	long more = n;
 
@@ -337,8 +452,10 @@ static __kprobes void change_view(struct iommu_tce_change *c,
 		if (!old)
 			continue;
 		more--;
-		dropped_add(d, old);
+		dropped_add(&d, old);
 	}
+	dropped_homes(&d, blk);
+	dropped_flush(&d);
 	if (c->clears)
 		for (view -= n; view < end; view++)
 			more -= !*view;
@@ -348,8 +465,12 @@ static __kprobes void change_view(struct iommu_tce_change *c,
 /* Clears a part of the view that is in one block. */
 static __kprobes void clear_view(struct iommu_tce_change *c,
 				 struct tce_view_block *blk, unsigned long at,
-				 unsigned long n, struct dropped *d)
+				 unsigned long n)
 {
+	struct dropped d = {
+		.section = &c->section,
+		.home = tce_view_home(blk),
+	};
 	u64 *view = blk->entry + at, *end = view + n, old;
 	long less = 0;
 
@@ -359,8 +480,10 @@ static __kprobes void clear_view(struct iommu_tce_change *c,
 			continue;
 		*view = 0;
 		less++;
-		dropped_add(d, old);
+		dropped_add(&d, old);
 	}
+	dropped_homes(&d, blk);
+	dropped_flush(&d);
 	blk->used -= less;
 }
 
@@ -384,21 +507,20 @@ static __kprobes void change_kill(struct iommu_tce_change *c)
 __kprobes int iommu_tce_change_commit(struct iommu_tce_change *change)
 {
 	unsigned long at = change_index(change) % TCE_VIEW_ENTRIES;
-	struct dropped d = { .section = &change->section };
-	unsigned long n = min(TCE_VIEW_ENTRIES - at, change->npages);
+	unsigned long n = change->in_first;
 	struct iommu_table *tbl = change->tbl;
 
+	change_settle(change);
 	if (tbl->it_ops->set_tces(tbl, change->entry, change->npages,
 				  change->tces)) {
 		iommu_tce_change_abort(change);
 		return -EAGAIN;
 	}
 
-	change_view(change, change->blocks[0], at, change->cookies, n, &d);
+	change_view(change, change->blocks[0], at, change->cookies, n);
 	if (change->nr_blocks > 1)
 		change_view(change, change->blocks[1], 0, change->cookies + n,
-			    change->npages - n, &d);
-	dropped_flush(&d);
+			    change->npages - n);
 	change_kill(change);
 	change_end(change);
 	return 0;
@@ -407,18 +529,16 @@ __kprobes int iommu_tce_change_commit(struct iommu_tce_change *change)
 static __kprobes int clear_all(struct iommu_tce_change *c)
 {
 	unsigned long at = change_index(c) % TCE_VIEW_ENTRIES;
-	unsigned long n = min(TCE_VIEW_ENTRIES - at, c->npages);
-	struct dropped d = { .section = &c->section };
+	unsigned long n = c->in_first;
 	struct iommu_table *tbl = c->tbl;
 
 	if (tbl->it_ops->clear_tces(tbl, c->entry, c->npages))
 		return -EAGAIN;
 
 	if (c->blocks[0])
-		clear_view(c, c->blocks[0], at, n, &d);
+		clear_view(c, c->blocks[0], at, n);
 	if (c->nr_blocks > 1 && c->blocks[1])
-		clear_view(c, c->blocks[1], 0, c->npages - n, &d);
-	dropped_flush(&d);
+		clear_view(c, c->blocks[1], 0, c->npages - n);
 	return 0;
 }
 
@@ -474,8 +594,9 @@ __kprobes int iommu_tce_fast_clear(struct iommu_table *tbl,
  * nor cleared a device may reach both pages, and neither is ever let go.
  */
 static __kprobes noinline int put_undo(struct iommu_table *tbl,
-				       unsigned long entry, u64 old, u64 new,
-				       int error)
+				       unsigned long entry,
+				       struct tce_view_block *blk, u64 old,
+				       u64 new, int error)
 {
 	struct mm_struct *mm = tbl->it_view->mm;
 	__be64 tce = 0;
@@ -485,35 +606,40 @@ static __kprobes noinline int put_undo(struct iommu_table *tbl,
 				   change_perm(old & MM_IOMMU_COOKIE_WRITE),
 				   &tce);
 	if (tbl->it_ops->set_tces(tbl, entry, 1, &tce) &&
-	    tbl->it_ops->clear_tces(tbl, entry, 1))
+	    tbl->it_ops->clear_tces(tbl, entry, 1)) {
+		/* it is no entry of the block, but has a reference for ever */
+		if (new && !tce_view_leave(blk, new, 1))
+			mm_iommu_count(mm, new, 1);
 		return new ? -ENOTRECOVERABLE : error;
+	}
 	if (tbl->it_ops->tce_kill)
 		tbl->it_ops->tce_kill(tbl, entry, 1);
-	if (new)
+	if (new && tce_view_leave(blk, new, 1))
 		mm_iommu_drop_page(mm, new);
 	return error;
 }
 
 /*
- * Maps or clears the entry at @place, of which *@old is dropped then. Returns 1, or
- * 0 where it was clear.
+ * Maps or clears an entry. Returns 1, with in *@old what is to be dropped of what was
+ * mapped there; or 0 where it was clear.
  */
 static __always_inline int put_one(struct iommu_table *tbl, unsigned long entry,
 				   unsigned long ua, u64 perm,
-				   struct tce_view_block *blk, u64 *place,
-				   u64 *old)
+				   struct tce_view_block *blk, u64 *old)
 {
+	unsigned long i = (entry - tbl->it_offset) % TCE_VIEW_ENTRIES;
 	bool write = perm & TCE_PCI_WRITE;
 	struct mm_iommu_held held;
 	u64 cookie = 0;
 	__be64 tce = 0;
 	int ret;
 
-	*old = *place;
+	*old = blk->entry[i];
 	if (perm) {
 		if (mm_iommu_hold_page(tbl->it_view->mm, ua, tbl->it_page_shift,
-				       write, &held))
+				       write, tce_view_home(blk), &held))
 			return -EAGAIN;
+		tce_view_enter(blk, held.cookie, 1);
 		tce = cpu_to_be64(held.hpa | change_perm(write));
 		cookie = held.cookie;
 	} else if (!*old) {
@@ -523,9 +649,11 @@ static __always_inline int put_one(struct iommu_table *tbl, unsigned long entry,
 	ret = perm ? tbl->it_ops->set_tces(tbl, entry, 1, &tce) :
 		     tbl->it_ops->clear_tces(tbl, entry, 1);
 	if (unlikely(ret))
-		return put_undo(tbl, entry, *old, cookie, ret);
-	*place = cookie;
+		return put_undo(tbl, entry, blk, *old, cookie, ret);
+	blk->entry[i] = cookie;
 	blk->used += !!perm - !!*old;
+	if (*old && !tce_view_leave(blk, *old, 1))
+		*old = 0;
 	if (tbl->it_ops->tce_kill)
 		tbl->it_ops->tce_kill(tbl, entry, 1);
 	return 1;
@@ -552,8 +680,7 @@ __kprobes int iommu_tce_fast_put(struct iommu_table *tbl,
 				 unsigned long entry, unsigned long ua,
 				 u64 perm)
 {
-	unsigned long i = entry - tbl->it_offset;
-	unsigned long block = i / TCE_VIEW_ENTRIES;
+	unsigned long block = (entry - tbl->it_offset) / TCE_VIEW_ENTRIES;
 	struct iommu_tce_view *view = tbl->it_view;
 	raw_spinlock_t *lock = tce_view_block_lock(view, block);
 	struct tce_view_block *blk;
@@ -566,12 +693,10 @@ __kprobes int iommu_tce_fast_put(struct iommu_table *tbl,
 	blk = tce_view_find(view, block);
 	/* where no block is nothing is mapped, and nothing can be */
 	if (table_is_open(tbl))
-		ret = likely(blk) ? put_one(tbl, entry, ua, perm, blk,
-					    &blk->entry[i % TCE_VIEW_ENTRIES],
-					    &old) :
+		ret = likely(blk) ? put_one(tbl, entry, ua, perm, blk, &old) :
 		      perm ? -EAGAIN : 0;
 	arch_spin_unlock(&lock->raw_lock);
-	/* it was held by the entry, which was in the cache until now */
+	/* what the entry or the block held, which was in the cache until now */
 	if (ret > 0 && old)
 		mm_iommu_drop_page(view->mm, old);
 	return ret;

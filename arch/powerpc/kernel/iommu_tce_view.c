@@ -47,7 +47,8 @@ int iommu_tce_view_create(struct iommu_table *tbl)
 	if (tbl->it_view)
 		return 0;
 
-	view = kzalloc(sizeof(*view), GFP_KERNEL_ACCOUNT);
+	/* kmalloc aligns powers of two to their size, thus locks to lines */
+	view = kzalloc(roundup_pow_of_two(sizeof(*view)), GFP_KERNEL_ACCOUNT);
 	if (!view)
 		return -ENOMEM;
 
@@ -56,7 +57,7 @@ int iommu_tce_view_create(struct iommu_table *tbl)
 	view->levels = DIV_ROUND_UP(bits, TCE_VIEW_SHIFT);
 	view->shift = view->levels * TCE_VIEW_SHIFT;
 	for (i = 0; i < TCE_VIEW_LOCKS; i++)
-		raw_spin_lock_init(&view->locks[i]);
+		raw_spin_lock_init(&view->locks[i].lock);
 	/* A group may have the table already: see iommu_tce_is_owner() */
 	smp_store_release(&tbl->it_view, view);
 	return 0;
@@ -146,7 +147,7 @@ int iommu_tce_view_walk(struct iommu_table *tbl,
  * iommu_tce_is_owner() returns true, what was stored in the table before this
  * call is visible.
  *
- * Context: Process context.
+ * Context: Process context, may sleep.
  */
 void iommu_tce_bind(struct iommu_table *tbl,
 		    const struct iommu_tce_backing *backing,
@@ -191,8 +192,8 @@ void iommu_tce_view_sync(struct iommu_table *tbl)
 		return;
 	/* one after the other: all that counts is that each was taken */
 	for (i = 0; i < TCE_VIEW_LOCKS; i++) {
-		raw_spin_lock(&view->locks[i]);
-		raw_spin_unlock(&view->locks[i]);
+		raw_spin_lock(&view->locks[i].lock);
+		raw_spin_unlock(&view->locks[i].lock);
 	}
 }
 
@@ -240,6 +241,7 @@ static void view_free_level(void *mem, unsigned int level)
 	for (i = 0; i < TCE_VIEW_SLOTS; i++)
 		view_free_level(node->slot[i], level - 1);
 	kfree(node);
+	cond_resched();
 }
 
 /**

@@ -6,8 +6,11 @@
 #define _POWERPC_KERNEL_IOMMU_TCE_VIEW_H
 
 #include <linux/bits.h>
+#include <linux/cache.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
+
+#include <asm/mm_iommu.h>
 
 #define TCE_VIEW_SHIFT		9
 #define TCE_VIEW_ENTRIES	BIT(TCE_VIEW_SHIFT)
@@ -17,14 +20,32 @@
 /**
  * struct tce_view_block - view of a block of entries
  * @used: number of entries that are not 0
+ * @homes: number of entries that are of @home, or are going to be
+ * @home: the id of a region, where it has it in a cookie
  * @entry: 0, or the cookie of what is mapped
  *
- * Both under the lock of the block.
+ * All under the lock of the block.
+ *
+ * What is mapped is referenced: by one reference of the block on its home, as long
+ * as @homes is not 0, and by one for each entry of any other region. So whoever maps
+ * or clears an entry of the home writes nothing but the block. The first entry of an
+ * empty block chooses the home; until the block is empty again no other region can
+ * be it, as entries that have a reference each are not told from those that have
+ * none. Where memory is not of regions there is no home.
+ *
+ * See tce_view_enter() for who may run beside it.
  */
 struct tce_view_block {
-	unsigned long used;
+	unsigned int used;
+	unsigned int homes;
+	u64 home;
 	u64 entry[TCE_VIEW_ENTRIES];
 };
+
+/* A lock of some of the blocks, on a cache line of its own. */
+struct tce_view_lock {
+	raw_spinlock_t lock;
+} ____cacheline_aligned_in_smp;
 
 struct iommu_tce_backing;
 
@@ -43,7 +64,7 @@ struct tce_view_node {
  *	mmgrab(); NULL until the table is bound, stored last
  * @closed: nothing is mapped any more; read under the lock of a block
  * @locked: pages that @mm is charged
- * @locks: of the blocks, by their number
+ * @locks: of the blocks, by their number; all else is hardly ever written
  */
 struct iommu_tce_view {
 	unsigned int levels;
@@ -54,7 +75,7 @@ struct iommu_tce_view {
 	struct mm_struct *mm;
 	bool closed;
 	unsigned long locked;
-	raw_spinlock_t locks[TCE_VIEW_LOCKS];
+	struct tce_view_lock locks[TCE_VIEW_LOCKS];
 };
 
 int tce_view_prepare(struct iommu_tce_view *view, unsigned long block);
@@ -65,7 +86,7 @@ unsigned long tce_view_next(struct iommu_tce_view *view, unsigned long block);
 static inline raw_spinlock_t *
 tce_view_block_lock(struct iommu_tce_view *view, unsigned long block)
 {
-	return &view->locks[block % TCE_VIEW_LOCKS];
+	return &view->locks[block % TCE_VIEW_LOCKS].lock;
 }
 
 /* The pointer to what is at @level above a block; NULL where no node is. */
@@ -131,6 +152,65 @@ static inline void tce_view_unlock(struct iommu_tce_view *view,
 {
 	__acquire(tce_view_block_lock(view, block));
 	raw_spin_unlock(tce_view_block_lock(view, block));
+}
+
+/* The id of the region of which a block has a reference; 0: it has none. */
+static inline u64 tce_view_home(const struct tce_view_block *blk)
+{
+	return blk->homes ? blk->home : 0;
+}
+
+/**
+ * tce_view_enter() - count entries of a region that come into a block
+ * @blk: the block
+ * @cookie: of any of them
+ * @n: entries, more than 0; the caller writes them, and adds them to @used
+ *
+ * References are taken by the caller, before anybody can see the entries, and must
+ * not be dropped before the TCEs that they protect were killed. There is a kill for
+ * each call, or under the lock of the block, or behind it:
+ *
+ * - A call of the fast path kills under the lock. So when @homes becomes 0 there, all
+ *   entries of the home that were cleared before are killed, or somebody else has
+ *   references for them; the block's own is dropped after its kill, or in a section
+ *   that ends after it.
+ * - A call of the range path kills later. What it takes out of a block has by then a
+ *   reference for each entry, which it took under the lock while the block had
+ *   its own: whoever else makes @homes 0 meanwhile drops no more than that.
+ *
+ * Context: The lock of the block.
+ * Return: how many references on the region the block has for them.
+ */
+static inline unsigned long tce_view_enter(struct tce_view_block *blk,
+					   u64 cookie, unsigned long n)
+{
+	unsigned int homes = blk->homes;
+
+	if (!homes && !blk->used)
+		blk->home = cookie & MM_IOMMU_COOKIE_ID;
+	else if ((cookie ^ blk->home) & MM_IOMMU_COOKIE_ID)
+		return n;
+	blk->homes = homes + n;
+	return !homes;
+}
+
+/**
+ * tce_view_leave() - count entries of a region that leave a block
+ * @blk: the block
+ * @cookie: of any of them
+ * @n: entries, more than 0; the caller clears them, and takes them from @used
+ *
+ * Context: As tce_view_enter().
+ * Return: how many references on the region the block has no more, which the caller
+ *	is to drop.
+ */
+static inline unsigned long tce_view_leave(struct tce_view_block *blk,
+					   u64 cookie, unsigned long n)
+{
+	if ((cookie ^ blk->home) & MM_IOMMU_COOKIE_ID)
+		return n;
+	blk->homes -= n;
+	return !blk->homes;
 }
 
 #endif /* _POWERPC_KERNEL_IOMMU_TCE_VIEW_H */

@@ -558,7 +558,8 @@ static int kvmppc_tce_update_one(struct kvmppc_tce_table *t,
 		return -ENXIO;
 	if (seg->clear)
 		return iommu_tce_unmap(hwtbl->tbl, entry, npages);
-	return iommu_tce_map(hwtbl->tbl, entry, seg->ua, npages, seg->write);
+	return iommu_tce_map(hwtbl->tbl, entry, seg->ua, npages, seg->write,
+			     NULL);
 }
 
 /* Prepared update of one hardware TCE table. */

@@ -96,12 +96,15 @@ enum mm_iommu_state {
  * @used: containers that registered exactly this range; under mm_iommu::lock
  * @refs: keeps this structure (not the pins): one for the index or a list,
  *	one for each container
- * @mapped: 1 plus the number of IOMMU pages mapped while the region is open.
+ * @mapped: references on its pages: 1 while the region is open, and what keeps
+ *	mappings, which is one for all of a block of a view, or one for each; see
+ *	struct tce_view_block.
  *	Going from 1 to 0 closes it, in one step, for good. A region that was
  *	given up while mapped has given the 1 back, so its last unmap closes it.
  * @pinned: completed when a pending region has become live or dead
  *
- * Every region holds a reference on the mm (mmgrab), for locked_vm.
+ * Every region holds a reference on the mm (mmgrab), for locked_vm. Lookups read the
+ * fields up to @mapped, which are not written while the region is in the index.
  */
 struct mm_iommu_region {
 	union {
@@ -113,10 +116,10 @@ struct mm_iommu_region {
 	struct mm_iommu_trans trans;
 	u64 cookie;
 	unsigned long *id_slot;
+	atomic_long_t mapped;
 	enum mm_iommu_state state;
 	unsigned int used;
 	refcount_t refs;
-	atomic_long_t mapped;
 	struct completion pinned;
 };
 
@@ -177,7 +180,7 @@ struct mm_iommu_ids {
  *	all slots, read under any of these
  * @ids: all regions that may be mapped, by id
  * @slot_mask: number of slots less one, a power of two less one
- * @slots: the big-reader lock
+ * @slots: the big-reader lock, on cache lines of its own
  */
 struct mm_iommu {
 	struct mm_struct *mm;
@@ -188,7 +191,7 @@ struct mm_iommu {
 	struct rb_root index;
 	struct mm_iommu_ids ids;
 	unsigned int slot_mask;
-	struct mm_iommu_slot slots[];
+	struct mm_iommu_slot *slots;
 };
 
 struct mm_iommu *mm_iommu_index_alloc(void);
@@ -452,9 +455,9 @@ mm_iommu_region_has_page(const struct mm_iommu_region *region,
 }
 
 /**
- * mm_iommu_region_tryget() - count pages of a region as mapped
+ * mm_iommu_region_tryget() - take references on the pages of a region
  * @region: what mm_iommu_index_find() returned
- * @n: IOMMU pages
+ * @n: references
  *
  * Not ordered: the lock that found the region is.
  *
@@ -475,12 +478,16 @@ static inline bool mm_iommu_region_tryget(struct mm_iommu_region *region,
 }
 
 /**
- * mm_iommu_region_hold_one() - translate an IOMMU page, and count it as mapped
+ * mm_iommu_region_hold_one() - translate an IOMMU page, and hold it
  * @region: what mm_iommu_index_find() returned for @ua
  * @ua: user address, a multiple of the IOMMU page
  * @shift: log2 of the size of the IOMMU page
  * @write: whether a device may write there
+ * @home: a cookie with the id of a region of which the caller has a reference that
+ *	counts for this page too; 0: of none
  * @held: where to store what is held
+ *
+ * Takes a reference, unless the region is that of @home.
  *
  * Context: Inside mm_iommu_read_lock(), MMU on or off.
  * Return: 0; -EINVAL where it is not one block, or the region is closed; -EFAULT
@@ -488,31 +495,32 @@ static inline bool mm_iommu_region_tryget(struct mm_iommu_region *region,
  */
 static __always_inline int
 mm_iommu_region_hold_one(struct mm_iommu_region *region, unsigned long ua,
-			 unsigned int shift, bool write,
+			 unsigned int shift, bool write, u64 home,
 			 struct mm_iommu_held *held)
 {
-	u64 *entry, block;
+	u64 *entry, block, cookie = mm_iommu_cookie(region, ua, write);
 
 	entry = mm_iommu_trans_entry(&region->trans, ua, &block);
 	if (!mm_iommu_region_has_page(region, ua, shift, block))
 		return -EINVAL;
 	if (write && block & MM_IOMMU_READONLY)
 		return -EFAULT;
-	if (!mm_iommu_region_tryget(region, 1))
+	if ((cookie ^ home) & MM_IOMMU_COOKIE_ID &&
+	    !mm_iommu_region_tryget(region, 1))
 		return -EINVAL;
 
 	mm_iommu_trans_mark(entry, block, write ? MM_IOMMU_DIRTY : 0);
-	held->cookie = mm_iommu_cookie(region, ua, write);
+	held->cookie = cookie;
 	held->hpa = mm_iommu_trans_hpa(block, ua);
 	return 0;
 }
 
 /**
- * mm_iommu_region_drop() - count IOMMU pages of a region as not mapped any more
+ * mm_iommu_region_drop() - give references on the pages of a region back
  * @region: the region
- * @npages: IOMMU pages, no more than are held
+ * @npages: references, no more than are held
  *
- * The last page of a region that was given up puts it on mm_iommu::dead: by hand,
+ * The last one of a region that was given up puts it on mm_iommu::dead: by hand,
  * because llist_add() may be traced. See mm_iommu_reap().
  *
  * Context: Any, MMU on or off. Only what is held may be looked at afterwards.

@@ -93,12 +93,16 @@ static __kprobes bool all_blocks(struct mm_iommu_region *region,
 }
 
 /**
- * mm_iommu_section_hold_one() - translate an IOMMU page, and count it as mapped
+ * mm_iommu_section_hold_one() - translate an IOMMU page, and hold it
  * @section: the section
  * @ua: user address
  * @shift: log2 of the size of the IOMMU page
  * @write: whether a device may write there
+ * @home: a cookie with the id of a region of which the caller has a reference that
+ *	counts for this page too; 0: of none
  * @held: where to store what is held
+ *
+ * Takes a reference, unless the region is that of @home.
  *
  * Context: Inside of the section.
  * Return: 0; -EAGAIN where it cannot be mapped, or that is not to be found out
@@ -106,23 +110,25 @@ static __kprobes bool all_blocks(struct mm_iommu_region *region,
  */
 __kprobes int mm_iommu_section_hold_one(struct mm_iommu_section *section,
 					unsigned long ua, unsigned int shift,
-					bool write, struct mm_iommu_held *held)
+					bool write, u64 home,
+					struct mm_iommu_held *held)
 {
 	struct mm_iommu_region *region;
 
 	region = mm_iommu_index_find(section->reg, section->slot, ua);
 	if (!region ||
-	    mm_iommu_region_hold_one(region, ua, shift, write, held))
+	    mm_iommu_region_hold_one(region, ua, shift, write, home, held))
 		return -EAGAIN;
 	return 0;
 }
 
 /**
- * mm_iommu_hold_page() - translate an IOMMU page, and count it as mapped
+ * mm_iommu_hold_page() - translate an IOMMU page, and hold it
  * @mm: the mm whose memory it is
  * @ua: user address
  * @shift: log2 of the size of the IOMMU page
  * @write: whether a device may write there
+ * @home: see mm_iommu_section_hold_one()
  * @held: where to store what is held
  *
  * A section for one page.
@@ -131,7 +137,7 @@ __kprobes int mm_iommu_section_hold_one(struct mm_iommu_section *section,
  * Return: 0; -EAGAIN as mm_iommu_enter() and mm_iommu_section_hold_one().
  */
 __kprobes int mm_iommu_hold_page(struct mm_struct *mm, unsigned long ua,
-				 unsigned int shift, bool write,
+				 unsigned int shift, bool write, u64 home,
 				 struct mm_iommu_held *held)
 {
 	/* pairs with cmpxchg_release() in mm_iommu_make_registry() */
@@ -147,19 +153,20 @@ __kprobes int mm_iommu_hold_page(struct mm_struct *mm, unsigned long ua,
 	if (!slot)
 		return -EAGAIN;
 	region = mm_iommu_index_find(reg, slot, ua);
-	if (region && !mm_iommu_region_hold_one(region, ua, shift, write, held))
+	if (region &&
+	    !mm_iommu_region_hold_one(region, ua, shift, write, home, held))
 		ret = 0;
 	__mm_iommu_read_unlock(slot);
 	return ret;
 }
 
 /**
- * mm_iommu_drop_page() - count an IOMMU page as not mapped any more
+ * mm_iommu_drop_page() - give one reference back
  * @mm: the mm whose memory it is
- * @cookie: of the page; what was never held is left alone
+ * @cookie: of a page of the region; what was never held is left alone
  *
- * The hardware must have forgotten it. Takes no lock: what is held stays. Afterwards
- * mm_iommu_must_reap() tells whether there is more to be done.
+ * The hardware must have forgotten what it held. Takes no lock: what is held stays.
+ * Afterwards mm_iommu_must_reap() tells whether there is more to be done.
  *
  * Context: Any, MMU on or off.
  */
@@ -174,41 +181,52 @@ __kprobes void mm_iommu_drop_page(struct mm_struct *mm, u64 cookie)
 }
 
 /**
- * mm_iommu_section_hold() - translate IOMMU pages, and count them as mapped
+ * mm_iommu_section_find() - translate IOMMU pages
  * @section: the section
- * @ua: user address
- * @npages: IOMMU pages, 1 to 512
- * @shift: log2 of the size of the IOMMU page
- * @bits: what to add to each address
- * @write: whether a device may write there
- * @cookie: where to store what stands for the first page; see struct
- *	mm_iommu_held
- * @out: where to store @npages host physical addresses, as bridges read them
+ * @run: which
+ *
+ * Holds nothing: see mm_iommu_section_get().
  *
  * Context: Inside of the section.
- * Return: 0; -EAGAIN where not all of them can be mapped, as where @ua is no
- *	multiple of the IOMMU page, or that is not to be found out here: then none
- *	is counted.
+ * Return: 0; -EAGAIN where not all of them can be mapped, as where the address is
+ *	no multiple of the IOMMU page, or that is not to be found out here.
  */
-__kprobes int mm_iommu_section_hold(struct mm_iommu_section *section,
-				    unsigned long ua, unsigned long npages,
-				    unsigned int shift, u64 bits, bool write,
-				    u64 *cookie, __be64 *out)
+__kprobes int mm_iommu_section_find(struct mm_iommu_section *section,
+				    struct mm_iommu_run *run)
 {
+	unsigned long ua = run->ua, npages = run->npages;
 	struct mm_iommu_region *region;
+	unsigned int shift = run->shift;
 
 	region = mm_iommu_index_find(section->reg, section->slot, ua);
 	if (!region || ua & ((1UL << shift) - 1) ||
 	    (npages << shift) - 1 > mm_iommu_last(region) - ua ||
-	    (write && region->trans.readonly) ||
-	    !all_blocks(region, ua, npages, shift) ||
-	    !mm_iommu_region_tryget(region, npages))
+	    (run->write && region->trans.readonly) ||
+	    !all_blocks(region, ua, npages, shift))
 		return -EAGAIN;
 
-	*cookie = mm_iommu_cookie(region, ua, write);
+	run->cookie = mm_iommu_cookie(region, ua, run->write);
+	/* should it be closed by now, it does not matter what is dirty */
 	mm_iommu_trans_fill(&region->trans, ua, npages, shift,
-			    bits | (write ? MM_IOMMU_DIRTY : 0), out);
+			    run->bits | (run->write ? MM_IOMMU_DIRTY : 0),
+			    run->out);
 	return 0;
+}
+
+/**
+ * mm_iommu_section_get() - take references on a region
+ * @section: the section
+ * @cookie: what mm_iommu_section_find() stored
+ * @n: references
+ *
+ * Context: Inside of the section in which the region was found.
+ * Return: false where the region is closed.
+ */
+__kprobes bool mm_iommu_section_get(struct mm_iommu_section *section,
+				    u64 cookie, unsigned long n)
+{
+	/* it has its id until it is out of the index, thus in this section */
+	return mm_iommu_region_tryget(mm_iommu_id_find(section->reg, cookie), n);
 }
 
 /**
@@ -243,13 +261,31 @@ __kprobes int mm_iommu_translate(struct mm_struct *mm, u64 cookie,
 }
 
 /**
- * mm_iommu_section_drop() - count IOMMU pages as not mapped any more
- * @section: the section
- * @cookie: of any of the pages, which are all in one region; what was never held
- *	is left alone
- * @npages: IOMMU pages, no more than are held
+ * mm_iommu_count() - change the number of references on a region that is held
+ * @mm: the mm whose memory it is
+ * @cookie: of any page of the region; what was never held is left alone
+ * @more: references to be taken, or given back if negative; at least one is left
  *
- * The hardware must have forgotten them before the section ends. When it has
+ * Context: Any, MMU on or off.
+ */
+__kprobes void mm_iommu_count(struct mm_struct *mm, u64 cookie, long more)
+{
+	const struct mm_iommu *reg = READ_ONCE(mm->context.mm_iommu);
+	struct mm_iommu_region *region;
+
+	region = reg ? mm_iommu_id_find(reg, cookie) : NULL;
+	/* not ordered: whatever is let go is let go by who drops the last one */
+	if (region)
+		atomic_long_add(more, &region->mapped);
+}
+
+/**
+ * mm_iommu_section_drop() - give references back
+ * @section: the section
+ * @cookie: of any page of the region; what was never held is left alone
+ * @npages: references, no more than are held
+ *
+ * The hardware must have forgotten what they held before the section ends. When it has
  * ended mm_iommu_must_reap() tells whether there is more to be done.
  *
  * Context: Inside of the section.

@@ -52,11 +52,16 @@ struct mm_iommu *mm_iommu_index_alloc(void)
 	struct mm_iommu *reg;
 	unsigned int i;
 
-	/* kmalloc aligns powers of two to their size, thus slots to lines */
-	reg = kzalloc(roundup_pow_of_two(struct_size(reg, slots, slots)),
-		      GFP_KERNEL_ACCOUNT);
+	reg = kzalloc(sizeof(*reg), GFP_KERNEL_ACCOUNT);
 	if (!reg)
 		return NULL;
+
+	/* kmalloc aligns powers of two to their size, thus slots to lines */
+	reg->slots = kcalloc(slots, sizeof(*reg->slots), GFP_KERNEL_ACCOUNT);
+	if (!reg->slots) {
+		kfree(reg);
+		return NULL;
+	}
 
 	reg->index = RB_ROOT;
 	reg->ids.fresh = 1;
@@ -332,5 +337,6 @@ void mm_iommu_index_free(struct mm_iommu *reg)
 
 	for (i = 0; i < MM_IOMMU_ID_ROOTS; i++)
 		id_free_node(reg->ids.root[i], 1);
+	kfree(reg->slots);
 	kfree(reg);
 }

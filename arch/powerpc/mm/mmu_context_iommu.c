@@ -719,11 +719,11 @@ void mm_iommu_get_info(struct mm_iommu_region *region,
 	bool open;
 
 	mutex_lock(&reg->lock);
-	/* while it is open it counts 1 for itself */
 	open = region->state == MM_IOMMU_LIVE ||
 	       region->state == MM_IOMMU_REFUSED;
 	info->state = states[region->state];
 	info->used = region->used;
+	/* without the bias of an open region */
 	info->mapped = atomic_long_read(&region->mapped) - open;
 	mutex_unlock(&reg->lock);
 
@@ -734,9 +734,13 @@ void mm_iommu_get_info(struct mm_iommu_region *region,
 }
 EXPORT_SYMBOL_GPL(mm_iommu_get_info);
 
-/* Whether IOMMU pages of a range that is in the region can be mapped so. */
+/*
+ * Whether IOMMU pages of a range that is in the region can be mapped so; *@bad is
+ * the first that cannot.
+ */
 static int region_check(struct mm_iommu_region *region, unsigned long ua,
-			unsigned long npages, unsigned int shift, bool write)
+			unsigned long npages, unsigned int shift, bool write,
+			u64 *bad)
 {
 	struct mm_iommu_trans *trans = &region->trans;
 	unsigned long end = ua + (npages << shift);
@@ -747,6 +751,7 @@ static int region_check(struct mm_iommu_region *region, unsigned long ua,
 
 	for (; ua < end; ua = mm_iommu_trans_end(block, ua)) {
 		mm_iommu_trans_entry(trans, ua, &block);
+		*bad = ua;
 		if (mm_iommu_trans_order(block) < shift)
 			return -EINVAL;
 		if (write && block & MM_IOMMU_READONLY)
@@ -767,7 +772,7 @@ static long region_hold(struct mm_iommu_region *region, unsigned long ua,
 	unsigned long left = mm_iommu_last(region) - ua + 1;
 	int ret;
 
-	ret = mm_iommu_region_hold_one(region, ua, shift, write, held);
+	ret = mm_iommu_region_hold_one(region, ua, shift, write, 0, held);
 	if (ret)
 		return ret;
 
@@ -792,7 +797,7 @@ static void registry_drop(struct mm_iommu_region *region, unsigned long npages)
  * @npages: IOMMU pages wanted, more than 0
  * @shift: log2 of the size of the IOMMU page
  * @write: whether a device may write there
- * @held: where to store what is held
+ * @held: where to store what is held, or on failure why
  *
  * An IOMMU page can be mapped where the memory behind it is one contiguous
  * block, aligned to its size, inside one region. A region is not unpinned
@@ -813,8 +818,10 @@ long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 	struct mm_iommu_slot *slot;
 	unsigned long flags;
 	long n = -EINVAL;
+	u64 bad;
 	int ret;
 
+	held->bad = ua;
 	if (!reg)
 		return -EINVAL;
 
@@ -826,24 +833,24 @@ long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 	if (n <= 1)
 		return n;
 
-	ret = region_check(region, ua, n, shift, write);
+	ret = region_check(region, ua, n, shift, write, &bad);
 	if (ret) {
+		held->bad = bad;
 		registry_drop(region, n);
 		return ret;
 	}
 	return n;
 }
-EXPORT_SYMBOL_GPL(mm_iommu_hold);
 
 /**
- * mm_iommu_drop() - count IOMMU pages as not mapped any more
+ * mm_iommu_drop() - give references on a region back
  * @mm: the mm whose memory it is; the caller has a reference on it, of its own
  *	or by a TCE table
- * @cookie: of any of the pages, which are all in one region
- * @npages: IOMMU pages, no more than are held
+ * @cookie: of any page of the region
+ * @npages: references, no more than are held
  *
- * The TCEs must be gone from the table and from the caches of the hardware.
- * The last page of a region that was given up unpins it.
+ * What they held must be gone from the table and from the caches of the hardware.
+ * The last one of a region that was given up unpins it.
  *
  * Context: Process context, may sleep; any process.
  * Return: 0, or -ENOENT where the page is not held.
@@ -859,4 +866,3 @@ int mm_iommu_drop(struct mm_struct *mm, u64 cookie, unsigned long npages)
 	registry_drop(region, npages);
 	return 0;
 }
-EXPORT_SYMBOL_GPL(mm_iommu_drop);

@@ -133,7 +133,7 @@ static void copy(const char *arg)
 {
 	static char seed;
 	unsigned int i;
-	int ret;
+	int ret = 0;
 
 	for (i = 0; i < agent.nr; i++) {
 		ret = dma_copy(&agent.dma[i], ++seed);

@@ -604,7 +604,7 @@ void vm_print_stats(struct vm *vm, const char *prefix)
 			       vm_stat(vm, list[i]->d_name));
 }
 
-static bool is_power8(void)
+bool vm_is_power8(void)
 {
 	FILE *f = fopen("/proc/cpuinfo", "re");
 	char line[256];
@@ -621,7 +621,7 @@ const char *vm_no_real_mode(struct vm *vm)
 {
 	if (vm_stat(vm, "tce_realmode") < 0)
 		return "this kernel serves none in real mode";
-	if (!is_power8() || strstr(getenv("harness_kvm") ? : "", "PR"))
+	if (!vm_is_power8() || strstr(getenv("harness_kvm") ? : "", "PR"))
 		return "only a guest of KVM-HV on POWER8 calls in real mode";
 	return NULL;
 }

@@ -100,6 +100,7 @@ struct vm_counts vm_counts(struct vm *vm);
 void vm_print_stats(struct vm *vm, const char *prefix);
 
 /* Why none of the hypercalls of this guest is served in real mode; NULL: they are. */
+bool vm_is_power8(void);	/* the host */
 const char *vm_no_real_mode(struct vm *vm);
 
 /* A line "name: NUMBER kB" of what /proc knows of QEMU, in bytes. */

@@ -22,6 +22,9 @@ static struct mm_iommu *registry_alloc(unsigned int cpus)
 	/* one for each CPU, as far as that goes */
 	check(is_power_of_2(reg->slot_mask + 1));
 	check(reg->slot_mask + 1 >= min(cpus, 64U));
+	/* each on lines of its own, in no more than two pages of 4K */
+	check(!((unsigned long)reg->slots % 128) && sizeof(*reg->slots) == 128);
+	check((reg->slot_mask + 1) * sizeof(*reg->slots) <= SZ_8K);
 	mutex_init(&reg->lock);
 	INIT_LIST_HEAD(&reg->pending);
 	return reg;
@@ -772,18 +775,24 @@ static void section_step(struct actor *a, unsigned long ua)
 	struct mm_iommu_region *region;
 	struct mm_iommu_section s;
 	__be64 out[SLOT_PAGES];
+	struct mm_iommu_run run = {
+		.npages = n, .shift = PAGE_SHIFT, .out = out,
+		.write = rng_below(&a->rng, 2),
+	};
 	unsigned long flags, i;
 	u64 cookie, block;
 
 	ua &= ~(PAGE_SIZE - 1);
 	if (!section_enter(a, &s, &flags))
 		return;
-	if (mm_iommu_section_hold(&s, ua, n, PAGE_SHIFT, 0,
-				  rng_below(&a->rng, 2), &cookie, out)) {
+	run.ua = ua;
+	if (mm_iommu_section_find(&s, &run) ||
+	    !mm_iommu_section_get(&s, run.cookie, n)) {
 		mm_iommu_exit(&s);
 		local_irq_restore(flags);
 		return;
 	}
+	cookie = run.cookie;
 	region = mm_iommu_id_find(s.reg, cookie);
 	check(region && mm_iommu_cookie_ua(region, cookie) == ua);
 	check_region(region, ua);
@@ -957,6 +966,7 @@ static void run_threads(struct rng *rng, unsigned int cpus)
 
 	shared.reg = registry_alloc(cpus);
 	shared.mm.context.mm_iommu = shared.reg;
+	shared.reg->mm = &shared.mm;
 	for (i = 0; i < ARRAY_SIZE(a); i++)
 		actor_start(&a[i], &shared, i, writers, rng);
 	for (i = 0; i < ARRAY_SIZE(a); i++) {

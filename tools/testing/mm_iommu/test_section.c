@@ -45,6 +45,7 @@ static struct mm_iommu *registry_alloc(struct mm_struct *mm)
 	check(reg);
 	mutex_init(&reg->lock);
 	INIT_LIST_HEAD(&reg->pending);
+	reg->mm = mm;
 	mm->context.mm_iommu = reg;
 	return reg;
 }
@@ -225,18 +226,30 @@ static bool model_has(const struct model *m, unsigned int i, unsigned long ua,
 	return true;
 }
 
-/* As those do it who change TCEs. */
+/* As those do it who change TCEs; @home: a region of which they have a reference. */
 static int hold(struct mm_iommu_section *s, unsigned long ua,
 		unsigned long npages, unsigned int shift, bool write,
-		u64 *cookie, __be64 *out)
+		u64 home, u64 *cookie, __be64 *out)
 {
 	struct mm_iommu_held held;
 	int ret;
 
-	if (npages > 1)
-		return mm_iommu_section_hold(s, ua, npages, shift, 3, write,
-					     cookie, out);
-	ret = mm_iommu_section_hold_one(s, ua, shift, write, &held);
+	if (npages > 1) {
+		struct mm_iommu_run run = {
+			.ua = ua, .npages = npages, .shift = shift,
+			.write = write, .bits = 3, .out = out,
+		};
+
+		ret = mm_iommu_section_find(s, &run);
+		*cookie = run.cookie;
+		if (!ret && (*cookie ^ home) & MM_IOMMU_COOKIE_ID &&
+		    !mm_iommu_section_get(s, *cookie, npages)) {
+			memset(out, 0xff, npages * sizeof(*out));
+			ret = -EAGAIN;
+		}
+		return ret;
+	}
+	ret = mm_iommu_section_hold_one(s, ua, shift, write, home, &held);
 	if (!ret) {
 		*cookie = held.cookie;
 		*out = cpu_to_be64(held.hpa | 3);
@@ -269,10 +282,10 @@ static void model_hold(struct model *m, struct rng *rng)
 	unsigned long ua = (m->layout[i].ua - BIT(shift) +
 			    rng_below(rng, bytes + BIT(shift))) &
 			   ~(BIT(align) - 1);
-	bool write = rng_below(rng, 2), want;
+	bool write = rng_below(rng, 2), want, counted = true;
 	struct mm_iommu_section s;
 	__be64 out[MOST + 1];
-	u64 cookie = 0;
+	u64 cookie = 0, home = 0;
 	int ret;
 
 	/* whoever it is that has the address */
@@ -280,9 +293,14 @@ static void model_hold(struct model *m, struct rng *rng)
 		if (ua < m->layout[i].end)
 			break;
 	want = model_has(m, i, ua, npages, shift, write);
+	/* of this region, or of another one, there is a page already */
+	if (m->nr_held && rng_below(rng, 2)) {
+		home = m->held[rng_below(rng, m->nr_held)].cookie;
+		counted = mm_iommu_id_find(m->reg, home) != m->region[i];
+	}
 	memset(out, 0xff, sizeof(out));
 	enter(&m->mm, &s, &flags);
-	ret = hold(&s, ua, npages, shift, write, &cookie, out);
+	ret = hold(&s, ua, npages, shift, write, home, &cookie, out);
 	leave(&s, flags);
 	check(ret == (want ? 0 : -EAGAIN));
 	check(!~out[npages]);
@@ -300,9 +318,11 @@ static void model_hold(struct model *m, struct rng *rng)
 	}
 	for (n = 0; write && n < npages << shift; n += PAGE_SIZE)
 		check(is_dirty(m->region[i], ua + n));
+	m->holds++;
+	if (!counted)
+		return;
 	m->held[m->nr_held++] = (struct held){ i, npages, shift, cookie };
 	m->mapped[i] += npages;
-	m->holds++;
 }
 
 static void model_step(struct model *m, struct rng *rng)
@@ -412,7 +432,7 @@ static unsigned long hold_loads(struct mm_struct *mm, unsigned long ua,
 	u64 cookie;
 
 	enter(mm, &s, &flags);
-	check(hold(&s, ua, npages, 30, false, &cookie, out) == want);
+	check(hold(&s, ua, npages, 30, false, 0, &cookie, out) == want);
 	leave(&s, flags);
 	return shim_va_calls - loads;
 }

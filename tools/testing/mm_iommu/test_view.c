@@ -337,6 +337,181 @@ static void test_fail_nth(struct rng *rng)
 	iommu_tce_view_destroy(&tbl);
 }
 
+/* -- what blocks count --------------------------------------------------- */
+
+#define COUNT_BLOCKS	3UL
+#define COUNT_REGIONS	5
+
+/*
+ * Some regions, in some blocks, against a list: what is mapped, what the blocks have
+ * references for, and what somebody else has who has taken it out and not killed it.
+ */
+struct counts {
+	struct iommu_table tbl;
+	struct iommu_tce_view *view;
+	struct mm_struct mm;
+	u64 entry[COUNT_BLOCKS][ENTRIES];
+	long refs[COUNT_REGIONS + 1];	/* by id, which is not 0 */
+	long later[COUNT_REGIONS + 1];
+};
+
+static u64 id_cookie(unsigned int id)
+{
+	return FIELD_PREP(MM_IOMMU_COOKIE_ID, (u64)id);
+}
+
+static unsigned int cookie_id(u64 cookie)
+{
+	return FIELD_GET(MM_IOMMU_COOKIE_ID, cookie);
+}
+
+/* What is there leaves, by runs of a region. Returns how many entries that is. */
+static unsigned long counts_leave(struct counts *c, struct tce_view_block *blk,
+				  const u64 *entry, unsigned int n, bool later)
+{
+	unsigned long refs, left = 0;
+	unsigned int i, k, id;
+
+	for (i = 0; i < n; i += k) {
+		id = cookie_id(entry[i]);
+		for (k = 1; i + k < n && cookie_id(entry[i + k]) == id; k++)
+			;
+		if (!id)
+			continue;
+		refs = tce_view_leave(blk, entry[i + k - 1], k);
+		check(refs <= k);
+		/* the range path has one for each until its kill */
+		if (later)
+			c->later[id] += k;
+		c->refs[id] += later ? k - refs : -refs;
+		left += k;
+	}
+	return left;
+}
+
+/* What is to be written comes, by as many parts. */
+static void counts_enter(struct counts *c, struct tce_view_block *blk,
+			 const u64 *entry, unsigned int n)
+{
+	unsigned int i, k, id;
+	unsigned long refs;
+
+	for (i = 0; i < n; i += k) {
+		id = cookie_id(entry[i]);
+		for (k = 1; i + k < n && cookie_id(entry[i + k]) == id; k++)
+			;
+		if (!id)
+			continue;
+		refs = tce_view_enter(blk, entry[i], k);
+		check(refs <= k);
+		c->refs[id] += refs;
+	}
+}
+
+/* Replaces a part of a block by what is of one region or two, or nothing. */
+static void counts_change(struct counts *c, struct rng *rng)
+{
+	unsigned long b = rng_below(rng, COUNT_BLOCKS), left;
+	struct tce_view_block *blk = tce_view_lock(c->view, b);
+	unsigned int place = rng_below(rng, ENTRIES), n, i, id[2];
+	bool first = rng_below(rng, 2), later = rng_below(rng, 2);
+	u64 *mine = c->entry[b], new[ENTRIES];
+	long come = 0;
+
+	n = min(rng_below(rng, 3) ? 1 + rng_below(rng, 9) : ENTRIES,
+		ENTRIES - place);
+	if (!rng_below(rng, 8)) {
+		place = 0;
+		n = ENTRIES;
+	}
+	id[0] = rng_below(rng, COUNT_REGIONS + 1);
+	id[1] = rng_below(rng, 2) ? id[0] : rng_below(rng, COUNT_REGIONS + 1);
+	for (i = 0; i < n; i++) {
+		new[i] = id_cookie(id[2 * i / n]);
+		if (new[i])
+			new[i] += 2 * i + rng_below(rng, 2);
+		come += !!new[i];
+	}
+
+	/* the fast path counts what comes before it counts what goes */
+	if (first)
+		counts_enter(c, blk, new, n);
+	left = counts_leave(c, blk, blk->entry + place, n, later);
+	blk->used -= left;
+	/* the range path, which writes what it has counted before it goes on */
+	if (!first)
+		counts_enter(c, blk, new, n);
+	memcpy(blk->entry + place, new, n * sizeof(*new));
+	memcpy(mine + place, new, n * sizeof(*new));
+	blk->used += come;
+	tce_view_unlock(c->view, b);
+}
+
+/* The reference of each block, and one for each entry that is not of its home. */
+static void counts_check(struct counts *c)
+{
+	long refs[COUNT_REGIONS + 1] = { 0 };
+	unsigned long b, i, homes, used;
+	struct tce_view_block *blk;
+
+	for (b = 0; b < COUNT_BLOCKS; b++) {
+		blk = tce_view_find(c->view, b);
+		for (i = 0, homes = 0, used = 0; i < ENTRIES; i++) {
+			check(blk->entry[i] == c->entry[b][i]);
+			if (!blk->entry[i])
+				continue;
+			used++;
+			if (cookie_id(blk->entry[i]) == cookie_id(blk->home))
+				homes++;
+			else
+				refs[cookie_id(blk->entry[i])]++;
+		}
+		check(blk->used == used && blk->homes == homes);
+		check(tce_view_home(blk) == (homes ? blk->home : 0));
+		if (homes)
+			refs[cookie_id(blk->home)]++;
+	}
+	for (i = 1; i <= COUNT_REGIONS; i++)
+		check(c->refs[i] == refs[i] + c->later[i]);
+}
+
+static void test_counts(struct rng *rng)
+{
+	static const struct iommu_tce_backing backing;
+	struct counts *c = test_alloc(1, sizeof(*c));
+	unsigned long n, b, i;
+
+	c->view = view_create(&c->tbl, COUNT_BLOCKS * ENTRIES);
+	iommu_tce_bind(&c->tbl, &backing, &c->mm, 0);
+	for (b = 0; b < COUNT_BLOCKS; b++)
+		check(!tce_view_prepare(c->view, b));
+	for (n = steps() / 200; n; n--) {
+		counts_change(c, rng);
+		counts_check(c);
+		i = 1 + rng_below(rng, COUNT_REGIONS);
+		c->refs[i] -= c->later[i];
+		c->later[i] = 0;
+	}
+	for (b = 0; b < COUNT_BLOCKS; b++)
+		tce_view_find(c->view, b)->used = 0;
+	iommu_tce_view_destroy(&c->tbl);
+	free(c);
+}
+
+/* Each lock is on a line of its own, and what is only read on another. */
+static void test_lines(struct rng *rng)
+{
+	struct iommu_table tbl;
+	struct iommu_tce_view *view = view_create(&tbl, 100 * ENTRIES);
+	unsigned long line = 128, last = (unsigned long)&view->locked / line, b;
+
+	for (b = 0; b < TCE_VIEW_LOCKS; b++) {
+		check((unsigned long)tce_view_block_lock(view, b) / line > last);
+		last = (unsigned long)tce_view_block_lock(view, b) / line;
+	}
+	iommu_tce_view_destroy(&tbl);
+}
+
 /* -- threads ------------------------------------------------------------- */
 
 #define THREADS		4
@@ -538,6 +713,8 @@ static const struct test tests[] = {
 	{ "every allocation failed in turn", test_fail_nth },
 	{ "a walk visits what is mapped", test_walk },
 	{ "who owns a table, and its charge", test_bind },
+	{ "blocks count references as a list does", test_counts },
+	{ "locks are on lines of their own", test_lines },
 	{ "threads on the same blocks", test_threads, true },
 };
 

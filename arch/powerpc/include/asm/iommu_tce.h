@@ -27,6 +27,8 @@ struct tce_view_block;
  *	-errno with nothing held.
  * @translate: gives the host addresses of pages that are held, from that of
  *	@cookie on, with @bits added, as bridges read them
+ * @count: changes the number of references on the memory that @cookie is of, at
+ *	least one of which is left; NULL where each page is kept by itself
  * @drop: gives references back, when no device can reach the pages any more;
  *	@cookie is that of any of them. -ENOENT where it is not held
  * @alike: bits of a cookie in which pages are equal that one call of @drop takes
@@ -36,7 +38,8 @@ struct tce_view_block;
  * asm/mm_iommu.h.
  *
  * Context: @hold and @drop: process context, may sleep; the latter in any
- * process, also when the user address space is gone. @translate: any but NMI.
+ * process, also when the user address space is gone. @translate and @count: any but
+ * NMI, with the MMU on.
  */
 struct iommu_tce_backing {
 	long (*hold)(struct mm_struct *mm, unsigned long ua,
@@ -44,6 +47,7 @@ struct iommu_tce_backing {
 		     struct mm_iommu_held *held);
 	int (*translate)(struct mm_struct *mm, u64 cookie, unsigned long npages,
 			 unsigned int shift, u64 bits, __be64 *tces);
+	void (*count)(struct mm_struct *mm, u64 cookie, long more);
 	int (*drop)(struct mm_struct *mm, u64 cookie, unsigned long npages);
 	u64 alike;
 };
@@ -85,8 +89,14 @@ struct iommu_tce_scratch {
  * @npages: number of entries
  * @done: entries that it is known of what they are going to be
  * @clears: some of them are going to be nothing
- * @nr_blocks: number of blocks of the view, 1 or 2
+ * @in_first: entries that are in the first block of the view
+ * @nr_blocks: number of blocks, 1 or 2
  * @blocks: these blocks; NULL where nothing is mapped
+ * @blk: that of the next entry
+ * @home: the id that it has a reference for, or 0
+ * @until: entries up to the end of it
+ * @from: entries whose count is settled
+ * @counted: entries since then that are nothing, or have been counted by themselves
  * @tces: what the table is going to be
  * @cookies: what the view is going to be
  * @tce: room for one
@@ -100,7 +110,13 @@ struct iommu_tce_change {
 	unsigned long done;
 	bool clears;
 	unsigned int nr_blocks;
+	unsigned long in_first;
 	struct tce_view_block *blocks[2];
+	struct tce_view_block *blk;
+	u64 home;
+	unsigned long until;
+	unsigned long from;
+	unsigned long counted;
 	__be64 *tces;
 	u64 *cookies;
 	__be64 tce;
@@ -112,7 +128,9 @@ struct iommu_tce_change {
 extern const struct iommu_tce_backing iommu_tce_registered;
 
 int iommu_tce_map(struct iommu_table *tbl, unsigned long entry,
-		  unsigned long ua, unsigned long npages, bool write);
+		  unsigned long ua, unsigned long npages, bool write,
+		  unsigned long *bad);
+size_t iommu_tce_map_bytes(const struct iommu_table *tbl, unsigned long npages);
 struct tce_map *iommu_tce_begin(struct iommu_table *tbl, unsigned long entry,
 				const struct iommu_tce_want *wants,
 				unsigned int nr, unsigned int order);

@@ -56,10 +56,14 @@ static inline u64 mm_iommu_cookie_step(u64 bytes)
  * @cookie: of the first page; that of each page that follows is larger by
  *	mm_iommu_cookie_step() of the IOMMU page
  * @hpa: host physical address of the first page
+ * @bad: where nothing could be held: the user address of the first page that is why
  */
 struct mm_iommu_held {
 	u64 cookie;
-	u64 hpa;
+	union {
+		u64 hpa;
+		u64 bad;
+	};
 };
 
 /**
@@ -74,11 +78,33 @@ struct mm_iommu_section {
 };
 
 /**
+ * struct mm_iommu_run - IOMMU pages that follow each other in user memory
+ * @ua: user address
+ * @npages: IOMMU pages, 1 to 512
+ * @shift: log2 of the size of the IOMMU page
+ * @write: whether a device may write there
+ * @bits: what to add to each address
+ * @out: where to store @npages host physical addresses, as bridges read them
+ * @cookie: what stands for the first page, stored; see struct mm_iommu_held
+ */
+struct mm_iommu_run {
+	unsigned long ua;
+	unsigned long npages;
+	unsigned int shift;
+	bool write;
+	u64 bits;
+	__be64 *out;
+	u64 cookie;
+};
+
+/**
  * struct mm_iommu_info - a region, for people
  * @state: live; refused, after a refused mm_iommu_unregister(); orphan, when
  *	only its last TCE is waited for
  * @used: containers that registered it
- * @mapped: IOMMU pages that are mapped
+ * @mapped: references of TCE tables: one of each leaf of a view for all of its
+ *	entries that are of the region, if it is the first of the leaf, or one of
+ *	each entry
  * @readonly: some of it was mapped for reading only when it was pinned
  * @granule: size of its smallest block: contiguous, aligned memory
  * @bytes: memory that the kernel keeps for it
@@ -113,12 +139,13 @@ bool mm_iommu_is_unregistered(struct mm_struct *mm);
 
 int mm_iommu_enter(struct mm_struct *mm, struct mm_iommu_section *section);
 void mm_iommu_exit(struct mm_iommu_section *section);
-int mm_iommu_section_hold(struct mm_iommu_section *section, unsigned long ua,
-			  unsigned long npages, unsigned int shift, u64 bits,
-			  bool write, u64 *cookie, __be64 *out);
+int mm_iommu_section_find(struct mm_iommu_section *section,
+			  struct mm_iommu_run *run);
+bool mm_iommu_section_get(struct mm_iommu_section *section, u64 cookie,
+			  unsigned long n);
 int mm_iommu_section_hold_one(struct mm_iommu_section *section,
 			      unsigned long ua, unsigned int shift, bool write,
-			      struct mm_iommu_held *held);
+			      u64 home, struct mm_iommu_held *held);
 void mm_iommu_section_drop(struct mm_iommu_section *section, u64 cookie,
 			   unsigned long npages);
 
@@ -126,10 +153,11 @@ long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 		   unsigned int shift, bool write, struct mm_iommu_held *held);
 int mm_iommu_translate(struct mm_struct *mm, u64 cookie, unsigned long npages,
 		       unsigned int shift, u64 bits, __be64 *out);
+void mm_iommu_count(struct mm_struct *mm, u64 cookie, long more);
 int mm_iommu_drop(struct mm_struct *mm, u64 cookie, unsigned long npages);
 
 int mm_iommu_hold_page(struct mm_struct *mm, unsigned long ua,
-		       unsigned int shift, bool write,
+		       unsigned int shift, bool write, u64 home,
 		       struct mm_iommu_held *held);
 void mm_iommu_drop_page(struct mm_struct *mm, u64 cookie);
 bool mm_iommu_must_reap(const struct mm_struct *mm);

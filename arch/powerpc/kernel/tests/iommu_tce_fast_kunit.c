@@ -23,8 +23,7 @@
 #ifdef CONFIG_PPC_POWERNV
 #include "../../platforms/powernv/pci.h"
 #endif
-#include "../../mm/tests/mm_iommu_kunit.h"
-#include "../iommu_tce_view.h"
+#include "iommu_tce_kunit.h"
 
 #define BLOCK		TCE_VIEW_ENTRIES
 #define BLOCKS		32UL
@@ -68,6 +67,7 @@ KUNIT_ARRAY_PARAM_DESC(mode, modes, name);
  * @log: a letter for each call in it; a small one where it was refused
  * @logged: letters in it
  * @wrong: what must not happen and did
+ * @killing: called once, before the next kill of a change that is not watched
  * @refuse: how many calls that set or clear are refused from now on
  * @only_on: what the platform says to a call with the MMU off
  * @asked: how often it was asked
@@ -88,6 +88,7 @@ struct fake {
 	char log[16];
 	unsigned int logged;
 	const char *wrong;
+	void (*killing)(struct fake *f);
 	unsigned int refuse;
 	bool only_on;
 	unsigned int asked;
@@ -112,7 +113,7 @@ static unsigned int locks_held(struct fake *f)
 	unsigned int i, held = 0;
 
 	for (i = 0; i < TCE_VIEW_LOCKS; i++)
-		if (arch_spin_is_locked(&f->tbl.it_view->locks[i].raw_lock))
+		if (arch_spin_is_locked(&f->tbl.it_view->locks[i].lock.raw_lock))
 			held |= BIT(i);
 	return held;
 }
@@ -226,8 +227,13 @@ static void fake_kill(struct iommu_table *tbl, unsigned long index,
 		      unsigned long npages)
 {
 	struct fake *f = fake_of(tbl);
+	void (*hook)(struct fake *f) = f->killing;
 	unsigned long i;
 
+	if (hook && !f->watch) {
+		f->killing = NULL;
+		hook(f);
+	}
 	fake_called(f, 'K', index, npages);
 	if (!f->watch)
 		return;
@@ -365,10 +371,40 @@ static struct mm_iommu_region *fake_register(struct kunit *test,
 	return fake_register_at(test, f, ua, size);
 }
 
-/* Mappings of a region that is no orphan: it keeps one more. */
-static long mapped(const struct mm_iommu_region *region)
+static u64 id_of(u64 cookie)
 {
-	return atomic_long_read(&region->mapped) - 1;
+	return cookie & MM_IOMMU_COOKIE_ID;
+}
+
+/* References that a table has on a region: one for each block whose home it is. */
+static long refs_of(struct fake *f, const struct mm_iommu_region *region)
+{
+	u64 id = id_of(mm_iommu_cookie(region, region->trans.ua, false));
+	struct tce_view_block *blk;
+	unsigned long b, i;
+	long refs = 0;
+
+	for (b = 0; b < BLOCKS; b++) {
+		blk = tce_view_find(f->tbl.it_view, b);
+		if (!blk)
+			continue;
+		if (tce_view_home(blk) == id)
+			refs++;
+		else
+			for (i = 0; i < BLOCK; i++)
+				refs += id_of(blk->entry[i]) == id;
+	}
+	return refs;
+}
+
+static long mapped(struct fake *f, const struct mm_iommu_region *region)
+{
+	return iommu_tce_kunit_mapped(&f->tbl, region);
+}
+
+static long refs(const struct mm_iommu_region *region)
+{
+	return atomic_long_read(&region->mapped);
 }
 
 static unsigned long ua_of(const struct mm_iommu_region *region,
@@ -387,7 +423,8 @@ static void fake_end(struct kunit *test, struct fake *f)
 	KUNIT_EXPECT_EQ(test, iommu_tce_view_mapped(&f->tbl), 0);
 	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
 	for (i = 0; i < f->nr_regions; i++) {
-		KUNIT_EXPECT_EQ(test, mapped(f->region[i]), 0);
+		KUNIT_EXPECT_EQ(test, mapped(f, f->region[i]), 0);
+		KUNIT_EXPECT_EQ(test, refs(f->region[i]), 1);
 		KUNIT_EXPECT_EQ(test, mm_iommu_unregister(f->region[i]), 0);
 	}
 }
@@ -623,15 +660,19 @@ static unsigned int check_blocks(struct kunit *test, struct fake *f)
 {
 	unsigned int nr = 0;
 	struct tce_view_block *blk;
-	unsigned long b, i, used;
+	unsigned long b, i, used, homes;
 
 	for (b = 0; b < BLOCKS; b++) {
 		blk = tce_view_find(f->tbl.it_view, b);
 		if (!blk)
 			continue;
-		for (used = 0, i = 0; i < BLOCK; i++)
+		for (used = 0, homes = 0, i = 0; i < BLOCK; i++) {
 			used += !!blk->entry[i];
+			homes += blk->entry[i] &&
+				 id_of(blk->entry[i]) == blk->home;
+		}
 		KUNIT_ASSERT_EQ(test, blk->used, used);
+		KUNIT_ASSERT_EQ(test, blk->homes, homes);
 		nr++;
 	}
 	return nr;
@@ -723,14 +764,14 @@ static void a_change_is_made_and_unmade(struct kunit *test)
 					map(test, f, r->first, ua_of(region, 3),
 					    r->npages, write));
 			KUNIT_EXPECT_STREQ(test, f->log, "SK");
-			KUNIT_EXPECT_EQ(test, mapped(region), r->npages);
+			KUNIT_EXPECT_EQ(test, mapped(f, region), r->npages);
 			expect_total(test, f, r->npages);
 			expect_mapped(test, f, r->first, region, 3, r->npages,
 				      write);
 		}
 		KUNIT_ASSERT_EQ(test, clear(test, f, r->first, r->npages), 1);
 		KUNIT_EXPECT_STREQ(test, f->log, "CK");
-		KUNIT_EXPECT_EQ(test, mapped(region), 0);
+		KUNIT_EXPECT_EQ(test, mapped(f, region), 0);
 		expect_total(test, f, 0);
 		expect_nothing(test, f, r->first, r->npages);
 	}
@@ -807,8 +848,8 @@ static void a_change_replaces_what_was_there(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, map(test, f, 2 * BLOCK - 100, ua_of(new, 0),
 				     200, false));
 	KUNIT_EXPECT_STREQ(test, f->log, "SK");
-	KUNIT_EXPECT_EQ(test, mapped(old), 200);
-	KUNIT_EXPECT_EQ(test, mapped(new), 200);
+	KUNIT_EXPECT_EQ(test, mapped(f, old), 200);
+	KUNIT_EXPECT_EQ(test, mapped(f, new), 200);
 	expect_total(test, f, 400);
 	expect_mapped(test, f, 2 * BLOCK - 200, old, 0, 100, true);
 	expect_mapped(test, f, 2 * BLOCK - 100, new, 0, 200, false);
@@ -817,8 +858,8 @@ static void a_change_replaces_what_was_there(struct kunit *test)
 	/* itself, and across the edges of both */
 	KUNIT_ASSERT_EQ(test, 0, map(test, f, 2 * BLOCK - 150, ua_of(new, 0),
 				     300, true));
-	KUNIT_EXPECT_EQ(test, mapped(old), 100);
-	KUNIT_EXPECT_EQ(test, mapped(new), 300);
+	KUNIT_EXPECT_EQ(test, mapped(f, old), 100);
+	KUNIT_EXPECT_EQ(test, mapped(f, new), 300);
 	expect_total(test, f, 400);
 	expect_mapped(test, f, 2 * BLOCK - 150, new, 0, 300, true);
 	fake_end(test, f);
@@ -843,13 +884,13 @@ static void a_list_may_clear_some(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, change(test, f, at, list, 5), 0);
 	expect_total(test, f, 20);
 	KUNIT_ASSERT_EQ(test, 0, map(test, f, at, ua_of(old, 0), 60, true));
-	KUNIT_EXPECT_EQ(test, mapped(new), 0);
+	KUNIT_EXPECT_EQ(test, mapped(f, new), 0);
 	KUNIT_ASSERT_EQ(test, change(test, f, at, list, 5), 0);
 	KUNIT_EXPECT_STREQ(test, f->log, "SK");
 	KUNIT_ASSERT_EQ(test, change(test, f, at, list, 5), 0);
 
-	KUNIT_EXPECT_EQ(test, mapped(old), 0);
-	KUNIT_EXPECT_EQ(test, mapped(new), 20);
+	KUNIT_EXPECT_EQ(test, mapped(f, old), 0);
+	KUNIT_EXPECT_EQ(test, mapped(f, new), 20);
 	expect_total(test, f, 20);
 	expect_nothing(test, f, at, 5);
 	expect_mapped(test, f, at + 5, new, 0, 10, true);
@@ -872,16 +913,16 @@ static void a_change_of_two_regions_counts_each(struct kunit *test)
 
 	prepare(test, f, 0, BLOCK);
 	KUNIT_ASSERT_EQ(test, change(test, f, 100, list, 3), 0);
-	KUNIT_EXPECT_EQ(test, mapped(a), 37);
-	KUNIT_EXPECT_EQ(test, mapped(b), 20);
+	KUNIT_EXPECT_EQ(test, mapped(f, a), 37);
+	KUNIT_EXPECT_EQ(test, mapped(f, b), 20);
 	expect_mapped(test, f, 100, a, 50, 30, true);
 	expect_mapped(test, f, 130, b, 10, 20, true);
 	expect_mapped(test, f, 150, a, 80, 7, false);
 
 	/* what is dropped is in pieces of both */
 	KUNIT_ASSERT_EQ(test, clear(test, f, 120, 32), 1);
-	KUNIT_EXPECT_EQ(test, mapped(a), 37 - 12);
-	KUNIT_EXPECT_EQ(test, mapped(b), 0);
+	KUNIT_EXPECT_EQ(test, mapped(f, a), 37 - 12);
+	KUNIT_EXPECT_EQ(test, mapped(f, b), 0);
 	expect_total(test, f, 25);
 	fake_end(test, f);
 }
@@ -907,7 +948,7 @@ static void clear_of_nothing_kills_nothing(struct kunit *test)
 				     true));
 	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 5, 10), 1);
 	KUNIT_EXPECT_STREQ(test, f->log, "CK");
-	KUNIT_EXPECT_EQ(test, mapped(region), 2);
+	KUNIT_EXPECT_EQ(test, mapped(f, region), 2);
 	expect_mapped(test, f, BLOCK + 9, region, 0, 2, true);
 	expect_total(test, f, 2);
 	fake_end(test, f);
@@ -927,7 +968,7 @@ static void clear_where_a_block_is_missing(struct kunit *test)
 					     true));
 		KUNIT_EXPECT_EQ(test, 1, clear(test, f, missing ? at + 10 :
 					       at - 10, 20));
-		KUNIT_EXPECT_EQ(test, mapped(region), 10);
+		KUNIT_EXPECT_EQ(test, mapped(f, region), 10);
 		expect_mapped(test, f, missing ? at : at + 10, region,
 			      missing ? 0 : 10, 10, true);
 		expect_total(test, f, 10);
@@ -956,7 +997,7 @@ static void a_walk_through_a_table_that_was_walked_before(struct kunit *test)
 							1));
 	}
 	KUNIT_EXPECT_EQ(test, check_blocks(test, f), BLOCKS);
-	KUNIT_EXPECT_EQ(test, mapped(region), 0);
+	KUNIT_EXPECT_EQ(test, mapped(f, region), 0);
 	fake_end(test, f);
 }
 
@@ -1015,13 +1056,13 @@ static void memory_that_is_not_all_registered(struct kunit *test)
 	list[0] = (struct iommu_tce_want){ .ua = ua, .npages = 7 };
 	list[1] = (struct iommu_tce_want){ .ua = end, .npages = 1 };
 	expect_refused(test, f, change(test, f, BLOCK - 5, list, 2), before);
-	KUNIT_EXPECT_EQ(test, mapped(a), 20);
-	KUNIT_EXPECT_EQ(test, mapped(b), 0);
+	KUNIT_EXPECT_EQ(test, mapped(f, a), 20);
+	KUNIT_EXPECT_EQ(test, mapped(f, b), 0);
 
 	/* up to the very end it is all there */
 	KUNIT_EXPECT_EQ(test, 0, map(test, f, BLOCK - 5, end - (3 << SHIFT), 3,
 				     true));
-	KUNIT_EXPECT_EQ(test, mapped(b), 3);
+	KUNIT_EXPECT_EQ(test, mapped(f, b), 3);
 	fake_end(test, f);
 }
 
@@ -1060,8 +1101,8 @@ static void an_aborted_change_counts_back(struct kunit *test)
 	};
 	KUNIT_EXPECT_EQ(test, job_do(test, j), 0);
 	KUNIT_EXPECT_STREQ(test, f->log, "");
-	KUNIT_EXPECT_EQ(test, mapped(a), 200);
-	KUNIT_EXPECT_EQ(test, mapped(b), 0);
+	KUNIT_EXPECT_EQ(test, mapped(f, a), 200);
+	KUNIT_EXPECT_EQ(test, mapped(f, b), 0);
 	expect_picture(test, f, before);
 
 	/* before all entries are known, and with nothing held */
@@ -1069,7 +1110,7 @@ static void an_aborted_change_counts_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, job_do(test, j), 0);
 	j->wants[0].clear = true;
 	KUNIT_EXPECT_EQ(test, job_do(test, j), 0);
-	KUNIT_EXPECT_EQ(test, mapped(a), 200);
+	KUNIT_EXPECT_EQ(test, mapped(f, a), 200);
 	expect_picture(test, f, before);
 	fake_end(test, f);
 }
@@ -1091,11 +1132,11 @@ static void read_only_memory_is_not_mapped_for_writing(struct kunit *test)
 	expect_refused(test, f, map(test, f, 5, ua + UNIT, 1, true), before);
 	expect_refused(test, f, map(test, f, 5, ua, 2 * PER_UNIT, true),
 		       before);
-	KUNIT_EXPECT_EQ(test, mapped(region), 0);
+	KUNIT_EXPECT_EQ(test, mapped(f, region), 0);
 
 	KUNIT_EXPECT_EQ(test, map(test, f, 5, ua, 2 * PER_UNIT, false), 0);
 	expect_mapped(test, f, 5, region, 0, 2 * PER_UNIT, false);
-	KUNIT_EXPECT_EQ(test, mapped(region), 2 * PER_UNIT);
+	KUNIT_EXPECT_EQ(test, mapped(f, region), 2 * PER_UNIT);
 	fake_end(test, f);
 }
 
@@ -1115,7 +1156,7 @@ static void pages_of_the_iommu_that_are_no_block(struct kunit *test)
 	prepare(test, f, 0, BLOCK);
 	expect_refused(test, f, map(test, f, 0, ua, 1, true), before);
 	expect_refused(test, f, map(test, f, 0, ua, 2, true), before);
-	KUNIT_EXPECT_EQ(test, mapped(region), 0);
+	KUNIT_EXPECT_EQ(test, mapped(f, region), 0);
 	fake_end(test, f);
 }
 
@@ -1131,11 +1172,11 @@ static void a_closed_table_is_not_touched(struct kunit *test)
 	expect_refused(test, f, map(test, f, BLOCK - 5, ua_of(region, 0), 10,
 				    true), before);
 	expect_refused(test, f, clear(test, f, BLOCK - 5, 10), before);
-	KUNIT_EXPECT_EQ(test, mapped(region), 20);
+	KUNIT_EXPECT_EQ(test, mapped(f, region), 20);
 
 	iommu_tce_close(&f->tbl, false);
 	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 5, 10), 1);
-	KUNIT_EXPECT_EQ(test, mapped(region), 10);
+	KUNIT_EXPECT_EQ(test, mapped(f, region), 10);
 	fake_end(test, f);
 }
 
@@ -1153,7 +1194,7 @@ static void a_block_that_is_missing(struct kunit *test)
 				    true), before);
 	expect_refused(test, f, map(test, f, 5 * BLOCK, ua_of(region, 0), 2,
 				    true), before);
-	KUNIT_EXPECT_EQ(test, mapped(region), 20);
+	KUNIT_EXPECT_EQ(test, mapped(f, region), 20);
 	fake_end(test, f);
 }
 
@@ -1168,7 +1209,7 @@ static void a_platform_that_cannot(struct kunit *test)
 				    true), before);
 	expect_refused(test, f, clear(test, f, BLOCK - 5, 10), before);
 	f->ops.realmode = fake_realmode;
-	KUNIT_EXPECT_EQ(test, mapped(region), 20);
+	KUNIT_EXPECT_EQ(test, mapped(f, region), 20);
 
 	/* not with the MMU off; with the MMU on it is not even asked */
 	f->only_on = true;
@@ -1217,8 +1258,8 @@ static void a_platform_that_refuses(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 20, 40), -EAGAIN);
 	KUNIT_EXPECT_STREQ(test, f->log, "c");
 
-	KUNIT_EXPECT_EQ(test, mapped(old), 20);
-	KUNIT_EXPECT_EQ(test, mapped(new), 0);
+	KUNIT_EXPECT_EQ(test, mapped(f, old), 20);
+	KUNIT_EXPECT_EQ(test, mapped(f, new), 0);
 	expect_picture(test, f, before);
 	expect_total(test, f, 20);
 	fake_end(test, f);
@@ -1271,16 +1312,17 @@ static void one_entry_that_is_refused_is_put_back(struct kunit *test)
 						ua_of(new, 0), false, 2));
 	KUNIT_EXPECT_STREQ(test, f->log, "ssCK");
 	KUNIT_EXPECT_EQ(test, fake_tce(f, BLOCK - 5), 0);
-	KUNIT_EXPECT_EQ(test, mapped(new), 0);
+	KUNIT_EXPECT_EQ(test, mapped(f, new), 0);
 
 	/* whatever it is: it is never let go */
 	KUNIT_EXPECT_EQ(test, -ENOTRECOVERABLE,
 			put_refused(test, f, BLOCK - 6, ua_of(new, 0), false,
 				    3));
 	KUNIT_EXPECT_STREQ(test, f->log, "ssc");
-	KUNIT_EXPECT_EQ(test, mapped(new), 1);
+	KUNIT_EXPECT_EQ(test, mapped(f, new), 0);
+	KUNIT_EXPECT_EQ(test, refs(new), 2);
 	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 6, 0, true, 3));
-	KUNIT_EXPECT_EQ(test, mapped(old), 20);
+	KUNIT_EXPECT_EQ(test, mapped(f, old), 20);
 	expect_total(test, f, 20);
 
 	KUNIT_EXPECT_EQ(test, 0,
@@ -1306,7 +1348,7 @@ static void more_than_fits_into_one_change(struct kunit *test)
 	j->npages = 2;
 	j->few = true;
 	expect_refused(test, f, job_do(test, j), before);
-	KUNIT_EXPECT_EQ(test, mapped(region), MOST);
+	KUNIT_EXPECT_EQ(test, mapped(f, region), MOST);
 	fake_end(test, f);
 }
 
@@ -1335,7 +1377,9 @@ static void what_was_given_up_is_changed(struct kunit *test)
 			map(test, f, BLOCK - 10, ua_of(old, 0), 20, true));
 	new = replace(test, f, old);
 	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 2 * locked);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&old->mapped), 20);
+	/* there are two blocks of it */
+	KUNIT_EXPECT_EQ(test, mapped(f, old), 20);
+	KUNIT_EXPECT_EQ(test, refs(old), 2);
 
 	/* some of it is replaced, one page and many, and some is cleared */
 	KUNIT_EXPECT_EQ(test, map(test, f, BLOCK - 10, ua, 1, true), 0);
@@ -1344,14 +1388,15 @@ static void what_was_given_up_is_changed(struct kunit *test)
 	expect_mapped(test, f, BLOCK - 10, new, 0, 1, true);
 	expect_mapped(test, f, BLOCK - 9, old, 1, 4, true);
 	expect_mapped(test, f, BLOCK - 5, new, 0, 10, true);
-	KUNIT_EXPECT_EQ(test, mapped(new), 11);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&old->mapped), 7);
+	KUNIT_EXPECT_EQ(test, mapped(f, new), 11);
+	KUNIT_EXPECT_EQ(test, mapped(f, old), 7);
+	KUNIT_EXPECT_EQ(test, refs(old), 2);
 	KUNIT_EXPECT_FALSE(test, mm_iommu_must_reap(f->mm));
 
 	/* with its last page nothing is unpinned, and the next may do it */
 	KUNIT_EXPECT_EQ(test, map(test, f, BLOCK - 9, ua, 4, true), 0);
 	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK + 5, 3), 1);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&old->mapped), 0);
+	KUNIT_EXPECT_EQ(test, refs(old), 0);
 	KUNIT_EXPECT_TRUE(test, mm_iommu_must_reap(f->mm));
 	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 2 * locked);
 	mm_iommu_reap(f->mm);
@@ -1387,6 +1432,243 @@ static void the_last_page_of_many_regions(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(new), 0);
 	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 0);
 	f->nr_regions = 0;
+	fake_end(test, f);
+}
+
+/* ---- what a block counts ----------------------------------------------- */
+
+static struct tce_view_block *block(struct fake *f, unsigned long i)
+{
+	return tce_view_find(f->tbl.it_view, i / BLOCK);
+}
+
+/* Puts one entry, as a hypercall does, or clears it. */
+static int put(struct kunit *test, struct fake *f, unsigned long entry,
+	       unsigned long ua, bool clear)
+{
+	return put_refused(test, f, entry, ua, clear, 0);
+}
+
+/*
+ * Whoever maps or clears something in a block in use does not touch the count of the
+ * region: here none could be taken, and none that is given back would go unseen.
+ */
+static void a_block_in_use_counts_by_itself(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *region = fake_register(test, f, MOST);
+	unsigned long n;
+	long saved;
+
+	prepare(test, f, BLOCK - 1, 2);
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 7, ua_of(region, 0), false));
+	KUNIT_EXPECT_EQ(test, refs(region), 2);
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, BLOCK, ua_of(region, 0), false));
+	KUNIT_EXPECT_EQ(test, refs(region), 3);
+	saved = refs(region);
+	atomic_long_set(&region->mapped, 0);
+
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 9, ua_of(region, 1), false));
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 9, ua_of(region, 2), false));
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 9, 0, true));
+	for (n = 1; n <= MOST - 8; n += MOST - 9) {
+		/* over nothing, over itself, and to nothing */
+		KUNIT_EXPECT_EQ(test, 0, map(test, f, BLOCK - n / 2 - 1,
+					     ua_of(region, 0), n, true));
+		KUNIT_EXPECT_EQ(test, 0, map(test, f, BLOCK - n / 2 - 1,
+					     ua_of(region, 3), n, false));
+		KUNIT_EXPECT_EQ(test, 1, clear(test, f, BLOCK - n / 2 - 1, n / 2 + 1));
+		KUNIT_EXPECT_EQ(test, refs(region), 0);
+	}
+	atomic_long_set(&region->mapped, saved);
+	check_blocks(test, f);
+	KUNIT_EXPECT_EQ(test, refs(region), 1 + refs_of(f, region));
+	fake_end(test, f);
+}
+
+/* Entries of the other regions in a block have a reference each. */
+static void a_block_of_more_than_one_region(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *a = fake_register(test, f, MOST);
+	struct mm_iommu_region *b = fake_register(test, f, MOST);
+
+	prepare(test, f, 0, BLOCK);
+	KUNIT_ASSERT_EQ(test, 0, map(test, f, 0, ua_of(a, 0), 10, true));
+	KUNIT_ASSERT_EQ(test, 0, map(test, f, 10, ua_of(b, 0), 20, true));
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 40, ua_of(b, 0), false));
+	KUNIT_EXPECT_EQ(test, refs(a), 1 + 1);
+	KUNIT_EXPECT_EQ(test, refs(b), 1 + 21);
+	KUNIT_EXPECT_EQ(test, mapped(f, a), 10);
+	KUNIT_EXPECT_EQ(test, mapped(f, b), 21);
+
+	/* one in place of the other, by each way */
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 9, ua_of(b, 0), false));
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 10, ua_of(a, 0), false));
+	KUNIT_EXPECT_EQ(test, 0, map(test, f, 5, ua_of(b, 0), 3, true));
+	KUNIT_EXPECT_EQ(test, 0, map(test, f, 15, ua_of(a, 0), 3, true));
+	KUNIT_EXPECT_EQ(test, refs(a), 1 + 1);
+	KUNIT_EXPECT_EQ(test, refs(b), 1 + 21 + 1 - 1 + 3 - 3);
+	KUNIT_EXPECT_EQ(test, 0, iommu_tce_map(&f->tbl, f->tbl.it_offset + 1,
+					       ua_of(b, 0), 3, true, NULL));
+	KUNIT_EXPECT_EQ(test, 0, iommu_tce_map(&f->tbl, f->tbl.it_offset + 20,
+					       ua_of(a, 0), 3, true, NULL));
+	KUNIT_EXPECT_EQ(test, refs(a), 1 + 1);
+	KUNIT_EXPECT_EQ(test, refs(b), 1 + 21);
+	KUNIT_EXPECT_EQ(test, mapped(f, a), 10);
+	KUNIT_EXPECT_EQ(test, mapped(f, b), 21);
+	check_blocks(test, f);
+
+	/* without a page of its home the block has no reference on it */
+	KUNIT_EXPECT_EQ(test, 0, map(test, f, 0, ua_of(b, 0), 30, true));
+	KUNIT_EXPECT_EQ(test, refs(a), 1);
+	KUNIT_EXPECT_EQ(test, refs(b), 1 + 31);
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 50, ua_of(a, 0), false));
+	KUNIT_EXPECT_EQ(test, refs(a), 2);
+	check_blocks(test, f);
+	fake_end(test, f);
+}
+
+static void expect_home(struct kunit *test, struct fake *f, unsigned long i,
+			const struct mm_iommu_region *region, unsigned int homes)
+{
+	KUNIT_EXPECT_EQ(test, block(f, i)->homes, homes);
+	KUNIT_EXPECT_EQ(test, block(f, i)->home,
+			id_of(mm_iommu_cookie(region, region->trans.ua, false)));
+	KUNIT_EXPECT_EQ(test, refs(region), 1 + !!homes);
+}
+
+/* What comes first into an empty block is its home. */
+static void an_empty_block_gets_another_home(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *a = fake_register(test, f, MOST);
+	struct mm_iommu_region *b = fake_register(test, f, MOST);
+	unsigned long entry = f->tbl.it_offset;
+
+	prepare(test, f, 0, BLOCK);
+	KUNIT_EXPECT_EQ(test, 0, map(test, f, 0, ua_of(a, 0), MOST, true));
+	expect_home(test, f, 0, a, MOST);
+	KUNIT_EXPECT_EQ(test, 1, clear(test, f, 0, MOST));
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 5, ua_of(b, 0), false));
+	expect_home(test, f, 0, b, 1);
+	KUNIT_EXPECT_EQ(test, refs(a), 1);
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 5, 0, true));
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 6, ua_of(a, 0), false));
+	expect_home(test, f, 0, a, 1);
+	KUNIT_EXPECT_EQ(test, refs(b), 1);
+
+	/* the range path empties a block that it replaces as a whole */
+	KUNIT_EXPECT_EQ(test, 0, iommu_tce_map(&f->tbl, entry, ua_of(b, 0), MOST,
+					       true, NULL));
+	expect_home(test, f, 0, b, MOST);
+	KUNIT_EXPECT_EQ(test, refs(a), 1);
+	KUNIT_EXPECT_EQ(test, 0, iommu_tce_unmap(&f->tbl, entry, MOST));
+	KUNIT_EXPECT_EQ(test, refs(b), 1);
+	/* a change that was not made leaves none */
+	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, 5, ua_of(a, 0), false, 1));
+	KUNIT_EXPECT_EQ(test, refs(a), 1);
+	KUNIT_EXPECT_EQ(test, 0, map(test, f, 0, ua_of(b, 0), 1, true));
+	expect_home(test, f, 0, b, 1);
+	fake_end(test, f);
+}
+
+/* A page that is lost has a reference for good, though it is no entry of its home. */
+static void a_page_that_is_lost_at_home(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *region = fake_register(test, f, 40);
+	u64 cookie = mm_iommu_cookie(region, ua_of(region, 1), true);
+
+	prepare(test, f, 0, BLOCK);
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 5, ua_of(region, 0), false));
+	KUNIT_EXPECT_EQ(test, -ENOTRECOVERABLE,
+			put_refused(test, f, 6, ua_of(region, 1), false, 3));
+	KUNIT_EXPECT_EQ(test, 1, put(test, f, 5, 0, true));
+	KUNIT_EXPECT_EQ(test, block(f, 0)->used, 0);
+	check_blocks(test, f);
+	KUNIT_EXPECT_EQ(test, refs(region), 2);
+	/* as the first of an empty block */
+	KUNIT_EXPECT_EQ(test, -ENOTRECOVERABLE,
+			put_refused(test, f, 6, ua_of(region, 1), false, 3));
+	check_blocks(test, f);
+	KUNIT_EXPECT_EQ(test, refs(region), 3);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
+
+	/* for this test they are found again */
+	KUNIT_EXPECT_EQ(test, 0, mm_iommu_drop(f->mm, cookie, 1));
+	KUNIT_EXPECT_EQ(test, 0, mm_iommu_drop(f->mm, cookie, 1));
+	fake_end(test, f);
+}
+
+/* Nothing but the references of blocks keeps a region that was given up. */
+static void blocks_keep_what_was_given_up(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *old = fake_register(test, f, 40);
+	unsigned long locked = f->mm->locked_vm;
+
+	prepare(test, f, BLOCK - 20, 40);
+	KUNIT_EXPECT_EQ(test, 0, map(test, f, BLOCK - 20, ua_of(old, 0), 40,
+				     true));
+	replace(test, f, old);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(old), -ENOENT);
+	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 2 * locked);
+	/* all but the last entry of the last block */
+	KUNIT_EXPECT_EQ(test, 1, clear(test, f, BLOCK - 20, 39));
+	KUNIT_EXPECT_FALSE(test, mm_iommu_must_reap(f->mm));
+	KUNIT_EXPECT_EQ(test, 1, clear(test, f, BLOCK + 19, 1));
+	KUNIT_EXPECT_TRUE(test, mm_iommu_must_reap(f->mm));
+	mm_iommu_reap(f->mm);
+	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, locked);
+	fake_end(test, f);
+}
+
+/* Another CPU clears what is left of the block, at once. */
+static void clear_the_rest(struct fake *f)
+{
+	unsigned long flags;
+	int ret;
+
+	local_irq_save(flags);
+	ret = iommu_tce_fast_clear(&f->tbl, f->tbl.it_offset, BLOCK);
+	local_irq_restore(flags);
+	fake_wrong(f, ret != 1, "a clear that failed");
+	fake_wrong(f, block(f, 0)->homes, "a block that is not empty");
+	fake_wrong(f, mm_iommu_must_reap(f->mm),
+		   "memory let go that was not killed");
+}
+
+/*
+ * What the range path has taken out of a block is in the cache until its kill, which
+ * is outside of the lock: the block may have lost its reference by then.
+ */
+static void a_block_is_emptied_before_the_kill(struct kunit *test)
+{
+	struct fake *f = fake_create(test);
+	struct mm_iommu_region *old = fake_register(test, f, 40), *new;
+	unsigned long locked = f->mm->locked_vm, i;
+
+	for (i = 0; i < 2; i++) {
+		prepare(test, f, 0, BLOCK);
+		KUNIT_EXPECT_EQ(test, 0, map(test, f, 0, ua_of(old, 0), 40,
+					     true));
+		new = replace(test, f, old);
+		KUNIT_EXPECT_EQ(test, mm_iommu_unregister(old), -ENOENT);
+		f->killing = clear_the_rest;
+		/* cleared, or replaced: what is new is cleared as well */
+		if (i)
+			KUNIT_EXPECT_EQ(test, 0, iommu_tce_map(&f->tbl,
+						f->tbl.it_offset + 10,
+						ua_of(new, 0), 10, true, NULL));
+		else
+			KUNIT_EXPECT_EQ(test, 0, iommu_tce_unmap(&f->tbl,
+						f->tbl.it_offset + 10, 10));
+		KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
+		KUNIT_EXPECT_NULL(test, f->killing);
+		KUNIT_EXPECT_EQ(test, f->mm->locked_vm, locked);
+		old = new;
+	}
 	fake_end(test, f);
 }
 
@@ -1448,9 +1730,9 @@ static void nobody_waits_for_a_lock(struct kunit *test)
 	};
 	/* a change and a clear, of two blocks, either of which is locked */
 	for (j->nr = 0; j->nr < 2; j->nr++) {
-		expect_not_waiting(test, j, &view->locks[0].raw_lock, -EAGAIN,
+		expect_not_waiting(test, j, &view->locks[0].lock.raw_lock, -EAGAIN,
 				   before);
-		expect_not_waiting(test, j, &view->locks[15].raw_lock, -EAGAIN,
+		expect_not_waiting(test, j, &view->locks[15].lock.raw_lock, -EAGAIN,
 				   before);
 	}
 
@@ -1462,13 +1744,13 @@ static void nobody_waits_for_a_lock(struct kunit *test)
 				   before);
 		migrate_enable();
 	}
-	KUNIT_EXPECT_EQ(test, mapped(region), 20);
+	KUNIT_EXPECT_EQ(test, mapped(f, region), 20);
 
 	/* and with another lock it goes on */
 	j->nr = 0;
 	f->logged = 0;
 	KUNIT_EXPECT_EQ(test, job_do(test, j), 1);
-	KUNIT_EXPECT_EQ(test, mapped(region), 10);
+	KUNIT_EXPECT_EQ(test, mapped(f, region), 10);
 	fake_end(test, f);
 }
 
@@ -1659,16 +1941,21 @@ static int core_map(struct twin *t, struct fake *f)
 	if (t->j->nr != 1 || want->clear)
 		return core_change(t, f);
 	return iommu_tce_map(&f->tbl, f->tbl.it_offset + t->j->entry, want->ua,
-			     want->npages, want->write);
+			     want->npages, want->write, NULL);
 }
 
 static void expect_counts(struct kunit *test, struct twin *t, const long *core)
 {
 	unsigned int k;
 
-	for (k = 0; k < ARRAY_SIZE(t->region); k++)
-		KUNIT_ASSERT_EQ(test, mapped(t->region[k]),
+	for (k = 0; k < ARRAY_SIZE(t->region); k++) {
+		KUNIT_ASSERT_EQ(test, mapped(t->at_once, t->region[k]) +
+				mapped(t->core, t->region[k]),
 				t->count[k] + core[k]);
+		KUNIT_ASSERT_EQ(test, refs(t->region[k]),
+				1 + refs_of(t->at_once, t->region[k]) +
+				refs_of(t->core, t->region[k]));
+	}
 }
 
 static void twin_step(struct kunit *test, struct twin *t)
@@ -1799,7 +2086,7 @@ static int thread_run(void *data)
 		if (prandom_u32_state(&rnd) % 2)
 			t->failed += !!iommu_tce_map(&t->f->tbl, first,
 						     ua_of(t->region, 0),
-						     npages, true);
+						     npages, true, NULL);
 		else
 			t->failed += !!iommu_tce_unmap(&t->f->tbl, first,
 						       npages);
@@ -1875,8 +2162,10 @@ static void changes_beside_those_of_the_core(struct kunit *test)
 		na += region == a;
 		nb += region == b;
 	}
-	KUNIT_EXPECT_EQ(test, mapped(a), na);
-	KUNIT_EXPECT_EQ(test, mapped(b), nb);
+	KUNIT_EXPECT_EQ(test, mapped(f, a), na);
+	KUNIT_EXPECT_EQ(test, mapped(f, b), nb);
+	KUNIT_EXPECT_EQ(test, refs(a), 1 + refs_of(f, a));
+	KUNIT_EXPECT_EQ(test, refs(b), 1 + refs_of(f, b));
 	expect_total(test, f, na + nb);
 	fake_end(test, f);
 }
@@ -1908,6 +2197,12 @@ static struct kunit_case iommu_tce_fast_cases[] = {
 	KUNIT_CASE_PARAM(more_than_fits_into_one_change, mode_gen_params),
 	KUNIT_CASE_PARAM(what_was_given_up_is_changed, mode_gen_params),
 	KUNIT_CASE_PARAM(the_last_page_of_many_regions, mode_gen_params),
+	KUNIT_CASE_PARAM(a_block_in_use_counts_by_itself, mode_gen_params),
+	KUNIT_CASE_PARAM(a_block_of_more_than_one_region, mode_gen_params),
+	KUNIT_CASE_PARAM(an_empty_block_gets_another_home, mode_gen_params),
+	KUNIT_CASE_PARAM(a_page_that_is_lost_at_home, mode_gen_params),
+	KUNIT_CASE_PARAM(blocks_keep_what_was_given_up, mode_gen_params),
+	KUNIT_CASE_PARAM(a_block_is_emptied_before_the_kill, mode_gen_params),
 	KUNIT_CASE_PARAM(nobody_waits_for_a_lock, mode_gen_params),
 	KUNIT_CASE_PARAM(random_changes_are_as_the_core_makes_them,
 			 mode_gen_params),

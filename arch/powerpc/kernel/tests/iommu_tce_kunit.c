@@ -19,8 +19,7 @@
 #include <asm/iommu_tce.h>
 #include <asm/tce.h>
 
-#include "../../mm/tests/mm_iommu_kunit.h"
-#include "../iommu_tce_view.h"
+#include "iommu_tce_kunit.h"
 
 #define BLOCK		TCE_VIEW_ENTRIES
 
@@ -104,7 +103,9 @@ struct fake_entry {
  * @nr_mems: number of them
  * @at_most: pages that one hold takes, if not 0
  * @wrong: what must not happen and did
+ * @regions: memory is of regions, which blocks of the view are homes of
  * @translating: called once, before memory is translated
+ * @killing: called once, before something is killed
  * @closing: the table is just being closed when TCEs are written
  */
 struct fake {
@@ -122,7 +123,9 @@ struct fake {
 	unsigned int nr_mems;
 	unsigned long at_most;
 	const char *wrong;
+	bool regions;
 	void (*translating)(struct fake *f);
+	void (*killing)(struct fake *f);
 	bool closing;
 };
 
@@ -273,10 +276,15 @@ static void fake_kill(struct iommu_table *tbl, unsigned long index,
 		      unsigned long npages)
 {
 	struct fake *f = fake_of(tbl);
+	void (*hook)(struct fake *f) = f->killing;
 	struct fake_entry *e;
 	unsigned long flags, i, n;
 	int ret;
 
+	if (hook) {
+		f->killing = NULL;
+		hook(f);
+	}
 	raw_spin_lock_irqsave(&f->lock, flags);
 	n = fake_range(f, KILL, index, npages, &ret);
 	for (i = 0; i < min(n, f->nr_entries); i++) {
@@ -324,6 +332,7 @@ static long fake_hold(struct mm_struct *mm, unsigned long ua,
 	unsigned long flags, n;
 
 	might_sleep();
+	held->bad = ua;
 	raw_spin_lock_irqsave(&f->lock, flags);
 	fake_wrong(f, shift != f->tbl.it_page_shift, "another page size");
 	if (fake_called(f, HOLD, ua, npages)) {
@@ -379,6 +388,31 @@ static int fake_translate(struct mm_struct *mm, u64 cookie,
 	return 0;
 }
 
+/* References are for pages, or for what a block has of a region. */
+static void mem_drop(struct fake_mem *mem, unsigned long n)
+{
+	mem->refs -= n;
+	fake_wrong(mem->f, mem->refs < 0, "a reference that nobody had");
+	fake_wrong(mem->f, mem->f->regions ? mem->reach && !mem->refs :
+					     mem->refs < mem->reach,
+		   "memory let go that a device can reach");
+}
+
+static void fake_count(struct mm_struct *mm, u64 cookie, long more)
+{
+	struct fake *f = (struct fake *)mm;
+	struct fake_mem *mem = fake_find(f, cookie);
+	unsigned long flags;
+
+	if (!mem)
+		return;
+	raw_spin_lock_irqsave(&f->lock, flags);
+	fake_wrong(f, mem->refs < 1, "more of what nobody held");
+	mem_drop(mem, -more);
+	fake_wrong(f, mem->refs < 1, "the last reference, and not dropped");
+	raw_spin_unlock_irqrestore(&f->lock, flags);
+}
+
 static int fake_drop(struct mm_struct *mm, u64 cookie, unsigned long npages)
 {
 	struct fake *f = (struct fake *)mm;
@@ -390,12 +424,9 @@ static int fake_drop(struct mm_struct *mm, u64 cookie, unsigned long npages)
 		return -ENOENT;
 	raw_spin_lock_irqsave(&f->lock, flags);
 	fake_called(f, DROP, mem->id, npages);
-	mem->refs -= npages;
+	mem_drop(mem, npages);
 	if (cookie & MM_IOMMU_COOKIE_WRITE)
 		mem->dirty += npages;
-	fake_wrong(f, mem->refs < 0, "a reference that nobody had");
-	fake_wrong(f, mem->refs < mem->reach,
-		   "memory let go that a device can reach");
 	raw_spin_unlock_irqrestore(&f->lock, flags);
 	return 0;
 }
@@ -405,6 +436,14 @@ static const struct iommu_tce_backing fake_backing = {
 	.translate = fake_translate,
 	.drop = fake_drop,
 	.alike = MM_IOMMU_COOKIE_ID | MM_IOMMU_COOKIE_WRITE,
+};
+
+static const struct iommu_tce_backing fake_regions = {
+	.hold = fake_hold,
+	.translate = fake_translate,
+	.count = fake_count,
+	.drop = fake_drop,
+	.alike = MM_IOMMU_COOKIE_ID,
 };
 
 /* ---- what tests do with them ------------------------------------------- */
@@ -428,7 +467,8 @@ static void fake_refuse(struct fake *f, enum fake_op op, unsigned int at,
 static int fake_map(struct fake *f, unsigned long i, unsigned long ua,
 		    unsigned long npages)
 {
-	return iommu_tce_map(&f->tbl, f->tbl.it_offset + i, ua, npages, true);
+	return iommu_tce_map(&f->tbl, f->tbl.it_offset + i, ua, npages, true,
+			     NULL);
 }
 
 static int fake_unmap(struct fake *f, unsigned long i, unsigned long npages)
@@ -445,6 +485,7 @@ static void fake_finish(void *data)
 
 	fake_log_reset(f);
 	f->translating = NULL;
+	f->killing = NULL;
 	KUNIT_EXPECT_EQ(test, fake_unmap(f, 0, f->tbl.it_size), 0);
 	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
 	KUNIT_EXPECT_EQ(test, iommu_tce_view_mapped(&f->tbl), 0);
@@ -496,6 +537,18 @@ static struct fake *fake_create(struct kunit *test, unsigned long size,
 static struct fake *fake_simple(struct kunit *test)
 {
 	return fake_create(test, 10 * BLOCK, 0, PAGE_SHIFT);
+}
+
+static void fake_use_regions(struct fake *f)
+{
+	f->regions = true;
+	f->tbl.it_view->backing = &fake_regions;
+}
+
+/* A platform that serves hypercalls at once cannot refuse. */
+static bool fake_realmode(const struct iommu_table *tbl)
+{
+	return true;
 }
 
 static unsigned long fake_bytes(struct fake *f, unsigned long npages)
@@ -570,19 +623,30 @@ static u64 fake_wanted(struct fake *f, u64 view, long *refs)
 	       (view & MM_IOMMU_COOKIE_WRITE ? TCE_PCI_WRITE : 0);
 }
 
-static void check_blocks(struct kunit *test, struct fake *f)
+/* Each counts what is in it; in @refs what it has no references for is taken off. */
+static void check_blocks(struct kunit *test, struct fake *f, long *refs)
 {
 	struct iommu_tce_view *view = f->tbl.it_view;
 	struct tce_view_block *blk;
-	unsigned long b, i, used;
+	unsigned long b, i, used, homes;
+	struct fake_mem *mem = NULL;
 
 	for (b = 0; b < view->blocks; b++) {
 		blk = tce_view_find(view, b);
 		if (!blk)
 			continue;
-		for (used = 0, i = 0; i < BLOCK; i++)
+		for (used = 0, homes = 0, i = 0; i < BLOCK; i++) {
 			used += !!blk->entry[i];
+			if (!f->regions || !blk->entry[i] ||
+			    (blk->entry[i] ^ blk->home) & MM_IOMMU_COOKIE_ID)
+				continue;
+			mem = fake_find(f, blk->entry[i]);
+			homes++;
+		}
 		KUNIT_ASSERT_EQ(test, blk->used, used);
+		KUNIT_ASSERT_EQ(test, blk->homes, homes);
+		if (homes)
+			refs[mem - f->mems] -= homes - 1;
 	}
 }
 
@@ -603,11 +667,21 @@ static void fake_check(struct kunit *test, struct fake *f)
 	}
 	KUNIT_ASSERT_EQ(test, iommu_tce_view_mapped(&f->tbl),
 			mapped);
-	for (i = 0; i < f->nr_mems; i++) {
-		KUNIT_ASSERT_EQ(test, f->mems[i].refs, refs[i]);
+	for (i = 0; i < f->nr_mems; i++)
 		KUNIT_ASSERT_EQ(test, f->mems[i].reach, refs[i]);
-	}
-	check_blocks(test, f);
+	check_blocks(test, f, refs);
+	for (i = 0; i < f->nr_mems; i++)
+		KUNIT_ASSERT_EQ(test, f->mems[i].refs, refs[i]);
+}
+
+/* So many pages are mapped: with regions one reference may be for all of them. */
+static void expect_refs(struct kunit *test, const struct fake_mem *mem,
+			long npages)
+{
+	if (mem->f->regions)
+		KUNIT_EXPECT_EQ(test, !!mem->refs, !!npages);
+	else
+		KUNIT_EXPECT_EQ(test, mem->refs, npages);
 }
 
 static u64 *fake_save(struct kunit *test, struct fake *f)
@@ -683,6 +757,7 @@ static const struct tce_range {
 	unsigned int shift;
 	unsigned long first;
 	unsigned long npages;
+	bool regions;
 } ranges[] = {
 	{ "one page", 10 * BLOCK, 0, 16, 7, 1 },
 	{ "the first page", 10 * BLOCK, 0, 16, 0, 1 },
@@ -712,13 +787,24 @@ static const struct tce_range {
 	  10 * BLOCK - 1, 1 },
 	{ "the last page of one of 4K pages", 100, BIT(52) - 100, 12, 99, 1 },
 	{ "all of it", 100, BIT(52) - 100, 12, 0, 100 },
+	{ "one page of a region", 10 * BLOCK, 0, 16, 7, 1, true },
+	{ "two in two blocks", 10 * BLOCK, 0, 16, BLOCK - 1, 2, true },
+	{ "nine", 10 * BLOCK, 0, 16, BLOCK - 3, 9, true },
+	{ "a block of them", 10 * BLOCK, 0, 16, BLOCK, BLOCK, true },
+	{ "a block, in two", 10 * BLOCK, 0, 16, BLOCK / 2, BLOCK, true },
+	{ "six blocks", 10 * BLOCK, 12345, 16, 300, 5 * BLOCK + 100, true },
+	{ "all of a table of them", 10 * BLOCK, 0, 16, 0, 10 * BLOCK, true },
 };
 
 KUNIT_ARRAY_PARAM_DESC(range, ranges, name);
 
 static struct fake *fake_for(struct kunit *test, const struct tce_range *r)
 {
-	return fake_create(test, r->size, r->offset, r->shift);
+	struct fake *f = fake_create(test, r->size, r->offset, r->shift);
+
+	if (r->regions)
+		fake_use_regions(f);
+	return f;
 }
 
 static int range_blocks(const struct tce_range *r)
@@ -769,7 +855,7 @@ static void map_and_unmap_change_the_range(struct kunit *test)
 	expect_last(test, f, PREPARE, r->first, r->npages);
 	expect_last(test, f, KILL, r->first, r->npages);
 	expect_calls(test, f, "HP*SK", range_blocks(r));
-	KUNIT_EXPECT_EQ(test, mem->refs, r->npages);
+	expect_refs(test, mem, r->npages);
 	fake_check(test, f);
 	expect_mapped(test, f, r->first, mem, ua, r->npages, true);
 
@@ -777,7 +863,8 @@ static void map_and_unmap_change_the_range(struct kunit *test)
 	expect_last(test, f, KILL, r->first, r->npages);
 	expect_calls(test, f, "*CKD", range_blocks(r));
 	KUNIT_EXPECT_EQ(test, mem->refs, 0);
-	KUNIT_EXPECT_EQ(test, mem->dirty, r->npages);
+	if (!r->regions)
+		KUNIT_EXPECT_EQ(test, mem->dirty, r->npages);
 	fake_check(test, f);
 }
 
@@ -793,14 +880,14 @@ static void map_over_drops_the_old_after_the_kill(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, new->ua, r->npages), 0);
 	expect_calls(test, f, "HP*SKD", range_blocks(r));
 	KUNIT_EXPECT_EQ(test, old->refs, 0);
-	KUNIT_EXPECT_EQ(test, new->refs, r->npages);
+	expect_refs(test, new, r->npages);
 	fake_check(test, f);
 	expect_mapped(test, f, r->first, new, new->ua, r->npages, true);
 
 	/* and the same again */
 	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, new->ua, r->npages), 0);
 	expect_calls(test, f, "HP*SKD", range_blocks(r));
-	KUNIT_EXPECT_EQ(test, new->refs, r->npages);
+	expect_refs(test, new, r->npages);
 	fake_check(test, f);
 }
 
@@ -819,7 +906,7 @@ static void map_patches(struct kunit *test, struct fake *f,
 				iommu_tce_map(&f->tbl,
 					      f->tbl.it_offset + first + i,
 					      mem[k % 2]->ua + fake_bytes(f, i),
-					      n, k % 3 == 0));
+					      n, k % 3 == 0, NULL));
 	}
 	fake_check(test, f);
 	fake_log_reset(f);
@@ -863,7 +950,7 @@ static void what_a_device_may_do_is_in_the_tce(struct kunit *test)
 			mem->dirty = 0;
 			KUNIT_ASSERT_EQ(test, 0,
 					iommu_tce_map(&f->tbl, 100, mem->ua,
-						      n, write));
+						      n, write, NULL));
 			expect_mapped(test, f, 100, mem, mem->ua, n, write);
 			KUNIT_ASSERT_EQ(test, fake_unmap(f, 100, n), 0);
 			KUNIT_EXPECT_EQ(test, mem->dirty, write ? n : 0);
@@ -1144,7 +1231,7 @@ static void what_cannot_be_put_back_is_cleared(struct kunit *test)
 	fake_refuse(f, SET, 1, 1000, BLOCK);
 	KUNIT_EXPECT_EQ(test, fake_map(f, r->first, new->ua, r->npages), -EIO);
 	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
-	KUNIT_EXPECT_EQ(test, old->refs, r->npages);
+	expect_refs(test, old, r->npages);
 	KUNIT_EXPECT_EQ(test, new->refs, 0);
 	KUNIT_EXPECT_EQ(test, fake_view(f, r->first),
 			mem_cookie(old, old->ua, true));
@@ -1171,8 +1258,8 @@ static void what_cannot_be_cleared_is_never_let_go(struct kunit *test)
 	f->calls[CLEAR].refuse_nr = 1000;
 	KUNIT_EXPECT_EQ(test, fake_map(f, r->first, new->ua, r->npages), -EIO);
 	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
-	KUNIT_EXPECT_EQ(test, old->refs, r->npages);
-	KUNIT_EXPECT_EQ(test, new->refs, r->npages);
+	expect_refs(test, old, r->npages);
+	expect_refs(test, new, r->npages);
 
 	fake_log_reset(f);
 	KUNIT_ASSERT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
@@ -1465,6 +1552,14 @@ static void threads_on_one_range(struct kunit *test)
 
 	threads_run(test, f, false);
 	fake_check(test, f);
+	/* and in blocks that count */
+	KUNIT_ASSERT_EQ(test, fake_unmap(f, 0, 10 * BLOCK), 0);
+	fake_use_regions(f);
+	threads_run(test, f, false);
+	fake_check(test, f);
+	f->ops.realmode = fake_realmode;
+	threads_run(test, f, false);
+	fake_check(test, f);
 }
 
 /* In the middle of what another one maps, a platform refuses. */
@@ -1476,6 +1571,159 @@ static void threads_that_are_refused(struct kunit *test)
 	threads_run(test, f, true);
 	KUNIT_EXPECT_GT(test, f->calls[SET].nr, 400);
 	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
+	KUNIT_ASSERT_EQ(test, fake_unmap(f, 0, 10 * BLOCK), 0);
+	fake_use_regions(f);
+	fake_refuse(f, SET, 100, 300, 50);
+	threads_run(test, f, true);
+	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
+}
+
+/* ---- what a block counts ----------------------------------------------- */
+
+/* Another CPU clears all that is left of the first block. */
+static void clear_the_rest(struct fake *f)
+{
+	fake_wrong(f, fake_unmap(f, 0, BLOCK), "a clear that failed");
+	fake_wrong(f, tce_view_find(f->tbl.it_view, 0)->homes,
+		   "a block that is not empty");
+}
+
+/*
+ * What was taken out of a block is in the cache until the kill, which comes without
+ * the lock. By then the block may have lost its reference: fake_drop() says so.
+ */
+static void a_block_is_emptied_before_the_kill(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+	struct fake_mem *old, *new;
+	unsigned int i;
+
+	fake_use_regions(f);
+	old = fake_mem(test, f, BLOCK);
+	new = fake_mem(test, f, BLOCK);
+	for (i = 0; i < 4; i++) {
+		/* a platform that refuses, and one that cannot */
+		f->ops.realmode = i & 1 ? fake_realmode : NULL;
+		KUNIT_ASSERT_EQ(test, fake_map(f, 0, old->ua, 40), 0);
+		KUNIT_EXPECT_EQ(test, old->refs, 1);
+		f->killing = clear_the_rest;
+		if (i & 2)
+			KUNIT_EXPECT_EQ(test, fake_map(f, 10, new->ua, 10), 0);
+		else
+			KUNIT_EXPECT_EQ(test, fake_unmap(f, 10, 10), 0);
+		KUNIT_EXPECT_NULL(test, f->killing);
+		KUNIT_EXPECT_EQ(test, old->refs, 0);
+		KUNIT_EXPECT_EQ(test, new->refs, 0);
+		fake_check(test, f);
+	}
+}
+
+/* In a block of two regions, each in place of the other, by the range path. */
+static void blocks_of_two_regions(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+	struct fake_mem *a, *b;
+	unsigned int i, n;
+
+	fake_use_regions(f);
+	a = fake_mem(test, f, 3 * BLOCK);
+	b = fake_mem(test, f, 3 * BLOCK);
+	for (i = 0; i < 2; i++) {
+		f->ops.realmode = i ? fake_realmode : NULL;
+		for (n = 2; n < 2 * BLOCK; n += 97) {
+			KUNIT_ASSERT_EQ(test, fake_map(f, n, a->ua, n), 0);
+			KUNIT_ASSERT_EQ(test, fake_map(f, n / 2, b->ua, n), 0);
+			fake_check(test, f);
+			KUNIT_ASSERT_EQ(test, fake_map(f, n, a->ua, n / 2), 0);
+			fake_check(test, f);
+			KUNIT_ASSERT_EQ(test, fake_unmap(f, n / 3, n), 0);
+			fake_check(test, f);
+		}
+		KUNIT_ASSERT_EQ(test, fake_unmap(f, 0, 10 * BLOCK), 0);
+		KUNIT_EXPECT_EQ(test, a->refs, 0);
+		KUNIT_ASSERT_EQ(test, fake_map(f, 0, a->ua, 3 * BLOCK), 0);
+		KUNIT_EXPECT_EQ(test, a->refs, 3);
+		KUNIT_ASSERT_EQ(test, fake_map(f, 0, b->ua, 3 * BLOCK), 0);
+		KUNIT_EXPECT_EQ(test, b->refs, 3);
+		KUNIT_ASSERT_EQ(test, fake_unmap(f, 0, 3 * BLOCK), 0);
+		fake_check(test, f);
+	}
+}
+
+/* ---- a platform that cannot refuse ------------------------------------- */
+
+/* One kill, for what is new and for what is replaced, and no more memory for more. */
+static void nothing_is_kept_to_be_undone(struct kunit *test)
+{
+	struct fake *f = fake_create(test, 40 * BLOCK, 0, PAGE_SHIFT);
+	struct fake_mem *old = fake_mem(test, f, 40 * BLOCK);
+	struct fake_mem *new = fake_mem(test, f, 40 * BLOCK);
+
+	KUNIT_EXPECT_GT(test, iommu_tce_map_bytes(&f->tbl, BIT(43)), BIT(46) - 1);
+	f->ops.realmode = fake_realmode;
+	KUNIT_EXPECT_LE(test, iommu_tce_map_bytes(&f->tbl, BIT(43)), SZ_8K);
+	KUNIT_ASSERT_EQ(test, fake_map(f, 0, old->ua, 40 * BLOCK), 0);
+	expect_calls(test, f, "HP*SK", 40);
+	KUNIT_ASSERT_EQ(test, fake_map(f, 0, new->ua, 40 * BLOCK), 0);
+	expect_calls(test, f, "HP*SKD", 40);
+	KUNIT_EXPECT_EQ(test, old->refs, 0);
+	KUNIT_EXPECT_EQ(test, f->tbl.it_size, 40 * BLOCK);
+	fake_check(test, f);
+}
+
+/* Where more regions were mapped than fit, they are killed and dropped before. */
+static void what_is_replaced_is_let_go_on_the_way(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+	struct fake_mem *new;
+
+	f->ops.realmode = fake_realmode;
+	map_mems(test, f, 65, 70);
+	new = fake_mem(test, f, 10 * BLOCK);
+	KUNIT_ASSERT_EQ(test, fake_map(f, 0, new->ua, 10 * BLOCK), 0);
+	/* the last block that has any of them is killed before the last is added */
+	expect_calls(test, f, "HP*SK*D*SKD", DIV_ROUND_UP(65 * 70, BLOCK), 64,
+		     10 - DIV_ROUND_UP(65 * 70, BLOCK));
+	fake_check(test, f);
+}
+
+/* Against what it has promised; then nothing of the range is mapped. */
+static void a_platform_that_refuses_all_the_same(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+	struct fake_mem *old = fake_mem(test, f, 3 * BLOCK);
+	struct fake_mem *new = fake_mem(test, f, 3 * BLOCK);
+
+	f->ops.realmode = fake_realmode;
+	KUNIT_ASSERT_EQ(test, fake_map(f, 0, old->ua, 3 * BLOCK), 0);
+	fake_refuse(f, SET, 2, 1, 7);
+	KUNIT_EXPECT_EQ(test, fake_map(f, 0, new->ua, 3 * BLOCK), -EIO);
+	fake_check(test, f);
+	KUNIT_EXPECT_EQ(test, new->refs, 0);
+	KUNIT_EXPECT_EQ(test, old->refs, 2 * BLOCK);
+	expect_mapped(test, f, BLOCK, old, old->ua + fake_bytes(f, BLOCK),
+		      2 * BLOCK, true);
+}
+
+/* Whoever is refused knows which page it was. */
+static void the_page_that_is_bad_is_named(struct kunit *test)
+{
+	struct fake *f = fake_simple(test);
+	struct fake_mem *mem = fake_mem(test, f, 10);
+	unsigned long bad = 1, end = mem->ua + fake_bytes(f, 10);
+
+	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_tce_map(&f->tbl, 0, mem->ua, 11,
+						     true, &bad));
+	KUNIT_EXPECT_EQ(test, bad, end);
+	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_tce_map(&f->tbl, 0, end + 5, 1,
+						     true, &bad));
+	KUNIT_EXPECT_EQ(test, bad, end + 5);
+	/* where it is not for a page none is named */
+	bad = 1;
+	fake_refuse(f, SET, 1, 1, 0);
+	KUNIT_EXPECT_EQ(test, -EIO, iommu_tce_map(&f->tbl, 0, mem->ua, 10, true,
+						  &bad));
+	KUNIT_EXPECT_EQ(test, bad, 1);
 }
 
 /* ---- memory that was replaced ------------------------------------------ */
@@ -1573,7 +1821,8 @@ static struct fake *real_create(struct kunit *test, unsigned long offset,
 static int real_map(struct fake *f, unsigned long i, unsigned long ua,
 		    unsigned long npages, bool write)
 {
-	return iommu_tce_map(&f->tbl, f->tbl.it_offset + i, ua, npages, write);
+	return iommu_tce_map(&f->tbl, f->tbl.it_offset + i, ua, npages, write,
+			     NULL);
 }
 
 static int real_unmap(struct fake *f, unsigned long i, unsigned long npages)
@@ -1593,10 +1842,9 @@ static struct mm_iommu_region *real_register(struct kunit *test,
 	return region;
 }
 
-/* Mappings of a region that is no orphan: it keeps one more. */
-static long real_mapped(const struct mm_iommu_region *region)
+static long real_mapped(struct fake *f, struct mm_iommu_region *region)
 {
-	return atomic_long_read(&region->mapped) - 1;
+	return iommu_tce_kunit_mapped(&f->tbl, region);
 }
 
 /* The host address of a page, which is not mapped for that. */
@@ -1619,7 +1867,7 @@ static void registered_memory_is_mapped(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, 0,
 			real_map(f, 100, ua, 600, true));
-	KUNIT_EXPECT_EQ(test, real_mapped(region), 600);
+	KUNIT_EXPECT_EQ(test, real_mapped(f, region), 600);
 	for (i = 0; i < 600; i++) {
 		KUNIT_ASSERT_EQ(test, fake_tce(f, 100 + i),
 				real_hpa(test, ua + (i << PAGE_SHIFT),
@@ -1631,9 +1879,9 @@ static void registered_memory_is_mapped(struct kunit *test)
 	/* in reverse: from single pages to the rest */
 	KUNIT_EXPECT_EQ(test, real_unmap(f, 100, 1), 0);
 	KUNIT_EXPECT_EQ(test, real_unmap(f, 300, 200), 0);
-	KUNIT_EXPECT_EQ(test, real_mapped(region), 600 - 201);
+	KUNIT_EXPECT_EQ(test, real_mapped(f, region), 600 - 201);
 	KUNIT_EXPECT_EQ(test, real_unmap(f, 0, 10 * BLOCK), 0);
-	KUNIT_EXPECT_EQ(test, real_mapped(region), 0);
+	KUNIT_EXPECT_EQ(test, real_mapped(f, region), 0);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 }
 
@@ -1646,7 +1894,7 @@ static void pages_of_the_iommu_are_smaller(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, 0,
 			real_map(f, 3, ua, n, false));
-	KUNIT_EXPECT_EQ(test, real_mapped(region), n);
+	KUNIT_EXPECT_EQ(test, real_mapped(f, region), n);
 	KUNIT_EXPECT_EQ(test, fake_tce(f, 3 + n - 1),
 			real_hpa(test, ua + (n - 1) * SZ_4K, 12) |
 			TCE_PCI_READ);
@@ -1667,14 +1915,14 @@ static void memory_that_is_not_registered(struct kunit *test)
 			real_map(f, 0, ua + 30 * PAGE_SIZE, 1,
 				 true));
 	expect_log(test, f, "");
-	KUNIT_EXPECT_EQ(test, real_mapped(first), 0);
-	KUNIT_EXPECT_EQ(test, real_mapped(second), 0);
+	KUNIT_EXPECT_EQ(test, real_mapped(f, first), 0);
+	KUNIT_EXPECT_EQ(test, real_mapped(f, second), 0);
 
 	/* neighbours are mapped at once, and each counts its own */
 	KUNIT_EXPECT_EQ(test, 0,
 			real_map(f, 0, ua, 30, true));
-	KUNIT_EXPECT_EQ(test, real_mapped(first), 10);
-	KUNIT_EXPECT_EQ(test, real_mapped(second), 20);
+	KUNIT_EXPECT_EQ(test, real_mapped(f, first), 10);
+	KUNIT_EXPECT_EQ(test, real_mapped(f, second), 20);
 	for (i = 0; i < 30; i++)
 		KUNIT_EXPECT_NE(test, fake_tce(f, i), 0);
 	KUNIT_EXPECT_EQ(test, real_unmap(f, 0, 30), 0);
@@ -1711,11 +1959,11 @@ static void a_refused_region_ends_with_its_last_tce(struct kunit *test)
 			real_map(f, 0, ua, 1, true));
 	KUNIT_ASSERT_EQ(test, 0, real_map(f, 1, ua + PAGE_SIZE, 20,
 					  true));
-	KUNIT_EXPECT_EQ(test, real_mapped(new), 21);
+	KUNIT_EXPECT_EQ(test, real_mapped(f, new), 21);
 	KUNIT_EXPECT_EQ(test, t->mm->locked_vm, 80);
 	/* the rest of the old one, and some of the new one */
 	KUNIT_EXPECT_EQ(test, real_unmap(f, 11, 29), 0);
-	KUNIT_EXPECT_EQ(test, real_mapped(new), 11);
+	KUNIT_EXPECT_EQ(test, real_mapped(f, new), 11);
 	KUNIT_EXPECT_EQ(test, t->mm->locked_vm, 40);
 
 	KUNIT_EXPECT_EQ(test, real_unmap(f, 0, 40), 0);
@@ -1756,6 +2004,12 @@ static struct kunit_case iommu_tce_cases[] = {
 	KUNIT_CASE(a_refusal_in_a_closing_table_is_undone),
 	KUNIT_CASE(threads_on_one_range),
 	KUNIT_CASE(threads_that_are_refused),
+	KUNIT_CASE(a_block_is_emptied_before_the_kill),
+	KUNIT_CASE(blocks_of_two_regions),
+	KUNIT_CASE(nothing_is_kept_to_be_undone),
+	KUNIT_CASE(what_is_replaced_is_let_go_on_the_way),
+	KUNIT_CASE(a_platform_that_refuses_all_the_same),
+	KUNIT_CASE(the_page_that_is_bad_is_named),
 	KUNIT_CASE(orphans_are_told_from_new_memory),
 	KUNIT_CASE(neighbours_differ_by_their_id),
 	KUNIT_CASE(a_table_of_2_to_the_43_entries),

@@ -338,7 +338,8 @@ static void expect_state(struct kunit *test, struct test_pages *p,
 /* Nodes of 2M for each page, and the node above them. */
 #define BYTES_OF_PAGES	((SZ_1G / PAGE_SIZE + 512) * 8)
 
-const struct mm_iommu_kunit_layout mm_iommu_kunit_layouts[] = {
+const struct mm_iommu_kunit_layout
+mm_iommu_kunit_layouts[MM_IOMMU_KUNIT_LAYOUTS] = {
 	{
 		.name = "one page",
 		.offset = 3 * PAGE_SIZE, .size = PAGE_SIZE,
@@ -397,9 +398,6 @@ const struct mm_iommu_kunit_layout mm_iommu_kunit_layouts[] = {
 		.bytes = 0,
 	},
 };
-
-const unsigned int mm_iommu_kunit_nr_layouts =
-	ARRAY_SIZE(mm_iommu_kunit_layouts);
 
 KUNIT_ARRAY_PARAM_DESC(layout, mm_iommu_kunit_layouts, name);
 
@@ -660,6 +658,30 @@ static void memory_for_reading_is_not_written(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mm_iommu_drop(t->mm, held.cookie, TEST_PAGES), 0);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 	expect_state(test, p, &start);
+}
+
+/* Whoever is refused is told which page it was, wherever in the range. */
+static void a_page_that_cannot_be_held_is_named(struct kunit *test)
+{
+	struct mm_iommu_kunit *t = test->priv;
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
+	unsigned long bad = ua + 5 * PAGE_SIZE, i;
+	struct mm_iommu_region *region;
+	struct mm_iommu_held held;
+
+	KUNIT_EXPECT_EQ(test, -EINVAL, mm_iommu_hold(t->mm, bad, 2, PAGE_SHIFT,
+						     true, &held));
+	KUNIT_EXPECT_EQ(test, held.bad, bad);
+	test_map_again(test, bad, 3, PROT_READ);
+	region = test_register(test, ua, TEST_SIZE);
+	for (i = 0; i < 8; i++) {
+		KUNIT_EXPECT_EQ(test, -EFAULT,
+				mm_iommu_hold(t->mm, ua + i * PAGE_SIZE, 8,
+					      PAGE_SHIFT, true, &held));
+		KUNIT_EXPECT_EQ(test, held.bad,
+				max(bad, ua + i * PAGE_SIZE));
+	}
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 }
 
 static void one_page_takes_512_bytes_at_most(struct kunit *test)
@@ -1657,6 +1679,7 @@ static struct kunit_case mm_iommu_cases[] = {
 	KUNIT_CASE(register_pins_and_counts_once),
 	KUNIT_CASE(register_translates_to_the_pages_it_pinned),
 	KUNIT_CASE(memory_for_reading_is_not_written),
+	KUNIT_CASE(a_page_that_cannot_be_held_is_named),
 	KUNIT_CASE(one_page_takes_512_bytes_at_most),
 	KUNIT_CASE_PARAM(register_refuses_bad_ranges, bad_range_gen_params),
 	KUNIT_CASE_PARAM(register_ends_at_the_task_size, task_end_gen_params),

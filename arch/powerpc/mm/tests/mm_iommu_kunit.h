@@ -79,8 +79,9 @@ struct mm_iommu_kunit_layout {
 	size_t bytes;
 };
 
-extern const struct mm_iommu_kunit_layout mm_iommu_kunit_layouts[];
-extern const unsigned int mm_iommu_kunit_nr_layouts;
+#define MM_IOMMU_KUNIT_LAYOUTS	13
+extern const struct mm_iommu_kunit_layout
+	mm_iommu_kunit_layouts[MM_IOMMU_KUNIT_LAYOUTS];
 
 unsigned long mm_iommu_kunit_hpa(const struct mm_iommu_kunit_layout *l,
 				 unsigned long ua);

@@ -10,10 +10,10 @@
 #include <linux/pgalloc.h>
 #include <linux/prandom.h>
 
-#include <asm/code-patching.h>
 #include <asm/interrupt.h>
 #include <asm/pte-walk.h>
 #include <asm/realmode_page.h>
+#include <asm/sections.h>
 
 #include <mm/mmu_decl.h>
 
@@ -59,11 +59,12 @@ unsigned long mm_iommu_kunit_virtual_mode(unsigned long (*fn)(void *data),
 unsigned long mm_iommu_kunit_real_mode(unsigned long (*fn)(void *data),
 				       void *data)
 {
+	unsigned long entry = (unsigned long)dereference_function_descriptor(fn);
 	unsigned long flags, ret;
 
 	local_irq_save(flags);
 	hard_irq_disable();
-	ret = mm_iommu_kunit_mmu_off(ppc_global_function_entry(fn), data);
+	ret = mm_iommu_kunit_mmu_off(entry, data);
 	srr_regs_clobbered();
 	local_irq_restore(flags);
 	return ret;
@@ -207,16 +208,7 @@ static void compare_lookup(struct kunit *test, struct lookup *q)
 	q->mark = off.mark;
 }
 
-static const void *layout_gen_params(const void *prev, char *desc)
-{
-	const struct mm_iommu_kunit_layout *l = prev;
-
-	l = l ? l + 1 : mm_iommu_kunit_layouts;
-	if (l == mm_iommu_kunit_layouts + mm_iommu_kunit_nr_layouts)
-		return NULL;
-	strscpy(desc, l->name, KUNIT_PARAM_DESC_SIZE);
-	return l;
-}
+KUNIT_ARRAY_PARAM_DESC(layout, mm_iommu_kunit_layouts, name);
 
 static void lookup_is_the_same_with_the_mmu_off(struct kunit *test)
 {

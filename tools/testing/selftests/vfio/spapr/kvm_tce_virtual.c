@@ -17,7 +17,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-#include "../kselftest.h"
+#include "../../kselftest.h"
 #include "libkvm_tce.h"
 
 #define LINE	1024

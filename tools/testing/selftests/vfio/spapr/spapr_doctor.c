@@ -779,7 +779,7 @@ static const struct {
 	{ "is not registered through this container",
 	  "exactly this range was not registered by this container",
 	  "unregister with start and size as spapr_tce_region has them" },
-	{ "IOMMU pages of it are mapped",
+	{ "it is mapped, references of TCE tables",
 	  "devices can still reach the memory, so it stays pinned",
 	  "unmap it, then unregister it again; DPDK ends like this, as it unmaps\n"
 	  "another range: no harm" },

@@ -20,7 +20,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "../kselftest.h"
+#include "../../kselftest.h"
 #include "kvm_tce_guest.h"
 
 #define KIB		1024UL
@@ -136,6 +136,18 @@ bool bench_hcall_put(unsigned long regions);
 bool bench_hcall_put_16m(unsigned long regions);
 bool bench_hcall_indirect(unsigned long regions);
 bool bench_hcall_stuff(unsigned long regions);
+
+/* ------------------------------------------------------------------ */
+/* Cache lines: single calls, of several processors in turn */
+
+#define LINES_CPUS		0xffUL
+#define LINES_OWN_WINDOW	0x100UL
+#define LINES_OWN_REGION	0x200UL
+
+void bench_lines_setup(unsigned int page_shift);
+bool bench_lines_map(unsigned long how);
+bool bench_lines_register(unsigned long how);
+bool bench_lines_hcall(unsigned long cpus);
 
 /* ------------------------------------------------------------------ */
 /* Memory of the kernel */

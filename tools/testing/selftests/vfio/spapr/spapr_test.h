@@ -8,7 +8,7 @@
 
 #include <time.h>
 
-#include "../kselftest_harness.h"
+#include "../../kselftest_harness.h"
 #include "libspapr.h"
 
 #define KIB		1024UL

@@ -21,7 +21,7 @@
 
 #include "libspapr.h"
 
-#define VM_MAX_CPUS	2
+#define VM_MAX_CPUS	4
 
 /* The guest memory starts with the program. */
 #define VM_PROGRAM	0x10000UL

@@ -1,0 +1,64 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# Put the series on every base, or on LINUX= alone, and compile what it adds or
+# changes there: a line for each patch, and what a person has to do where one does not
+# fit. A base that Debian does not have any more is left out.
+. "$(dirname "$0")/lib.sh"
+
+ONE=${LINUX:+$BASE}
+BAD=0
+
+# one STATUS WHAT [DETAIL]
+one() {
+	printf '%s\tbases\t%s\t%s\n' "$1" "$BASE $2" "${3:-}"
+	[ "$1" != FAIL ] || BAD=1
+}
+
+# What the compiler is asked for: of the kernel, what no other source includes.
+objects() {
+	local f
+	gitb diff --no-renames --diff-filter=AM --name-only base series -- \
+		arch drivers kernel mm virt | grep '\.[cS]$' |
+	while read -r f; do
+		gitb grep -q "#include \"${f##*/}\"" series -- "${f%/*}" ||
+			echo "${f%.*}.o"
+	done
+}
+
+for BASE in ${ONE:-$(all_bases)}; do
+	# The scripts find the build folder of this base themselves.
+	OUT=$TOP
+	[ "$BASE" = 6.12 ] || OUT=$TOP/$BASE
+	GITDIR=$OUT/linux.git
+	mkdir -p "$OUT"
+	rc=0
+	"$HARNESS/base.sh" 2>"$OUT/bases.err" || rc=$?
+	cat "$OUT/bases.err" >&2
+	if [ $rc = 4 ]; then
+		one SKIP "has no source" "$(grep -m 1 '^error: ' "$OUT/bases.err")"
+		continue
+	elif [ $rc != 0 ]; then
+		one FAIL "has no source"
+		continue
+	fi
+	if ! "$HARNESS/tree.sh" -report >"$OUT/bases.patches"; then
+		one FAIL "the series is not whole"
+		continue
+	fi
+	awk -F'\t' '{ printf "  %-60s %s%s\n", $1, $2 == "care" ? "needs care" : $2,
+		$3 == "" ? "" : ($2 == "conflict" ? " in " : ": ") $3 }' "$OUT/bases.patches"
+	if grep -qv '	clean	' "$OUT/bases.patches"; then
+		one FAIL applies
+		continue
+	fi
+	one PASS applies
+	"$HARNESS/tree.sh"
+	objects >"$OUT/bases.objects"
+	# shellcheck disable=SC2046
+	if "$HARNESS/kernel.sh" series $(cat "$OUT/bases.objects") >/dev/null; then
+		one PASS "compiles, $(wc -l <"$OUT/bases.objects") objects"
+	else
+		one FAIL compiles
+	fi
+done
+exit $BAD
