@@ -489,8 +489,10 @@ accept() {
 	touch "$(committed)"
 	{
 		echo "# $(tools)"
-		[ -z "$NARROW$PARTIAL" ] || awk -F'"' 'NR == FNR { new[$1 $2 $4]; next }
-			!/^#/ && !(($1 $2 $4) in new)' "$DIR/checked.csv" "$(committed)"
+		[ -z "$NARROW$PARTIAL" ] || awk -F'"' '
+			{ split($5, rest, ","); key = $1 $2 $4 rest[2] }
+			NR == FNR { new[key]; next }
+			!/^#/ && !(key in new)' "$DIR/checked.csv" "$(committed)"
 		cat "$DIR/checked.csv"
 	} >"$DIR/accepted"
 	mv "$DIR/accepted" "$(committed)"
