@@ -39,7 +39,6 @@
 #include <linux/bitfield.h>
 #include <linux/iommu.h>
 #include <linux/module.h>
-#include <linux/nospec.h>
 #include <linux/pfn.h>
 #include <linux/rbtree.h>
 #include <linux/rwsem.h>
@@ -727,7 +726,7 @@ static void tce_cancel_create(struct tce_container *container, int num,
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_CREATE */
-static long tce_ioctl_create(struct tce_container *container,
+static noinline long tce_ioctl_create(struct tce_container *container,
 				      void __user *uarg)
 {
 	struct vfio_iommu_spapr_tce_create create;
@@ -776,7 +775,7 @@ static long tce_remove(struct tce_container *container, u64 start)
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_REMOVE */
-static long tce_ioctl_remove(struct tce_container *container,
+static noinline long tce_ioctl_remove(struct tce_container *container,
 				      void __user *uarg)
 {
 	struct vfio_iommu_spapr_tce_remove remove;
@@ -819,7 +818,7 @@ static int tce_get_info(struct tce_container *container,
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_GET_INFO */
-static long tce_ioctl_get_info(struct tce_container *container,
+static noinline long tce_ioctl_get_info(struct tce_container *container,
 					void __user *uarg)
 {
 	const size_t minsz = offsetofend(struct vfio_iommu_spapr_tce_info,
@@ -1071,7 +1070,7 @@ static __always_inline long tce_map(struct tce_container *container,
 }
 
 /* VFIO_IOMMU_MAP_DMA */
-static long tce_ioctl_map(struct tce_container *container,
+static noinline long tce_ioctl_map(struct tce_container *container,
 				   void __user *uarg)
 {
 	struct vfio_iommu_type1_dma_map map;
@@ -1132,7 +1131,7 @@ tce_unmap(struct tce_container *container,
 }
 
 /* VFIO_IOMMU_UNMAP_DMA */
-static long tce_ioctl_unmap(struct tce_container *container,
+static noinline long tce_ioctl_unmap(struct tce_container *container,
 				     void __user *uarg)
 {
 	const size_t minsz = offsetofend(struct vfio_iommu_type1_dma_unmap,
@@ -1160,7 +1159,8 @@ static long tce_ioctl_unmap(struct tce_container *container,
 
 /* v1: ENABLE and DISABLE of the whole 32-bit window */
 
-static int tce_enable(struct tce_container *container)
+/* VFIO_IOMMU_ENABLE */
+static long tce_ioctl_enable(struct tce_container *container)
 {
 	struct iommu_table_group *table_group = tce_first_group(container);
 	struct tce_window *win = &container->windows[0];
@@ -1212,8 +1212,8 @@ static void tce_disable_v1(struct tce_container *container)
 	container->locked = 0;
 }
 
-/* Unmaps everything that is not accounted any more. */
-static int tce_disable(struct tce_container *container)
+/* VFIO_IOMMU_DISABLE: unmaps everything that is not accounted any more. */
+static long tce_ioctl_disable(struct tce_container *container)
 {
 	struct tce_window *win = &container->windows[0];
 	int ret;
@@ -1234,27 +1234,14 @@ static int tce_disable(struct tce_container *container)
 	return 0;
 }
 
-/* VFIO_IOMMU_ENABLE */
-static long tce_ioctl_enable(struct tce_container *container, void __user *uarg)
+static noinline long tce_ioctl_v1(struct tce_container *container, bool enable)
 {
-	int ret;
+	long ret;
 
 	if (down_write_killable(&container->lock))
 		return -EINTR;
-	ret = tce_enable(container);
-	up_write(&container->lock);
-	return ret;
-}
-
-/* VFIO_IOMMU_DISABLE */
-static long tce_ioctl_disable(struct tce_container *container,
-			      void __user *uarg)
-{
-	int ret;
-
-	if (down_write_killable(&container->lock))
-		return -EINTR;
-	ret = tce_disable(container);
+	ret = enable ? tce_ioctl_enable(container) :
+		       tce_ioctl_disable(container);
 	up_write(&container->lock);
 	return ret;
 }
@@ -1343,7 +1330,7 @@ tce_begin_register(struct tce_container *container, unsigned long ua,
 }
 
 /* VFIO_IOMMU_SPAPR_REGISTER_MEMORY */
-static long tce_ioctl_register(struct tce_container *container,
+static noinline long tce_ioctl_register(struct tce_container *container,
 					void __user *uarg)
 {
 	struct vfio_iommu_spapr_register_memory memory;
@@ -1425,7 +1412,7 @@ static void tce_report_mapped(struct tce_container *container,
 }
 
 /* VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY */
-static long tce_ioctl_unregister(struct tce_container *container,
+static noinline long tce_ioctl_unregister(struct tce_container *container,
 					  void __user *uarg)
 {
 	struct vfio_iommu_spapr_register_memory memory;
@@ -1519,7 +1506,7 @@ static long tce_eeh_group(struct iommu_group *grp,
 }
 
 /* VFIO_EEH_PE_OP, on each group until one does not return 0 */
-static long tce_ioctl_eeh(struct tce_container *container,
+static noinline long tce_ioctl_eeh(struct tce_container *container,
 				   void __user *uarg)
 {
 	struct vfio_eeh_pe_op op = { };
@@ -1557,54 +1544,47 @@ static long tce_check_extension(unsigned long extension)
 	}
 }
 
-/* A call, and the versions of the container that have it. */
-struct tce_call {
-	long (*fn)(struct tce_container *container, void __user *uarg);
-	bool has[2];
-};
-
-/* The numbers of all calls are in a row. */
-#define TCE_CALL(cmd)	((cmd) - VFIO_IOMMU_SPAPR_TCE_GET_INFO)
-#define TCE_V1		{ true, false }
-#define TCE_V2		{ false, true }
-#define TCE_BOTH	{ true, true }
-
-static const struct tce_call tce_calls[] = {
-	[TCE_CALL(VFIO_IOMMU_SPAPR_TCE_GET_INFO)] =
-		{ tce_ioctl_get_info, TCE_BOTH },
-	[TCE_CALL(VFIO_IOMMU_MAP_DMA)] = { tce_ioctl_map, TCE_BOTH },
-	[TCE_CALL(VFIO_IOMMU_UNMAP_DMA)] = { tce_ioctl_unmap, TCE_BOTH },
-	[TCE_CALL(VFIO_IOMMU_ENABLE)] = { tce_ioctl_enable, TCE_V1 },
-	[TCE_CALL(VFIO_IOMMU_DISABLE)] = { tce_ioctl_disable, TCE_V1 },
-	[TCE_CALL(VFIO_IOMMU_SPAPR_REGISTER_MEMORY)] =
-		{ tce_ioctl_register, TCE_V2 },
-	[TCE_CALL(VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY)] =
-		{ tce_ioctl_unregister, TCE_V2 },
-	[TCE_CALL(VFIO_IOMMU_SPAPR_TCE_CREATE)] = { tce_ioctl_create, TCE_V2 },
-	[TCE_CALL(VFIO_IOMMU_SPAPR_TCE_REMOVE)] = { tce_ioctl_remove, TCE_V2 },
-	[TCE_CALL(VFIO_EEH_PE_OP)] = { tce_ioctl_eeh, TCE_BOTH },
-};
-
 /*
  * @iommu_data is NULL when VFIO checks extensions before the container has an
- * IOMMU driver.
+ * IOMMU driver. The handlers are not inlined, so that none pays for the stack
+ * frame of another.
  */
 static long tce_iommu_ioctl(void *iommu_data, unsigned int cmd,
 			    unsigned long arg)
 {
 	struct tce_container *container = iommu_data;
-	unsigned int nr = TCE_CALL(cmd);
-	const struct tce_call *call;
+	void __user *uarg = (void __user *)arg;
 
-	if (cmd == VFIO_CHECK_EXTENSION)
+	switch (cmd) {
+	case VFIO_CHECK_EXTENSION:
 		return tce_check_extension(arg);
-	if (nr >= ARRAY_SIZE(tce_calls))
+	case VFIO_IOMMU_MAP_DMA:
+		return tce_ioctl_map(container, uarg);
+	case VFIO_IOMMU_UNMAP_DMA:
+		return tce_ioctl_unmap(container, uarg);
+	case VFIO_IOMMU_SPAPR_TCE_GET_INFO:
+		return tce_ioctl_get_info(container, uarg);
+	case VFIO_EEH_PE_OP:
+		return tce_ioctl_eeh(container, uarg);
+	case VFIO_IOMMU_SPAPR_REGISTER_MEMORY:
+		return container->v2 ? tce_ioctl_register(container, uarg) :
+				       -ENOTTY;
+	case VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY:
+		return container->v2 ? tce_ioctl_unregister(container, uarg) :
+				       -ENOTTY;
+	case VFIO_IOMMU_SPAPR_TCE_CREATE:
+		return container->v2 ? tce_ioctl_create(container, uarg) :
+				       -ENOTTY;
+	case VFIO_IOMMU_SPAPR_TCE_REMOVE:
+		return container->v2 ? tce_ioctl_remove(container, uarg) :
+				       -ENOTTY;
+	case VFIO_IOMMU_ENABLE:
+	case VFIO_IOMMU_DISABLE:
+		return container->v2 ? -ENOTTY :
+		       tce_ioctl_v1(container, cmd == VFIO_IOMMU_ENABLE);
+	default:
 		return -ENOTTY;
-
-	call = &tce_calls[array_index_nospec(nr, ARRAY_SIZE(tce_calls))];
-	if (!call->has[container->v2])
-		return -ENOTTY;
-	return call->fn(container, (void __user *)arg);
+	}
 }
 
 /* Diagnostics: /proc/PID/fdinfo of the container */
