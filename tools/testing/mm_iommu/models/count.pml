@@ -11,7 +11,8 @@
  *
  * A block counts the entries of one region, its home, itself, and holds one
  * reference on that region for all of them. Entries of other regions have a
- * reference each.
+ * reference each. Only an empty block gets a home, tce_view_enter(): entries with a
+ * reference of their own cannot be told from those without.
  *
  * The TCE cache is taken at its worst: it has all that was in the table since the
  * last kill.
@@ -27,6 +28,7 @@
 /* MUTANT NO_BLOCK_REF: a block takes no reference for its new home */
 /* MUTANT LEAK_BLOCK_REF: an empty block keeps its reference */
 /* MUTANT NO_ROLLBACK: a refused entry keeps its new reference */
+/* MUTANT HOME_OF_USED_BLOCK: a block gets a home while it has entries */
 /* MUTANT FIND_GIVEN_UP: a block maps more of a home that was given up */
 
 #define NR	2		/* regions */
@@ -52,7 +54,7 @@ byte running = 4;
 #define REACHABLE(r)	(hw[0] == r || hw[1] == r || \
 			 ((cached[0] | cached[1]) & (1 << r)))
 #define BIT(r)		(r == NONE -> 0 : 1 << r)
-#define IS_HOME(r)	(homes > 0 && home == r)
+#define USED		((view[0] != NONE) + (view[1] != NONE))
 
 /* mm_iommu_region_drop() */
 inline drop(r, n) {
@@ -90,40 +92,64 @@ inline tryget(r) {
 	mapped[r] = mapped[r] + ok
 }
 
+#ifdef HOME_OF_USED_BLOCK
+#define CAN_BE_HOME	(homes == 0)
+#else
+#define CAN_BE_HOME	(homes == 0 && USED == 0)
+#endif
+
+/* tce_view_enter(): sets @n to the references that the block has for the entry. */
+inline enter(r) {
+	atomic {
+		if
+		:: CAN_BE_HOME -> home = r; homes = 1; n = 1
+		:: else ->
+			if
+			:: home == r ->
+				n = (homes == 0 -> 1 : 0);
+				homes++
+			:: else -> n = 1
+			fi
+		fi
+	}
+}
+
 /* Holds a new entry, in a section; sets @ok. */
 inline hold(r) {
 	atomic {
 		ok = true;
 		if
 		:: r == NONE
-		:: r != NONE && IS_HOME(r) ->
+		:: r != NONE && homes > 0 && home == r ->
 #ifndef FIND_GIVEN_UP
-			ok = indexed[r];
+			ok = indexed[r]
 #endif
-			homes = homes + ok
-		:: r != NONE && homes == 0 ->
+		:: else ->
 #ifdef NO_BLOCK_REF
-			ok = indexed[r] && mapped[r] > 0;
-#else
-			tryget(r);
-#endif
 			if
-			:: ok -> home = r; homes = 1
-			:: else
+			:: CAN_BE_HOME -> ok = indexed[r] && mapped[r] > 0
+			:: else -> tryget(r)
 			fi
-		:: else -> tryget(r)
+#else
+			tryget(r)
+#endif
+		fi;
+		if
+		:: r != NONE && ok -> enter(r)
+		:: else
 		fi;
 		/* found by its address */
 		assert(r == NONE || !ok || indexed[r])
 	}
 }
 
-/* Forgets an old entry; sets @n to how many references are to be dropped. */
+/* tce_view_leave(); sets @n to how many references are to be dropped. */
 inline forget(r) {
 	atomic {
 		if
 		:: r == NONE -> n = 0
-		:: r != NONE && IS_HOME(r) ->
+		:: r != NONE && home == r ->
+			assert(homes > 0);
 			homes--;
 #ifdef LEAK_BLOCK_REF
 			n = 0
@@ -174,7 +200,7 @@ proctype Fast() {
 		:: e = 0; r = 0
 		:: e = 0; r = 1
 		:: e = 0; r = NONE
-		:: e = 1; r = 0
+		:: e = 1; r = 1
 		:: e = 1; r = NONE
 		fi;
 		fast_put(e, r);
@@ -207,22 +233,24 @@ proctype Batch() {
 	running--
 }
 
-/* Old entries of a region share one reference until they are killed. */
+/*
+ * Each old entry has a reference until it is killed: its own, or one that is taken
+ * while the block has one.
+ */
 inline gather(r) {
 	atomic {
 		if
 		:: r == NONE
-		:: r != NONE && IS_HOME(r) ->
-			homes--;
+		:: else ->
+			forget(r);
 #ifdef NO_GATHER_REF
-			gathered[r] = gathered[r] + (homes == 0)
+			gathered[r] = gathered[r] + n
 #else
-			/* the block holds it until here */
-			mapped[r] = mapped[r] + (gathered[r] == 0) - (homes == 0);
-			gathered[r] = (gathered[r] == 0 -> 1 : gathered[r])
+			mapped[r] = mapped[r] + 1 - n;
+			gathered[r] = gathered[r] + 1
 #endif
-		:: else -> gathered[r] = gathered[r] + 1
-		fi
+		fi;
+		n = 0
 	}
 }
 
@@ -244,18 +272,13 @@ inline range(r, end) {
 		do
 		:: e < end ->
 			old = view[e];
+			/* cannot fail: the range holds @r */
 			atomic {
-				/* cannot fail: the range holds @r */
 				if
-				:: r != NONE && IS_HOME(r) -> homes++
-				:: r != NONE && homes == 0 ->
-					mapped[r] = mapped[r] + 1;
-					home = r;
-					homes = 1
-				:: r != NONE && homes > 0 && home != r ->
-					mapped[r] = mapped[r] + 1
+				:: r != NONE -> enter(r); mapped[r] = mapped[r] + n
 				:: else
-				fi
+				fi;
+				n = 0
 			}
 			store(e, r);
 			view[e] = r;
@@ -276,7 +299,7 @@ inline range(r, end) {
 }
 
 proctype Range() {
-	byte i, e, old;
+	byte i, e, old, n;
 	bool ok;
 	byte gathered[3];
 
@@ -335,7 +358,8 @@ end:	do
 	od
 }
 
-#define SINGLE(r)	((view[0] == r) + (view[1] == r) - (IS_HOME(r) -> homes : 0))
+#define SINGLE(r)	((view[0] == r) + (view[1] == r) - (home == r -> homes : 0))
+#define IS_HOME(r)	(home == r && homes > 0)
 
 /* The end: what the view says is what is counted. */
 proctype Judge() {
@@ -351,6 +375,16 @@ proctype Judge() {
 
 init {
 	atomic {
+		/* what earlier calls may have left */
+		if
+		:: true
+		:: view[0] = 0; view[1] = 1; home = 0; homes = 1; mapped[0] = 2; mapped[1] = 2
+		:: view[0] = 1; view[1] = 1; home = 0; mapped[1] = 3
+		fi;
+		hw[0] = view[0];
+		hw[1] = view[1];
+		cached[0] = BIT(hw[0]);
+		cached[1] = BIT(hw[1]);
 		run Fast();
 		run Batch();
 		run Range();
