@@ -216,7 +216,7 @@ proctype Batch() {
 	byte r, old, n;
 	bool ok;
 
-	select(r : 0 .. 2);
+	if :: r = 0 :: r = NONE fi;
 	atomic { !locked -> locked = true; section = true; old = view[0] }
 	hold(r);
 	if
