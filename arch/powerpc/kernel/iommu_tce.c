@@ -520,8 +520,9 @@ static bool tce_may_refuse(const struct iommu_table *tbl)
  * @tbl: the table
  * @npages: IOMMU pages in the range
  *
- * What was held is registered memory, so its owner cannot ask for too much. But where
- * the platform cannot refuse it is the same however much that is.
+ * Bounded: @npages of registered memory were held. If the platform cannot refuse, it
+ * does not depend on @npages. What is held comes on top: an entry for each run of
+ * registered memory, or for each page of unregistered memory.
  *
  * Context: Any.
  * Return: bytes.

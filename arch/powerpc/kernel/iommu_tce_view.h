@@ -166,17 +166,16 @@ static inline u64 tce_view_home(const struct tce_view_block *blk)
  * @cookie: of any of them
  * @n: entries, more than 0; the caller writes them, and adds them to @used
  *
- * References are taken by the caller, before anybody can see the entries, and must
- * not be dropped before the TCEs that they protect were killed. There is a kill for
- * each call, or under the lock of the block, or behind it:
+ * The caller takes the references before the entries can be seen, and must not drop
+ * one before the TCEs that it protects were killed:
  *
- * - A call of the fast path kills under the lock. So when @homes becomes 0 there, all
- *   entries of the home that were cleared before are killed, or somebody else has
- *   references for them; the block's own is dropped after its kill, or in a section
- *   that ends after it.
- * - A call of the range path kills later. What it takes out of a block has by then a
- *   reference for each entry, which it took under the lock while the block had
- *   its own: whoever else makes @homes 0 meanwhile drops no more than that.
+ * - The fast path kills under the lock of the block. So when @homes becomes 0 there,
+ *   all entries of the home that were cleared before were killed, or have references
+ *   of their own. The reference of the block is dropped after this kill, or in a
+ *   section that ends after it.
+ * - The range path kills later, without the lock. Each entry that it takes out of a
+ *   block has a reference until then, taken under the lock while the block has its
+ *   own. So if another CPU makes @homes 0 in between, the region stays held.
  *
  * Context: The lock of the block.
  * Return: how many references on the region the block has for them.
@@ -198,7 +197,8 @@ static inline unsigned long tce_view_enter(struct tce_view_block *blk,
  * tce_view_leave() - count entries of a region that leave a block
  * @blk: the block
  * @cookie: of any of them
- * @n: entries, more than 0; the caller clears them, and takes them from @used
+ * @n: entries, more than 0, that tce_view_enter() has counted; the caller clears
+ *	them, and takes them from @used
  *
  * Context: As tce_view_enter().
  * Return: how many references on the region the block has no more, which the caller

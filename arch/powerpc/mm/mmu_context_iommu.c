@@ -19,10 +19,11 @@
  *	                   or release()       +--> ORPHAN -------+ last TCE, reap()
  *
  * A region is made by the first container that registers its range, and
- * counts the containers in @used. VFIO and KVM translate addresses in it and
- * count every IOMMU page that they map in @mapped. When the last container
- * lets go, @mapped must be found without mappings and closed against new ones
- * in one step; otherwise the call fails with -EBUSY and nothing has changed.
+ * counts the containers in @used. @mapped counts the references of TCE tables:
+ * one for each block of a view whose first entry points to the region, and one
+ * for each entry in other blocks. When the last container unregisters it,
+ * @mapped must be without references and is closed against new ones in one
+ * step; otherwise the call fails with -EBUSY and nothing has changed.
  *
  * The owner may ignore this -EBUSY, unmap the memory and later register new
  * memory at the same address, which must not be translated to the old pages.
@@ -40,11 +41,12 @@
  * called by all who register, unregister, release, or drop in process context,
  * by KVM after each hypercall, and with the last reference of a TCE table.
  *
- * What makes sure that no device reaches the pages then? A page is dropped
+ * What makes sure that no device reaches the pages then? A reference is dropped
  *
- * - in process context after the TCE was killed. The decrement of @mapped is a
- *   release, and the one that makes it 0 comes later in the same counter, thus
- *   the kill is before the region is on the list;
+ * - after the TCEs that it protects were killed: in process context, and by
+ *   mm_iommu_drop_page() in either mode. The decrement of @mapped is a release,
+ *   and the one that makes it 0 comes later in the same counter, thus the kill
+ *   is before the region is on the list;
  * - or in a section, where the kill may come after the drop, but comes before the
  *   section ends. The drop was before the region was put on the list, by this
  *   reader or another; the reaper takes it off and takes each slot after that. So
@@ -791,7 +793,7 @@ static void registry_drop(struct mm_iommu_region *region, unsigned long npages)
 }
 
 /**
- * mm_iommu_hold() - count IOMMU pages as mapped
+ * mm_iommu_hold() - take references for IOMMU pages
  * @mm: the mm whose memory it is
  * @ua: user address, a multiple of the IOMMU page
  * @npages: IOMMU pages wanted, more than 0
