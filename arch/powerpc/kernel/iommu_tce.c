@@ -16,11 +16,12 @@
  *    is let go.
  *
  * A block of the view has one reference for all of its entries that are of one
- * region, see struct tce_view_block. Here, on the way into a block and out of it, each
- * page has a reference of its own: the others are given back, or taken, under the
- * lock of the block.
+ * region, see struct tce_view_block. Here, on the way into a block and out of
+ * it, each page has a reference of its own: the others are given back, or
+ * taken, under the lock of the block.
  *
- * A platform that cannot refuse is not undone, and nothing is remembered for that.
+ * A platform that cannot refuse is not undone, and nothing is remembered for
+ * that.
  *
  * Calls on different ranges of a table may run side by side; on the same range
  * too, and then one after the other for each block of it.
@@ -151,8 +152,8 @@ static struct tce_old *olds_find(struct tce_olds *olds, u64 cookie, u64 alike)
 }
 
 /*
- * Adds the first of what was in a part of the view, and those behind it that are
- * dropped together with it.
+ * Adds the first of what was in a part of the view, and those behind it that
+ * are dropped together with it.
  *
  * Return: how many entries that is, at least 1.
  */
@@ -234,7 +235,8 @@ static bool block_is_home(const struct tce_view_block *blk)
 }
 
 /*
- * Takes out of a block what is in a part of it, which the caller has read and writes.
+ * Takes out of a block what is in a part of it, which the caller has read and
+ * writes.
  *
  * Return: how many entries were mapped.
  */
@@ -263,8 +265,8 @@ static unsigned long block_take(struct iommu_table *tbl,
 }
 
 /*
- * What was taken out of a block, for olds_add_taken(): all of one region, or entry by
- * entry.
+ * What was taken out of a block, for olds_add_taken(): all of one region, or
+ * entry by entry.
  */
 struct tce_taken {
 	u64 home;
@@ -412,9 +414,9 @@ struct tce_held {
 };
 
 /*
- * A range of entries that is being mapped. @before is what the view said, entry by
- * entry, of the first @done pages, where the platform may refuse, or else of one
- * block; @list the TCEs of one block, as the platform takes them.
+ * A range of entries that is being mapped. @before is what the view said, entry
+ * by entry, of the first @done pages, where the platform may refuse, or else of
+ * one block; @list the TCEs of one block, as the platform takes them.
  */
 struct tce_map {
 	struct iommu_table *tbl;
@@ -450,9 +452,9 @@ static __be64 tce_of_view(struct iommu_table *tbl, u64 cookie)
 }
 
 /*
- * Locks the block of an entry. Who makes it has prepared the table before, and the
- * levels of a table stay, so where a block is the table is prepared: map_prepare()
- * was there. Nothing is mapped in a closed table.
+ * Locks the block of an entry. Who makes it has prepared the table before, and
+ * the levels of a table stay, so where a block is the table is prepared:
+ * map_prepare() was there. Nothing is mapped in a closed table.
  */
 static struct tce_view_block *tce_lock_block(struct iommu_table *tbl,
 					     unsigned long block)
@@ -520,9 +522,9 @@ static bool tce_may_refuse(const struct iommu_table *tbl)
  * @tbl: the table
  * @npages: IOMMU pages in the range
  *
- * Bounded: @npages of registered memory were held. If the platform cannot refuse, it
- * does not depend on @npages. What is held comes on top: an entry for each run of
- * registered memory, or for each page of unregistered memory.
+ * Bounded: @npages of registered memory were held. If the platform cannot
+ * refuse, it does not depend on @npages. What is held comes on top: an entry
+ * for each run of registered memory, or for each page of unregistered memory.
  *
  * Context: Any.
  * Return: bytes.
@@ -781,8 +783,8 @@ static noinline void map_exchange(struct tce_map *map,
 
 /*
  * Puts back what was in a block before, where nobody has changed it meanwhile.
- * What is to be dropped then is kept as before: what we had written, or what was
- * there before where somebody else has our reference now.
+ * What is to be dropped then is kept as before: what we had written, or what
+ * was there before where somebody else has our reference now.
  */
 static void map_put_back(struct tce_map *map, struct tce_view_block *blk,
 			 struct tce_cursor at, unsigned long i, unsigned long n)
@@ -808,8 +810,8 @@ static void map_put_back(struct tce_map *map, struct tce_view_block *blk,
 }
 
 /*
- * Writes the TCEs that the view of a part of a block tells of. Whatever the platform
- * refuses is left without a TCE.
+ * Writes the TCEs that the view of a part of a block tells of. Whatever the
+ * platform refuses is left without a TCE.
  */
 static void map_rewrite(struct tce_map *map, const struct tce_view_block *blk,
 			unsigned long i, unsigned long n)
@@ -952,8 +954,8 @@ err_unhold:
 }
 
 /*
- * The others. Where a platform refuses against what it has promised, or the table is
- * closed meanwhile, what was mapped so far is cleared.
+ * The others. Where a platform refuses against what it has promised, or the
+ * table is closed meanwhile, what was mapped so far is cleared.
  */
 static int map_commit(struct tce_map *map)
 {
@@ -1003,12 +1005,14 @@ static noinline int tce_map_range(struct iommu_table *tbl,
  * @ua: user address, a multiple of the IOMMU page
  * @npages: IOMMU pages, may be 0
  * @write: whether the device may write, and not only read
- * @bad: where to store the user address of the first page that cannot be mapped,
- *	where it is for that that the call fails; else it is left alone; or NULL
+ * @bad: where to store the user address of the first page that cannot be
+ *	mapped, where it is for that that the call fails; else it is left alone;
+ *	or NULL
  *
  * The range is mapped as a whole, or nothing has changed. Only one who looks
- * at the same range meanwhile may see a part of it. Where the table is closed, and
- * the platform cannot refuse, what was mapped before in a part of it may be gone.
+ * at the same range meanwhile may see a part of it. Where the table is closed,
+ * and the platform cannot refuse, what was mapped before in a part of it may be
+ * gone.
  *
  * Context: Process context, may sleep. The caller keeps @tbl in place.
  * Return: 0; -ENOMEM; what the backing says to a page that cannot be mapped
@@ -1072,9 +1076,10 @@ EXPORT_SYMBOL_GPL(iommu_tce_begin);
  * @map: what it returned; gone after this
  *
  * Context: Process context, may sleep.
- * Return: 0; the platform's error, with nothing changed; -ENXIO if the table was
- *	closed. Unless the platform may refuse, a part of what was mapped before may
- *	be gone then.
+ * Return: 0; the platform's error, with nothing changed; -ENXIO if the table
+ * was
+ *	closed. Unless the platform may refuse, a part of what was mapped before
+ *	may be gone then.
  */
 int iommu_tce_commit(struct tce_map *map)
 {

@@ -5,32 +5,34 @@
  *
  * It changes up to 512 entries, as a whole or not at all, in the steps of
  * iommu_tce.c. But here all of them are made in one stretch: with the blocks of
- * the view locked and in a section of the registry. So nobody sees a half of it,
- * there is nothing to undo, and nothing to remember but what is to be written:
+ * the view locked and in a section of the registry. So nobody sees a half of
+ * it, there is nothing to undo, and nothing to remember but what is to be
+ * written:
  *
  * 1. Begin: lock the blocks, enter the section.
  * 2. Hold: every page is translated, and counted in its block, which takes a
- *    reference where it has none for it; or the whole is given up. This is the last
- *    step that can fail.
+ *    reference where it has none for it; or the whole is given up. This is the
+ *    last step that can fail.
  * 3. Exchange the TCEs and the view. What was mapped before is dropped on the
  *    way: it is not unpinned as long as the section lasts, and never here. The
  *    caller asks mm_iommu_must_reap() afterwards.
  * 4. Kill once, then unlock and end the section.
  *
- * -EAGAIN means that nothing has changed, and that iommu_tce.c should do it: the
- * platform may refuse, a block or a level of the table does not exist, the table
- * is closed, a lock is not to be had, or what mm_iommu_hold.c says.
+ * -EAGAIN means that nothing has changed, and that iommu_tce.c should do it:
+ * the platform may refuse, a block or a level of the table does not exist, the
+ * table is closed, a lock is not to be had, or what mm_iommu_hold.c says.
  *
  * One body serves both modes. The caller has interrupts off, and every lock is
  * only tried, for a bounded time, below what debugs locks: with the MMU off its
- * holder may wait for this very CPU. It, and all that it calls, reads and writes
- * nothing but the linear map: no printk, no lockdep, no allocation.
+ * holder may wait for this very CPU. It, and all that it calls, reads and
+ * writes nothing but the linear map: no printk, no lockdep, no allocation.
  * arch/powerpc/tools/realmode_check.sh checks that.
  *
- * What holds off whom: the table is the caller's; the lists that tce_kill() walks
- * change before all locks of the view were taken once (iommu_tce_view_sync(); RCU
- * does not wait for a CPU that is offline to Linux), so the locks are held over
- * the kill; everything else is under these locks or the section.
+ * What holds off whom: the table is the caller's; the lists that tce_kill()
+ * walks change before all locks of the view were taken once
+ * (iommu_tce_view_sync(); RCU does not wait for a CPU that is offline to
+ * Linux), so the locks are held over the kill; everything else is under these
+ * locks or the section.
  */
 #include <linux/kprobes.h>
 #include <linux/minmax.h>
@@ -161,8 +163,8 @@ static struct tce_view_block *change_block_of(const struct iommu_tce_change *c,
 }
 
 /*
- * Of the entries that are going to be mapped those of the home of their block are
- * counted together: all since @from but the @counted ones.
+ * Of the entries that are going to be mapped those of the home of their block
+ * are counted together: all since @from but the @counted ones.
  */
 static __kprobes void change_settle(struct iommu_tce_change *c)
 {
@@ -384,8 +386,8 @@ __kprobes void iommu_tce_change_clear(struct iommu_tce_change *change,
 }
 
 /*
- * What leaves blocks of the view: how many entries of the home of one; and pages of
- * any other region, with a reference each, and the cookie of one.
+ * What leaves blocks of the view: how many entries of the home of one; and
+ * pages of any other region, with a reference each, and the cookie of one.
  */
 struct dropped {
 	struct mm_iommu_section *section;
@@ -589,9 +591,10 @@ __kprobes int iommu_tce_fast_clear(struct iommu_table *tbl,
  */
 
 /*
- * The platform has refused a TCE. Whatever it did, it must be what the view says,
- * and out of the cache, before the new page is let go. Where it can neither be set
- * nor cleared a device may reach both pages, and neither is ever let go.
+ * The platform has refused a TCE. Whatever it did, it must be what the view
+ * says, and out of the cache, before the new page is let go. Where it can
+ * neither be set nor cleared a device may reach both pages, and neither is ever
+ * let go.
  */
 static __kprobes noinline int put_undo(struct iommu_table *tbl,
 				       unsigned long entry,
@@ -620,8 +623,8 @@ static __kprobes noinline int put_undo(struct iommu_table *tbl,
 }
 
 /*
- * Maps or clears an entry. Returns 1, with in *@old what is to be dropped of what was
- * mapped there; or 0 where it was clear.
+ * Maps or clears an entry. Returns 1, with in *@old what is to be dropped of
+ * what was mapped there; or 0 where it was clear.
  */
 static __always_inline int put_one(struct iommu_table *tbl, unsigned long entry,
 				   unsigned long ua, u64 perm,

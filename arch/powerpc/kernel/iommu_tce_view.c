@@ -13,9 +13,9 @@
  * that grows where something is mapped. All of it lies in the linear map.
  *
  * A block is read and changed under its lock, which a few blocks share. It is
- * made before the lock is taken, by whoever is about to map something. Nodes and
- * blocks stay until the table is freed, and are charged with it: drivers map and
- * unmap a page for each I/O, each time at another address.
+ * made before the lock is taken, by whoever is about to map something. Nodes
+ * and blocks stay until the table is freed, and are charged with it: drivers
+ * map and unmap a page for each I/O, each time at another address.
  */
 #include <linux/compiler.h>
 #include <linux/init.h>
@@ -98,7 +98,8 @@ EXPORT_SYMBOL_GPL(iommu_tce_view_mapped);
  *	512, of which the first and the last are mapped
  * @arg: for @fn
  *
- * @fn is called under the lock of the entries, so that nobody changes them: it may
+ * @fn is called under the lock of the entries, so that nobody changes them: it
+ *	may
  * not sleep. What is mapped after the call has begun is visited or not.
  *
  * Context: Process context, may sleep.
@@ -177,9 +178,9 @@ static void view_uncharge(struct iommu_tce_view *view)
  * iommu_tce_view_sync() - wait for those who are changing the table
  * @tbl: a table, with a view or without
  *
- * When it returns all changes that had begun are made, and those that follow see
- * what the caller has done before. That includes changes with the MMU off, which
- * RCU does not wait for.
+ * When it returns all changes that had begun are made, and those that follow
+ * see what the caller has done before. That includes changes with the MMU off,
+ * which RCU does not wait for.
  *
  * Context: Not in an interrupt.
  */

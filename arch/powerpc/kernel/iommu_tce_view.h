@@ -26,12 +26,13 @@
  *
  * All under the lock of the block.
  *
- * What is mapped is referenced: by one reference of the block on its home, as long
- * as @homes is not 0, and by one for each entry of any other region. So whoever maps
- * or clears an entry of the home writes nothing but the block. The first entry of an
- * empty block chooses the home; until the block is empty again no other region can
- * be it, as entries that have a reference each are not told from those that have
- * none. Where memory is not of regions there is no home.
+ * What is mapped is referenced: by one reference of the block on its home, as
+ * long as @homes is not 0, and by one for each entry of any other region. So
+ * whoever maps or clears an entry of the home writes nothing but the block. The
+ * first entry of an empty block chooses the home; until the block is empty
+ * again no other region can be it, as entries that have a reference each are
+ * not told from those that have none. Where memory is not of regions there is
+ * no home.
  *
  * See tce_view_enter() for who may run beside it.
  */
@@ -60,8 +61,8 @@ struct tce_view_node {
  * @blocks: number of blocks that the table has room for
  * @root: a node, or the only block
  * @backing: where the memory comes from that is mapped
- * @mm: whose memory that is, and whose locked_vm is charged for the table; held by
- *	mmgrab(); NULL until the table is bound, stored last
+ * @mm: whose memory that is, and whose locked_vm is charged for the table; held
+ *	by mmgrab(); NULL until the table is bound, stored last
  * @closed: nothing is mapped any more; read under the lock of a block
  * @locked: pages that @mm is charged
  * @locks: of the blocks, by their number; all else is hardly ever written
@@ -166,16 +167,17 @@ static inline u64 tce_view_home(const struct tce_view_block *blk)
  * @cookie: of any of them
  * @n: entries, more than 0; the caller writes them, and adds them to @used
  *
- * The caller takes the references before the entries can be seen, and must not drop
- * one before the TCEs that it protects were killed:
+ * The caller takes the references before the entries can be seen, and must not
+ * drop one before the TCEs that it protects were killed:
  *
- * - The fast path kills under the lock of the block. So when @homes becomes 0 there,
- *   all entries of the home that were cleared before were killed, or have references
- *   of their own. The reference of the block is dropped after this kill, or in a
- *   section that ends after it.
- * - The range path kills later, without the lock. Each entry that it takes out of a
- *   block has a reference until then, taken under the lock while the block has its
- *   own. So if another CPU makes @homes 0 in between, the region stays held.
+ * - The fast path kills under the lock of the block. So when @homes becomes 0
+ *   there, all entries of the home that were cleared before were killed, or
+ *   have references of their own. The reference of the block is dropped after
+ *   this kill, or in a section that ends after it.
+ * - The range path kills later, without the lock. Each entry that it takes out
+ *   of a block has a reference until then, taken under the lock while the block
+ *   has its own. So if another CPU makes @homes 0 in between, the region stays
+ *   held.
  *
  * Context: The lock of the block.
  * Return: how many references on the region the block has for them.
@@ -197,11 +199,12 @@ static inline unsigned long tce_view_enter(struct tce_view_block *blk,
  * tce_view_leave() - count entries of a region that leave a block
  * @blk: the block
  * @cookie: of any of them
- * @n: entries, more than 0, that tce_view_enter() has counted; the caller clears
- *	them, and takes them from @used
+ * @n: entries, more than 0, that tce_view_enter() has counted; the caller
+ *	clears them, and takes them from @used
  *
  * Context: As tce_view_enter().
- * Return: how many references on the region the block has no more, which the caller
+ * Return: how many references on the region the block has no more, which the
+ * caller
  *	is to drop.
  */
 static inline unsigned long tce_view_leave(struct tce_view_block *blk,

@@ -97,14 +97,15 @@ enum mm_iommu_state {
  * @refs: keeps this structure (not the pins): one for the index or a list,
  *	one for each container
  * @mapped: references on its pages: 1 while the region is open, and what keeps
- *	mappings, which is one for all of a block of a view, or one for each; see
- *	struct tce_view_block.
+ *	mappings, which is one for all of a block of a view, or one for each;
+ *	see struct tce_view_block.
  *	Going from 1 to 0 closes it, in one step, for good. A region that was
  *	given up while mapped has given the 1 back, so its last unmap closes it.
  * @pinned: completed when a pending region has become live or dead
  *
- * Every region holds a reference on the mm (mmgrab), for locked_vm. Lookups read the
- * fields up to @mapped, which are not written while the region is in the index.
+ * Every region holds a reference on the mm (mmgrab), for locked_vm. Lookups
+ * read the fields up to @mapped, which are not written while the region is in
+ * the index.
  */
 struct mm_iommu_region {
 	union {
@@ -332,8 +333,8 @@ mm_iommu_index_find(struct mm_iommu *reg, struct mm_iommu_slot *slot,
  * @reg: the registry
  * @cookie: of a page that is held
  *
- * Takes no lock, and three loads whatever the number of regions is. Reads only the
- * linear map: good with the MMU on and off.
+ * Takes no lock, and three loads whatever the number of regions is. Reads only
+ * the linear map: good with the MMU on and off.
  *
  * Context: Any. The region stays as long as the page is held.
  * Return: the region, which may have been given up; NULL if there is none.
@@ -483,14 +484,15 @@ static inline bool mm_iommu_region_tryget(struct mm_iommu_region *region,
  * @ua: user address, a multiple of the IOMMU page
  * @shift: log2 of the size of the IOMMU page
  * @write: whether a device may write there
- * @home: a cookie with the id of a region of which the caller has a reference that
- *	counts for this page too; 0: of none
+ * @home: a cookie with the id of a region of which the caller has a reference
+ *	that counts for this page too; 0: of none
  * @held: where to store what is held
  *
  * Takes a reference, unless the region is that of @home.
  *
  * Context: Inside mm_iommu_read_lock(), MMU on or off.
- * Return: 0; -EINVAL where it is not one block, or the region is closed; -EFAULT
+ * Return: 0; -EINVAL where it is not one block, or the region is closed;
+ * -EFAULT
  *	where @write is asked for and it may only be read.
  */
 static __always_inline int
@@ -520,8 +522,8 @@ mm_iommu_region_hold_one(struct mm_iommu_region *region, unsigned long ua,
  * @region: the region
  * @npages: references, no more than are held
  *
- * The last one of a region that was given up puts it on mm_iommu::dead: by hand,
- * because llist_add() may be traced. See mm_iommu_reap().
+ * The last one of a region that was given up puts it on mm_iommu::dead: by
+ * hand, because llist_add() may be traced. See mm_iommu_reap().
  *
  * Context: Any, MMU on or off. Only what is held may be looked at afterwards.
  */

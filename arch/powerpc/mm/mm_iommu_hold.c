@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The registry of DMA memory for those who may not sleep, with the MMU on or off.
+ * The registry of DMA memory for those who may not sleep, with the MMU on or
+ * off.
  *
  * A section keeps all regions where they are, because it holds a slot of the
  * index: none enters or leaves, and no memory is unpinned, whatever is counted
@@ -43,7 +44,8 @@ EXPORT_SYMBOL_GPL(mm_iommu_is_unregistered);
  * At most 512 pages should be looked at in it: others wait for it.
  *
  * Context: Interrupts off, MMU on or off.
- * Return: 0; -EAGAIN if nothing is registered, or the lock is not to be had soon.
+ * Return: 0; -EAGAIN if nothing is registered, or the lock is not to be had
+ * soon.
  */
 __kprobes int mm_iommu_enter(struct mm_struct *mm,
 			     struct mm_iommu_section *section)
@@ -98,8 +100,8 @@ static __kprobes bool all_blocks(struct mm_iommu_region *region,
  * @ua: user address
  * @shift: log2 of the size of the IOMMU page
  * @write: whether a device may write there
- * @home: a cookie with the id of a region of which the caller has a reference that
- *	counts for this page too; 0: of none
+ * @home: a cookie with the id of a region of which the caller has a reference
+ *	that counts for this page too; 0: of none
  * @held: where to store what is held
  *
  * Takes a reference, unless the region is that of @home.
@@ -165,8 +167,9 @@ __kprobes int mm_iommu_hold_page(struct mm_struct *mm, unsigned long ua,
  * @mm: the mm whose memory it is
  * @cookie: of a page of the region; what was never held is left alone
  *
- * The hardware must have forgotten what it held. Takes no lock: what is held stays.
- * Afterwards mm_iommu_must_reap() tells whether there is more to be done.
+ * The hardware must have forgotten what it held. Takes no lock: what is held
+ * stays. Afterwards mm_iommu_must_reap() tells whether there is more to be
+ * done.
  *
  * Context: Any, MMU on or off.
  */
@@ -188,7 +191,8 @@ __kprobes void mm_iommu_drop_page(struct mm_struct *mm, u64 cookie)
  * Holds nothing: see mm_iommu_section_get().
  *
  * Context: Inside of the section.
- * Return: 0; -EAGAIN where not all of them can be mapped, as where the address is
+ * Return: 0; -EAGAIN where not all of them can be mapped, as where the address
+ * is
  *	no multiple of the IOMMU page, or that is not to be found out here.
  */
 __kprobes int mm_iommu_section_find(struct mm_iommu_section *section,
@@ -232,9 +236,10 @@ __kprobes bool mm_iommu_section_get(struct mm_iommu_section *section,
 /**
  * mm_iommu_translate() - host addresses of IOMMU pages that are held
  * @mm: the mm whose memory it is
- * @cookie: of the first one; whether it has MM_IOMMU_COOKIE_WRITE says whether a
- *	device may write there from now on
- * @npages: IOMMU pages, all in the region of the first; the caller bounds the work
+ * @cookie: of the first one; whether it has MM_IOMMU_COOKIE_WRITE says whether
+ *	a device may write there from now on
+ * @npages: IOMMU pages, all in the region of the first; the caller bounds the
+ *	work
  * @shift: log2 of the size of the IOMMU page
  * @bits: what to add to each address
  * @out: where to store @npages host physical addresses, as bridges read them
@@ -264,7 +269,8 @@ __kprobes int mm_iommu_translate(struct mm_struct *mm, u64 cookie,
  * mm_iommu_count() - change the number of references on a region that is held
  * @mm: the mm whose memory it is
  * @cookie: of any page of the region; what was never held is left alone
- * @more: references to be taken, or given back if negative; at least one is left
+ * @more: references to be taken, or given back if negative; at least one is
+ *	left
  *
  * Context: Any, MMU on or off.
  */
@@ -285,8 +291,8 @@ __kprobes void mm_iommu_count(struct mm_struct *mm, u64 cookie, long more)
  * @cookie: of any page of the region; what was never held is left alone
  * @npages: references, no more than are held
  *
- * The hardware must have forgotten what they held before the section ends. When it has
- * ended mm_iommu_must_reap() tells whether there is more to be done.
+ * The hardware must have forgotten what they held before the section ends. When
+ * it has ended mm_iommu_must_reap() tells whether there is more to be done.
  *
  * Context: Inside of the section.
  */

@@ -15,8 +15,8 @@
 #include "mm_iommu.h"
 
 /*
- * Pages between two points where one may be rescheduled, or killed. Over most of
- * them pin_user_pages_fast() has interrupts off.
+ * Pages between two points where one may be rescheduled, or killed. Over most
+ * of them pin_user_pages_fast() has interrupts off.
  */
 #define MM_IOMMU_PIN_BATCH	1024UL
 
@@ -178,8 +178,9 @@ int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad)
 }
 
 /*
- * Unpins contiguous pages, up to the end of a buddy block, in which their struct
- * pages are sure to be adjacent, or of a larger folio; returns their number.
+ * Unpins contiguous pages, up to the end of a buddy block, in which their
+ * struct pages are sure to be adjacent, or of a larger folio; returns their
+ * number.
  */
 static unsigned long unpin_some(unsigned long pfn, unsigned long nr, bool dirty)
 {

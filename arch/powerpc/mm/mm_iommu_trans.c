@@ -12,17 +12,19 @@
  *
  * A radix table, as a page table is one. A block is contiguous memory, aligned
  * to its size in user and in host addresses. Its entry is at the highest level
- * where it fills one; where it fills several, all have the first host address and
- * the order of the block: one entry tells where an address is, and which IOMMU
- * pages can be there. A block may go on beyond the ends of its region, where
- * nobody asks for it: what is contiguous from end to end is one block, the root.
+ * where it fills one; where it fills several, all have the first host address
+ * and the order of the block: one entry tells where an address is, and which
+ * IOMMU pages can be there. A block may go on beyond the ends of its region,
+ * where nobody asks for it: what is contiguous from end to end is one block,
+ * the root.
  *
- * A node is no larger than a page, and has entries only for what its region has.
- * Two loads at most translate an address of a region of 16 GiB, three one of 128
- * TiB; with pages of 4K these are 1 and 512 GiB, and four loads do for 256 TiB.
+ * A node is no larger than a page, and has entries only for what its region
+ * has. Two loads at most translate an address of a region of 16 GiB, three one
+ * of 128 TiB; with pages of 4K these are 1 and 512 GiB, and four loads do for
+ * 256 TiB.
  *
- * While memory is pinned, front to back, contiguous pages are collected; they are
- * entered, as blocks, when their run ends.
+ * While memory is pinned, front to back, contiguous pages are collected; they
+ * are entered, as blocks, when their run ends.
  */
 #include "mm_iommu.h"
 
@@ -201,9 +203,9 @@ static unsigned long trans_run(struct page **pages, unsigned long nr)
 }
 
 /*
- * Enters blocks that are as large as the entries of their node, where the run is
- * one: single pages, or huge ones. The last is the run; returns their pages. Not
- * inline: a region of a page has no need of it, nor of its registers.
+ * Enters blocks that are as large as the entries of their node, where the run
+ * is one: single pages, or huge ones. The last is the run; returns their pages.
+ * Not inline: a region of a page has no need of it, nor of its registers.
  */
 static noinline unsigned long
 trans_add_blocks(struct mm_iommu_trans *trans, struct page **pages,
@@ -244,7 +246,8 @@ trans_add_blocks(struct mm_iommu_trans *trans, struct page **pages,
  * @marks: MM_IOMMU_READONLY or 0
  *
  * Context: As mm_iommu_trans_add().
- * Return: as mm_iommu_trans_add(), but the first pages may have been added where
+ * Return: as mm_iommu_trans_add(), but the first pages may have been added
+ * where
  *	it is not 0: @trans->added says how many.
  */
 int mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, struct page **pages,

@@ -16,7 +16,8 @@
  *	    +--> nothing left        +--- -EBUSY: REFUSED+       |
  *	                                      |                  |
  *	                   register() over it |                  |
- *	                   or release()       +--> ORPHAN -------+ last TCE, reap()
+ *	                   or release()       +--> ORPHAN -------+ last TCE,
+ *	                   reap()
  *
  * A region is made by the first container that registers its range, and
  * counts the containers in @used. @mapped counts the references of TCE tables:
@@ -36,10 +37,11 @@
  * DOC: the end of a region that was given up
  *
  * Whoever drops its last page may run with the MMU off, where nothing can be
- * unpinned, so it only puts the region on mm_iommu::dead: mm_iommu_region_drop().
- * mm_iommu_reap() takes all from there, waits for the readers, and unpins. It is
- * called by all who register, unregister, release, or drop in process context,
- * by KVM after each hypercall, and with the last reference of a TCE table.
+ * unpinned, so it only puts the region on mm_iommu::dead:
+ * mm_iommu_region_drop(). mm_iommu_reap() takes all from there, waits for the
+ * readers, and unpins. It is called by all who register, unregister, release,
+ * or drop in process context, by KVM after each hypercall, and with the last
+ * reference of a TCE table.
  *
  * What makes sure that no device reaches the pages then? A reference is dropped
  *
@@ -47,17 +49,17 @@
  *   mm_iommu_drop_page() in either mode. The decrement of @mapped is a release,
  *   and the one that makes it 0 comes later in the same counter, thus the kill
  *   is before the region is on the list;
- * - or in a section, where the kill may come after the drop, but comes before the
- *   section ends. The drop was before the region was put on the list, by this
- *   reader or another; the reaper takes it off and takes each slot after that. So
- *   it takes the slot of that section after the section has ended.
+ * - or in a section, where the kill may come after the drop, but comes before
+ *   the section ends. The drop was before the region was put on the list, by
+ *   this reader or another; the reaper takes it off and takes each slot after
+ *   that. So it takes the slot of that section after the section has ended.
  *
- * A section that begins later has nothing to drop of this region: @mapped was 0,
- * and no lookup by address has found the region since it was taken out of the
- * index, with all slots held. That is also why its id may be given out again, and
- * why nobody may look at it any more than the one who took it off the list. Where
- * unregister() closes a region itself, it has all slots after that, to take it
- * out of the index.
+ * A section that begins later has nothing to drop of this region: @mapped was
+ * 0, and no lookup by address has found the region since it was taken out of
+ * the index, with all slots held. That is also why its id may be given out
+ * again, and why nobody may look at it any more than the one who took it off
+ * the list. Where unregister() closes a region itself, it has all slots after
+ * that, to take it out of the index.
  *
  * Who may look: lookups run in a read-side section of the index
  * (mm_iommu_index.c). A region is used inside the section that found it, or
@@ -126,11 +128,12 @@ static struct mm_iommu *mm_iommu_make_registry(struct mm_struct *mm)
 }
 
 /**
- * mm_iommu_unregistered_start() - a container maps memory that is not registered
+ * mm_iommu_unregistered_start() - a container maps memory that is not
+ * registered
  * @mm: the mm whose memory it is; the caller holds it by mmgrab()
  *
- * Who serves TCEs from registered memory leaves those of a process to user space
- * from now on, until as many mm_iommu_unregistered_end(): see
+ * Who serves TCEs from registered memory leaves those of a process to user
+ * space from now on, until as many mm_iommu_unregistered_end(): see
  * mm_iommu_is_unregistered().
  *
  * Context: Process context, may sleep.
@@ -248,8 +251,8 @@ static void registry_reap(struct mm_iommu *reg)
  * mm_iommu_reap() - unpin what was given up and is not mapped any more
  * @mm: an mm that does not end meanwhile
  *
- * For whoever has dropped pages in a section, when it has ended. Where others have
- * dropped them, they do the same.
+ * For whoever has dropped pages in a section, when it has ended. Where others
+ * have dropped them, they do the same.
  *
  * Context: Process context, may sleep; any process.
  */
@@ -673,7 +676,8 @@ EXPORT_SYMBOL_GPL(mm_iommu_release);
  * @region: what mm_iommu_register() returned
  *
  * Context: Process context, may sleep.
- * Return: false for a region that was given up, and for one whose unregistration
+ * Return: false for a region that was given up, and for one whose
+ * unregistration
  *	was refused: a new registration replaces it.
  */
 bool mm_iommu_is_current(struct mm_iommu_region *region)
@@ -737,8 +741,8 @@ void mm_iommu_get_info(struct mm_iommu_region *region,
 EXPORT_SYMBOL_GPL(mm_iommu_get_info);
 
 /*
- * Whether IOMMU pages of a range that is in the region can be mapped so; *@bad is
- * the first that cannot.
+ * Whether IOMMU pages of a range that is in the region can be mapped so; *@bad
+ * is the first that cannot.
  */
 static int region_check(struct mm_iommu_region *region, unsigned long ua,
 			unsigned long npages, unsigned int shift, bool write,
@@ -851,8 +855,8 @@ long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
  * @cookie: of any page of the region
  * @npages: references, no more than are held
  *
- * What they held must be gone from the table and from the caches of the hardware.
- * The last one of a region that was given up unpins it.
+ * What they held must be gone from the table and from the caches of the
+ * hardware. The last one of a region that was given up unpins it.
  *
  * Context: Process context, may sleep; any process.
  * Return: 0, or -ENOENT where the page is not held.

@@ -31,15 +31,16 @@ struct tce_view_block;
  *	least one of which is left; NULL where each page is kept by itself
  * @drop: gives references back, when no device can reach the pages any more;
  *	@cookie is that of any of them. -ENOENT where it is not held
- * @alike: bits of a cookie in which pages are equal that one call of @drop takes
+ * @alike: bits of a cookie in which pages are equal that one call of @drop
+ *	takes
  *
  * @ua is a user address, a multiple of the IOMMU page, whose log2 is @shift;
  * @write tells whether a device may write there. Cookies are those of
  * asm/mm_iommu.h.
  *
  * Context: @hold and @drop: process context, may sleep; the latter in any
- * process, also when the user address space is gone. @translate and @count: any but
- * NMI, with the MMU on.
+ * process, also when the user address space is gone. @translate and @count: any
+ * but NMI, with the MMU on.
  */
 struct iommu_tce_backing {
 	long (*hold)(struct mm_struct *mm, unsigned long ua,
@@ -96,7 +97,8 @@ struct iommu_tce_scratch {
  * @home: the id that it has a reference for, or 0
  * @until: entries up to the end of it
  * @from: entries whose count is settled
- * @counted: entries since then that are nothing, or have been counted by themselves
+ * @counted: entries since then that are nothing, or have been counted by
+ *	themselves
  * @tces: what the table is going to be
  * @cookies: what the view is going to be
  * @tce: room for one

@@ -17,8 +17,8 @@ struct mm_iommu_slot;
 /**
  * struct mm_iommu_refusal - why a call was refused, for people
  * @words: the reason; NULL where nothing is known but the error. Words that end
- *	with "0x" go on with @at as an address, those that end with a blank with @at
- *	as a number
+ *	with "0x" go on with @at as an address, those that end with a blank with
+ *	@at as a number
  * @at: address or number
  */
 struct mm_iommu_refusal {
@@ -35,9 +35,9 @@ static inline int mm_iommu_refuse(struct mm_iommu_refusal *why, int error,
 }
 
 /*
- * A cookie stands for an IOMMU page that is mapped, beside its TCE in the view of
- * a table: the id of a region; the page in that region, counted in 4K; whether a
- * device may write there. No region has the id 0, so 0 is nothing.
+ * A cookie stands for an IOMMU page that is mapped, beside its TCE in the view
+ * of a table: the id of a region; the page in that region, counted in 4K;
+ * whether a device may write there. No region has the id 0, so 0 is nothing.
  *
  * There are no more pages in an address space than the field has numbers.
  */
@@ -56,7 +56,8 @@ static inline u64 mm_iommu_cookie_step(u64 bytes)
  * @cookie: of the first page; that of each page that follows is larger by
  *	mm_iommu_cookie_step() of the IOMMU page
  * @hpa: host physical address of the first page
- * @bad: where nothing could be held: the user address of the first page that is why
+ * @bad: where nothing could be held: the user address of the first page that is
+ *	why
  */
 struct mm_iommu_held {
 	u64 cookie;
@@ -103,8 +104,8 @@ struct mm_iommu_run {
  *	only its last TCE is waited for
  * @used: containers that registered it
  * @mapped: references of TCE tables: one of each leaf of a view for all of its
- *	entries that are of the region, if it is the first of the leaf, or one of
- *	each entry
+ *	entries that are of the region, if it is the first of the leaf, or one
+ *	of each entry
  * @readonly: some of it was mapped for reading only when it was pinned
  * @granule: size of its smallest block: contiguous, aligned memory
  * @bytes: memory that the kernel keeps for it

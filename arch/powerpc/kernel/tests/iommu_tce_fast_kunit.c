@@ -5,9 +5,10 @@
  * See iommu_tce_fast.c and ../mm/mm_iommu_hold.c.
  *
  * The memory is registered, the table is a fake or one of the real code of
- * PowerNV. Each test has all of it twice: with the MMU on, and with the MMU off,
- * where a fault ends the machine. So what runs in between must not do more than the code under test may: the fake
- * writes down what it sees, and the test looks at it afterwards.
+ * PowerNV. Each test has all of it twice: with the MMU on, and with the MMU
+ * off, where a fault ends the machine. So what runs in between must not do more
+ * than the code under test may: the fake writes down what it sees, and the test
+ * looks at it afterwards.
  */
 #include <linux/completion.h>
 #include <linux/iommu.h>
@@ -1450,8 +1451,9 @@ static int put(struct kunit *test, struct fake *f, unsigned long entry,
 }
 
 /*
- * Whoever maps or clears something in a block in use does not touch the count of the
- * region: here none could be taken, and none that is given back would go unseen.
+ * Whoever maps or clears something in a block in use does not touch the count
+ * of the region: here none could be taken, and none that is given back would go
+ * unseen.
  */
 static void a_block_in_use_counts_by_itself(struct kunit *test)
 {
@@ -1640,8 +1642,8 @@ static void clear_the_rest(struct fake *f)
 }
 
 /*
- * What the range path has taken out of a block is in the cache until its kill, which
- * is outside of the lock: the block may have lost its reference by then.
+ * What the range path has taken out of a block is in the cache until its kill,
+ * which is outside of the lock: the block may have lost its reference by then.
  */
 static void a_block_is_emptied_before_the_kill(struct kunit *test)
 {

@@ -1589,8 +1589,9 @@ static void clear_the_rest(struct fake *f)
 }
 
 /*
- * What was taken out of a block is in the cache until the kill, which comes without
- * the lock. By then the block may have lost its reference: fake_drop() says so.
+ * What was taken out of a block is in the cache until the kill, which comes
+ * without the lock. By then the block may have lost its reference: fake_drop()
+ * says so.
  */
 static void a_block_is_emptied_before_the_kill(struct kunit *test)
 {
