@@ -39,12 +39,10 @@ function worse(was, is) {
 	return 100 * (is - was) / was
 }
 
-# Where slabs put their objects, and so how many share a cache line, is not the same
-# in each run. What was nothing must stay nothing here too.
+# Where slabs put their objects, and so which of them share a cache line, is not the
+# same in each build and run.
 function slack(key) {
-	if (key !~ /\(lines/ || committed[key] == 0)
-		return 0
-	return 1 + int(committed[key] / 8)
+	return key ~ /\(lines/ ? 1 + int(committed[key] / 8) : 0
 }
 
 function judge(key,  far) {

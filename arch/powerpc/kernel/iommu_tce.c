@@ -559,7 +559,6 @@ static void map_free(struct tce_map *map)
 	kfree(map->list);
 }
 
-
 static int map_grow_held(struct tce_map *map)
 {
 	unsigned int max = max(16U, 2 * map->max_held);
@@ -1006,7 +1005,7 @@ static noinline int tce_map_range(struct iommu_table *tbl,
  * @npages: IOMMU pages, may be 0
  * @write: whether the device may write, and not only read
  * @bad: where to store the user address of the first page that cannot be
- *	mapped, where it is for that that the call fails; else it is left alone;
+ *	mapped, if the call fails because of it; else it is left alone;
  *	or NULL
  *
  * The range is mapped as a whole, or nothing has changed. Only one who looks
