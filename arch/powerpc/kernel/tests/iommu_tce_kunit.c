@@ -413,13 +413,11 @@ static void fake_count(struct mm_struct *mm, u64 cookie, long more)
 	raw_spin_unlock_irqrestore(&f->lock, flags);
 }
 
-static int fake_drop(struct mm_struct *mm, u64 cookie, unsigned long npages)
+static int fake_drop_now(struct fake *f, u64 cookie, unsigned long npages)
 {
-	struct fake *f = (struct fake *)mm;
 	struct fake_mem *mem = fake_find(f, cookie);
 	unsigned long flags;
 
-	might_sleep();
 	if (!mem)
 		return -ENOENT;
 	raw_spin_lock_irqsave(&f->lock, flags);
@@ -429,6 +427,12 @@ static int fake_drop(struct mm_struct *mm, u64 cookie, unsigned long npages)
 		mem->dirty += npages;
 	raw_spin_unlock_irqrestore(&f->lock, flags);
 	return 0;
+}
+
+static int fake_drop(struct mm_struct *mm, u64 cookie, unsigned long npages)
+{
+	might_sleep();
+	return fake_drop_now((struct fake *)mm, cookie, npages);
 }
 
 static const struct iommu_tce_backing fake_backing = {
@@ -1580,12 +1584,36 @@ static void threads_that_are_refused(struct kunit *test)
 
 /* ---- what a block counts ----------------------------------------------- */
 
-/* Another CPU clears all that is left of the first block. */
+/*
+ * Another CPU clears all that is left of the first block, as the fast path does.
+ * Called in the kill of the range path, so it must not sleep.
+ */
 static void clear_the_rest(struct fake *f)
 {
-	fake_wrong(f, fake_unmap(f, 0, BLOCK), "a clear that failed");
-	fake_wrong(f, tce_view_find(f->tbl.it_view, 0)->homes,
-		   "a block that is not empty");
+	struct iommu_tce_view *view = f->tbl.it_view;
+	static u64 dropped[BLOCK];
+	struct tce_view_block *blk;
+	unsigned long i, n = 0;
+	u64 cookie;
+
+	blk = tce_view_lock(view, 0);
+	for (i = 0; i < BLOCK; i++) {
+		cookie = blk->entry[i];
+		if (!cookie)
+			continue;
+		blk->entry[i] = 0;
+		blk->used--;
+		if (tce_view_leave(blk, cookie, 1))
+			dropped[n++] = cookie;
+	}
+	fake_wrong(f, blk->used || blk->homes, "a block that is not empty");
+	fake_wrong(f, fake_clear(&f->tbl, f->tbl.it_offset, BLOCK),
+		   "a clear that failed");
+	tce_view_unlock(view, 0);
+	fake_kill(&f->tbl, f->tbl.it_offset, BLOCK);
+	while (n--)
+		fake_wrong(f, fake_drop_now(f, dropped[n], 1),
+			   "a drop of what is not held");
 }
 
 /*
