@@ -20,16 +20,24 @@
  */
 #define MM_IOMMU_PIN_BATCH	1024UL
 
+/*
+ * The same if pages are not mapped yet: pin_user_pages_fast() then holds
+ * mmap_lock over the page faults of a batch, and others wait for it.
+ */
+#define MM_IOMMU_PIN_FAULTS	64UL
+
 /* How often a page that is just being moved is asked for again. */
 #define MM_IOMMU_PIN_RETRIES	10
 
 /*
  * @readonly: pages of the region up to where memory may only be read
+ * @batch: pages of the next batch
  * @pages: room for a batch
  */
 struct pin_state {
 	struct mm_iommu_trans *trans;
 	unsigned long readonly;
+	unsigned long batch;
 	struct page **pages;
 };
 
@@ -91,7 +99,7 @@ static long pin_pages(struct pin_state *pin)
 {
 	const struct mm_iommu_trans *trans = pin->trans;
 	unsigned long end = pin_readonly(pin) ? pin->readonly : trans->npages;
-	unsigned long n = min(MM_IOMMU_PIN_BATCH, end - trans->added);
+	unsigned long n = min(pin->batch, end - trans->added);
 	unsigned int retries = MM_IOMMU_PIN_RETRIES, flags = FOLL_LONGTERM;
 	long got;
 
@@ -112,14 +120,22 @@ static long pin_pages(struct pin_state *pin)
 	}
 }
 
+/* Page faults of this task; those of pin_user_pages_fast() are among them. */
+static unsigned long pin_faults(void)
+{
+	return current->min_flt + current->maj_flt;
+}
+
 static int pin_batch(struct pin_state *pin)
 {
 	struct mm_iommu_trans *trans = pin->trans;
 	u64 marks = pin_readonly(pin) ? MM_IOMMU_READONLY : 0;
-	unsigned long first = trans->added, n;
+	unsigned long first = trans->added, faults = pin_faults(), n;
 	long got = pin_pages(pin);
 	int ret;
 
+	pin->batch = faults == pin_faults() ? MM_IOMMU_PIN_BATCH :
+					      MM_IOMMU_PIN_FAULTS;
 	if (got == -EFAULT && !pin_readonly(pin))
 		return pin_find_readonly(pin);
 	if (got < 0)
@@ -148,7 +164,10 @@ static int pin_batch(struct pin_state *pin)
  */
 int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad)
 {
-	struct pin_state pin = { .trans = trans };
+	struct pin_state pin = {
+		.trans = trans,
+		.batch = MM_IOMMU_PIN_BATCH,
+	};
 	struct page *few[8];
 	int ret = 0;
 
