@@ -1076,9 +1076,8 @@ EXPORT_SYMBOL_GPL(iommu_tce_begin);
  *
  * Context: Process context, may sleep.
  * Return: 0; the platform's error, with nothing changed; -ENXIO if the table
- * was
- *	closed. Unless the platform may refuse, a part of what was mapped before
- *	may be gone then.
+ *	was closed. Unless the platform may refuse, a part of what was mapped
+ *	before may be gone then.
  */
 int iommu_tce_commit(struct tce_map *map)
 {

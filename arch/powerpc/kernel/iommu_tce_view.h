@@ -204,8 +204,7 @@ static inline unsigned long tce_view_enter(struct tce_view_block *blk,
  *
  * Context: As tce_view_enter().
  * Return: how many references on the region the block has no more, which the
- * caller
- *	is to drop.
+ *	caller is to drop.
  */
 static inline unsigned long tce_view_leave(struct tce_view_block *blk,
 					   u64 cookie, unsigned long n)

@@ -192,8 +192,7 @@ __kprobes void mm_iommu_drop_page(struct mm_struct *mm, u64 cookie)
  *
  * Context: Inside of the section.
  * Return: 0; -EAGAIN where not all of them can be mapped, as where the address
- * is
- *	no multiple of the IOMMU page, or that is not to be found out here.
+ *	is no multiple of the IOMMU page, or that is not to be found out here.
  */
 __kprobes int mm_iommu_section_find(struct mm_iommu_section *section,
 				    struct mm_iommu_run *run)

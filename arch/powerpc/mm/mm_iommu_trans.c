@@ -247,8 +247,7 @@ trans_add_blocks(struct mm_iommu_trans *trans, struct page **pages,
  *
  * Context: As mm_iommu_trans_add().
  * Return: as mm_iommu_trans_add(), but the first pages may have been added
- * where
- *	it is not 0: @trans->added says how many.
+ *	where it is not 0: @trans->added says how many.
  */
 int mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, struct page **pages,
 			     unsigned long nr, u64 marks)

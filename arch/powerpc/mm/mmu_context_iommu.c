@@ -677,8 +677,7 @@ EXPORT_SYMBOL_GPL(mm_iommu_release);
  *
  * Context: Process context, may sleep.
  * Return: false for a region that was given up, and for one whose
- * unregistration
- *	was refused: a new registration replaces it.
+ *	unregistration was refused: a new registration replaces it.
  */
 bool mm_iommu_is_current(struct mm_iommu_region *region)
 {

@@ -6,8 +6,13 @@ set -u -o pipefail
 export LC_ALL=C
 
 SRC=$(cd "$(dirname "$0")" && pwd)
-WORK=${1:-$(mktemp -d)}
+WORK=${1:-}
 n=0 bad=0
+
+if [ -z "$WORK" ]; then
+	WORK=$(mktemp -d)
+	trap 'rm -rf "$WORK"' EXIT
+fi
 
 if ! command -v spin >/dev/null; then
 	echo "1..0 # SKIP spin is not installed"
