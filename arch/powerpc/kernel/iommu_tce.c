@@ -203,7 +203,8 @@ static void block_enter(struct iommu_table *tbl, struct tce_view_block *blk,
 {
 	if (tbl->it_view->backing->count)
 		tce_count(tbl, cookie, tce_view_enter(blk, cookie, n) - n);
-	blk->used += n;
+	else
+		blk->others += n;
 }
 
 /* They leave it, again with a reference each. */
@@ -212,26 +213,21 @@ static void block_leave(struct iommu_table *tbl, struct tce_view_block *blk,
 {
 	if (tbl->it_view->backing->count)
 		tce_count(tbl, cookie, n - tce_view_leave(blk, cookie, n));
-	blk->used -= n;
+	else
+		blk->others -= n;
 }
 
-/* Entries that are mapped. */
+/* Entries of a block that is of one region which are mapped in a part of it. */
 static unsigned long block_count(const struct tce_view_block *blk,
 				 const u64 *view, unsigned long n)
 {
 	unsigned long i, mapped = 0;
 
-	if (n == TCE_BLOCK)
-		return blk->used;
+	if (n == TCE_BLOCK || !blk->homes)
+		return blk->homes;
 	for (i = 0; i < n; i++)
 		mapped += !!view[i];
 	return mapped;
-}
-
-/* Whether all that a block has is of one region; of none, where there are none. */
-static bool block_is_home(const struct tce_view_block *blk)
-{
-	return blk->homes == blk->used;
 }
 
 /*
@@ -244,11 +240,10 @@ static unsigned long block_take(struct iommu_table *tbl,
 				struct tce_view_block *blk, const u64 *view,
 				unsigned long n)
 {
-	unsigned int used = blk->used;
-	unsigned long i, m;
+	unsigned long i, m, used = tce_view_used(blk);
 
-	if (block_is_home(blk)) {
-		m = used ? block_count(blk, view, n) : 0;
+	if (!blk->others) {
+		m = block_count(blk, view, n);
 		if (m)
 			block_leave(tbl, blk, blk->home, m);
 		return m;
@@ -261,7 +256,7 @@ static unsigned long block_take(struct iommu_table *tbl,
 		if (view[i])
 			block_leave(tbl, blk, view[i], m);
 	}
-	return used - blk->used;
+	return used - tce_view_used(blk);
 }
 
 /*
@@ -280,12 +275,9 @@ static void block_take_olds(struct iommu_table *tbl, struct tce_view_block *blk,
 			    const u64 *view, unsigned long n,
 			    struct tce_taken *taken)
 {
-	taken->home = block_is_home(blk) ? blk->home : 0;
-	taken->n = 0;
-	if (blk->used && !block_is_home(blk)) {
-		taken->n = n;
-		memcpy(taken->before, view, n * sizeof(*view));
-	}
+	taken->home = blk->home;
+	taken->n = blk->others ? n : 0;
+	memcpy(taken->before, view, taken->n * sizeof(*view));
 	taken->npages = block_take(tbl, blk, view, n);
 }
 
@@ -369,7 +361,7 @@ static int unmap_block(struct tce_unmap *unmap, unsigned long entry,
 	long cleared = 0;
 
 	blk = tce_view_lock(tbl->it_view, block);
-	if (blk && blk->used)
+	if (blk && tce_view_used(blk))
 		cleared = unmap_clear(tbl, blk, &entry, n, &taken);
 	tce_view_unlock(tbl->it_view, block);
 	if (cleared <= 0)
@@ -748,7 +740,7 @@ static void map_take(struct tce_map *map, struct tce_view_block *blk,
 		block_take_olds(map->tbl, blk, view, n, &map->taken);
 		return;
 	}
-	if (blk->used)
+	if (tce_view_used(blk))
 		memcpy(before + i, view, n * sizeof(*view));
 	else
 		memset(before + i, 0, n * sizeof(*view));

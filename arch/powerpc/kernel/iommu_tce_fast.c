@@ -132,7 +132,6 @@ static __kprobes void change_init(struct iommu_tce_change *c,
 	c->entry = entry;
 	c->npages = npages;
 	c->done = 0;
-	c->clears = false;
 	c->in_first = min(npages, TCE_VIEW_ENTRIES - first % TCE_VIEW_ENTRIES);
 	c->nr_blocks = 1 + (c->in_first < npages);
 }
@@ -162,29 +161,10 @@ static struct tce_view_block *change_block_of(const struct iommu_tce_change *c,
 	return c->blocks[i >= c->in_first];
 }
 
-/*
- * Of the entries that are going to be mapped those of the home of their block
- * are counted together: all since @from but the @counted ones.
- */
-static __kprobes void change_settle(struct iommu_tce_change *c)
-{
-	c->blk->homes += c->done - c->from - c->counted;
-	c->from = c->done;
-	c->counted = 0;
-}
-
 static void change_use(struct iommu_tce_change *c, unsigned int i)
 {
 	c->blk = c->blocks[i];
-	c->home = tce_view_home(c->blk);
 	c->until = i ? c->npages : c->in_first;
-}
-
-/* From one block to the next. */
-static __kprobes noinline void change_next(struct iommu_tce_change *c)
-{
-	change_settle(c);
-	change_use(c, 1);
 }
 
 /* How many of the next entries are in one block. */
@@ -192,7 +172,7 @@ static __always_inline unsigned long change_room(struct iommu_tce_change *c,
 						 unsigned long npages)
 {
 	if (unlikely(c->done == c->until))
-		change_next(c);
+		change_use(c, 1);
 	return min(npages, c->until - c->done);
 }
 
@@ -207,7 +187,6 @@ __kprobes void iommu_tce_change_abort(struct iommu_tce_change *change)
 	unsigned long i, refs;
 	u64 cookie;
 
-	change_settle(change);
 	for (i = 0; i < change->done; i++) {
 		cookie = change->cookies[i];
 		if (!cookie)
@@ -251,13 +230,13 @@ __kprobes int iommu_tce_change_begin(struct iommu_tce_change *change,
 		return -EAGAIN;
 
 	/* whoever makes a block has prepared the table before */
-	for (i = 0; i < change->nr_blocks; i++)
+	for (i = 0; i < change->nr_blocks; i++) {
 		if (!change->blocks[i]) {
 			change_end(change);
 			return -EAGAIN;
 		}
-	change->from = 0;
-	change->counted = 0;
+		change->empty[i] = !tce_view_used(change->blocks[i]);
+	}
 	change_use(change, 0);
 	return 0;
 }
@@ -275,8 +254,6 @@ static __kprobes bool change_count(struct iommu_tce_change *c, u64 cookie,
 		tce_view_leave(blk, cookie, n);
 		return false;
 	}
-	c->counted += n;
-	c->home = tce_view_home(blk);
 	c->done += n;
 	do {
 		*to++ = cookie;
@@ -306,18 +283,9 @@ static __kprobes noinline int change_map_run(struct iommu_tce_change *c,
 		return -EAGAIN;
 	if (n == npages)
 		return 0;
-	change_next(c);
+	change_use(c, 1);
 	run.cookie += mm_iommu_cookie_step((u64)n << run.shift);
 	return change_count(c, run.cookie, npages - n) ? 0 : -EAGAIN;
-}
-
-/* The next entry has its own reference, in a block that has none. */
-static __kprobes noinline void change_count_other(struct iommu_tce_change *c,
-						  u64 cookie)
-{
-	tce_view_enter(c->blk, cookie, 1);
-	c->counted++;
-	c->home = tce_view_home(c->blk);
 }
 
 /**
@@ -345,16 +313,9 @@ __kprobes int iommu_tce_change_map(struct iommu_tce_change *change,
 	change_room(change, 1);
 	if (mm_iommu_section_hold_one(&change->section, ua,
 				      change->tbl->it_page_shift, write,
-				      change->home, &held))
+				      change->blk->home, &held))
 		return -EAGAIN;
-
-	/* not of the home of the block: by itself, or it becomes the home */
-	if ((held.cookie ^ change->home) & MM_IOMMU_COOKIE_ID) {
-		if (change->home)
-			change->counted++;
-		else
-			change_count_other(change, held.cookie);
-	}
+	tce_view_enter(change->blk, held.cookie, 1);
 	change->tces[i] = cpu_to_be64(held.hpa | change_perm(write));
 	change->cookies[i] = held.cookie;
 	change->done = i + 1;
@@ -371,44 +332,32 @@ __kprobes int iommu_tce_change_map(struct iommu_tce_change *change,
 __kprobes void iommu_tce_change_clear(struct iommu_tce_change *change,
 				      unsigned long npages)
 {
-	unsigned long i, n, end = change->done + npages;
+	unsigned long end = change->done + npages;
 
-	for (i = change->done; i < end; i++) {
-		change->tces[i] = 0;
-		change->cookies[i] = 0;
+	for (; change->done < end; change->done++) {
+		change->tces[change->done] = 0;
+		change->cookies[change->done] = 0;
 	}
-	change->clears = true;
-	for (; npages; npages -= n) {
-		n = change_room(change, npages);
-		change->counted += n;
-		change->done += n;
-	}
+	if (change->done > change->until)
+		change_use(change, 1);
 }
 
-/*
- * What leaves blocks of the view: how many entries of the home of one; and
- * pages of any other region, with a reference each, and the cookie of one.
- */
+/* Entries of one region that leave a block of the view, and the cookie of one. */
 struct dropped {
 	struct mm_iommu_section *section;
-	u64 home;
-	unsigned long homes;
+	struct tce_view_block *blk;
 	u64 cookie;
 	unsigned long npages;
 };
 
 static __kprobes void dropped_flush(struct dropped *d)
 {
-	if (d->npages)
-		mm_iommu_section_drop(d->section, d->cookie, d->npages);
-}
+	unsigned long refs = 0;
 
-/* All that leaves the block was added. */
-static __always_inline void dropped_homes(struct dropped *d,
-					  struct tce_view_block *blk)
-{
-	if (d->homes && tce_view_leave(blk, d->home, d->homes))
-		mm_iommu_section_drop(d->section, d->home, 1);
+	if (d->npages)
+		refs = tce_view_leave(d->blk, d->cookie, d->npages);
+	if (refs)
+		mm_iommu_section_drop(d->section, d->cookie, refs);
 }
 
 static __kprobes noinline void dropped_next(struct dropped *d, u64 cookie)
@@ -420,48 +369,42 @@ static __kprobes noinline void dropped_next(struct dropped *d, u64 cookie)
 
 static __always_inline void dropped_add(struct dropped *d, u64 cookie)
 {
-	if (likely(!((cookie ^ d->home) & MM_IOMMU_COOKIE_ID)))
-		d->homes++;
-	else if (!((cookie ^ d->cookie) & MM_IOMMU_COOKIE_ID))
+	if (likely(!((cookie ^ d->cookie) & MM_IOMMU_COOKIE_ID)))
 		d->npages++;
 	else
 		dropped_next(d, cookie);
 }
 
-/* Writes a part of the view that is in one block. */
-static __kprobes void change_view(struct iommu_tce_change *c,
-				  struct tce_view_block *blk, unsigned long at,
-				  const u64 *cookies, unsigned long n)
+/*
+ * Writes a part of the view that is in a block, which has counted it already;
+ * in an empty one there is nothing to drop.
+ */
+static __kprobes void change_view(struct iommu_tce_change *c, unsigned int i,
+				  unsigned long at, const u64 *cookies,
+				  unsigned long n)
 {
+	struct tce_view_block *blk = c->blocks[i];
 	struct dropped d = {
 		.section = &c->section,
-		.home = tce_view_home(blk),
+		.blk = blk,
+		.cookie = blk->home,
 	};
 	u64 *view = blk->entry + at, *end = view + n, old;
-	long more = n;
 
 	/* what guests do first: map all of their memory */
-	if (!blk->used && !c->clears) {
+	if (c->empty[i]) {
 		unsafe_memcpy(view, cookies, n * sizeof(*view),
 			      /* inside of the block; a WARN is not for real mode */);
-		blk->used = n;
 		return;
 	}
 
 	for (; view < end; view++) {
 		old = *view;
 		*view = *cookies++;
-		if (!old)
-			continue;
-		more--;
-		dropped_add(&d, old);
+		if (old)
+			dropped_add(&d, old);
 	}
-	dropped_homes(&d, blk);
 	dropped_flush(&d);
-	if (c->clears)
-		for (view -= n; view < end; view++)
-			more -= !*view;
-	blk->used += more;
 }
 
 /* Clears a part of the view that is in one block. */
@@ -471,22 +414,19 @@ static __kprobes void clear_view(struct iommu_tce_change *c,
 {
 	struct dropped d = {
 		.section = &c->section,
-		.home = tce_view_home(blk),
+		.blk = blk,
+		.cookie = blk->home,
 	};
 	u64 *view = blk->entry + at, *end = view + n, old;
-	long less = 0;
 
 	for (; view < end; view++) {
 		old = *view;
 		if (unlikely(!old))
 			continue;
 		*view = 0;
-		less++;
 		dropped_add(&d, old);
 	}
-	dropped_homes(&d, blk);
 	dropped_flush(&d);
-	blk->used -= less;
 }
 
 /* The hardware forgets what it knows of the entries. */
@@ -512,16 +452,15 @@ __kprobes int iommu_tce_change_commit(struct iommu_tce_change *change)
 	unsigned long n = change->in_first;
 	struct iommu_table *tbl = change->tbl;
 
-	change_settle(change);
 	if (tbl->it_ops->set_tces(tbl, change->entry, change->npages,
 				  change->tces)) {
 		iommu_tce_change_abort(change);
 		return -EAGAIN;
 	}
 
-	change_view(change, change->blocks[0], at, change->cookies, n);
+	change_view(change, 0, at, change->cookies, n);
 	if (change->nr_blocks > 1)
-		change_view(change, change->blocks[1], 0, change->cookies + n,
+		change_view(change, 1, 0, change->cookies + n,
 			    change->npages - n);
 	change_kill(change);
 	change_end(change);
@@ -549,7 +488,7 @@ static __kprobes bool clear_is_nothing(const struct iommu_tce_change *c)
 	unsigned int i;
 
 	for (i = 0; i < c->nr_blocks; i++)
-		if (c->blocks[i] && c->blocks[i]->used)
+		if (c->blocks[i] && tce_view_used(c->blocks[i]))
 			return false;
 	return true;
 }
@@ -640,7 +579,7 @@ static __always_inline int put_one(struct iommu_table *tbl, unsigned long entry,
 	*old = blk->entry[i];
 	if (perm) {
 		if (mm_iommu_hold_page(tbl->it_view->mm, ua, tbl->it_page_shift,
-				       write, tce_view_home(blk), &held))
+				       write, blk->home, &held))
 			return -EAGAIN;
 		tce_view_enter(blk, held.cookie, 1);
 		tce = cpu_to_be64(held.hpa | change_perm(write));
@@ -654,7 +593,6 @@ static __always_inline int put_one(struct iommu_table *tbl, unsigned long entry,
 	if (unlikely(ret))
 		return put_undo(tbl, entry, blk, *old, cookie, ret);
 	blk->entry[i] = cookie;
-	blk->used += !!perm - !!*old;
 	if (*old && !tce_view_leave(blk, *old, 1))
 		*old = 0;
 	if (tbl->it_ops->tce_kill)

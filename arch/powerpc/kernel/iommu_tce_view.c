@@ -4,7 +4,7 @@
  *
  *	node[]               node[]               block
  *	+-------+            +-------+            +------------------+
- *	|     --|----------->|     --|----------->| used, 512 cookies|
+ *	|     --|----------->|     --|----------->| home, 512 cookies|
  *	+-------+            +-------+            +------------------+
  *	| NULL  |            | NULL  |
  *	+-------+            +-------+
@@ -83,7 +83,7 @@ unsigned long iommu_tce_view_mapped(struct iommu_table *tbl)
 	     i = tce_view_next(view, i + 1)) {
 		blk = tce_view_lock(view, i);
 		if (blk)
-			sum += blk->used;
+			sum += tce_view_used(blk);
 		tce_view_unlock(view, i);
 		cond_resched();
 	}
@@ -119,7 +119,7 @@ int iommu_tce_view_walk(struct iommu_table *tbl,
 	for (i = tce_view_next(view, 0); i < view->blocks && !ret;
 	     i = tce_view_next(view, i + 1)) {
 		blk = tce_view_lock(view, i);
-		if (blk && blk->used) {
+		if (blk && tce_view_used(blk)) {
 			for (first = 0; !blk->entry[first]; first++)
 				;
 			for (last = TCE_VIEW_ENTRIES - 1; !blk->entry[last]; last--)

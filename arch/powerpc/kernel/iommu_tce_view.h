@@ -19,27 +19,27 @@
 
 /**
  * struct tce_view_block - view of a block of entries
- * @used: number of entries that are not 0
- * @homes: number of entries that are of @home, or are going to be
- * @home: the id of a region, where it has it in a cookie
+ * @home: the id of a region, where it has it in a cookie; 0 while @homes is 0
+ * @homes: number of entries that its reference is for, or is going to be
+ * @others: number of the other entries that are mapped, or are going to be
  * @entry: 0, or the cookie of what is mapped
  *
  * All under the lock of the block.
  *
  * What is mapped is referenced: by one reference of the block on its home, as
- * long as @homes is not 0, and by one for each entry of any other region. So
- * whoever maps or clears an entry of the home writes nothing but the block. The
- * first entry of an empty block chooses the home; until the block is empty
- * again no other region can be it, as entries that have a reference each are
- * not told from those that have none. Where memory is not of regions there is
- * no home.
+ * long as there is one, and by one for each of @others. So whoever maps or
+ * clears an entry of the home writes nothing but the block. The first entry of
+ * a block without a home chooses it; entries of that region which had a
+ * reference each before are among @others still, and leave after those of
+ * @homes: only the numbers count. Where memory is not of regions there is no
+ * home.
  *
  * See tce_view_enter() for who may run beside it.
  */
 struct tce_view_block {
-	unsigned int used;
-	unsigned int homes;
 	u64 home;
+	unsigned int homes;
+	unsigned int others;
 	u64 entry[TCE_VIEW_ENTRIES];
 };
 
@@ -155,17 +155,17 @@ static inline void tce_view_unlock(struct iommu_tce_view *view,
 	raw_spin_unlock(tce_view_block_lock(view, block));
 }
 
-/* The id of the region of which a block has a reference; 0: it has none. */
-static inline u64 tce_view_home(const struct tce_view_block *blk)
+/* Number of entries of a block that are mapped, or are going to be. */
+static inline unsigned int tce_view_used(const struct tce_view_block *blk)
 {
-	return blk->homes ? blk->home : 0;
+	return blk->homes + blk->others;
 }
 
 /**
  * tce_view_enter() - count entries of a region that come into a block
  * @blk: the block
  * @cookie: of any of them
- * @n: entries, more than 0; the caller writes them, and adds them to @used
+ * @n: entries, more than 0; the caller writes them
  *
  * The caller takes the references before the entries can be seen, and must not
  * drop one before the TCEs that it protects were killed:
@@ -185,14 +185,17 @@ static inline u64 tce_view_home(const struct tce_view_block *blk)
 static inline unsigned long tce_view_enter(struct tce_view_block *blk,
 					   u64 cookie, unsigned long n)
 {
-	unsigned int homes = blk->homes;
-
-	if (!homes && !blk->used)
-		blk->home = cookie & MM_IOMMU_COOKIE_ID;
-	else if ((cookie ^ blk->home) & MM_IOMMU_COOKIE_ID)
+	if (!((cookie ^ blk->home) & MM_IOMMU_COOKIE_ID)) {
+		blk->homes += n;
+		return 0;
+	}
+	if (blk->home) {
+		blk->others += n;
 		return n;
-	blk->homes = homes + n;
-	return !homes;
+	}
+	blk->home = cookie & MM_IOMMU_COOKIE_ID;
+	blk->homes = n;
+	return 1;
 }
 
 /**
@@ -200,7 +203,7 @@ static inline unsigned long tce_view_enter(struct tce_view_block *blk,
  * @blk: the block
  * @cookie: of any of them
  * @n: entries, more than 0, that tce_view_enter() has counted; the caller
- *	clears them, and takes them from @used
+ *	clears them
  *
  * Context: As tce_view_enter().
  * Return: how many references on the region the block has no more, which the
@@ -209,10 +212,19 @@ static inline unsigned long tce_view_enter(struct tce_view_block *blk,
 static inline unsigned long tce_view_leave(struct tce_view_block *blk,
 					   u64 cookie, unsigned long n)
 {
-	if ((cookie ^ blk->home) & MM_IOMMU_COOKIE_ID)
+	if ((cookie ^ blk->home) & MM_IOMMU_COOKIE_ID) {
+		blk->others -= n;
 		return n;
-	blk->homes -= n;
-	return !blk->homes;
+	}
+	if (n < blk->homes) {
+		blk->homes -= n;
+		return 0;
+	}
+	n -= blk->homes;
+	blk->others -= n;
+	blk->homes = 0;
+	blk->home = 0;
+	return 1 + n;
 }
 
 #endif /* _POWERPC_KERNEL_IOMMU_TCE_VIEW_H */

@@ -104,7 +104,7 @@ static void model_change(struct model *m, struct place *p, struct rng *rng)
 		blk->entry[i] = p->entry[i];
 	}
 	if (blk) {
-		blk->used += (long)p->used - was;
+		blk->others += (long)p->used - was;
 		m->mapped += (long)p->used - was;
 	}
 	tce_view_unlock(m->view, p->block);
@@ -117,7 +117,7 @@ static void model_clear(struct model *m, struct place *p)
 	blk = tce_view_lock(m->view, p->block);
 	if (blk) {
 		memset(blk->entry, 0, sizeof(blk->entry));
-		blk->used -= p->used;
+		blk->others -= p->used;
 	}
 	m->mapped -= p->used;
 	p->used = 0;
@@ -145,7 +145,7 @@ static void model_compare(struct model *m, const struct place *p)
 	check(!!blk == p->present);
 	if (!blk)
 		return;
-	check(blk->used == p->used);
+	check(tce_view_used(blk) == p->used);
 	check(!memcmp(blk->entry, p->entry, sizeof(p->entry)));
 }
 
@@ -260,7 +260,7 @@ static void view_add(struct iommu_tce_view *view, unsigned long block,
 	blk = tce_view_lock(view, block);
 	check(blk);
 	blk->entry[place] = more > 0 ? block + 1 : 0;
-	blk->used += more;
+	blk->others += more;
 	tce_view_unlock(view, block);
 }
 
@@ -297,12 +297,12 @@ static void test_stay(struct rng *rng)
 		view_add(view, i, 200, 1);
 		view_add(view, i, 200, -1);
 		check(tce_view_find(view, i) == blk[i]);
-		check(blk[i]->used == 1 && blk[i]->entry[i] == i + 1);
+		check(tce_view_used(blk[i]) == 1 && blk[i]->entry[i] == i + 1);
 	}
 	for (i = 0; i < 100; i++)
 		view_add(view, i, i, -1);
 	for (i = 0; i < 100; i++)
-		check(tce_view_find(view, i) == blk[i] && !blk[i]->used);
+		check(tce_view_find(view, i) == blk[i] && !tce_view_used(blk[i]));
 	iommu_tce_view_destroy(&tbl);
 }
 
@@ -366,10 +366,10 @@ static unsigned int cookie_id(u64 cookie)
 }
 
 /* What is there leaves, by runs of a region. Returns how many entries that is. */
-static unsigned long counts_leave(struct counts *c, struct tce_view_block *blk,
-				  const u64 *entry, unsigned int n, bool later)
+static void counts_leave(struct counts *c, struct tce_view_block *blk,
+			 const u64 *entry, unsigned int n, bool later)
 {
-	unsigned long refs, left = 0;
+	unsigned long refs;
 	unsigned int i, k, id;
 
 	for (i = 0; i < n; i += k) {
@@ -384,9 +384,7 @@ static unsigned long counts_leave(struct counts *c, struct tce_view_block *blk,
 		if (later)
 			c->later[id] += k;
 		c->refs[id] += later ? k - refs : -refs;
-		left += k;
 	}
-	return left;
 }
 
 /* What is to be written comes, by as many parts. */
@@ -411,12 +409,11 @@ static void counts_enter(struct counts *c, struct tce_view_block *blk,
 /* Replaces a part of a block by what is of one region or two, or nothing. */
 static void counts_change(struct counts *c, struct rng *rng)
 {
-	unsigned long b = rng_below(rng, COUNT_BLOCKS), left;
+	unsigned long b = rng_below(rng, COUNT_BLOCKS);
 	struct tce_view_block *blk = tce_view_lock(c->view, b);
 	unsigned int place = rng_below(rng, ENTRIES), n, i, id[2];
 	bool first = rng_below(rng, 2), later = rng_below(rng, 2);
 	u64 *mine = c->entry[b], new[ENTRIES];
-	long come = 0;
 
 	n = min(rng_below(rng, 3) ? 1 + rng_below(rng, 9) : ENTRIES,
 		ENTRIES - place);
@@ -430,46 +427,40 @@ static void counts_change(struct counts *c, struct rng *rng)
 		new[i] = id_cookie(id[2 * i / n]);
 		if (new[i])
 			new[i] += 2 * i + rng_below(rng, 2);
-		come += !!new[i];
 	}
 
 	/* the fast path counts what comes before it counts what goes */
 	if (first)
 		counts_enter(c, blk, new, n);
-	left = counts_leave(c, blk, blk->entry + place, n, later);
-	blk->used -= left;
+	counts_leave(c, blk, blk->entry + place, n, later);
 	/* the range path, which writes what it has counted before it goes on */
 	if (!first)
 		counts_enter(c, blk, new, n);
 	memcpy(blk->entry + place, new, n * sizeof(*new));
 	memcpy(mine + place, new, n * sizeof(*new));
-	blk->used += come;
 	tce_view_unlock(c->view, b);
 }
 
-/* The reference of each block, and one for each entry that is not of its home. */
+/* The reference of each block, and one for each entry that it is not for. */
 static void counts_check(struct counts *c)
 {
 	long refs[COUNT_REGIONS + 1] = { 0 };
-	unsigned long b, i, homes, used;
+	unsigned long b, i, used;
 	struct tce_view_block *blk;
 
 	for (b = 0; b < COUNT_BLOCKS; b++) {
 		blk = tce_view_find(c->view, b);
-		for (i = 0, homes = 0, used = 0; i < ENTRIES; i++) {
+		for (i = 0, used = 0; i < ENTRIES; i++) {
 			check(blk->entry[i] == c->entry[b][i]);
-			if (!blk->entry[i])
-				continue;
-			used++;
-			if (cookie_id(blk->entry[i]) == cookie_id(blk->home))
-				homes++;
-			else
-				refs[cookie_id(blk->entry[i])]++;
+			used += !!blk->entry[i];
+			refs[cookie_id(blk->entry[i])]++;
 		}
-		check(blk->used == used && blk->homes == homes);
-		check(tce_view_home(blk) == (homes ? blk->home : 0));
-		if (homes)
-			refs[cookie_id(blk->home)]++;
+		check(tce_view_used(blk) == used);
+		check(!blk->homes == !blk->home);
+		if (!blk->home)
+			continue;
+		check(blk->homes <= refs[cookie_id(blk->home)]);
+		refs[cookie_id(blk->home)] -= blk->homes - 1L;
 	}
 	for (i = 1; i <= COUNT_REGIONS; i++)
 		check(c->refs[i] == refs[i] + c->later[i]);
@@ -492,8 +483,10 @@ static void test_counts(struct rng *rng)
 		c->refs[i] -= c->later[i];
 		c->later[i] = 0;
 	}
-	for (b = 0; b < COUNT_BLOCKS; b++)
-		tce_view_find(c->view, b)->used = 0;
+	for (b = 0; b < COUNT_BLOCKS; b++) {
+		tce_view_find(c->view, b)->homes = 0;
+		tce_view_find(c->view, b)->others = 0;
+	}
 	iommu_tce_view_destroy(&c->tbl);
 	free(c);
 }
@@ -565,7 +558,7 @@ static void actor_step(struct actor *a)
 		more += !!mine[i];
 		*entry = mine[i];
 	}
-	blk->used += more;
+	blk->others += more;
 	tce_view_unlock(a->view, block);
 	a->mapped += more;
 }
@@ -580,7 +573,7 @@ static void actor_walk(struct actor *a)
 		check(next >= block);
 		blk = tce_view_lock(a->view, next);
 		if (blk)
-			check(blk->used <= ENTRIES);
+			check(tce_view_used(blk) <= ENTRIES);
 		tce_view_unlock(a->view, next);
 		block = next + 1;
 	}
@@ -633,13 +626,13 @@ static void test_threads(struct rng *rng)
 				      a[i].entry[block][k]);
 		if (!blk)
 			continue;
-		used += blk->used;
+		used += tce_view_used(blk);
 	}
 	check(iommu_tce_view_mapped(&tbl) == used);
 	for (block = 0; block < SHARED_BLOCKS; block++) {
 		blk = tce_view_lock(view, block);
 		if (blk)
-			blk->used = 0;
+			blk->others = 0;
 		tce_view_unlock(view, block);
 	}
 	iommu_tce_view_destroy(&tbl);

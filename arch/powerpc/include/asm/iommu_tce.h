@@ -89,16 +89,12 @@ struct iommu_tce_scratch {
  * @entry: first entry, counted from bus address 0
  * @npages: number of entries
  * @done: entries that it is known of what they are going to be
- * @clears: some of them are going to be nothing
  * @in_first: entries that are in the first block of the view
  * @nr_blocks: number of blocks, 1 or 2
  * @blocks: these blocks; NULL where nothing is mapped
+ * @empty: nothing was mapped there when the change began
  * @blk: that of the next entry
- * @home: the id that it has a reference for, or 0
  * @until: entries up to the end of it
- * @from: entries whose count is settled
- * @counted: entries since then that are nothing, or have been counted by
- *	themselves
  * @tces: what the table is going to be
  * @cookies: what the view is going to be
  * @tce: room for one
@@ -110,15 +106,12 @@ struct iommu_tce_change {
 	unsigned long entry;
 	unsigned long npages;
 	unsigned long done;
-	bool clears;
 	unsigned int nr_blocks;
 	unsigned long in_first;
 	struct tce_view_block *blocks[2];
+	bool empty[2];
 	struct tce_view_block *blk;
-	u64 home;
 	unsigned long until;
-	unsigned long from;
-	unsigned long counted;
 	__be64 *tces;
 	u64 *cookies;
 	__be64 tce;

@@ -377,7 +377,7 @@ static u64 id_of(u64 cookie)
 	return cookie & MM_IOMMU_COOKIE_ID;
 }
 
-/* References that a table has on a region: one for each block whose home it is. */
+/* References on a region: one for all entries that a block has one for. */
 static long refs_of(struct fake *f, const struct mm_iommu_region *region)
 {
 	u64 id = id_of(mm_iommu_cookie(region, region->trans.ua, false));
@@ -389,11 +389,10 @@ static long refs_of(struct fake *f, const struct mm_iommu_region *region)
 		blk = tce_view_find(f->tbl.it_view, b);
 		if (!blk)
 			continue;
-		if (tce_view_home(blk) == id)
-			refs++;
-		else
-			for (i = 0; i < BLOCK; i++)
-				refs += id_of(blk->entry[i]) == id;
+		for (i = 0; i < BLOCK; i++)
+			refs += id_of(blk->entry[i]) == id;
+		if (blk->home == id)
+			refs -= blk->homes - 1L;
 	}
 	return refs;
 }
@@ -661,19 +660,20 @@ static unsigned int check_blocks(struct kunit *test, struct fake *f)
 {
 	unsigned int nr = 0;
 	struct tce_view_block *blk;
-	unsigned long b, i, used, homes;
+	unsigned long b, i, used, of_home;
 
 	for (b = 0; b < BLOCKS; b++) {
 		blk = tce_view_find(f->tbl.it_view, b);
 		if (!blk)
 			continue;
-		for (used = 0, homes = 0, i = 0; i < BLOCK; i++) {
+		for (used = 0, of_home = 0, i = 0; i < BLOCK; i++) {
 			used += !!blk->entry[i];
-			homes += blk->entry[i] &&
-				 id_of(blk->entry[i]) == blk->home;
+			of_home += blk->entry[i] &&
+				   id_of(blk->entry[i]) == blk->home;
 		}
-		KUNIT_ASSERT_EQ(test, blk->used, used);
-		KUNIT_ASSERT_EQ(test, blk->homes, homes);
+		KUNIT_ASSERT_EQ(test, tce_view_used(blk), used);
+		KUNIT_ASSERT_EQ(test, !blk->home, !blk->homes);
+		KUNIT_ASSERT_LE(test, blk->homes, of_home);
 		nr++;
 	}
 	return nr;
@@ -1535,8 +1535,8 @@ static void expect_home(struct kunit *test, struct fake *f, unsigned long i,
 			const struct mm_iommu_region *region, unsigned int homes)
 {
 	KUNIT_EXPECT_EQ(test, block(f, i)->homes, homes);
-	KUNIT_EXPECT_EQ(test, block(f, i)->home,
-			id_of(mm_iommu_cookie(region, region->trans.ua, false)));
+	KUNIT_EXPECT_EQ(test, block(f, i)->home, homes ?
+			id_of(mm_iommu_cookie(region, region->trans.ua, false)) : 0);
 	KUNIT_EXPECT_EQ(test, refs(region), 1 + !!homes);
 }
 
@@ -1587,7 +1587,7 @@ static void a_page_that_is_lost_at_home(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ENOTRECOVERABLE,
 			put_refused(test, f, 6, ua_of(region, 1), false, 3));
 	KUNIT_EXPECT_EQ(test, 1, put(test, f, 5, 0, true));
-	KUNIT_EXPECT_EQ(test, block(f, 0)->used, 0);
+	KUNIT_EXPECT_EQ(test, tce_view_used(block(f, 0)), 0);
 	check_blocks(test, f);
 	KUNIT_EXPECT_EQ(test, refs(region), 2);
 	/* as the first of an empty block */

@@ -632,25 +632,18 @@ static void check_blocks(struct kunit *test, struct fake *f, long *refs)
 {
 	struct iommu_tce_view *view = f->tbl.it_view;
 	struct tce_view_block *blk;
-	unsigned long b, i, used, homes;
-	struct fake_mem *mem = NULL;
+	unsigned long b, i, used;
 
 	for (b = 0; b < view->blocks; b++) {
 		blk = tce_view_find(view, b);
 		if (!blk)
 			continue;
-		for (used = 0, homes = 0, i = 0; i < BLOCK; i++) {
+		for (used = 0, i = 0; i < BLOCK; i++)
 			used += !!blk->entry[i];
-			if (!f->regions || !blk->entry[i] ||
-			    (blk->entry[i] ^ blk->home) & MM_IOMMU_COOKIE_ID)
-				continue;
-			mem = fake_find(f, blk->entry[i]);
-			homes++;
-		}
-		KUNIT_ASSERT_EQ(test, blk->used, used);
-		KUNIT_ASSERT_EQ(test, blk->homes, homes);
-		if (homes)
-			refs[mem - f->mems] -= homes - 1;
+		KUNIT_ASSERT_EQ(test, tce_view_used(blk), used);
+		KUNIT_ASSERT_EQ(test, !blk->home, !blk->homes);
+		if (blk->home)
+			refs[fake_find(f, blk->home) - f->mems] -= blk->homes - 1;
 	}
 }
 
@@ -1602,11 +1595,10 @@ static void clear_the_rest(struct fake *f)
 		if (!cookie)
 			continue;
 		blk->entry[i] = 0;
-		blk->used--;
 		if (tce_view_leave(blk, cookie, 1))
 			dropped[n++] = cookie;
 	}
-	fake_wrong(f, blk->used || blk->homes, "a block that is not empty");
+	fake_wrong(f, tce_view_used(blk), "a block that is not empty");
 	fake_wrong(f, fake_clear(&f->tbl, f->tbl.it_offset, BLOCK),
 		   "a clear that failed");
 	tce_view_unlock(view, 0);
@@ -2088,7 +2080,7 @@ static void view_use(struct kunit *test, struct iommu_tce_view *view,
 	KUNIT_ASSERT_EQ(test, tce_view_prepare(view, block), 0);
 	blk = tce_view_lock(view, block);
 	if (blk)
-		blk->used += more;
+		blk->others += more;
 	tce_view_unlock(view, block);
 	KUNIT_ASSERT_NOT_NULL(test, blk);
 }

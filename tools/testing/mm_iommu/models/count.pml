@@ -28,7 +28,7 @@
 /* MUTANT NO_BLOCK_REF: a block takes no reference for its new home */
 /* MUTANT LEAK_BLOCK_REF: an empty block keeps its reference */
 /* MUTANT NO_ROLLBACK: a refused entry keeps its new reference */
-/* MUTANT HOME_OF_USED_BLOCK: a block gets a home while it has entries */
+/* MUTANT KEEP_HOME: a block gets a home while it has entries */
 /* MUTANT FIND_GIVEN_UP: a block maps more of a home that was given up */
 
 #define NR	2		/* regions */
@@ -54,7 +54,6 @@ byte running = 4;
 #define REACHABLE(r)	(hw[0] == r || hw[1] == r || \
 			 ((cached[0] | cached[1]) & (1 << r)))
 #define BIT(r)		(r == NONE -> 0 : 1 << r)
-#define USED		((view[0] != NONE) + (view[1] != NONE))
 
 /* mm_iommu_region_drop() */
 inline drop(r, n) {
@@ -92,22 +91,14 @@ inline tryget(r) {
 	mapped[r] = mapped[r] + ok
 }
 
-#ifdef HOME_OF_USED_BLOCK
-#define CAN_BE_HOME	(homes == 0)
-#else
-#define CAN_BE_HOME	(homes == 0 && USED == 0)
-#endif
-
 /* tce_view_enter(): sets @n to the references that the block has for the entry. */
 inline enter(r) {
 	atomic {
 		if
-		:: CAN_BE_HOME -> home = r; homes = 1; n = 1
+		:: home == NONE -> home = r; homes = 1; n = 1
 		:: else ->
 			if
-			:: home == r ->
-				n = (homes == 0 -> 1 : 0);
-				homes++
+			:: home == r -> n = 0; homes++
 			:: else -> n = 1
 			fi
 		fi
@@ -120,14 +111,14 @@ inline hold(r) {
 		ok = true;
 		if
 		:: r == NONE
-		:: r != NONE && homes > 0 && home == r ->
+		:: r != NONE && home == r ->
 #ifndef FIND_GIVEN_UP
 			ok = indexed[r]
 #endif
 		:: else ->
 #ifdef NO_BLOCK_REF
 			if
-			:: CAN_BE_HOME -> ok = indexed[r] && mapped[r] > 0
+			:: home == NONE -> ok = indexed[r] && mapped[r] > 0
 			:: else -> tryget(r)
 			fi
 #else
@@ -152,9 +143,12 @@ inline forget(r) {
 			assert(homes > 0);
 			homes--;
 #ifdef LEAK_BLOCK_REF
-			n = 0
+			n = 0;
 #else
-			n = (homes == 0 -> 1 : 0)
+			n = (homes == 0 -> 1 : 0);
+#endif
+#ifndef KEEP_HOME
+			home = (homes == 0 -> NONE : home)
 #endif
 		:: else -> n = 1
 		fi
@@ -359,7 +353,7 @@ end:	do
 }
 
 #define SINGLE(r)	((view[0] == r) + (view[1] == r) - (home == r -> homes : 0))
-#define IS_HOME(r)	(home == r && homes > 0)
+#define IS_HOME(r)	(home == r)
 
 /* The end: what the view says is what is counted. */
 proctype Judge() {
@@ -379,7 +373,7 @@ init {
 		if
 		:: true
 		:: view[0] = 0; view[1] = 1; home = 0; homes = 1; mapped[0] = 2; mapped[1] = 2
-		:: view[0] = 1; view[1] = 1; home = 0; mapped[1] = 3
+		:: view[0] = 1; view[1] = 1; mapped[1] = 3
 		fi;
 		hw[0] = view[0];
 		hw[1] = view[1];
