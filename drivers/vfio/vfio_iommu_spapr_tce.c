@@ -176,8 +176,7 @@ static void tce_print_refusal(char *line, const char *call, u64 start, u64 size,
  * windows, the number of the group for ATTACH, else a user address. Without a
  * cause in @why it is derived from @error.
  */
-static noinline int
-tce_report(struct tce_container *container, const char *call, u64 start,
+static int tce_report(struct tce_container *container, const char *call, u64 start,
 	   u64 size, int error, const struct mm_iommu_refusal *why)
 {
 	const struct mm_iommu_refusal unknown =
@@ -273,7 +272,7 @@ tce_backing(const struct tce_container *container)
  * Copies an argument that starts with argsz and flags, and checks both. @size
  * is a compile-time constant.
  */
-static __always_inline int tce_copy_arg(void *arg, size_t size,
+static inline int tce_copy_arg(void *arg, size_t size,
 					const void __user *uarg,
 					u32 known_flags)
 {
@@ -726,7 +725,7 @@ static void tce_cancel_create(struct tce_container *container, int num,
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_CREATE */
-static noinline long tce_ioctl_create(struct tce_container *container,
+static long tce_ioctl_create(struct tce_container *container,
 				      void __user *uarg)
 {
 	struct vfio_iommu_spapr_tce_create create;
@@ -775,7 +774,7 @@ static long tce_remove(struct tce_container *container, u64 start)
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_REMOVE */
-static noinline long tce_ioctl_remove(struct tce_container *container,
+static long tce_ioctl_remove(struct tce_container *container,
 				      void __user *uarg)
 {
 	struct vfio_iommu_spapr_tce_remove remove;
@@ -818,7 +817,7 @@ static int tce_get_info(struct tce_container *container,
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_GET_INFO */
-static noinline long tce_ioctl_get_info(struct tce_container *container,
+static long tce_ioctl_get_info(struct tce_container *container,
 					void __user *uarg)
 {
 	const size_t minsz = offsetofend(struct vfio_iommu_spapr_tce_info,
@@ -850,7 +849,7 @@ static noinline long tce_ioctl_get_info(struct tce_container *container,
 /* Mappings */
 
 /* Looks up the window that contains a range of whole IOMMU pages. */
-static __always_inline struct tce_window *
+static inline struct tce_window *
 tce_range_window(struct tce_container *container, u64 iova, u64 size)
 {
 	struct tce_window *win = tce_find_window(container, iova);
@@ -879,7 +878,7 @@ static const struct mm_iommu_refusal tce_wrapped = {
  * Reports MAP or UNMAP of a container that is not enabled yet. @iova points to
  * the members iova and size of the argument.
  */
-static noinline long tce_report_unused(struct tce_container *container,
+static long tce_report_unused(struct tce_container *container,
 				       const char *call,
 				       const void __user *iova, int error)
 {
@@ -893,7 +892,7 @@ static noinline long tce_report_unused(struct tce_container *container,
 }
 
 /* Reports a range in no window, or one that is not valid in its window. */
-static noinline int tce_report_range(struct tce_container *container,
+static int tce_report_range(struct tce_container *container,
 				     const char *call, u64 iova, u64 size,
 				     int error)
 {
@@ -909,7 +908,7 @@ static noinline int tce_report_range(struct tce_container *container,
  * Reports a failure of the TCE core, with the cause of its error. @bad is the
  * address that failed, or the end of the range.
  */
-static noinline int tce_report_map(struct tce_container *container,
+static int tce_report_map(struct tce_container *container,
 				   const struct vfio_iommu_type1_dma_map *map,
 				   unsigned long bad, int error)
 {
@@ -943,7 +942,7 @@ static noinline int tce_report_map(struct tce_container *container,
 
 /*
  * Creates the table of the default window for a MAP, and returns it with a
- * reference in @new_tbl. @enabled is checked again: a DISABLE after the
+ * reference in @new_tbl, which is NULL the first time. @enabled is checked again: a DISABLE after the
  * caller's check had no table to close.
  */
 static noinline int
@@ -963,8 +962,12 @@ tce_instantiate_default(struct tce_container *container,
 	      tce_instantiate_window(container, win, &why) :
 	      mm_iommu_refuse(&why, -EPERM, 0,
 			      "nothing was registered or enabled yet");
-	if (!ret && lazy)
+	if (!ret && lazy) {
+		/* the window may have lost an earlier one before the MAP */
+		if (*new_tbl)
+			iommu_tce_table_put(*new_tbl);
 		*new_tbl = iommu_tce_table_get(win->tbl);
+	}
 	up_write(&container->lock);
 	if (ret)
 		tce_report(container, "MAP", map->iova, map->size, ret, &why);
@@ -976,9 +979,8 @@ tce_instantiate_default(struct tce_container *container,
  * has failed the table is removed again, unless the process is being killed or
  * another call has removed the window: number 0 may be another window then.
  */
-static noinline void tce_revert_default(struct tce_container *container,
-					struct iommu_table *new_tbl,
-					bool failed)
+static void tce_revert_default(struct tce_container *container,
+			       struct iommu_table *new_tbl, bool failed)
 {
 	struct tce_window *win = &container->windows[0];
 
@@ -1009,7 +1011,7 @@ static bool tce_map_valid(const struct vfio_iommu_type1_dma_map *map,
  * removed or has another table; -EBUSY if the limit is reached; errors of
  * iommu_tce_map().
  */
-static noinline long tce_map_v1(struct tce_container *container,
+static long tce_map_v1(struct tce_container *container,
 				const struct vfio_iommu_type1_dma_map *map,
 				const struct tce_window *win, unsigned long *bad)
 {
@@ -1036,8 +1038,8 @@ out_put:
 }
 
 /* Returns -ESTALE if the window has no table, or was replaced (v1). */
-static __always_inline long tce_map(struct tce_container *container,
-				    const struct vfio_iommu_type1_dma_map *map)
+static long tce_map(struct tce_container *container,
+		    const struct vfio_iommu_type1_dma_map *map)
 {
 	unsigned long bad = map->vaddr + map->size;
 	struct tce_window *win;
@@ -1069,6 +1071,18 @@ static __always_inline long tce_map(struct tce_container *container,
 	return ret;
 }
 
+static long tce_map_locked(struct tce_container *container,
+			   const struct vfio_iommu_type1_dma_map *map)
+{
+	long ret;
+
+	if (down_read_killable(&container->lock))
+		return -EINTR;
+	ret = tce_map(container, map);
+	up_read(&container->lock);
+	return ret;
+}
+
 /* VFIO_IOMMU_MAP_DMA */
 static noinline long tce_ioctl_map(struct tce_container *container,
 				   void __user *uarg)
@@ -1090,12 +1104,7 @@ static noinline long tce_ioctl_map(struct tce_container *container,
 				  -EOVERFLOW, &tce_wrapped);
 
 	do {
-		if (down_read_killable(&container->lock)) {
-			ret = -EINTR;
-			break;
-		}
-		ret = tce_map(container, &map);
-		up_read(&container->lock);
+		ret = tce_map_locked(container, &map);
 		if (likely(ret != -ESTALE))
 			break;
 		ret = tce_instantiate_default(container, &map, &new_tbl);
@@ -1106,7 +1115,7 @@ static noinline long tce_ioctl_map(struct tce_container *container,
 	return ret;
 }
 
-static __always_inline long
+static long
 tce_unmap(struct tce_container *container,
 	  const struct vfio_iommu_type1_dma_unmap *unmap)
 {
@@ -1234,7 +1243,7 @@ static long tce_ioctl_disable(struct tce_container *container)
 	return 0;
 }
 
-static noinline long tce_ioctl_v1(struct tce_container *container, bool enable)
+static long tce_ioctl_v1(struct tce_container *container, bool enable)
 {
 	long ret;
 
@@ -1506,7 +1515,7 @@ static long tce_eeh_group(struct iommu_group *grp,
 }
 
 /* VFIO_EEH_PE_OP, on each group until one does not return 0 */
-static noinline long tce_ioctl_eeh(struct tce_container *container,
+static long tce_ioctl_eeh(struct tce_container *container,
 				   void __user *uarg)
 {
 	struct vfio_eeh_pe_op op = { };
@@ -1545,33 +1554,21 @@ static long tce_check_extension(unsigned long extension)
 }
 
 /*
- * @iommu_data is NULL when VFIO checks extensions before the container has an
- * IOMMU driver. The handlers are not inlined, so that none pays for the stack
- * frame of another.
+ * @container is NULL when VFIO checks extensions before the container has an
+ * IOMMU driver.
  */
-static long tce_iommu_ioctl(void *iommu_data, unsigned int cmd,
-			    unsigned long arg)
+static noinline long tce_ioctl_other(struct tce_container *container,
+				     unsigned int cmd, unsigned long arg)
 {
-	struct tce_container *container = iommu_data;
 	void __user *uarg = (void __user *)arg;
 
 	switch (cmd) {
 	case VFIO_CHECK_EXTENSION:
 		return tce_check_extension(arg);
-	case VFIO_IOMMU_MAP_DMA:
-		return tce_ioctl_map(container, uarg);
-	case VFIO_IOMMU_UNMAP_DMA:
-		return tce_ioctl_unmap(container, uarg);
 	case VFIO_IOMMU_SPAPR_TCE_GET_INFO:
 		return tce_ioctl_get_info(container, uarg);
 	case VFIO_EEH_PE_OP:
 		return tce_ioctl_eeh(container, uarg);
-	case VFIO_IOMMU_SPAPR_REGISTER_MEMORY:
-		return container->v2 ? tce_ioctl_register(container, uarg) :
-				       -ENOTTY;
-	case VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY:
-		return container->v2 ? tce_ioctl_unregister(container, uarg) :
-				       -ENOTTY;
 	case VFIO_IOMMU_SPAPR_TCE_CREATE:
 		return container->v2 ? tce_ioctl_create(container, uarg) :
 				       -ENOTTY;
@@ -1584,6 +1581,32 @@ static long tce_iommu_ioctl(void *iommu_data, unsigned int cmd,
 		       tce_ioctl_v1(container, cmd == VFIO_IOMMU_ENABLE);
 	default:
 		return -ENOTTY;
+	}
+}
+
+/*
+ * The calls that are made often are not inlined, so that none pays for the
+ * stack frame of another.
+ */
+static long tce_iommu_ioctl(void *iommu_data, unsigned int cmd,
+			    unsigned long arg)
+{
+	struct tce_container *container = iommu_data;
+	void __user *uarg = (void __user *)arg;
+
+	switch (cmd) {
+	case VFIO_IOMMU_MAP_DMA:
+		return tce_ioctl_map(container, uarg);
+	case VFIO_IOMMU_UNMAP_DMA:
+		return tce_ioctl_unmap(container, uarg);
+	case VFIO_IOMMU_SPAPR_REGISTER_MEMORY:
+		return container->v2 ? tce_ioctl_register(container, uarg) :
+				       -ENOTTY;
+	case VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY:
+		return container->v2 ? tce_ioctl_unregister(container, uarg) :
+				       -ENOTTY;
+	default:
+		return tce_ioctl_other(container, cmd, arg);
 	}
 }
 

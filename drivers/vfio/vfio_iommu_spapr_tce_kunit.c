@@ -314,6 +314,26 @@ static void tce_failed_map_reverts_the_default_window(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->container->windows[0].size, KUNIT_WINDOW);
 }
 
+/* Other threads take the table away before the MAP, which creates another. */
+static void tce_map_creates_the_default_window_again(struct kunit *test)
+{
+	struct iommu_table *new_tbl = tce_kunit_instantiate(test);
+	struct tce_kunit *t = test->priv;
+
+	KUNIT_ASSERT_NOT_NULL(test, new_tbl);
+	KUNIT_EXPECT_EQ(test, tce_kunit_remove(t), 0);
+	KUNIT_EXPECT_EQ(test, t->freed, 0);
+	tce_init_default_window(t->container, &t->group[0].table_group);
+	KUNIT_EXPECT_EQ(test,
+			tce_instantiate_default(t->container, &tce_kunit_map,
+						&new_tbl), 0);
+	KUNIT_EXPECT_EQ(test, t->freed, 1);
+	KUNIT_EXPECT_PTR_EQ(test, new_tbl, t->container->windows[0].tbl);
+	tce_revert_default(t->container, new_tbl, true);
+	KUNIT_EXPECT_EQ(test, t->freed, 2);
+	KUNIT_EXPECT_EQ(test, t->container->mm->locked_vm, 0);
+}
+
 /* Other threads REMOVE and CREATE a window before the MAP fails. */
 static void tce_failed_map_keeps_a_new_window(struct kunit *test)
 {
@@ -406,6 +426,7 @@ static struct kunit_case tce_kunit_cases[] = {
 	KUNIT_CASE(tce_refused_remove_changes_nothing),
 	KUNIT_CASE(tce_refused_rollback_keeps_the_other_groups),
 	KUNIT_CASE(tce_failed_map_reverts_the_default_window),
+	KUNIT_CASE(tce_map_creates_the_default_window_again),
 	KUNIT_CASE(tce_failed_map_keeps_a_new_window),
 	KUNIT_CASE(tce_table_is_charged_until_it_is_freed),
 	KUNIT_CASE(tce_fdinfo_waits_for_no_lock),

@@ -463,8 +463,8 @@ static struct tce_view_block *tce_lock_block(struct iommu_table *tbl,
  * Maps or clears one page on the fast path, which has no memory of its own to
  * allocate; or -EAGAIN with nothing changed.
  */
-static int tce_put_page(struct iommu_table *tbl, unsigned long entry,
-			unsigned long ua, u64 perm)
+static inline int tce_put_page(struct iommu_table *tbl, unsigned long entry,
+			       unsigned long ua, u64 perm)
 {
 	unsigned long flags;
 	int ret;
@@ -474,6 +474,8 @@ static int tce_put_page(struct iommu_table *tbl, unsigned long entry,
 	local_irq_save(flags);
 	ret = iommu_tce_fast_put(tbl, entry, ua, perm);
 	local_irq_restore(flags);
+	if (likely(ret == IOMMU_TCE_DONE || !ret))
+		return 0;
 	mm_iommu_reap(tbl->it_view->mm);
 	if (ret == -ENOTRECOVERABLE)
 		tce_lost();

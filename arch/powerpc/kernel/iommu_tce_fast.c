@@ -15,7 +15,7 @@
  *    last step that can fail.
  * 3. Exchange the TCEs and the view. What was mapped before is dropped on the
  *    way: it is not unpinned as long as the section lasts, and never here. The
- *    caller asks mm_iommu_must_reap() afterwards.
+ *    caller is told to call mm_iommu_reap().
  * 4. Kill once, then unlock and end the section.
  *
  * -EAGAIN means that nothing has changed, and that iommu_tce.c should do it:
@@ -77,7 +77,7 @@ static __kprobes noinline bool block_trylock_again(arch_spinlock_t *lock)
 	return false;
 }
 
-static __kprobes bool block_trylock(raw_spinlock_t *lock)
+static inline __kprobes bool block_trylock(raw_spinlock_t *lock)
 {
 	return likely(arch_spin_trylock(&lock->raw_lock)) ||
 	       block_trylock_again(&lock->raw_lock);
@@ -112,7 +112,7 @@ static __kprobes bool change_lock(struct iommu_tce_change *c)
 }
 
 /* Whether it may be changed here and now; under a lock of its view. */
-static __always_inline bool table_is_open(struct iommu_table *tbl)
+static inline __kprobes bool table_is_open(struct iommu_table *tbl)
 {
 	if (READ_ONCE(tbl->it_view->closed))
 		return false;
@@ -143,7 +143,7 @@ static __kprobes void change_end(struct iommu_tce_change *c)
 	mm_iommu_exit(&c->section);
 }
 
-static __always_inline int change_start(struct iommu_tce_change *c)
+static inline __kprobes int change_start(struct iommu_tce_change *c)
 {
 	if (!c->tbl->it_ops->realmode || !change_lock(c))
 		return -EAGAIN;
@@ -168,7 +168,7 @@ static void change_use(struct iommu_tce_change *c, unsigned int i)
 }
 
 /* How many of the next entries are in one block. */
-static __always_inline unsigned long change_room(struct iommu_tce_change *c,
+static __kprobes unsigned long change_room(struct iommu_tce_change *c,
 						 unsigned long npages)
 {
 	if (unlikely(c->done == c->until))
@@ -305,17 +305,22 @@ __kprobes int iommu_tce_change_map(struct iommu_tce_change *change,
 {
 	unsigned long i = change->done;
 	struct mm_iommu_held held;
+	int ret;
 
 	if (npages > 1)
 		return change_map_run(change, ua, npages, write);
 
 	/* lists without order have nothing but single pages */
 	change_room(change, 1);
-	if (mm_iommu_section_hold_one(&change->section, ua,
-				      change->tbl->it_page_shift, write,
-				      change->blk->home, &held))
-		return -EAGAIN;
-	tce_view_enter(change->blk, held.cookie, 1);
+	ret = mm_iommu_section_hold_one(&change->section, ua,
+					change->tbl->it_page_shift, write,
+					change->blk->home, &held);
+	if (ret < 0)
+		return ret;
+	if (ret)
+		tce_view_enter(change->blk, held.cookie, 1);
+	else
+		change->blk->homes++;
 	change->tces[i] = cpu_to_be64(held.hpa | change_perm(write));
 	change->cookies[i] = held.cookie;
 	change->done = i + 1;
@@ -360,14 +365,14 @@ static __kprobes void dropped_flush(struct dropped *d)
 		mm_iommu_section_drop(d->section, d->cookie, refs);
 }
 
-static __kprobes noinline void dropped_next(struct dropped *d, u64 cookie)
+static __kprobes void dropped_next(struct dropped *d, u64 cookie)
 {
 	dropped_flush(d);
 	d->cookie = cookie;
 	d->npages = 1;
 }
 
-static __always_inline void dropped_add(struct dropped *d, u64 cookie)
+static __kprobes void dropped_add(struct dropped *d, u64 cookie)
 {
 	if (likely(!((cookie ^ d->cookie) & MM_IOMMU_COOKIE_ID)))
 		d->npages++;
@@ -438,13 +443,18 @@ static __kprobes void change_kill(struct iommu_tce_change *c)
 		tbl->it_ops->tce_kill(tbl, c->entry, c->npages);
 }
 
+static int change_result(const struct iommu_tce_change *c)
+{
+	return c->section.reap ? IOMMU_TCE_REAP : IOMMU_TCE_DONE;
+}
+
 /**
  * iommu_tce_change_commit() - make the change
  * @change: a change of which all entries are known; over after this
  *
  * Context: As iommu_tce_change_begin(), which has begun it.
- * Return: 0; -EAGAIN, with nothing changed, where the platform has refused what
- *	it had prepared.
+ * Return: IOMMU_TCE_DONE; IOMMU_TCE_REAP; -EAGAIN, with nothing changed, where
+ *	the platform has refused what it had prepared.
  */
 __kprobes int iommu_tce_change_commit(struct iommu_tce_change *change)
 {
@@ -464,7 +474,7 @@ __kprobes int iommu_tce_change_commit(struct iommu_tce_change *change)
 			    change->npages - n);
 	change_kill(change);
 	change_end(change);
-	return 0;
+	return change_result(change);
 }
 
 static __kprobes int clear_all(struct iommu_tce_change *c)
@@ -501,8 +511,9 @@ static __kprobes bool clear_is_nothing(const struct iommu_tce_change *c)
  *
  * Context: Interrupts off, MMU on or off; not in an interrupt. The caller keeps
  *	@tbl in place.
- * Return: 1; 0 where nothing was mapped anywhere near, so that no cache had to
- *	be invalidated; -EAGAIN where it is to be done by iommu_tce_unmap().
+ * Return: IOMMU_TCE_DONE; IOMMU_TCE_REAP; 0 where nothing was mapped anywhere
+ *	near, so that no cache had to be invalidated; -EAGAIN where it is to be
+ *	done by iommu_tce_unmap().
  */
 __kprobes int iommu_tce_fast_clear(struct iommu_table *tbl,
 				   unsigned long entry, unsigned long npages)
@@ -517,11 +528,11 @@ __kprobes int iommu_tce_fast_clear(struct iommu_table *tbl,
 		return -EAGAIN;
 
 	if (!clear_is_nothing(&c))
-		ret = clear_all(&c) ? : 1;
+		ret = clear_all(&c) ? : IOMMU_TCE_DONE;
 	if (ret > 0)
 		change_kill(&c);
 	change_end(&c);
-	return ret;
+	return ret > 0 ? change_result(&c) : ret;
 }
 
 /*
@@ -562,10 +573,10 @@ static __kprobes noinline int put_undo(struct iommu_table *tbl,
 }
 
 /*
- * Maps or clears an entry. Returns 1, with in *@old what is to be dropped of
- * what was mapped there; or 0 where it was clear.
+ * Maps or clears an entry. Returns IOMMU_TCE_DONE, with in *@old what is to be
+ * dropped of what was mapped there; or 0 where it was clear.
  */
-static __always_inline int put_one(struct iommu_table *tbl, unsigned long entry,
+static __kprobes int put_one(struct iommu_table *tbl, unsigned long entry,
 				   unsigned long ua, u64 perm,
 				   struct tce_view_block *blk, u64 *old)
 {
@@ -579,7 +590,7 @@ static __always_inline int put_one(struct iommu_table *tbl, unsigned long entry,
 	*old = blk->entry[i];
 	if (perm) {
 		if (mm_iommu_hold_page(tbl->it_view->mm, ua, tbl->it_page_shift,
-				       write, blk->home, &held))
+				       write, blk->home, &held) < 0)
 			return -EAGAIN;
 		tce_view_enter(blk, held.cookie, 1);
 		tce = cpu_to_be64(held.hpa | change_perm(write));
@@ -597,7 +608,7 @@ static __always_inline int put_one(struct iommu_table *tbl, unsigned long entry,
 		*old = 0;
 	if (tbl->it_ops->tce_kill)
 		tbl->it_ops->tce_kill(tbl, entry, 1);
-	return 1;
+	return IOMMU_TCE_DONE;
 }
 
 /**
@@ -611,8 +622,8 @@ static __always_inline int put_one(struct iommu_table *tbl, unsigned long entry,
  *
  * Context: Interrupts off, MMU on or off; not in an interrupt. The caller keeps
  *	@tbl in place.
- * Return: 1; 0 where it was clear and stays so, and no cache had to be
- *	invalidated; -EAGAIN with nothing changed, where it is to be done by
+ * Return: IOMMU_TCE_DONE; IOMMU_TCE_REAP; 0 where it was clear and stays so,
+ *	and no cache had to be invalidated; -EAGAIN with nothing changed, where it is to be done by
  *	iommu_tce_map() or iommu_tce_unmap(); the platform's error with nothing
  *	changed; -ENOTRECOVERABLE where the platform could not even clear the
  *	entry, the page that should be mapped is never let go.
@@ -638,7 +649,7 @@ __kprobes int iommu_tce_fast_put(struct iommu_table *tbl,
 		      perm ? -EAGAIN : 0;
 	arch_spin_unlock(&lock->raw_lock);
 	/* what the entry or the block held, which was in the cache until now */
-	if (ret > 0 && old)
-		mm_iommu_drop_page(view->mm, old);
+	if (ret > 0 && old && mm_iommu_drop_page(view->mm, old))
+		return IOMMU_TCE_REAP;
 	return ret;
 }

@@ -688,7 +688,7 @@ static long kvmppc_tce_put_slow(struct kvm_vcpu *vcpu,
 	return H_SUCCESS;
 }
 
-static noinline long
+static long
 kvmppc_tce_put_list_slow(struct kvmppc_tce_table *t, unsigned long first,
 			 const __be64 *list, unsigned long npages)
 {
@@ -773,7 +773,7 @@ static long kvmppc_tce_stuff_slow(struct kvmppc_tce_table *t, unsigned long i,
 	return H_SUCCESS;
 }
 
-static noinline long
+static long
 kvmppc_tce_write_slow(struct kvm_vcpu *vcpu, unsigned long req,
 		      unsigned long liobn, unsigned long ioba,
 		      unsigned long value, unsigned long npages)

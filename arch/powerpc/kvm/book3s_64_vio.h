@@ -7,6 +7,7 @@
 #ifndef _POWERPC_KVM_BOOK3S_64_VIO_H
 #define _POWERPC_KVM_BOOK3S_64_VIO_H
 
+#include <linux/kprobes.h>
 #include <linux/kvm_host.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
@@ -139,7 +140,7 @@ static inline void kvmppc_tce_count(struct kvm_vcpu *vcpu, long ret,
  * Looks up a guest TCE table, under kvm->srcu or spapr_tce_lock. Not asserted,
  * because lockdep must not run in real mode.
  */
-static __always_inline struct kvmppc_tce_table *
+static inline __kprobes struct kvmppc_tce_table *
 kvmppc_tce_find(struct kvm *kvm, u64 liobn)
 {
 	struct kvmppc_tce_table *t;
@@ -155,7 +156,7 @@ kvmppc_tce_find(struct kvm *kvm, u64 liobn)
  * the table. The address is guest controlled: the mask prevents speculative
  * loads outside of this table and of the hardware TCE tables.
  */
-static __always_inline bool
+static inline __kprobes bool
 kvmppc_tce_index(const struct kvmppc_tce_table *t, unsigned long ioba,
 		 unsigned long npages, unsigned long *entry)
 {
@@ -208,7 +209,7 @@ static inline u64 *kvmppc_tce_shadow_page(struct kvmppc_tce_table *t,
  * is guest controlled: the mask prevents speculative lookups outside of the
  * slot.
  */
-static __always_inline unsigned long
+static inline __kprobes unsigned long
 kvmppc_tce_slot_ua(const struct kvmppc_tce_mem *mem, unsigned long gpa)
 {
 	return mem->ua + array_index_nospec(gpa - mem->gpa, mem->size);
@@ -218,7 +219,7 @@ kvmppc_tce_slot_ua(const struct kvmppc_tce_mem *mem, unsigned long gpa)
  * Looks up the user address of an IOMMU page of the guest; false unless the
  * page is aligned and in one writable memory slot.
  */
-static __always_inline bool
+static inline __kprobes bool
 kvmppc_tce_ua(struct kvmppc_tce_mem *mem, const struct kvmppc_tce_table *t,
 	      unsigned long gpa, unsigned long *ua)
 {
@@ -235,7 +236,7 @@ kvmppc_tce_ua(struct kvmppc_tce_mem *mem, const struct kvmppc_tce_table *t,
 }
 
 /* Converts one TCE to a segment. */
-static __always_inline int kvmppc_tce_seg(struct kvmppc_tce_mem *mem,
+static inline __kprobes int kvmppc_tce_seg(struct kvmppc_tce_mem *mem,
 					  const struct kvmppc_tce_table *t,
 					  u64 tce, struct iommu_tce_want *seg)
 {

@@ -183,8 +183,8 @@ static __kprobes int kvmppc_tce_count_kills(struct kvm_vcpu *vcpu, int kills)
 {
 	if (kills < 0)
 		return kills;
-	vcpu->stat.tce_kills += kills;
-	return kills && mm_iommu_must_reap(vcpu->kvm->mm) ? -EAGAIN : 0;
+	vcpu->stat.tce_kills += !!kills;
+	return kills == IOMMU_TCE_REAP ? -EAGAIN : 0;
 }
 
 /*
@@ -195,7 +195,7 @@ static __kprobes int kvmppc_tce_count_kills(struct kvm_vcpu *vcpu, int kills)
 static __kprobes int kvmppc_tce_finish(struct iommu_tce_change *change, int ret)
 {
 	if (!ret)
-		return iommu_tce_change_commit(change) ? : 1;
+		return iommu_tce_change_commit(change);
 	iommu_tce_change_abort(change);
 	return ret;
 }
@@ -316,10 +316,19 @@ static __always_inline int kvmppc_tce_put_fast(struct kvm_vcpu *vcpu,
 	return 0;
 }
 
-static __always_inline int kvmppc_tce_put_list_fast(struct kvm_vcpu *vcpu,
-						    struct kvmppc_tce_table *t,
-						    unsigned long first,
-						    unsigned long npages)
+/**
+ * kvmppc_tce_put_list() - write a list of TCEs by the fast path
+ * @vcpu: calling vCPU, with the list in its scratch memory
+ * @t: guest TCE table
+ * @first: first entry
+ * @npages: number of entries, 1 to TCE_LIST_MAX; the range is in the table
+ *
+ * Context: Under kvm->srcu, interrupts off, virtual or real mode.
+ * Return: 0, or a negative errno if the slow path must do the whole list.
+ */
+__kprobes int kvmppc_tce_put_list(struct kvm_vcpu *vcpu,
+				  struct kvmppc_tce_table *t,
+				  unsigned long first, unsigned long npages)
 {
 	const __be64 *list = vcpu->arch.tce_scratch->list;
 	struct kvmppc_tce_hwtbl *hwtbl;
@@ -341,23 +350,6 @@ static __always_inline int kvmppc_tce_put_list_fast(struct kvm_vcpu *vcpu,
 
 	kvmppc_tce_shadow_write(t, first, npages, list);
 	return 0;
-}
-
-/**
- * kvmppc_tce_put_list() - write a list of TCEs by the fast path
- * @vcpu: calling vCPU, with the list in its scratch memory
- * @t: guest TCE table
- * @first: first entry
- * @npages: number of entries, 1 to TCE_LIST_MAX; the range is in the table
- *
- * Context: Under kvm->srcu, interrupts off, virtual or real mode.
- * Return: 0, or a negative errno if the slow path must do the whole list.
- */
-__kprobes int kvmppc_tce_put_list(struct kvm_vcpu *vcpu,
-				  struct kvmppc_tce_table *t,
-				  unsigned long first, unsigned long npages)
-{
-	return kvmppc_tce_put_list_fast(vcpu, t, first, npages);
 }
 EXPORT_SYMBOL_GPL(kvmppc_tce_put_list);
 
@@ -614,7 +606,7 @@ kvmppc_tce_do_put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
 	if (!kvmppc_tce_index(t, ioba, npages, &i))
 		return H_PARAMETER;
 	if (!kvmppc_tce_read_list(vcpu, gpa, npages) ||
-	    kvmppc_tce_put_list_fast(vcpu, t, i, npages) ||
+	    kvmppc_tce_put_list(vcpu, t, i, npages) ||
 	    !kvmppc_tce_is_complete(t))
 		return H_TOO_HARD;
 	return H_SUCCESS;

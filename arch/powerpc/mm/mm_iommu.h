@@ -406,7 +406,7 @@ static inline unsigned long mm_iommu_trans_end(u64 block, unsigned long ua)
  * Context: Any, MMU on or off.
  * Return: where the entry is, for mm_iommu_trans_mark().
  */
-static __always_inline u64 *
+static inline __kprobes u64 *
 mm_iommu_trans_entry(struct mm_iommu_trans *trans, unsigned long ua, u64 *block)
 {
 	u64 *entry = &trans->root;
@@ -488,33 +488,34 @@ static inline bool mm_iommu_region_tryget(struct mm_iommu_region *region,
  *	that counts for this page too; 0: of none
  * @held: where to store what is held
  *
- * Takes a reference, unless the region is that of @home.
- *
  * Context: Inside mm_iommu_read_lock(), MMU on or off.
- * Return: 0; -EINVAL where it is not one block, or the region is closed;
- * -EFAULT
- *	where @write is asked for and it may only be read.
+ * Return: 1 with a reference; 0 where that of @home counts; -EINVAL where it is
+ *	not one block, or the region is closed; -EFAULT where @write is asked for
+ *	and it may only be read.
  */
-static __always_inline int
+static inline __kprobes int
 mm_iommu_region_hold_one(struct mm_iommu_region *region, unsigned long ua,
 			 unsigned int shift, bool write, u64 home,
 			 struct mm_iommu_held *held)
 {
 	u64 *entry, block, cookie = mm_iommu_cookie(region, ua, write);
+	int ret = 0;
 
 	entry = mm_iommu_trans_entry(&region->trans, ua, &block);
 	if (!mm_iommu_region_has_page(region, ua, shift, block))
 		return -EINVAL;
 	if (write && block & MM_IOMMU_READONLY)
 		return -EFAULT;
-	if ((cookie ^ home) & MM_IOMMU_COOKIE_ID &&
-	    !mm_iommu_region_tryget(region, 1))
-		return -EINVAL;
+	if ((cookie ^ home) & MM_IOMMU_COOKIE_ID) {
+		if (!mm_iommu_region_tryget(region, 1))
+			return -EINVAL;
+		ret = 1;
+	}
 
 	mm_iommu_trans_mark(entry, block, write ? MM_IOMMU_DIRTY : 0);
 	held->cookie = cookie;
 	held->hpa = mm_iommu_trans_hpa(block, ua);
-	return 0;
+	return ret;
 }
 
 /**
@@ -523,11 +524,12 @@ mm_iommu_region_hold_one(struct mm_iommu_region *region, unsigned long ua,
  * @npages: references, no more than are held
  *
  * The last one of a region that was given up puts it on mm_iommu::dead: by
- * hand, because llist_add() may be traced. See mm_iommu_reap().
+ * hand, because llist_add() may be traced.
  *
  * Context: Any, MMU on or off. Only what is held may be looked at afterwards.
+ * Return: whether mm_iommu_reap() is to be called.
  */
-static inline void mm_iommu_region_drop(struct mm_iommu_region *region,
+static inline bool mm_iommu_region_drop(struct mm_iommu_region *region,
 					long npages)
 {
 	struct mm_iommu_region *first;
@@ -535,13 +537,14 @@ static inline void mm_iommu_region_drop(struct mm_iommu_region *region,
 
 	/* after all that the caller has done to the TCEs */
 	if (likely(atomic_long_sub_return_release(npages, &region->mapped)))
-		return;
+		return false;
 
 	reg = region->registry;
 	do {
 		first = READ_ONCE(reg->dead);
 		region->dead = first;
 	} while (cmpxchg(&reg->dead, first, region) != first);
+	return true;
 }
 
 #endif /* _POWERPC_MM_MM_IOMMU_H */

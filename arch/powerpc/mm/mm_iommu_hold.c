@@ -62,6 +62,7 @@ __kprobes int mm_iommu_enter(struct mm_struct *mm,
 		return -EAGAIN;
 	section->reg = reg;
 	section->slot = slot;
+	section->reap = false;
 	return 0;
 }
 
@@ -104,11 +105,9 @@ static __kprobes bool all_blocks(struct mm_iommu_region *region,
  *	that counts for this page too; 0: of none
  * @held: where to store what is held
  *
- * Takes a reference, unless the region is that of @home.
- *
  * Context: Inside of the section.
- * Return: 0; -EAGAIN where it cannot be mapped, or that is not to be found out
- *	here.
+ * Return: 1 with a reference; 0 where that of @home counts; -EAGAIN where it
+ *	cannot be mapped, or that is not to be found out here.
  */
 __kprobes int mm_iommu_section_hold_one(struct mm_iommu_section *section,
 					unsigned long ua, unsigned int shift,
@@ -116,12 +115,13 @@ __kprobes int mm_iommu_section_hold_one(struct mm_iommu_section *section,
 					struct mm_iommu_held *held)
 {
 	struct mm_iommu_region *region;
+	int ret;
 
 	region = mm_iommu_index_find(section->reg, section->slot, ua);
-	if (!region ||
-	    mm_iommu_region_hold_one(region, ua, shift, write, home, held))
+	if (!region)
 		return -EAGAIN;
-	return 0;
+	ret = mm_iommu_region_hold_one(region, ua, shift, write, home, held);
+	return ret < 0 ? -EAGAIN : ret;
 }
 
 /**
@@ -136,7 +136,7 @@ __kprobes int mm_iommu_section_hold_one(struct mm_iommu_section *section,
  * A section for one page.
  *
  * Context: Interrupts off, MMU on or off.
- * Return: 0; -EAGAIN as mm_iommu_enter() and mm_iommu_section_hold_one().
+ * Return: as mm_iommu_section_hold_one(); -EAGAIN as mm_iommu_enter() too.
  */
 __kprobes int mm_iommu_hold_page(struct mm_struct *mm, unsigned long ua,
 				 unsigned int shift, bool write, u64 home,
@@ -155,11 +155,11 @@ __kprobes int mm_iommu_hold_page(struct mm_struct *mm, unsigned long ua,
 	if (!slot)
 		return -EAGAIN;
 	region = mm_iommu_index_find(reg, slot, ua);
-	if (region &&
-	    !mm_iommu_region_hold_one(region, ua, shift, write, home, held))
-		ret = 0;
+	if (region)
+		ret = mm_iommu_region_hold_one(region, ua, shift, write, home,
+					       held);
 	__mm_iommu_read_unlock(slot);
-	return ret;
+	return ret < 0 ? -EAGAIN : ret;
 }
 
 /**
@@ -168,19 +168,18 @@ __kprobes int mm_iommu_hold_page(struct mm_struct *mm, unsigned long ua,
  * @cookie: of a page of the region; what was never held is left alone
  *
  * The hardware must have forgotten what it held. Takes no lock: what is held
- * stays. Afterwards mm_iommu_must_reap() tells whether there is more to be
- * done.
+ * stays.
  *
  * Context: Any, MMU on or off.
+ * Return: whether mm_iommu_reap() is to be called.
  */
-__kprobes void mm_iommu_drop_page(struct mm_struct *mm, u64 cookie)
+__kprobes bool mm_iommu_drop_page(struct mm_struct *mm, u64 cookie)
 {
 	const struct mm_iommu *reg = READ_ONCE(mm->context.mm_iommu);
 	struct mm_iommu_region *region;
 
 	region = reg ? mm_iommu_id_find(reg, cookie) : NULL;
-	if (region)
-		mm_iommu_region_drop(region, 1);
+	return region && mm_iommu_region_drop(region, 1);
 }
 
 /**
@@ -291,7 +290,7 @@ __kprobes void mm_iommu_count(struct mm_struct *mm, u64 cookie, long more)
  * @npages: references, no more than are held
  *
  * The hardware must have forgotten what they held before the section ends. When
- * it has ended mm_iommu_must_reap() tells whether there is more to be done.
+ * it has ended, and @section->reap is set, mm_iommu_reap() is to be called.
  *
  * Context: Inside of the section.
  */
@@ -300,21 +299,6 @@ __kprobes void mm_iommu_section_drop(struct mm_iommu_section *section,
 {
 	struct mm_iommu_region *region = mm_iommu_id_find(section->reg, cookie);
 
-	if (region)
-		mm_iommu_region_drop(region, npages);
-}
-
-/**
- * mm_iommu_must_reap() - tell whether mm_iommu_reap() has anything to do
- * @mm: an mm that does not end meanwhile
- *
- * Context: Any, MMU on or off.
- * Return: whether regions that were given up wait to be unpinned.
- */
-__kprobes bool mm_iommu_must_reap(const struct mm_struct *mm)
-{
-	/* pairs with cmpxchg_release() in mm_iommu_make_registry() */
-	const struct mm_iommu *reg = READ_ONCE(mm->context.mm_iommu);
-
-	return reg && READ_ONCE(reg->dead);
+	if (region && mm_iommu_region_drop(region, npages))
+		section->reap = true;
 }

@@ -207,7 +207,7 @@ static unsigned long trans_run(struct page **pages, unsigned long nr)
  * is one: single pages, or huge ones. The last is the run; returns their pages.
  * Not inline: a region of a page has no need of it, nor of its registers.
  */
-static noinline unsigned long
+static unsigned long
 trans_add_blocks(struct mm_iommu_trans *trans, struct page **pages,
 		 unsigned long nr, u64 marks)
 {

@@ -251,8 +251,7 @@ static void registry_reap(struct mm_iommu *reg)
  * mm_iommu_reap() - unpin what was given up and is not mapped any more
  * @mm: an mm that does not end meanwhile
  *
- * For whoever has dropped pages in a section, when it has ended. Where others
- * have dropped them, they do the same.
+ * For whoever was told to when pages were dropped.
  *
  * Context: Process context, may sleep; any process.
  */
@@ -512,7 +511,7 @@ static struct mm_iommu_region *registry_try_share(struct mm_iommu *reg,
 	return region;
 }
 
-static noinline int register_new(struct mm_iommu *reg, unsigned long ua,
+static int register_new(struct mm_iommu *reg, unsigned long ua,
 				 unsigned long size,
 				 struct mm_iommu_region **regionp,
 				 struct mm_iommu_refusal *why)
@@ -778,7 +777,7 @@ static long region_hold(struct mm_iommu_region *region, unsigned long ua,
 	int ret;
 
 	ret = mm_iommu_region_hold_one(region, ua, shift, write, 0, held);
-	if (ret)
+	if (ret < 0)
 		return ret;
 
 	npages = min(npages, left >> shift);

@@ -250,11 +250,12 @@ static int hold(struct mm_iommu_section *s, unsigned long ua,
 		return ret;
 	}
 	ret = mm_iommu_section_hold_one(s, ua, shift, write, home, &held);
-	if (!ret) {
-		*cookie = held.cookie;
-		*out = cpu_to_be64(held.hpa | 3);
-	}
-	return ret;
+	if (ret < 0)
+		return ret;
+	check(ret == !!((held.cookie ^ home) & MM_IOMMU_COOKIE_ID));
+	*cookie = held.cookie;
+	*out = cpu_to_be64(held.hpa | 3);
+	return 0;
 }
 
 /* Whether a device may have written to the block that @ua is in. */
@@ -374,7 +375,7 @@ static void test_enter(struct rng *rng)
 	/* nothing is there, and nothing happens to what was never held */
 	check(!mm_iommu_enter(&mm, &s));
 	mm_iommu_section_drop(&s, FIELD_PREP(MM_IOMMU_COOKIE_ID, 5), 1);
-	check(!mm_iommu_must_reap(&mm));
+	check(!s.reap);
 	/* who is in a section keeps others of its slot out */
 	check(mm_iommu_enter(&mm, &s) == -EAGAIN);
 	mm_iommu_exit(&s);
@@ -394,7 +395,6 @@ static void test_last(struct rng *rng)
 	struct mm_iommu *reg;
 
 	reg = registry_alloc(&mm);
-	check(!mm_iommu_must_reap(&mm));
 	for (i = 0; i < ARRAY_SIZE(region); i++) {
 		region[i] = kzalloc(sizeof(*region[i]), GFP_KERNEL);
 		check(region[i]);
@@ -410,7 +410,7 @@ static void test_last(struct rng *rng)
 							  base + i / 2 * SZ_1G,
 							  false), 1);
 		leave(&s, flags);
-		check(mm_iommu_must_reap(&mm) == !!i);
+		check(s.reap == (i % 2));
 	}
 	/* each once */
 	for (dead = reg->dead; i; i -= 2, dead = dead->dead)

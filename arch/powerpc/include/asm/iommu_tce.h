@@ -67,6 +67,10 @@ struct iommu_tce_want {
 	bool clear;
 };
 
+/* What the fast path has done; negative where it has done nothing. */
+#define IOMMU_TCE_DONE		1
+#define IOMMU_TCE_REAP		2	/* and mm_iommu_reap() is to be called */
+
 /* Entries that one change may have. */
 #define IOMMU_TCE_FAST_MAX	512UL
 

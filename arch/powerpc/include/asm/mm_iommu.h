@@ -72,10 +72,12 @@ struct mm_iommu_held {
  *	mm/mm_iommu_hold.c
  * @reg: the registry
  * @slot: what is held of its lock
+ * @reap: mm_iommu_reap() is to be called when the section has ended
  */
 struct mm_iommu_section {
 	struct mm_iommu *reg;
 	struct mm_iommu_slot *slot;
+	bool reap;
 };
 
 /**
@@ -160,8 +162,7 @@ int mm_iommu_drop(struct mm_struct *mm, u64 cookie, unsigned long npages);
 int mm_iommu_hold_page(struct mm_struct *mm, unsigned long ua,
 		       unsigned int shift, bool write, u64 home,
 		       struct mm_iommu_held *held);
-void mm_iommu_drop_page(struct mm_struct *mm, u64 cookie);
-bool mm_iommu_must_reap(const struct mm_struct *mm);
+bool mm_iommu_drop_page(struct mm_struct *mm, u64 cookie);
 void mm_iommu_reap(struct mm_struct *mm);
 
 #else

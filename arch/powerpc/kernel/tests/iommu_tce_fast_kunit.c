@@ -377,6 +377,12 @@ static u64 id_of(u64 cookie)
 	return cookie & MM_IOMMU_COOKIE_ID;
 }
 
+/* Whether regions that were given up wait to be unpinned. */
+static bool must_reap(struct fake *f)
+{
+	return READ_ONCE(f->mm->context.mm_iommu->dead);
+}
+
 /* References on a region: one for all entries that a block has one for. */
 static long refs_of(struct fake *f, const struct mm_iommu_region *region)
 {
@@ -487,7 +493,7 @@ static int job_fill(struct job *j)
 static int job_end(struct job *j, bool commit)
 {
 	if (commit)
-		return iommu_tce_change_commit(&j->change);
+		return min(iommu_tce_change_commit(&j->change), 0);
 	iommu_tce_change_abort(&j->change);
 	return 0;
 }
@@ -1392,16 +1398,16 @@ static void what_was_given_up_is_changed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mapped(f, new), 11);
 	KUNIT_EXPECT_EQ(test, mapped(f, old), 7);
 	KUNIT_EXPECT_EQ(test, refs(old), 2);
-	KUNIT_EXPECT_FALSE(test, mm_iommu_must_reap(f->mm));
+	KUNIT_EXPECT_FALSE(test, must_reap(f));
 
 	/* with its last page nothing is unpinned, and the next may do it */
 	KUNIT_EXPECT_EQ(test, map(test, f, BLOCK - 9, ua, 4, true), 0);
-	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK + 5, 3), 1);
+	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK + 5, 3), IOMMU_TCE_REAP);
 	KUNIT_EXPECT_EQ(test, refs(old), 0);
-	KUNIT_EXPECT_TRUE(test, mm_iommu_must_reap(f->mm));
+	KUNIT_EXPECT_TRUE(test, must_reap(f));
 	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 2 * locked);
 	mm_iommu_reap(f->mm);
-	KUNIT_EXPECT_FALSE(test, mm_iommu_must_reap(f->mm));
+	KUNIT_EXPECT_FALSE(test, must_reap(f));
 	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, locked);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(old), -ENOENT);
 	fake_end(test, f);
@@ -1427,8 +1433,8 @@ static void the_last_page_of_many_regions(struct kunit *test)
 			old[i + 1] = new;
 	}
 	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 5 * locked);
-	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 5, 10), 1);
-	KUNIT_EXPECT_TRUE(test, mm_iommu_must_reap(f->mm));
+	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 5, 10), IOMMU_TCE_REAP);
+	KUNIT_EXPECT_TRUE(test, must_reap(f));
 	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 5 * locked);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(new), 0);
 	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 0);
@@ -1618,9 +1624,9 @@ static void blocks_keep_what_was_given_up(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 2 * locked);
 	/* all but the last entry of the last block */
 	KUNIT_EXPECT_EQ(test, 1, clear(test, f, BLOCK - 20, 39));
-	KUNIT_EXPECT_FALSE(test, mm_iommu_must_reap(f->mm));
-	KUNIT_EXPECT_EQ(test, 1, clear(test, f, BLOCK + 19, 1));
-	KUNIT_EXPECT_TRUE(test, mm_iommu_must_reap(f->mm));
+	KUNIT_EXPECT_FALSE(test, must_reap(f));
+	KUNIT_EXPECT_EQ(test, IOMMU_TCE_REAP, clear(test, f, BLOCK + 19, 1));
+	KUNIT_EXPECT_TRUE(test, must_reap(f));
 	mm_iommu_reap(f->mm);
 	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, locked);
 	fake_end(test, f);
@@ -1637,7 +1643,7 @@ static void clear_the_rest(struct fake *f)
 	local_irq_restore(flags);
 	fake_wrong(f, ret != 1, "a clear that failed");
 	fake_wrong(f, block(f, 0)->homes, "a block that is not empty");
-	fake_wrong(f, mm_iommu_must_reap(f->mm),
+	fake_wrong(f, must_reap(f),
 		   "memory let go that was not killed");
 }
 

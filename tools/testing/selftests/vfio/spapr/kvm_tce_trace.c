@@ -38,7 +38,6 @@ static const char * const functions[] = {
 	"mm_iommu_section_find",
 	"mm_iommu_section_get",
 	"mm_iommu_section_drop",
-	"mm_iommu_must_reap",
 	"__mm_iommu_index_find",
 	"mm_iommu_trans_fill",
 	"pnv_tce_set",
