@@ -272,12 +272,18 @@ excerpt() {
 	tail -n +"$at" console.log | head -n 25 | tr -d '\r' | sed 's/^/    | /'
 }
 
-# Of the programs that ran, the tests that must pass, also where there is no result.
+# Of the programs that ran, the tests that must pass: one without a result, or one that
+# was skipped, has failed.
 only_must_pass() {
-	awk -F'\t' '
+	awk -F'\t' -v OFS='\t' '
 	NR == FNR { must[$1, $2]; next }
 	{ ran[$2] }
-	($2, $3) in must { print; delete must[$2, $3] }
+	($2, $3) in must {
+		if ($1 != "PASS")
+			$1 = "FAIL"
+		print
+		delete must[$2, $3]
+	}
 	END {
 		for (m in must) {
 			split(m, t, SUBSEP)
