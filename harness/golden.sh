@@ -13,7 +13,7 @@
 # only a part was measured.
 #
 # A case with a small Linux, `linux/`, tests what is said of a base on which patches
-# do not fit.
+# do not fit; with `parts`, one for each line, what `make series PART=` makes of it.
 #
 # -u updates the expectations; read the diff before you commit it.
 . "$(dirname "$0")/lib.sh"
@@ -57,14 +57,37 @@ judge_drift() {
 	"$1/harness/tree.sh" -report
 	"$1/harness/tree.sh" || rc=$?
 	echo "exit $rc"
-	rm "$1"/patches/000[234]-*
+	rm "$1"/patches/*/000[234]-*
 	"$1/harness/tree.sh" || rc=$?
 	echo "exit $rc"
+}
+
+# What is written of each part, and what `git am` makes of it.
+judge_parts() {
+	local rc where
+	ln -s "$HARNESS" "$1/harness"
+	export TOP=$1/build LINUX=$1/linux BASE=9.9 PART
+	"$1/harness/base.sh"
+	"$1/harness/tree.sh"
+	while read -r PART; do
+		echo "PART=$PART"
+		rc=0
+		"$1/harness/make.sh" check || rc=$?
+		if [ $rc = 0 ]; then
+			where=$("$1/harness/series.sh")
+			(cd "$where" && printf '%s\n' *)
+		fi
+		echo "exit $rc"
+	done <"$1/parts"
 }
 
 # judge CASE: the judge's answer in one text.
 judge() (
 	dir=$WORK/$1 mode=test mmu='' rc=0
+	if [ -f "$dir/parts" ]; then
+		judge_parts "$dir" 2>&1 | sed "s,$WORK/,,g"
+		return
+	fi
 	if [ -d "$dir/linux" ]; then
 		judge_drift "$dir" 2>&1 | sed "s,$WORK/,,g"
 		return

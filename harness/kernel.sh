@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # kernel.sh FLAVOUR [OBJECT...]: build one kernel in $OUT/kernel-FLAVOUR and print the
-# path of its vmlinux, or compile only these objects. FLAVOUR is stock or series, then any of -4k -debug -modular.
+# path of its vmlinux, or compile only these objects. FLAVOUR is stock, series or a part of
+# the series, which is the base with the series up to there; then any of -4k -debug -modular.
 # `each` is the commit of the series that each.sh has checked out.
 . "$(dirname "$0")/lib.sh"
 
@@ -33,12 +34,13 @@ kmake() {
 		KBUILD_BUILD_TIMESTAMP="$(date -u -d "@$EPOCH")" -j"$JOBS" "$@"
 }
 
-# A fragment; what the series adds is not there yet in its first commits.
+# A fragment; what the series adds is not there yet in its first commits and parts.
 fragment() {
 	local line symbol
 	case $NAME:$1 in
 	*:"$BASE") cat "$ROOT/bases/$BASE/config"; return ;;
-	each:series) ;;
+	series*:series) cat "$CONFIG/$1.config"; return ;;
+	*:series) ;;
 	*) cat "$CONFIG/$1.config"; return ;;
 	esac
 	while IFS='=' read -r symbol line; do
@@ -118,7 +120,13 @@ each)
 	# then sees the same relative paths.
 	SRC=$OUT/each/tree DIR=$OUT/each/kernel
 	branch=$(git -C "$SRC" rev-parse HEAD) ;;
-*) die "no such kernel: $NAME" ;;
+*)
+	is_part "${NAME%%-*}" || die "no such kernel: $NAME"
+	branch=refs/parts/${NAME%%-*}
+	SRC=$OUT/part-${NAME%%-*}/tree DIR=$OUT/part-${NAME%%-*}/kernel${NAME#"${NAME%%-*}"}
+	mkdir -p "$DIR"
+	ln -sfn "${DIR#"$OUT/"}" "$OUT/kernel-$NAME"
+	checkout_tree "$SRC" "$branch" ;;
 esac
 # A source tree of this content, this configuration, this compiler, these rules.
 if [ $# -gt 1 ]; then

@@ -19,13 +19,18 @@ ROOT=$(dirname "$HARNESS")
 : "${TOP:=$ROOT/build}" "${JOBS:=$(nproc)}"
 : "${MACHINES:=}" "${TESTS:=}" "${KERNELS:=}" "${VERBOSE:=}" "${LINUX:=}"
 : "${PAGES:=}" "${DEBUG:=}" "${SIGNOFF:=}" "${WIP:=}" "${PROFILE:=}"
-: "${RUNS:=}" "${ACCEPT:=}" "${ALL:=}"
+: "${RUNS:=}" "${ACCEPT:=}" "${ALL:=}" "${PART:=}"
 
 CROSS=powerpc64le-linux-gnu-
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 
 all_bases() { (cd "$ROOT/bases" && echo [0-9]*); }
+
+# The parts of the series in their order: folders of patches/ without the letter.
+all_parts() { (cd "$ROOT/patches" && echo [a-z]-*/ | sed 's,[a-z]-\([^/]*\)/,\1,g'); }
+# The last commit of a part is refs/parts/NAME.
+is_part() { case " $(all_parts) " in *" $1 "*) ;; *) return 1 ;; esac }
 
 # base_says KEY [BASE]
 base_says() { sed -n "s/^$1: *//p" "$ROOT/bases/${2:-$BASE}/base"; }
@@ -101,6 +106,19 @@ take_lock() {
 	flock -n 9 && return
 	say "waiting for another make that builds in ${1:-$OUT}"
 	flock 9
+}
+
+# checkout_tree PATH COMMIT
+checkout_tree() {
+	if [ ! -f "$1/.git" ] || ! git -C "$1" rev-parse -q HEAD >/dev/null 2>&1; then
+		rm -rf "$1"
+		gitb worktree prune
+		gitb worktree add -q --no-checkout --detach "$1" "$2"
+	fi
+	rm -f "$(git -C "$1" rev-parse --git-path index.lock)"
+	git -C "$1" reset -q --hard "$2"
+	git -C "$1" clean -qfd
+	[ "$(git -C "$1" rev-parse HEAD)" = "$(gitb rev-parse "$2")" ]
 }
 
 # need_space GIB WHAT

@@ -23,7 +23,11 @@ remove() {
 }
 
 clean() {
+	local p
 	rm -rf "$OUT"/kernel-{stock,series,style}*
+	for p in $(all_parts); do
+		rm -rf "$OUT/kernel-$p"* "$OUT/part-$p" "$OUT/series-$p" "$OUT/series-$p.stamp"
+	done
 	remove selftests headers headers.stamp bin series series.stamp style \
 		each each.done bench bench-check bench-disk kvm.root initramfs.stamp initramfs.cpio.gz mm_iommu
 	rm -rf "$OUT"/initramfs-{series,debian}-* "$OUT"/kvm-*.img* "$OUT"/files.img \
@@ -36,9 +40,11 @@ check_variables() {
 	flavour series >/dev/null
 	machines "" >/dev/null
 	for k in $KERNELS; do
-		echo "$k" | grep -qxE '(stock|series)(-4k)?(-debug)?(-modular)?' ||
-			die "K=$k: no such kernel; stock or series, then -4k -debug -modular"
+		echo "$k" | grep -qxE "(stock|series|$(all_parts | tr ' ' '|'))(-4k)?(-debug)?(-modular)?" ||
+			die "K=$k: no such kernel; stock, series or a part of it ($(all_parts)), then -4k -debug -modular"
 	done
+	[ -z "$PART" ] || is_part "$PART" ||
+		die "PART=$PART: the series has no such part; there are: $(all_parts)"
 	case $JOBS in
 	'' | *[!0-9]*) die "JOBS=$JOBS is not a number" ;;
 	esac
@@ -58,6 +64,7 @@ kvm_host() {
 check_variables
 [ "$1" != run ] || HOST=$(kvm_host)
 case $1 in
+check) ;; # the variables alone, for a test
 setup) setup; say "all packages are there" ;;
 tree) tree; echo "$TREE" ;;
 series) tree; "$HARNESS/series.sh" ;;

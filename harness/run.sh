@@ -27,6 +27,15 @@ case $FLAVOUR in
 	MODULES=kvm,kvm-hv,kvm-pr,vfio,vfio-pci,vfio_iommu_spapr_tce ;;
 esac
 
+# The base with the fixes alone: what must pass is a list, for want of all that the
+# tests ask for beside that.
+MUST=$HARNESS/fixes/$MACHINE
+case $MODE:$FLAVOUR in
+test:fixes*)
+	[ -f "$MUST" ] || die "$MUST is missing: what must pass on $MACHINE with the fixes alone"
+	MODE=fixes ;;
+esac
+
 # What the data says of KEY: first what stands for all machines in the file
 # OVERRIDE, which may also say that there is none.
 data() {
@@ -96,7 +105,7 @@ append() {
 	kunit
 	case $MODE in
 	shell | gdb) echo "harness_mode=shell" ;;
-	stock) echo "VFIO_TEST_STOCK=1" ;;
+	stock | fixes) echo "VFIO_TEST_STOCK=1" ;;
 	*) echo "panic_on_warn=1" ;;
 	esac
 }
@@ -251,6 +260,7 @@ write_command >"$DIR/qemu-cmd"
 chmod +x "$DIR/qemu-cmd"
 cp "$OUT/kernel-$FLAVOUR/.config" "$DIR/config"
 echo "$MODE $(data mmu)" >"$DIR/args"
+[ "$MODE" != fixes ] || sed '/^#/d' "$MUST" >"$DIR/must-pass"
 : >"$DIR/report.log"
 : >"$DIR/console.log"
 case $MODE in

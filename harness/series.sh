@@ -1,10 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Write the series as `git am --empty=drop` takes it into $OUT/series, and check it: on a
-# pristine base it must give the very tree that was built.
+# pristine base it must give the very tree that was built. With PART= it ends with that
+# part, and has no cover letter.
 . "$(dirname "$0")/lib.sh"
 
-DIR=$OUT/series
+DIR=$OUT/series${PART:+-$PART}
+END=series
+[ -z "$PART" ] || END=refs/parts/$PART
 TRIP=$OUT/roundtrip
 COVER=$ROOT/patches/0000-cover-letter.txt
 
@@ -32,14 +35,16 @@ fill_cover() {
 }
 
 write_series() {
+	local cover_letter=--cover-letter
+	[ -z "$PART" ] || cover_letter=--no-cover-letter
 	rm -rf "$DIR.new"
 	# The cover letter is from the author of the last patch.
 	GIT_COMMITTER_NAME=$(gitb log -1 --format=%an series) \
 	GIT_COMMITTER_EMAIL=$(gitb log -1 --format=%ae series) \
 	GIT_COMMITTER_DATE=$(gitb log -1 --format=%aI series) \
 	gitb -c core.abbrev=12 format-patch -o "$DIR.new" --no-signature \
-		--cover-letter --no-renames ${SIGNOFF:+--signoff} base..series
-	fill_cover "$DIR.new/0000-cover-letter.patch"
+		$cover_letter --no-renames ${SIGNOFF:+--signoff} base.."$END"
+	[ -n "$PART" ] || fill_cover "$DIR.new/0000-cover-letter.patch"
 	rm -rf "$DIR"
 	mv "$DIR.new" "$DIR"
 }
@@ -49,7 +54,7 @@ round_trip() {
 	rm -rf "$TRIP"
 	gitb worktree prune
 	gitb worktree add -q --no-checkout --detach "$TRIP" base
-	gitb diff --name-only --no-renames --diff-filter=MD base series >"$OUT/roundtrip.files"
+	gitb diff --name-only --no-renames --diff-filter=MD base "$END" >"$OUT/roundtrip.files"
 	git -C "$TRIP" read-tree base
 	git -C "$TRIP" ls-files | grep -vxFf "$OUT/roundtrip.files" |
 		git -C "$TRIP" update-index --skip-worktree --stdin
@@ -58,7 +63,7 @@ round_trip() {
 	git -C "$TRIP" -c user.name=harness -c user.email=harness@localhost \
 		am --empty=drop "$DIR"/*.patch
 	[ "$(git -C "$TRIP" rev-parse 'HEAD^{tree}')" = \
-	  "$(gitb rev-parse 'series^{tree}')" ] ||
+	  "$(gitb rev-parse "$END^{tree}")" ] ||
 		{ echo "error: git am gives another tree than the one built"; return 1; }
 }
 
@@ -70,14 +75,14 @@ clean_trip() {
 take_lock
 [ "$(gitb rev-parse base)" != "$(gitb rev-parse series)" ] ||
 	die "there is no patch in patches/"
-KEY=$({ gitb rev-parse base series; cat "$COVER" 2>/dev/null; echo "$SIGNOFF"
+KEY=$({ gitb rev-parse base "$END"; cat "$COVER" 2>/dev/null; echo "$SIGNOFF"
 	cat "$0"; } | hash_of)
-if ! is_done "$OUT/series.stamp" "$KEY"; then
-	rm -f "$OUT/series.stamp"
+if ! is_done "$DIR.stamp" "$KEY"; then
+	rm -f "$DIR.stamp"
 	step "write the series" "$LOGS/series.log" write_series
 	step "git am gives the tree that was built" "$LOGS/roundtrip.log" round_trip
 	clean_trip
-	set_done "$OUT/series.stamp" "$KEY"
+	set_done "$DIR.stamp" "$KEY"
 fi
 say "on a pristine base: git am --empty=drop $DIR/*.patch"
 echo "$DIR"

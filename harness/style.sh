@@ -12,7 +12,8 @@ SERIES=$OUT/series
 # MISSING_SIGN_OFF	the person who sends the series signs it
 # FILE_PATH_CHANGES	MAINTAINERS has one entry for all, in a patch of its own
 # UNKNOWN_COMMIT_ID	the base is one commit without the history of Linux
-IGNORE=MISSING_SIGN_OFF,FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID
+# MISSING_FIXES_TAG	likewise: a fix has one if its commit could be verified
+IGNORE=MISSING_SIGN_OFF,FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID,MISSING_FIXES_TAG
 
 # Trace events are written like no other code.
 IGNORE_EVENTS=PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE,COMPLEX_MACRO

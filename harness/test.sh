@@ -218,6 +218,7 @@ if is_full; then
 	fi
 	run_own nospec "$HARNESS/nospec.sh" "$OUT/kernel-series/vmlinux"
 	run_own round-trip "$HARNESS/series.sh"
+	run_own fixes-alone env PART=fixes "$HARNESS/series.sh"
 	run_own host "$HARNESS/host.sh"
 	run_own demo env TESTS=vfio:spapr_demo "$HARNESS/run.sh" -demo \
 		powernv9 series

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Turn patches/ and the overlay into commits on top of the base, one per patch,
-# and check the result out in $OUT/tree.
+# and check the result out in $OUT/tree. patches/ has a folder for each part of the
+# series.
 #
 # The commits are made in an index of their own, without a work tree. Only when
 # all of them are there does the branch move, and the checkout then touches only
@@ -234,17 +235,11 @@ save_edits() {
 	say "warning: $TREE was edited by hand; the edits are kept in $name and undone"
 }
 
-# checkout_tree PATH COMMIT
-checkout_tree() {
-	if [ ! -f "$1/.git" ] || ! git -C "$1" rev-parse -q HEAD >/dev/null 2>&1; then
-		rm -rf "$1"
-		gitb worktree prune
-		gitb worktree add -q --no-checkout --detach "$1" "$2"
-	fi
-	rm -f "$(git -C "$1" rev-parse --git-path index.lock)"
-	git -C "$1" reset -q --hard "$2"
-	git -C "$1" clean -qfd
-	[ "$(git -C "$1" rev-parse HEAD)" = "$(gitb rev-parse "$2")" ]
+# note_parts < "NAME COMMIT" lines: where each part of the series ends.
+note_parts() {
+	gitb for-each-ref --format='delete %(refname)' refs/parts |
+		gitb update-ref --stdin
+	sed 's,^,create refs/parts/,' | gitb update-ref --stdin
 }
 
 take_lock
@@ -259,15 +254,19 @@ prepare
 PREPARED=$HEAD
 gitb ls-tree -r --name-only "$PREPARED" | sort >"$WORK/base"
 n=0
-for p in "$ROOT"/patches/[0-9]*-*.patch; do
-	[ -f "$p" ] || continue
-	n=$((n + 1))
-	commit_patch "$p" $n
+for part in $(all_parts); do
+	for p in "$ROOT"/patches/[a-z]-"$part"/[0-9]*-*.patch; do
+		[ -f "$p" ] || continue
+		n=$((n + 1))
+		commit_patch "$p" $n
+	done
+	echo "$part $HEAD" >>"$WORK/parts"
 done
 check_claims
 [ -z "$REPORT" ] || { rm -rf "$WORK"; exit 0; }
 unset GIT_INDEX_FILE
 gitb update-ref refs/heads/series "$HEAD"
+note_parts <"$WORK/parts"
 
 # Nothing to do, and nobody touched the work tree?
 if is_done "$OUT/tree.stamp" "$HEAD" &&
