@@ -99,7 +99,7 @@ initramfs() {
 	cp guest/root/bin/busybox "$to/bin"
 	{
 		echo '#!/bin/busybox sh'
-		echo 'busybox mkdir /proc /sys /dev'
+		echo 'busybox mkdir -p /proc /sys /dev'
 		echo 'busybox mount -t proc none /proc'
 		echo 'busybox mount -t sysfs none /sys'
 		echo 'busybox mount -t devtmpfs none /dev'
