@@ -19,6 +19,9 @@ fragments() {
 	stock*) ;;
 	*) [ ! -f "$CONFIG/series.config" ] || echo series ;;
 	esac
+	case $NAME in
+	series*) [ ! -f "$ROOT/bases/$BASE/series.config" ] || echo "$BASE-series" ;;
+	esac
 }
 
 # The paths that the compiler sees are relative, so that the compiler cache also
@@ -38,6 +41,7 @@ fragment() {
 	local line symbol
 	case $NAME:$1 in
 	*:"$BASE") cat "$ROOT/bases/$BASE/config"; return ;;
+	*:"$BASE-series") cat "$ROOT/bases/$BASE/series.config"; return ;;
 	each:series) ;;
 	*) cat "$CONFIG/$1.config"; return ;;
 	esac
