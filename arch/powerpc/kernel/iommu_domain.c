@@ -71,7 +71,7 @@ struct spapr_domain {
 	struct iommu_domain domain;
 	const struct iommu_table_group_ops *ops;
 	struct spapr_window windows[IOMMU_TABLE_GROUP_MAX_TABLES];
-	struct mutex lock;
+	struct mutex lock;	/* groups, and what opens windows */
 	struct list_head groups;
 };
 
@@ -244,13 +244,14 @@ static int open_window(struct spapr_domain *dom, struct spapr_window *win)
 {
 	int ret = 0;
 
-	/* pairs with smp_store_release() below */
+	/* pairs with smp_store_release() below: the window is set */
 	if (smp_load_acquire(&win->open))
 		return 0;
 
 	mutex_lock(&dom->lock);
 	if (!win->open)
 		ret = open_in_groups(dom, win);
+	/* pairs with smp_load_acquire() above */
 	if (!ret)
 		smp_store_release(&win->open, true);
 	mutex_unlock(&dom->lock);
@@ -392,9 +393,10 @@ static bool group_fits(const struct spapr_domain *dom,
 	const struct spapr_window *first = &dom->windows[0];
 	unsigned int i, nr = 0;
 
-	if (table_group->ops != dom->ops || (first->size &&
-	    (table_group->tce32_start != first->start ||
-	     table_group->tce32_size < first->size)))
+	if (table_group->ops != dom->ops)
+		return false;
+	if (first->size && (table_group->tce32_start != first->start ||
+			    table_group->tce32_size < first->size))
 		return false;
 	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++) {
 		if (!dom->windows[i].size)

@@ -9,7 +9,9 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <linux/iommufd.h>
 
 #include "edu.h"
@@ -408,6 +410,92 @@ TEST_F_TIMEOUT(iommufd, the_container_cannot_have_the_group_too, SECONDS)
 	spapr_close(&s);
 	EXPECT_EQ(0, bind_fd(fd, self->fd, &id));
 	close(fd);
+}
+
+/* Neither windows nor memory are lost on the way. */
+TEST_F_TIMEOUT(iommufd, attach_and_detach_can_go_on_for_ever, SECONDS)
+{
+	struct device *dev = &self->dev[0];
+	__u32 other;
+	int i;
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &other));
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, HIGH, MEM(0), CHUNK));
+	for (i = 0; i < 200; i++) {
+		ASSERT_EQ(0, attach(dev, self->ioas));
+		if (i % 2)
+			ASSERT_EQ(0, attach(dev, other));
+		if (i % 3)
+			ASSERT_EQ(0, detach(dev));
+	}
+	ASSERT_EQ(0, attach(dev, self->ioas));
+	fill(MEM(0), LEN, 1);
+	EXPECT_COPIED(dev, HIGH + LEN, HIGH, MEM(0) + LEN, 1);
+}
+
+/* Runs in a child, until it is killed. */
+static void map_and_wait(int ready)
+{
+	int fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+	char *mem = spapr_mem(2 * CHUNK);
+	struct device dev;
+	__u32 ioas;
+	bool good;
+
+	good = fd >= 0 && mem && !ioas_alloc(fd, &ioas) &&
+	       !open_device(&dev, 0, fd) && !attach(&dev, ioas) &&
+	       !ioas_map(fd, ioas, LOW, mem, CHUNK) &&
+	       !ioas_map(fd, ioas, HIGH, mem + CHUNK, CHUNK);
+	if (write(ready, &good, sizeof(good)) == sizeof(good))
+		pause();
+	_exit(1);
+}
+
+TEST_F_TIMEOUT(iommufd, a_killed_program_gives_all_back, SECONDS)
+{
+	bool good = false;
+	struct spapr s;
+	int ready[2];
+	long pins;
+	pid_t pid;
+
+	edu_close(&self->dev[0].edu);
+	pins = spapr_pins();
+	ASSERT_EQ(0, pipe(ready));
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid)
+		map_and_wait(ready[1]);
+	ASSERT_EQ((ssize_t)sizeof(good), read(ready[0], &good, sizeof(good)));
+	EXPECT_TRUE(good);
+	EXPECT_LT(pins, spapr_pins());
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+
+	EXPECT_EQ(pins, spapr_pins_settle(pins));
+	spapr_open(&s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
+	spapr_close(&s);
+	ASSERT_EQ(0, open_device(&self->dev[0], 0, self->fd));
+}
+
+/* What cannot be pinned is not mapped, nor is a part of it. */
+TEST_F_TIMEOUT(iommufd, a_map_that_fails_changes_nothing, SECONDS)
+{
+	struct device *dev = &self->dev[0];
+	long pins;
+
+	ASSERT_EQ(0, attach(dev, self->ioas));
+	pins = spapr_pins();
+	ASSERT_EQ(0, munmap(MEM(CHUNKS - 1), CHUNK));
+	EXPECT_ERRNO(EFAULT, ioas_map(self->fd, self->ioas, HIGH, MEM(0),
+				      CHUNKS * CHUNK));
+	EXPECT_EQ(pins, spapr_pins_settle(pins));
+	EXPECT_NOT_WRITTEN(dev, HIGH, MEM(0));
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, HIGH, MEM(0), CHUNK));
+	EXPECT_ERRNO(EEXIST, ioas_map(self->fd, self->ioas, HIGH, MEM(1),
+				      CHUNK));
+	fill(MEM(0), LEN, 1);
+	EXPECT_COPIED(dev, HIGH + LEN, HIGH, MEM(0) + LEN, 1);
 }
 
 static int type1_map(int fd, __u64 iova, const void *va, __u64 size)
