@@ -268,7 +268,7 @@ mkdir -p "$WORK/none"
 : >"$WORK/claimed"
 list_overlay >"$WORK/overlay"
 sed -n 's/^Overlay-Add:[[:space:]]*\(.*[^/]\)$/\1/p' "$ROOT"/patches/[0-9]*-*.patch |
-	grep -v '\*' >"$WORK/named"
+	grep -v '\*' >"$WORK/named" || true
 HEAD=$(gitb rev-parse base)
 export GIT_INDEX_FILE=$WORK/index
 gitb read-tree base
