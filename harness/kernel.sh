@@ -20,6 +20,9 @@ fragments() {
 	stock*) ;;
 	*) [ ! -f "$CONFIG/series.config" ] || echo series ;;
 	esac
+	case $NAME in
+	series*) [ ! -f "$ROOT/bases/$BASE/series.config" ] || echo "$BASE-series" ;;
+	esac
 }
 
 # The paths that the compiler sees are relative, so that the compiler cache also
@@ -39,6 +42,7 @@ fragment() {
 	local line symbol
 	case $NAME:$1 in
 	*:"$BASE") cat "$ROOT/bases/$BASE/config"; return ;;
+	*:"$BASE-series") cat "$ROOT/bases/$BASE/series.config"; return ;;
 	series*:series) cat "$CONFIG/$1.config"; return ;;
 	*:series) ;;
 	*) cat "$CONFIG/$1.config"; return ;;

@@ -39,11 +39,12 @@ list_overlay() {
 	done
 }
 
-# matches PATTERN < PATHS: a path, "dir/", or a glob whose * also spans "/".
+# matches PATTERN < PATHS: a path, "dir/", or a glob whose * also spans "/". What a
+# patch names in full belongs to it, not to the folder of another.
 matches() {
 	local p=$1 f
 	case $p in */) p="$p*" ;; esac
-	while read -r f; do
+	grep -vxF "$(grep -vxF "$p" "$WORK/named")" | while read -r f; do
 		# shellcheck disable=SC2254
 		case $f in $p) echo "$f" ;; esac
 	done
@@ -171,9 +172,18 @@ apply_hunks() {
 	}
 }
 
+# A patch for a younger base: what it adds is not in this tree.
+leave_out() {
+	local pat
+	trailer Add | while read -r pat; do
+		matches "$pat" <"$WORK/overlay" >>"$WORK/claimed"
+	done
+	[ -z "$REPORT" ] || printf '%s\tclean\tnot for this base\n' "${1#patches/}"
+}
+
 # commit_patch FILE NUMBER
 commit_patch() {
-	local file=$1 n=$2 patch=${1#"$ROOT/"} subject author mail tree
+	local file=$1 n=$2 patch=${1#"$ROOT/"} subject author mail tree least
 	gitb mailinfo "$WORK/message" "$WORK/diff" <"$file" >"$WORK/info" 2>"$WORK/why" ||
 		die "$patch: git mailinfo cannot read it: $(head -n 1 "$WORK/why")"
 	subject=$(sed -n 's/^Subject: //p' "$WORK/info")
@@ -182,6 +192,11 @@ commit_patch() {
 	[ -n "$subject" ] || die "$patch has no Subject: line"
 	[ -n "$author" ] || die "$patch has no From: line"
 	: >"$WORK/said"
+	least=$(trailer Base)
+	if [ -n "$least" ] && ! at_least "$BASE" "$least"; then
+		leave_out "$patch"
+		return
+	fi
 	apply_hunks "$patch"
 	remove_base "$patch"
 	replace_base "$patch"
@@ -191,7 +206,7 @@ commit_patch() {
 		die "$patch changes nothing"
 	[ -z "$REPORT" ] || grep . "$WORK/said" || printf '%s\tclean\t\n' "${patch#patches/}"
 	HEAD=$({ printf '%s\n\n' "$subject"
-		 sed '/^Overlay-\(Add\|Replace\|Remove\):/d' "$WORK/message"; } |
+		 sed '/^Overlay-\(Add\|Replace\|Remove\|Base\):/d' "$WORK/message"; } |
 		gitb stripspace |
 		GIT_AUTHOR_NAME=$author GIT_AUTHOR_EMAIL=$mail \
 		GIT_COMMITTER_NAME=$author GIT_COMMITTER_EMAIL=$mail \
@@ -247,6 +262,8 @@ rm -rf "$WORK"
 mkdir -p "$WORK/none"
 : >"$WORK/claimed"
 list_overlay >"$WORK/overlay"
+sed -n 's/^Overlay-Add:[[:space:]]*\(.*[^/]\)$/\1/p' "$ROOT"/patches/*/[0-9]*-*.patch |
+	grep -v '\*' >"$WORK/named" || true
 HEAD=$(gitb rev-parse base)
 export GIT_INDEX_FILE=$WORK/index
 gitb read-tree base

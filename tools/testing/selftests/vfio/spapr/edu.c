@@ -105,14 +105,11 @@ static int edu_identify(struct edu *edu)
 	return __builtin_bswap32(id) == EDU_IDENTITY_VALUE ? 0 : -ENODEV;
 }
 
-int edu_open(struct edu *edu, int group_fd, const char *bdf)
+int edu_open_device(struct edu *edu, int fd)
 {
 	int ret;
 
-	*edu = (struct edu){ .bar = MAP_FAILED };
-	edu->fd = ioctl(group_fd, VFIO_GROUP_GET_DEVICE_FD, bdf);
-	if (edu->fd < 0)
-		return -errno;
+	*edu = (struct edu){ .fd = fd, .bar = MAP_FAILED };
 	ret = edu_enable(edu);
 	if (!ret)
 		ret = edu_map_bar(edu);
@@ -121,6 +118,14 @@ int edu_open(struct edu *edu, int group_fd, const char *bdf)
 	if (ret)
 		edu_close(edu);
 	return ret;
+}
+
+int edu_open(struct edu *edu, int group_fd, const char *bdf)
+{
+	int fd = ioctl(group_fd, VFIO_GROUP_GET_DEVICE_FD, bdf);
+
+	*edu = (struct edu){ .fd = -1, .bar = MAP_FAILED };
+	return fd < 0 ? -errno : edu_open_device(edu, fd);
 }
 
 void edu_close(struct edu *edu)

@@ -24,6 +24,8 @@ struct edu {
 
 /* Returns 0, -ENODEV (not an edu device), or the errno of the failed step. */
 int edu_open(struct edu *edu, int group_fd, const char *bdf);
+/* The same with a device fd, which edu_close() closes, as does a failure. */
+int edu_open_device(struct edu *edu, int fd);
 void edu_close(struct edu *edu);
 
 /*

@@ -1,0 +1,636 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Paging domains of the sPAPR TCE IOMMU, which iommufd maps user memory in.
+ *
+ * A domain has the DMA windows of the platform, the default one and a 64-bit
+ * one, and for each a TCE table that is set in all of its groups. The platform
+ * makes the tables; the TCE core changes them. A table exists as long as the
+ * domain does, with or without groups. What is mapped is known from its view:
+ * under a hypervisor, where the TCEs of a group are gone with its window, they
+ * are written again when a group comes.
+ *
+ * The memory is pinned by whoever maps it, and stays so until unmap_pages() has
+ * returned. Hence there is no registry here and nothing is counted: a cookie of
+ * the view is a host physical address.
+ *
+ * The default window is set when a group is attached. The 64-bit one, which
+ * costs time and memory of a hypervisor, is set in all groups when the first
+ * page is mapped there.
+ *
+ * spapr_domain::lock protects the groups of a domain and the windows that are
+ * set in them. It nests in the mutex of an IOMMU group and in the locks of
+ * iommufd; the locks of the platform nest in it. Mapping and unmapping take it
+ * only to open a window. They run beside each other as the TCE core lets them,
+ * and beside attach and detach, where the platform makes both see each other.
+ */
+#include <linux/bitfield.h>
+#include <linux/iommu.h>
+#include <linux/memblock.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/pci.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+
+#include <asm/iommu.h>
+#include <asm/iommu_tce.h>
+#include <asm/mm_iommu.h>
+#include <asm/mmzone.h>
+#include <asm/tce.h>
+
+#include "iommu_tce_view.h"
+
+/**
+ * struct spapr_window - a DMA window of a domain
+ * @tbl: its TCE table, with a reference; NULL if there is no such window
+ * @start: bus address
+ * @size: bytes; 0 if there is no such window
+ * @open: it is set in all groups, now and later; stored with release
+ */
+struct spapr_window {
+	struct iommu_table *tbl;
+	u64 start;
+	u64 size;
+	bool open;
+};
+
+struct spapr_group {
+	struct list_head list;
+	struct iommu_table_group *table_group;
+};
+
+/**
+ * struct spapr_domain - a paging domain
+ * @domain: what the IOMMU core knows of it
+ * @ops: of the platform; constant
+ * @windows: by their number in a group; constant, but for @open
+ * @lock: protects the members below, and windows while they are opened
+ * @groups: list of struct spapr_group
+ */
+struct spapr_domain {
+	struct iommu_domain domain;
+	const struct iommu_table_group_ops *ops;
+	struct spapr_window windows[IOMMU_TABLE_GROUP_MAX_TABLES];
+	struct mutex lock;	/* groups, and what opens windows */
+	struct list_head groups;
+};
+
+static const struct iommu_domain_ops spapr_paging_ops;
+
+static struct spapr_domain *to_spapr_domain(struct iommu_domain *domain)
+{
+	return container_of(domain, struct spapr_domain, domain);
+}
+
+/* Memory that somebody else keeps: its address is all there is to know */
+
+/* All of it has the same id. */
+#define PINNED_COOKIE	FIELD_PREP(MM_IOMMU_COOKIE_ID, 1)
+
+static phys_addr_t pinned_hpa(u64 cookie)
+{
+	return FIELD_GET(MM_IOMMU_COOKIE_PAGE, cookie) * SZ_4K;
+}
+
+/* @hpa is what others have a user address for. */
+static long pinned_hold(struct mm_struct *mm, unsigned long hpa,
+			unsigned long npages, unsigned int shift, bool write,
+			struct mm_iommu_held *held)
+{
+	held->hpa = hpa;
+	held->cookie = PINNED_COOKIE + mm_iommu_cookie_step(hpa) + write;
+	return npages;
+}
+
+static int pinned_translate(struct mm_struct *mm, u64 cookie,
+			    unsigned long npages, unsigned int shift, u64 bits,
+			    __be64 *tces)
+{
+	u64 tce = pinned_hpa(cookie) | bits;
+
+	for (; npages; npages--, tce += BIT_ULL(shift))
+		*tces++ = cpu_to_be64(tce);
+	return 0;
+}
+
+static int pinned_drop(struct mm_struct *mm, u64 cookie, unsigned long npages)
+{
+	return 0;
+}
+
+static const struct iommu_tce_backing pinned_memory = {
+	.hold = pinned_hold,
+	.translate = pinned_translate,
+	.drop = pinned_drop,
+	.alike = MM_IOMMU_COOKIE_ID,
+};
+
+/* What the view says of an entry; 0: nothing is mapped there. */
+static u64 read_cookie(const struct iommu_table *tbl, unsigned long entry)
+{
+	unsigned long i = entry - tbl->it_offset;
+	struct tce_view_block *blk;
+
+	blk = tce_view_find(tbl->it_view, i / TCE_VIEW_ENTRIES);
+	return blk ? READ_ONCE(blk->entry[i % TCE_VIEW_ENTRIES]) : 0;
+}
+
+/**
+ * iommu_domain_read_tces() - get the TCEs of a part of a domain's table
+ * @tbl: table of a domain
+ * @entry: first entry, counted from bus address 0
+ * @npages: number of entries
+ * @tces: where to store them, as bridges read them
+ *
+ * Context: The lock of their block, as in iommu_tce_view_walk().
+ */
+void iommu_domain_read_tces(const struct iommu_table *tbl, unsigned long entry,
+			    unsigned long npages, __be64 *tces)
+{
+	unsigned long i;
+	u64 cookie, bits;
+
+	for (i = 0; i < npages; i++) {
+		cookie = read_cookie(tbl, entry + i);
+		bits = TCE_PCI_READ;
+		if (cookie & MM_IOMMU_COOKIE_WRITE)
+			bits |= TCE_PCI_WRITE;
+		tces[i] = cookie ? cpu_to_be64(pinned_hpa(cookie) | bits) : 0;
+	}
+}
+
+/*
+ * The platform has refused to clear TCEs, so a device may reach what is mapped
+ * there for ever: it is never let go.
+ */
+static void keep_lost(const struct iommu_table *tbl, unsigned long entry,
+		      unsigned long npages)
+{
+	unsigned long i;
+	u64 cookie;
+
+	pr_err_ratelimited("iommu: TCEs cannot be cleared, their memory is lost\n");
+	for (i = 0; i < npages; i++) {
+		cookie = read_cookie(tbl, entry + i);
+		if (cookie && pfn_valid(PHYS_PFN(pinned_hpa(cookie))))
+			folio_get(pfn_folio(PHYS_PFN(pinned_hpa(cookie))));
+	}
+}
+
+/* Windows */
+
+/* Sets the windows that are open in a group, or none. */
+static int set_windows(struct spapr_domain *dom,
+		       struct iommu_table_group *table_group)
+{
+	struct spapr_window *win;
+	int i, ret = 0;
+
+	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES && !ret; i++) {
+		win = &dom->windows[i];
+		if (!win->open)
+			continue;
+		/* one that could not be unset before */
+		ret = table_group->tables[i] ? -EBUSY :
+		      dom->ops->set_window(table_group, i, win->tbl);
+	}
+	return ret;
+}
+
+/*
+ * Unsets all windows of a domain in a group. Where the platform fails the table
+ * stays, with the group, and devices reach through it what is still mapped:
+ * unmap clears it there too, until the group is taken over by its next owner.
+ */
+static void unset_windows(struct spapr_domain *dom,
+			  struct iommu_table_group *table_group)
+{
+	struct iommu_table *tbl;
+	int i;
+
+	for (i = IOMMU_TABLE_GROUP_MAX_TABLES - 1; i >= 0; i--) {
+		tbl = dom->windows[i].tbl;
+		if (tbl && table_group->tables[i] == tbl &&
+		    dom->ops->unset_window(table_group, i))
+			pr_err_ratelimited("iommu: DMA window at 0x%llx cannot be removed\n",
+					   dom->windows[i].start);
+	}
+}
+
+/* Sets a window in all groups, or in none. */
+static int open_in_groups(struct spapr_domain *dom, struct spapr_window *win)
+{
+	int num = win - dom->windows, ret = 0;
+	struct iommu_table_group *table_group;
+	struct spapr_group *group;
+
+	lockdep_assert_held(&dom->lock);
+	list_for_each_entry(group, &dom->groups, list) {
+		ret = dom->ops->set_window(group->table_group, num, win->tbl);
+		if (ret)
+			break;
+	}
+	if (!ret)
+		return 0;
+
+	list_for_each_entry_continue_reverse(group, &dom->groups, list) {
+		table_group = group->table_group;
+		dom->ops->unset_window(table_group, num);
+	}
+	return ret;
+}
+
+static int open_window(struct spapr_domain *dom, struct spapr_window *win)
+{
+	int ret = 0;
+
+	/* pairs with smp_store_release() below: the window is set */
+	if (smp_load_acquire(&win->open))
+		return 0;
+
+	mutex_lock(&dom->lock);
+	if (!win->open)
+		ret = open_in_groups(dom, win);
+	/* pairs with smp_load_acquire() above */
+	if (!ret)
+		smp_store_release(&win->open, true);
+	mutex_unlock(&dom->lock);
+	return ret;
+}
+
+/* The window that a range is in; NULL: none has all of it. */
+static struct spapr_window *find_window(struct spapr_domain *dom, u64 iova,
+					u64 size)
+{
+	struct spapr_window *win;
+	int i;
+
+	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++) {
+		win = &dom->windows[i];
+		if (iova - win->start < win->size)
+			return size <= win->size - (iova - win->start) ? win :
+									 NULL;
+	}
+	return NULL;
+}
+
+/* Mapping */
+
+/*
+ * All is mapped or nothing is, in place of what was there. It sleeps, so that
+ * callers who may not are refused. TCEs for registers of other devices would
+ * need what only the platform knows.
+ */
+static int spapr_map_pages(struct iommu_domain *domain, unsigned long iova,
+			   phys_addr_t paddr, size_t pgsize, size_t pgcount,
+			   int prot, gfp_t gfp, size_t *mapped)
+{
+	struct spapr_domain *dom = to_spapr_domain(domain);
+	size_t size = pgsize * pgcount;
+	struct spapr_window *win;
+	unsigned int shift;
+	int ret;
+
+	win = find_window(dom, iova, size);
+	if (!win || !gfpflags_allow_blocking(gfp) || prot & IOMMU_MMIO ||
+	    !(prot & (IOMMU_READ | IOMMU_WRITE)))
+		return -EINVAL;
+
+	ret = open_window(dom, win);
+	if (ret)
+		return ret;
+	shift = win->tbl->it_page_shift;
+	ret = iommu_tce_map(win->tbl, iova >> shift, paddr, size >> shift,
+			    prot & IOMMU_WRITE, NULL);
+	if (!ret)
+		*mapped = size;
+	return ret;
+}
+
+/*
+ * When it returns no device reaches the memory, so there is nothing to gather:
+ * the TCE core kills once for the range.
+ */
+static size_t spapr_unmap_pages(struct iommu_domain *domain, unsigned long iova,
+				size_t pgsize, size_t pgcount,
+				struct iommu_iotlb_gather *gather)
+{
+	struct spapr_domain *dom = to_spapr_domain(domain);
+	size_t size = pgsize * pgcount;
+	struct spapr_window *win;
+	unsigned int shift;
+
+	win = find_window(dom, iova, size);
+	if (!win)
+		return 0;
+	shift = win->tbl->it_page_shift;
+	if (iommu_tce_unmap(win->tbl, iova >> shift, size >> shift))
+		keep_lost(win->tbl, iova >> shift, size >> shift);
+	return size;
+}
+
+static phys_addr_t spapr_iova_to_phys(struct iommu_domain *domain,
+				      dma_addr_t iova)
+{
+	struct spapr_window *win = find_window(to_spapr_domain(domain), iova, 1);
+	u64 cookie;
+
+	if (!win)
+		return 0;
+	cookie = read_cookie(win->tbl, iova >> win->tbl->it_page_shift);
+	if (!cookie)
+		return 0;
+	return pinned_hpa(cookie) + (iova & (IOMMU_PAGE_SIZE(win->tbl) - 1));
+}
+
+static bool spapr_get_aperture(struct iommu_domain *domain, unsigned int n,
+			       struct iommu_domain_geometry *aperture)
+{
+	struct spapr_domain *dom = to_spapr_domain(domain);
+	int i;
+
+	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++) {
+		if (!dom->windows[i].size || n--)
+			continue;
+		aperture->aperture_start = dom->windows[i].start;
+		aperture->aperture_end = dom->windows[i].start +
+					 dom->windows[i].size - 1;
+		return true;
+	}
+	return false;
+}
+
+/* Groups */
+
+static struct iommu_table_group *dev_table_group(struct device *dev)
+{
+	struct iommu_group *grp = iommu_group_get(dev);
+	struct iommu_table_group *table_group;
+
+	if (!grp)
+		return NULL;
+	table_group = iommu_group_get_iommudata(grp);
+	iommu_group_put(grp);
+	return table_group;
+}
+
+static struct spapr_group *find_group(struct spapr_domain *dom,
+				      const struct iommu_table_group *table_group)
+{
+	struct spapr_group *group;
+
+	lockdep_assert_held(&dom->lock);
+	list_for_each_entry(group, &dom->groups, list)
+		if (group->table_group == table_group)
+			return group;
+	return NULL;
+}
+
+/* Whether a group can have the windows of a domain, as far as is known before. */
+static bool group_fits(const struct spapr_domain *dom,
+		       const struct iommu_table_group *table_group)
+{
+	const struct spapr_window *first = &dom->windows[0];
+	unsigned int i, nr = 0;
+
+	if (table_group->ops != dom->ops)
+		return false;
+	if (first->size && (table_group->tce32_start != first->start ||
+			    table_group->tce32_size < first->size))
+		return false;
+	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++) {
+		if (!dom->windows[i].size)
+			continue;
+		if (!(table_group->pgsizes & IOMMU_PAGE_SIZE(dom->windows[i].tbl)))
+			return false;
+		nr++;
+	}
+	return nr == 1 || nr <= table_group->max_dynamic_windows_supported;
+}
+
+/*
+ * Adds a group, whose device is @dev; the platform finds the others by it. What
+ * is mapped is mapped for it, or nothing has changed.
+ */
+static int domain_join(struct spapr_domain *dom,
+		       struct iommu_table_group *table_group,
+		       struct device *dev)
+{
+	struct spapr_group *group;
+	int ret;
+
+	group = kzalloc_obj(*group);
+	if (!group)
+		return -ENOMEM;
+	group->table_group = table_group;
+
+	mutex_lock(&dom->lock);
+	table_group->dev = get_device(dev);
+	ret = set_windows(dom, table_group);
+	if (!ret) {
+		list_add_tail(&group->list, &dom->groups);
+	} else {
+		unset_windows(dom, table_group);
+		table_group->dev = NULL;
+		put_device(dev);
+		kfree(group);
+	}
+	mutex_unlock(&dom->lock);
+	return ret;
+}
+
+/**
+ * spapr_domain_leave() - take a group out of a paging domain
+ * @domain: the domain that the device had, of any kind or NULL
+ * @dev: a device of the group
+ *
+ * When it returns the devices of the group reach nothing. It cannot fail; if the
+ * platform does, they reach what is still mapped, and nothing else. The first
+ * device of a group takes the others with it.
+ *
+ * Context: Process context, the mutex of the device's IOMMU group.
+ * Return: whether it was a paging domain.
+ */
+bool spapr_domain_leave(struct iommu_domain *domain, struct device *dev)
+{
+	struct iommu_table_group *table_group;
+	struct spapr_group *group;
+	struct spapr_domain *dom;
+
+	if (!domain || domain->ops != &spapr_paging_ops)
+		return false;
+
+	dom = to_spapr_domain(domain);
+	table_group = dev_table_group(dev);
+	mutex_lock(&dom->lock);
+	group = find_group(dom, table_group);
+	if (group) {
+		unset_windows(dom, table_group);
+		put_device(table_group->dev);
+		table_group->dev = NULL;
+		list_del(&group->list);
+		kfree(group);
+	}
+	mutex_unlock(&dom->lock);
+	return true;
+}
+
+static bool domain_has(struct spapr_domain *dom,
+		       const struct iommu_table_group *table_group)
+{
+	bool has;
+
+	mutex_lock(&dom->lock);
+	has = find_group(dom, table_group);
+	mutex_unlock(&dom->lock);
+	return has;
+}
+
+/*
+ * From the blocked domain or from another paging domain, which the device keeps
+ * if it fails: whoever wants to have a device claims it first, which takes it
+ * from the kernel's own drivers.
+ */
+static int spapr_attach_dev(struct iommu_domain *domain, struct device *dev,
+			    struct iommu_domain *old)
+{
+	struct iommu_table_group *table_group = dev_table_group(dev);
+	struct spapr_domain *dom = to_spapr_domain(domain);
+	int ret;
+
+	if (!table_group || !group_fits(dom, table_group))
+		return -EINVAL;
+	if (!old || old->type == IOMMU_DOMAIN_PLATFORM)
+		return -EBUSY;
+	/* another device of the group was first */
+	if (domain_has(dom, table_group))
+		return 0;
+
+	spapr_domain_leave(old, dev);
+	ret = domain_join(dom, table_group, dev);
+	if (ret && old->ops == &spapr_paging_ops &&
+	    domain_join(to_spapr_domain(old), table_group, dev))
+		dev_err(dev, "cannot go back to the DMA windows it had\n");
+	return ret;
+}
+
+/* Life of a domain */
+
+static void spapr_domain_free(struct iommu_domain *domain)
+{
+	struct spapr_domain *dom = to_spapr_domain(domain);
+	int i;
+
+	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++)
+		if (dom->windows[i].tbl)
+			iommu_tce_table_put(dom->windows[i].tbl);
+	mutex_destroy(&dom->lock);
+	kfree(dom);
+}
+
+static const struct iommu_domain_ops spapr_paging_ops = {
+	.attach_dev = spapr_attach_dev,
+	.map_pages = spapr_map_pages,
+	.unmap_pages = spapr_unmap_pages,
+	.iova_to_phys = spapr_iova_to_phys,
+	.get_aperture = spapr_get_aperture,
+	.free = spapr_domain_free,
+};
+
+/* Makes a table for a window, if the platform has one of this number. */
+static int alloc_window(struct spapr_domain *dom,
+			struct iommu_table_group *table_group, int num)
+{
+	struct spapr_window *win = &dom->windows[num];
+	struct iommu_table *tbl = NULL;
+	int ret;
+
+	ret = dom->ops->domain_table(table_group, num, &tbl);
+	if (ret)
+		return ret == -ENODEV ? 0 : ret;
+
+	win->tbl = tbl;
+	ret = iommu_tce_view_create(tbl);
+	if (ret)
+		return ret;
+	/* the kernel pays for it: nobody's locked_vm is charged */
+	iommu_tce_bind(tbl, &pinned_memory, &init_mm, 0);
+	win->start = (u64)tbl->it_offset << tbl->it_page_shift;
+	win->size = (u64)tbl->it_size << tbl->it_page_shift;
+	win->open = !num;
+	return 0;
+}
+
+/* From the first address that can be mapped to the last. */
+static bool set_geometry(struct spapr_domain *dom)
+{
+	struct iommu_domain_geometry *all = &dom->domain.geometry, ap;
+	unsigned int n;
+
+	for (n = 0; spapr_get_aperture(&dom->domain, n, &ap); n++) {
+		if (!n)
+			all->aperture_start = ap.aperture_start;
+		all->aperture_end = ap.aperture_end;
+	}
+	all->force_aperture = true;
+	return n;
+}
+
+/**
+ * spapr_domain_alloc() - make a paging domain
+ * @dev: a device that it is for; others can be attached that have the same
+ *	windows
+ * @flags: IOMMU_HWPT_ALLOC_*, none is known
+ * @user_data: none is known
+ *
+ * Nothing is changed in the device's group.
+ *
+ * Context: Process context, may sleep.
+ * Return: the domain; ERR_PTR() of -EOPNOTSUPP, or of -ENOMEM.
+ */
+struct iommu_domain *spapr_domain_alloc(struct device *dev, u32 flags,
+					const struct iommu_user_data *user_data)
+{
+	struct iommu_table_group *table_group = dev_table_group(dev);
+	struct spapr_domain *dom;
+	int i, ret = 0;
+
+	if (flags || user_data || !table_group || !table_group->ops ||
+	    !table_group->ops->domain_table)
+		return ERR_PTR(-EOPNOTSUPP);
+
+	dom = kzalloc_obj(*dom, GFP_KERNEL_ACCOUNT);
+	if (!dom)
+		return ERR_PTR(-ENOMEM);
+	dom->ops = table_group->ops;
+	mutex_init(&dom->lock);
+	INIT_LIST_HEAD(&dom->groups);
+	dom->domain.type = IOMMU_DOMAIN_UNMANAGED;
+	dom->domain.ops = &spapr_paging_ops;
+	/* one size: each run of memory is one call, however long it is */
+	dom->domain.pgsize_bitmap = PAGE_SIZE;
+
+	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES && !ret; i++)
+		ret = alloc_window(dom, table_group, i);
+	if (!ret && !set_geometry(dom))
+		ret = -EOPNOTSUPP;
+	if (ret) {
+		spapr_domain_free(&dom->domain);
+		return ERR_PTR(ret);
+	}
+	return &dom->domain;
+}
+
+/**
+ * iommu_domain_window64_size() - how large the 64-bit window of a domain is
+ *
+ * Four times the memory that the machine may have, 4 GiB at least: room for all
+ * of it however user space lays it out.
+ *
+ * Context: Any.
+ * Return: bytes, a power of 2.
+ */
+u64 iommu_domain_window64_size(void)
+{
+	return max(roundup_pow_of_two(memory_hotplug_max()) * 4, (u64)SZ_4G);
+}

@@ -1,0 +1,562 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Devices of POWER in the hands of iommufd: both DMA windows, attach, replace and
+ * detach, two devices, type1 compatibility, and the sPAPR container beside it.
+ *
+ * QEMU's edu device says what memory it reaches: its transfers to addresses that
+ * are not mapped end without an error and change nothing.
+ */
+#include <dirent.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <linux/iommufd.h>
+
+#include "edu.h"
+#include "spapr_test.h"
+
+#define LEN		EDU_DMA_MAX
+#define CHUNK		0x10000UL	/* whole pages of any kernel */
+#define CHUNKS		8
+#define WINDOW64	(1ULL << 59)
+#define LOW		0x100000ULL
+#define HIGH		(WINDOW64 + 0x200000ULL)
+#define SECONDS		120
+
+struct device {
+	__u32 id;
+	struct edu edu;
+};
+
+FIXTURE(iommufd)
+{
+	int fd;
+	__u32 ioas;
+	struct device dev[2];
+	char *mem;
+};
+
+#define MEM(n)	(self->mem + (n) * CHUNK)
+
+/* The calls of /dev/iommu and of a device's cdev: 0 or the negative errno. */
+
+static int ioas_alloc(int fd, __u32 *id)
+{
+	struct iommu_ioas_alloc arg = { .size = sizeof(arg) };
+	int ret = __spapr_ioctl(fd, IOMMU_IOAS_ALLOC, &arg);
+
+	*id = arg.out_ioas_id;
+	return ret;
+}
+
+static int destroy(int fd, __u32 id)
+{
+	struct iommu_destroy arg = { .size = sizeof(arg), .id = id };
+
+	return __spapr_ioctl(fd, IOMMU_DESTROY, &arg);
+}
+
+static int ioas_map(int fd, __u32 ioas, __u64 iova, const void *va, __u64 len)
+{
+	struct iommu_ioas_map arg = {
+		.size = sizeof(arg),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+			 IOMMU_IOAS_MAP_WRITEABLE,
+		.ioas_id = ioas,
+		.user_va = (__u64)va,
+		.length = len,
+		.iova = iova,
+	};
+
+	return __spapr_ioctl(fd, IOMMU_IOAS_MAP, &arg);
+}
+
+static int ioas_unmap(int fd, __u32 ioas, __u64 iova, __u64 len)
+{
+	struct iommu_ioas_unmap arg = {
+		.size = sizeof(arg),
+		.ioas_id = ioas,
+		.iova = iova,
+		.length = len,
+	};
+
+	return __spapr_ioctl(fd, IOMMU_IOAS_UNMAP, &arg);
+}
+
+static int hwpt_alloc(int fd, __u32 dev, __u32 ioas, __u32 *id)
+{
+	struct iommu_hwpt_alloc arg = {
+		.size = sizeof(arg),
+		.dev_id = dev,
+		.pt_id = ioas,
+	};
+	int ret = __spapr_ioctl(fd, IOMMU_HWPT_ALLOC, &arg);
+
+	*id = arg.out_hwpt_id;
+	return ret;
+}
+
+/* An IOAS or a HWPT, in place of what the device has. */
+static int attach(struct device *dev, __u32 pt)
+{
+	struct vfio_device_attach_iommufd_pt arg = {
+		.argsz = sizeof(arg),
+		.pt_id = pt,
+	};
+
+	return __spapr_ioctl(dev->edu.fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &arg);
+}
+
+static int detach(struct device *dev)
+{
+	struct vfio_device_detach_iommufd_pt arg = { .argsz = sizeof(arg) };
+
+	return __spapr_ioctl(dev->edu.fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &arg);
+}
+
+static int open_cdev(unsigned int n)
+{
+	char path[PATH_MAX];
+	struct dirent *d;
+	int fd = -ENOENT;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev",
+		 spapr_bdf(n));
+	dir = opendir(path);
+	if (!dir)
+		return -errno;
+	while ((d = readdir(dir)))
+		if (d->d_name[0] != '.') {
+			snprintf(path, sizeof(path), "/dev/vfio/devices/%s",
+				 d->d_name);
+			fd = open(path, O_RDWR | O_CLOEXEC);
+		}
+	closedir(dir);
+	return fd < 0 ? -errno : fd;
+}
+
+static int bind_fd(int fd, int iommufd, __u32 *id)
+{
+	struct vfio_device_bind_iommufd arg = {
+		.argsz = sizeof(arg),
+		.iommufd = iommufd,
+	};
+	int ret = __spapr_ioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, &arg);
+
+	*id = arg.out_devid;
+	return ret;
+}
+
+/* Opens the n-th device and binds it; it reaches nothing yet. */
+static int open_device(struct device *dev, unsigned int n, int iommufd)
+{
+	int fd = open_cdev(n), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = bind_fd(fd, iommufd, &dev->id);
+	if (!ret)
+		return edu_open_device(&dev->edu, fd);
+	close(fd);
+	return ret;
+}
+
+/* What a device reads at @src it writes to @dst, whose memory shows it. */
+#define EXPECT_COPIED(dev, dst, src, mem, seed) do {			\
+	EXPECT_EQ(0, edu_memcpy(&(dev)->edu, dst, src, LEN));		\
+	EXPECT_TRUE(is_filled(mem, LEN, seed));				\
+} while (0)
+
+/* A device writes to @iova, and the memory does not change. */
+#define EXPECT_NOT_WRITTEN(dev, iova, mem) do {				\
+	char *__mem = (mem);						\
+									\
+	fill(__mem, LEN, 99);						\
+	edu_dma_from_device(&(dev)->edu, iova, 0, LEN);			\
+	EXPECT_TRUE(is_filled(__mem, LEN, 99));				\
+} while (0)
+
+FIXTURE_SETUP(iommufd)
+{
+	unsigned int i;
+
+	NEED_DEVICES(return, 2);
+	self->fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+	ASSERT_GE(self->fd, 0);
+	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
+	for (i = 0; i < 2; i++)
+		self->dev[i].edu.fd = -1;
+	ASSERT_EQ(0, open_device(&self->dev[0], 0, self->fd));
+	self->mem = spapr_mem(CHUNKS * CHUNK);
+	ASSERT_NE(NULL, self->mem);
+}
+
+FIXTURE_TEARDOWN(iommufd)
+{
+	unsigned int i;
+
+	for (i = 0; i < 2; i++)
+		if (self->dev[i].edu.fd >= 0)
+			edu_close(&self->dev[i].edu);
+	close(self->fd);
+}
+
+/* All of these share what resetting a device takes: seconds. */
+TEST_F_TIMEOUT(iommufd, the_windows_are_the_iova_ranges, SECONDS)
+{
+	struct iommu_iova_range range[4];
+	struct iommu_ioas_iova_ranges ranges = {
+		.size = sizeof(ranges),
+		.ioas_id = self->ioas,
+		.num_iovas = 4,
+		.allowed_iovas = (__u64)range,
+	};
+	struct iommu_ioas_map map = {
+		.size = sizeof(map),
+		.flags = IOMMU_IOAS_MAP_READABLE,
+		.ioas_id = self->ioas,
+		.user_va = (__u64)self->mem,
+		.length = CHUNK,
+	};
+
+	ASSERT_EQ(0, attach(&self->dev[0], self->ioas));
+	ASSERT_EQ(0, __spapr_ioctl(self->fd, IOMMU_IOAS_IOVA_RANGES, &ranges));
+	ASSERT_EQ(2U, ranges.num_iovas);
+	EXPECT_EQ(0ULL, range[0].start);
+	EXPECT_GE(range[0].last, GIB - 1);
+	EXPECT_LT(range[0].last, 4 * GIB);
+	EXPECT_EQ(WINDOW64, range[1].start);
+	EXPECT_GE(range[1].last, WINDOW64 + 4 * GIB - 1);
+	EXPECT_EQ(spapr_page_size(), ranges.out_iova_alignment);
+	TH_LOG("windows up to 0x%lx, 0x%lx", (unsigned long)range[0].last,
+	       (unsigned long)range[1].last);
+
+	/* between them, across an end, and the last page of each */
+	EXPECT_ERRNO(EINVAL, ioas_map(self->fd, self->ioas, 4 * GIB, MEM(0),
+				      CHUNK));
+	EXPECT_ERRNO(EINVAL, ioas_map(self->fd, self->ioas,
+				      range[0].last + 1 - CHUNK, MEM(0),
+				      2 * CHUNK));
+	EXPECT_ERRNO(EINVAL, ioas_map(self->fd, self->ioas,
+				      range[1].last + 1 - CHUNK, MEM(0),
+				      2 * CHUNK));
+	EXPECT_EQ(0, ioas_map(self->fd, self->ioas, range[0].last + 1 - CHUNK,
+			      MEM(0), CHUNK));
+	EXPECT_EQ(0, ioas_map(self->fd, self->ioas, range[1].last + 1 - CHUNK,
+			      MEM(1), CHUNK));
+	fill(MEM(0), LEN, 1);
+	EXPECT_COPIED(&self->dev[0], range[1].last + 1 - CHUNK,
+		      range[0].last + 1 - CHUNK, MEM(1), 1);
+
+	/* where the kernel chooses */
+	ASSERT_EQ(0, __spapr_ioctl(self->fd, IOMMU_IOAS_MAP, &map));
+	EXPECT_LE(map.iova, range[0].last);
+}
+
+TEST_F_TIMEOUT(iommufd, the_device_reaches_what_is_mapped_and_nothing_else, SECONDS)
+{
+	struct device *dev = &self->dev[0];
+
+	/* mapped before there is a domain */
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, LOW, MEM(0), 2 * CHUNK));
+	ASSERT_EQ(0, attach(dev, self->ioas));
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, HIGH, MEM(2), 2 * CHUNK));
+
+	fill(MEM(0), LEN, 1);
+	EXPECT_COPIED(dev, LOW + CHUNK, LOW, MEM(1), 1);
+	EXPECT_COPIED(dev, HIGH, LOW, MEM(2), 1);
+	fill(MEM(3), LEN, 2);
+	EXPECT_COPIED(dev, LOW, HIGH + CHUNK, MEM(0), 2);
+
+	ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, HIGH, 2 * CHUNK));
+	EXPECT_NOT_WRITTEN(dev, HIGH, MEM(2));
+	ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, LOW, 2 * CHUNK));
+	EXPECT_NOT_WRITTEN(dev, LOW, MEM(0));
+	EXPECT_ERRNO(ENOENT, ioas_unmap(self->fd, self->ioas, LOW, CHUNK));
+}
+
+/* The pages of an area are mapped one by one where they are not contiguous. */
+TEST_F_TIMEOUT(iommufd, each_page_leads_to_the_page_it_was_given, SECONDS)
+{
+	struct device *dev = &self->dev[0];
+	unsigned int i;
+
+	ASSERT_EQ(0, attach(dev, self->ioas));
+	for (i = 0; i < CHUNKS; i++)
+		ASSERT_EQ(0, ioas_map(self->fd, self->ioas,
+				      HIGH + (CHUNKS - 1 - i) * CHUNK, MEM(i),
+				      CHUNK));
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, LOW, MEM(0),
+			      CHUNKS * CHUNK));
+	for (i = 0; i < CHUNKS; i += 2) {
+		fill(MEM(i), LEN, i);
+		fill(MEM(i + 1), LEN, 77);
+		EXPECT_COPIED(dev, LOW + (i + 1) * CHUNK,
+			      HIGH + (CHUNKS - 1 - i) * CHUNK, MEM(i + 1), i);
+	}
+}
+
+TEST_F_TIMEOUT(iommufd, a_detached_device_is_blocked, SECONDS)
+{
+	struct device *dev = &self->dev[0];
+	__u32 hwpt;
+
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, LOW, MEM(0), CHUNK));
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, HIGH, MEM(1), CHUNK));
+	EXPECT_NOT_WRITTEN(dev, LOW, MEM(0));
+
+	/* a domain outlives the device's stay in it, with what is mapped */
+	ASSERT_EQ(0, hwpt_alloc(self->fd, dev->id, self->ioas, &hwpt));
+	EXPECT_NOT_WRITTEN(dev, LOW, MEM(0));
+	ASSERT_EQ(0, attach(dev, hwpt));
+	fill(MEM(0), LEN, 1);
+	EXPECT_COPIED(dev, HIGH, LOW, MEM(1), 1);
+
+	ASSERT_EQ(0, detach(dev));
+	EXPECT_NOT_WRITTEN(dev, LOW, MEM(0));
+	EXPECT_NOT_WRITTEN(dev, HIGH, MEM(1));
+	ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, LOW, CHUNK));
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, LOW, MEM(2), CHUNK));
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, HIGH + CHUNK, MEM(3),
+			      CHUNK));
+
+	ASSERT_EQ(0, attach(dev, hwpt));
+	fill(MEM(2), LEN, 3);
+	EXPECT_COPIED(dev, HIGH, LOW, MEM(1), 3);
+	EXPECT_COPIED(dev, HIGH + CHUNK, LOW, MEM(3), 3);
+	EXPECT_TRUE(is_filled(MEM(0), LEN, 99));
+	ASSERT_EQ(0, detach(dev));
+	EXPECT_EQ(0, destroy(self->fd, hwpt));
+}
+
+TEST_F_TIMEOUT(iommufd, an_address_space_is_replaced_by_another, SECONDS)
+{
+	struct device *dev = &self->dev[0];
+	__u32 other;
+	int i;
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &other));
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, LOW, MEM(0), CHUNK));
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, HIGH, MEM(1), CHUNK));
+	ASSERT_EQ(0, ioas_map(self->fd, other, LOW, MEM(2), CHUNK));
+	ASSERT_EQ(0, ioas_map(self->fd, other, HIGH, MEM(3), CHUNK));
+	for (i = 0; i < 4; i++)
+		fill(MEM(i), LEN, 10 + i);
+
+	for (i = 0; i < 3; i++) {
+		ASSERT_EQ(0, attach(dev, self->ioas));
+		fill(MEM(1), LEN, 11);
+		EXPECT_COPIED(dev, HIGH, LOW, MEM(1), 10);
+		ASSERT_EQ(0, attach(dev, other));
+		fill(MEM(1), LEN, 11);
+		EXPECT_COPIED(dev, HIGH, LOW, MEM(3), 12);
+		EXPECT_TRUE(is_filled(MEM(1), LEN, 11));
+		fill(MEM(3), LEN, 13);
+	}
+	ASSERT_EQ(0, detach(dev));
+	EXPECT_NOT_WRITTEN(dev, LOW, MEM(2));
+}
+
+TEST_F_TIMEOUT(iommufd, two_devices_have_one_address_space, SECONDS)
+{
+	struct device *one = &self->dev[0], *two = &self->dev[1];
+
+	ASSERT_EQ(0, open_device(two, 1, self->fd));
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, LOW, MEM(0), CHUNK));
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, HIGH, MEM(1), CHUNK));
+	ASSERT_EQ(0, attach(one, self->ioas));
+	EXPECT_NOT_WRITTEN(two, LOW, MEM(0));
+
+	/* what was mapped before the second came, and after */
+	ASSERT_EQ(0, attach(two, self->ioas));
+	fill(MEM(0), LEN, 1);
+	EXPECT_COPIED(two, HIGH, LOW, MEM(1), 1);
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, HIGH + CHUNK, MEM(2),
+			      CHUNK));
+	EXPECT_COPIED(one, HIGH + CHUNK, LOW, MEM(2), 1);
+	fill(MEM(0), LEN, 2);
+	EXPECT_COPIED(two, HIGH + CHUNK, LOW, MEM(2), 2);
+
+	/* one goes, the other stays; what is unmapped is so for both */
+	ASSERT_EQ(0, detach(one));
+	EXPECT_NOT_WRITTEN(one, HIGH, MEM(1));
+	EXPECT_COPIED(two, HIGH, LOW, MEM(1), 2);
+	ASSERT_EQ(0, attach(one, self->ioas));
+	ASSERT_EQ(0, ioas_unmap(self->fd, self->ioas, HIGH, CHUNK));
+	EXPECT_NOT_WRITTEN(one, HIGH, MEM(1));
+	EXPECT_NOT_WRITTEN(two, HIGH, MEM(1));
+	EXPECT_COPIED(one, HIGH + CHUNK, LOW, MEM(2), 2);
+}
+
+/* A group has one owner: this or the sPAPR container. */
+TEST_F_TIMEOUT(iommufd, the_container_cannot_have_the_group_too, SECONDS)
+{
+	struct spapr s;
+	__u32 id;
+	int fd;
+
+	EXPECT_ERRNO(EBUSY, spapr_group_fd(0));
+	ASSERT_EQ(0, attach(&self->dev[0], self->ioas));
+	EXPECT_ERRNO(EBUSY, spapr_group_fd(0));
+	edu_close(&self->dev[0].edu);
+
+	spapr_open(&s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
+	fd = open_cdev(0);
+	ASSERT_GE(fd, 0);
+	EXPECT_ERRNO(EBUSY, bind_fd(fd, self->fd, &id));
+	spapr_close(&s);
+	EXPECT_EQ(0, bind_fd(fd, self->fd, &id));
+	close(fd);
+}
+
+/* Neither windows nor memory are lost on the way. */
+TEST_F_TIMEOUT(iommufd, attach_and_detach_can_go_on_for_ever, SECONDS)
+{
+	struct device *dev = &self->dev[0];
+	__u32 other;
+	int i;
+
+	ASSERT_EQ(0, ioas_alloc(self->fd, &other));
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, HIGH, MEM(0), CHUNK));
+	for (i = 0; i < 200; i++) {
+		ASSERT_EQ(0, attach(dev, self->ioas));
+		if (i % 2)
+			ASSERT_EQ(0, attach(dev, other));
+		if (i % 3)
+			ASSERT_EQ(0, detach(dev));
+	}
+	ASSERT_EQ(0, attach(dev, self->ioas));
+	fill(MEM(0), LEN, 1);
+	EXPECT_COPIED(dev, HIGH + LEN, HIGH, MEM(0) + LEN, 1);
+}
+
+/* Runs in a child, until it is killed. */
+static void map_and_wait(int ready)
+{
+	int fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
+	char *mem = spapr_mem(2 * CHUNK);
+	struct device dev;
+	__u32 ioas;
+	bool good;
+
+	good = fd >= 0 && mem && !ioas_alloc(fd, &ioas) &&
+	       !open_device(&dev, 0, fd) && !attach(&dev, ioas) &&
+	       !ioas_map(fd, ioas, LOW, mem, CHUNK) &&
+	       !ioas_map(fd, ioas, HIGH, mem + CHUNK, CHUNK);
+	if (write(ready, &good, sizeof(good)) == sizeof(good))
+		pause();
+	_exit(1);
+}
+
+TEST_F_TIMEOUT(iommufd, a_killed_program_gives_all_back, SECONDS)
+{
+	bool good = false;
+	struct spapr s;
+	int ready[2];
+	long pins;
+	pid_t pid;
+
+	edu_close(&self->dev[0].edu);
+	pins = spapr_pins();
+	ASSERT_EQ(0, pipe(ready));
+	pid = fork();
+	ASSERT_GE(pid, 0);
+	if (!pid)
+		map_and_wait(ready[1]);
+	ASSERT_EQ((ssize_t)sizeof(good), read(ready[0], &good, sizeof(good)));
+	EXPECT_TRUE(good);
+	EXPECT_LT(pins, spapr_pins());
+	ASSERT_EQ(0, kill(pid, SIGKILL));
+	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
+
+	EXPECT_EQ(pins, spapr_pins_settle(pins));
+	spapr_open(&s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
+	spapr_close(&s);
+	ASSERT_EQ(0, open_device(&self->dev[0], 0, self->fd));
+}
+
+/* What cannot be pinned is not mapped, nor is a part of it. */
+TEST_F_TIMEOUT(iommufd, a_map_that_fails_changes_nothing, SECONDS)
+{
+	struct device *dev = &self->dev[0];
+	long pins;
+
+	ASSERT_EQ(0, attach(dev, self->ioas));
+	pins = spapr_pins();
+	ASSERT_EQ(0, munmap(MEM(CHUNKS - 1), CHUNK));
+	EXPECT_ERRNO(EFAULT, ioas_map(self->fd, self->ioas, HIGH, MEM(0),
+				      CHUNKS * CHUNK));
+	EXPECT_EQ(pins, spapr_pins_settle(pins));
+	EXPECT_NOT_WRITTEN(dev, HIGH, MEM(0));
+	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, HIGH, MEM(0), CHUNK));
+	EXPECT_ERRNO(EEXIST, ioas_map(self->fd, self->ioas, HIGH, MEM(1),
+				      CHUNK));
+	fill(MEM(0), LEN, 1);
+	EXPECT_COPIED(dev, HIGH + LEN, HIGH, MEM(0) + LEN, 1);
+}
+
+static int type1_map(int fd, __u64 iova, const void *va, __u64 size)
+{
+	struct vfio_iommu_type1_dma_map map = {
+		.argsz = sizeof(map),
+		.flags = SPAPR_RW,
+		.vaddr = (__u64)va,
+		.iova = iova,
+		.size = size,
+	};
+
+	return __spapr_ioctl(fd, VFIO_IOMMU_MAP_DMA, &map);
+}
+
+static int type1_unmap(int fd, __u64 iova, __u64 size)
+{
+	struct vfio_iommu_type1_dma_unmap unmap = {
+		.argsz = sizeof(unmap),
+		.iova = iova,
+		.size = size,
+	};
+	int ret = __spapr_ioctl(fd, VFIO_IOMMU_UNMAP_DMA, &unmap);
+
+	return ret ? : unmap.size == size ? 0 : -ERANGE;
+}
+
+/* A program that knows type1 only has /dev/iommu for /dev/vfio/vfio. */
+TEST_F_TIMEOUT(iommufd, a_type1_program_runs, SECONDS)
+{
+	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
+	int container = open("/dev/iommu", O_RDWR | O_CLOEXEC), group;
+	struct device dev;
+
+	edu_close(&self->dev[0].edu);
+	ASSERT_GE(container, 0);
+	group = spapr_group_fd(0);
+	ASSERT_GE(group, 0);
+	EXPECT_EQ(VFIO_API_VERSION,
+		  __spapr_ioctl(container, VFIO_GET_API_VERSION, NULL));
+	EXPECT_EQ(1, __spapr_ioctl(container, VFIO_CHECK_EXTENSION,
+				   (void *)VFIO_TYPE1v2_IOMMU));
+	EXPECT_EQ(0, __spapr_ioctl(container, VFIO_CHECK_EXTENSION,
+				   (void *)VFIO_SPAPR_TCE_v2_IOMMU));
+	ASSERT_EQ(0, __spapr_ioctl(group, VFIO_GROUP_SET_CONTAINER, &container));
+	ASSERT_EQ(0, __spapr_ioctl(container, VFIO_SET_IOMMU,
+				   (void *)VFIO_TYPE1v2_IOMMU));
+	ASSERT_EQ(0, __spapr_ioctl(container, VFIO_IOMMU_GET_INFO, &info));
+	EXPECT_TRUE(!!(info.iova_pgsizes & spapr_page_size()));
+	ASSERT_EQ(0, edu_open(&dev.edu, group, spapr_bdf(0)));
+
+	ASSERT_EQ(0, type1_map(container, LOW, MEM(0), CHUNK));
+	ASSERT_EQ(0, type1_map(container, HIGH, MEM(1), CHUNK));
+	EXPECT_ERRNO(EINVAL, type1_map(container, 8 * GIB, MEM(2), CHUNK));
+	fill(MEM(0), LEN, 1);
+	EXPECT_COPIED(&dev, HIGH, LOW, MEM(1), 1);
+	ASSERT_EQ(0, type1_unmap(container, HIGH, CHUNK));
+	EXPECT_NOT_WRITTEN(&dev, HIGH, MEM(1));
+	edu_close(&dev.edu);
+	close(group);
+	close(container);
+}
+
+TEST_HARNESS_MAIN
