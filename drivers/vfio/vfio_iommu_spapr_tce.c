@@ -176,8 +176,9 @@ static void tce_print_refusal(char *line, const char *call, u64 start, u64 size,
  * windows, the number of the group for ATTACH, else a user address. Without a
  * cause in @why it is derived from @error.
  */
-static int tce_report(struct tce_container *container, const char *call, u64 start,
-	   u64 size, int error, const struct mm_iommu_refusal *why)
+static int tce_report(struct tce_container *container, const char *call,
+		      u64 start, u64 size, int error,
+		      const struct mm_iommu_refusal *why)
 {
 	const struct mm_iommu_refusal unknown =
 		TCE_CAUSE(error == -EINTR ? "the process was killed" :
@@ -272,9 +273,8 @@ tce_backing(const struct tce_container *container)
  * Copies an argument that starts with argsz and flags, and checks both. @size
  * is a compile-time constant.
  */
-static inline int tce_copy_arg(void *arg, size_t size,
-					const void __user *uarg,
-					u32 known_flags)
+static inline int tce_copy_arg(void *arg, size_t size, const void __user *uarg,
+			       u32 known_flags)
 {
 	struct {
 		u32 argsz;
@@ -725,8 +725,7 @@ static void tce_cancel_create(struct tce_container *container, int num,
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_CREATE */
-static long tce_ioctl_create(struct tce_container *container,
-				      void __user *uarg)
+static long tce_ioctl_create(struct tce_container *container, void __user *uarg)
 {
 	struct vfio_iommu_spapr_tce_create create;
 	struct iommu_table *tbl;
@@ -774,8 +773,7 @@ static long tce_remove(struct tce_container *container, u64 start)
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_REMOVE */
-static long tce_ioctl_remove(struct tce_container *container,
-				      void __user *uarg)
+static long tce_ioctl_remove(struct tce_container *container, void __user *uarg)
 {
 	struct vfio_iommu_spapr_tce_remove remove;
 	long ret;
@@ -818,7 +816,7 @@ static int tce_get_info(struct tce_container *container,
 
 /* VFIO_IOMMU_SPAPR_TCE_GET_INFO */
 static long tce_ioctl_get_info(struct tce_container *container,
-					void __user *uarg)
+			       void __user *uarg)
 {
 	const size_t minsz = offsetofend(struct vfio_iommu_spapr_tce_info,
 					 dma32_window_size);
@@ -878,9 +876,8 @@ static const struct mm_iommu_refusal tce_wrapped = {
  * Reports MAP or UNMAP of a container that is not enabled yet. @iova points to
  * the members iova and size of the argument.
  */
-static long tce_report_unused(struct tce_container *container,
-				       const char *call,
-				       const void __user *iova, int error)
+static long tce_report_unused(struct tce_container *container, const char *call,
+			      const void __user *iova, int error)
 {
 	u64 range[2];
 
@@ -892,9 +889,8 @@ static long tce_report_unused(struct tce_container *container,
 }
 
 /* Reports a range in no window, or one that is not valid in its window. */
-static int tce_report_range(struct tce_container *container,
-				     const char *call, u64 iova, u64 size,
-				     int error)
+static int tce_report_range(struct tce_container *container, const char *call,
+			    u64 iova, u64 size, int error)
 {
 	const struct mm_iommu_refusal why =
 		TCE_CAUSE(error == -ENXIO ?
@@ -909,8 +905,8 @@ static int tce_report_range(struct tce_container *container,
  * address that failed, or the end of the range.
  */
 static int tce_report_map(struct tce_container *container,
-				   const struct vfio_iommu_type1_dma_map *map,
-				   unsigned long bad, int error)
+			  const struct vfio_iommu_type1_dma_map *map,
+			  unsigned long bad, int error)
 {
 	struct mm_iommu_refusal why = { .at = bad };
 
@@ -1012,8 +1008,8 @@ static bool tce_map_valid(const struct vfio_iommu_type1_dma_map *map,
  * iommu_tce_map().
  */
 static long tce_map_v1(struct tce_container *container,
-				const struct vfio_iommu_type1_dma_map *map,
-				const struct tce_window *win, unsigned long *bad)
+		       const struct vfio_iommu_type1_dma_map *map,
+		       const struct tce_window *win, unsigned long *bad)
 {
 	struct iommu_table *tbl = iommu_tce_table_get(win->tbl);
 	unsigned long npages = PFN_UP(map->size);
@@ -1515,8 +1511,7 @@ static long tce_eeh_group(struct iommu_group *grp,
 }
 
 /* VFIO_EEH_PE_OP, on each group until one does not return 0 */
-static long tce_ioctl_eeh(struct tce_container *container,
-				   void __user *uarg)
+static long tce_ioctl_eeh(struct tce_container *container, void __user *uarg)
 {
 	struct vfio_eeh_pe_op op = { };
 	struct tce_group *group;
@@ -1585,8 +1580,8 @@ static noinline long tce_ioctl_other(struct tce_container *container,
 }
 
 /*
- * The calls that are made often are not inlined, so that none pays for the
- * stack frame of another.
+ * None of these is inlined: MAP and UNMAP, and those that register, do not pay
+ * for the stack frame of another.
  */
 static long tce_iommu_ioctl(void *iommu_data, unsigned int cmd,
 			    unsigned long arg)

@@ -15,8 +15,8 @@
  * 4. Drop: only now, when no device can reach it, the memory of the old TCEs
  *    is let go.
  *
- * A block of the view has one reference for all of its entries that are of one
- * region, see struct tce_view_block. Here, on the way into a block and out of
+ * A block of the view has one reference for the entries of its home, see struct
+ * tce_view_block. Here, on the way into a block and out of
  * it, each page has a reference of its own: the others are given back, or
  * taken, under the lock of the block.
  *
@@ -125,14 +125,6 @@ static void olds_touch(struct tce_olds *olds, unsigned long entry,
 	if (olds->first == olds->end)
 		olds->first = entry;
 	olds->end = entry + npages;
-}
-
-static void olds_init(struct tce_olds *olds, struct iommu_table *tbl)
-{
-	olds->tbl = tbl;
-	olds->first = 0;
-	olds->end = 0;
-	olds->nr = 0;
 }
 
 /* What is dropped together with what was in an entry of the view. */
@@ -476,6 +468,7 @@ static inline int tce_put_page(struct iommu_table *tbl, unsigned long entry,
 	local_irq_restore(flags);
 	if (likely(ret == IOMMU_TCE_DONE || !ret))
 		return 0;
+	/* also after an error: see iommu_tce_fast_put() */
 	mm_iommu_reap(tbl->it_view->mm);
 	if (ret == -ENOTRECOVERABLE)
 		tce_lost();
@@ -905,20 +898,14 @@ static void map_drop_before(struct tce_map *map)
 static void map_init(struct tce_map *map, struct iommu_table *tbl,
 		     unsigned long entry)
 {
-	map->tbl = tbl;
-	map->entry = entry;
-	map->npages = 0;
-	map->held = &map->few;
-	map->nr_held = 0;
-	map->max_held = 1;
-	map->may_refuse = tce_may_refuse(tbl);
-	map->lost = false;
-	map->bad = NULL;
-	map->done = 0;
-	map->replaced = 0;
-	olds_init(&map->olds, tbl);
-	map->scratch = NULL;
-	map->list = NULL;
+	*map = (struct tce_map){
+		.tbl = tbl,
+		.entry = entry,
+		.held = &map->few,
+		.max_held = 1,
+		.may_refuse = tce_may_refuse(tbl),
+		.olds.tbl = tbl,
+	};
 }
 
 /* The first step: all that can fail for a reason of ours. */
@@ -972,10 +959,9 @@ static int map_commit(struct tce_map *map)
 	return ret;
 }
 
-static noinline int tce_map_range(struct iommu_table *tbl,
-				  unsigned long entry, unsigned long ua,
-				  unsigned long npages, bool write,
-				  unsigned long *bad)
+static noinline int tce_map_range(struct iommu_table *tbl, unsigned long entry,
+				  unsigned long ua, unsigned long npages,
+				  bool write, unsigned long *bad)
 {
 	struct iommu_tce_want want = {
 		.ua = ua,

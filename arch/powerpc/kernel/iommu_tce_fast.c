@@ -49,18 +49,18 @@
 /* A holder needs some thousand instructions, for 512 entries. */
 #define CHANGE_TRIES	256
 
-static u64 change_perm(bool write)
+static __kprobes u64 change_perm(bool write)
 {
 	return write ? TCE_PCI_READ | TCE_PCI_WRITE : TCE_PCI_READ;
 }
 
-static unsigned long change_index(const struct iommu_tce_change *c)
+static __kprobes unsigned long change_index(const struct iommu_tce_change *c)
 {
 	return c->entry - c->tbl->it_offset;
 }
 
-static unsigned long change_block(const struct iommu_tce_change *c,
-				  unsigned int i)
+static __kprobes unsigned long change_block(const struct iommu_tce_change *c,
+					    unsigned int i)
 {
 	return change_index(c) / TCE_VIEW_ENTRIES + i;
 }
@@ -83,8 +83,9 @@ static inline __kprobes bool block_trylock(raw_spinlock_t *lock)
 	       block_trylock_again(&lock->raw_lock);
 }
 
-static raw_spinlock_t *change_lock_of(const struct iommu_tce_change *c,
-				      unsigned int i)
+static __kprobes raw_spinlock_t *change_lock_of(
+						const struct iommu_tce_change *c,
+						unsigned int i)
 {
 	return tce_view_block_lock(c->tbl->it_view, change_block(c, i));
 }
@@ -145,6 +146,8 @@ static __kprobes void change_end(struct iommu_tce_change *c)
 
 static inline __kprobes int change_start(struct iommu_tce_change *c)
 {
+	unsigned int i;
+
 	if (!c->tbl->it_ops->realmode || !change_lock(c))
 		return -EAGAIN;
 	if (!table_is_open(c->tbl) ||
@@ -152,16 +155,19 @@ static inline __kprobes int change_start(struct iommu_tce_change *c)
 		change_unlock(c, c->nr_blocks);
 		return -EAGAIN;
 	}
+	for (i = 0; i < c->nr_blocks; i++)
+		c->empty[i] = !c->blocks[i] || !tce_view_used(c->blocks[i]);
 	return 0;
 }
 
-static struct tce_view_block *change_block_of(const struct iommu_tce_change *c,
-					      unsigned long i)
+static __kprobes struct tce_view_block *change_block_of(
+							const struct iommu_tce_change *c,
+							unsigned long i)
 {
 	return c->blocks[i >= c->in_first];
 }
 
-static void change_use(struct iommu_tce_change *c, unsigned int i)
+static __kprobes void change_use(struct iommu_tce_change *c, unsigned int i)
 {
 	c->blk = c->blocks[i];
 	c->until = i ? c->npages : c->in_first;
@@ -169,9 +175,9 @@ static void change_use(struct iommu_tce_change *c, unsigned int i)
 
 /* How many of the next entries are in one block. */
 static __kprobes unsigned long change_room(struct iommu_tce_change *c,
-						 unsigned long npages)
+					   unsigned long npages)
 {
-	if (unlikely(c->done == c->until))
+	if (unlikely(c->done >= c->until))
 		change_use(c, 1);
 	return min(npages, c->until - c->done);
 }
@@ -230,13 +236,11 @@ __kprobes int iommu_tce_change_begin(struct iommu_tce_change *change,
 		return -EAGAIN;
 
 	/* whoever makes a block has prepared the table before */
-	for (i = 0; i < change->nr_blocks; i++) {
+	for (i = 0; i < change->nr_blocks; i++)
 		if (!change->blocks[i]) {
 			change_end(change);
 			return -EAGAIN;
 		}
-		change->empty[i] = !tce_view_used(change->blocks[i]);
-	}
 	change_use(change, 0);
 	return 0;
 }
@@ -337,17 +341,16 @@ __kprobes int iommu_tce_change_map(struct iommu_tce_change *change,
 __kprobes void iommu_tce_change_clear(struct iommu_tce_change *change,
 				      unsigned long npages)
 {
-	unsigned long end = change->done + npages;
+	unsigned long i, end = change->done + npages;
 
-	for (; change->done < end; change->done++) {
-		change->tces[change->done] = 0;
-		change->cookies[change->done] = 0;
+	for (i = change->done; i < end; i++) {
+		change->tces[i] = 0;
+		change->cookies[i] = 0;
 	}
-	if (change->done > change->until)
-		change_use(change, 1);
+	change->done = end;
 }
 
-/* Entries of one region that leave a block of the view, and the cookie of one. */
+/* Entries of one region that leave a block, and the cookie of one. */
 struct dropped {
 	struct mm_iommu_section *section;
 	struct tce_view_block *blk;
@@ -357,27 +360,23 @@ struct dropped {
 
 static __kprobes void dropped_flush(struct dropped *d)
 {
-	unsigned long refs = 0;
+	unsigned long refs;
 
-	if (d->npages)
-		refs = tce_view_leave(d->blk, d->cookie, d->npages);
+	if (!d->npages)
+		return;
+	refs = tce_view_leave(d->blk, d->cookie, d->npages);
 	if (refs)
 		mm_iommu_section_drop(d->section, d->cookie, refs);
 }
 
-static __kprobes void dropped_next(struct dropped *d, u64 cookie)
+static inline __kprobes void dropped_add(struct dropped *d, u64 cookie)
 {
-	dropped_flush(d);
-	d->cookie = cookie;
-	d->npages = 1;
-}
-
-static __kprobes void dropped_add(struct dropped *d, u64 cookie)
-{
-	if (likely(!((cookie ^ d->cookie) & MM_IOMMU_COOKIE_ID)))
-		d->npages++;
-	else
-		dropped_next(d, cookie);
+	if (unlikely((cookie ^ d->cookie) & MM_IOMMU_COOKIE_ID)) {
+		dropped_flush(d);
+		d->cookie = cookie;
+		d->npages = 0;
+	}
+	d->npages++;
 }
 
 /*
@@ -412,19 +411,20 @@ static __kprobes void change_view(struct iommu_tce_change *c, unsigned int i,
 	dropped_flush(&d);
 }
 
-/* Clears a part of the view that is in one block. */
-static __kprobes void clear_view(struct iommu_tce_change *c,
-				 struct tce_view_block *blk, unsigned long at,
-				 unsigned long n)
+/* Clears a part of the view that is in a block. */
+static __kprobes void clear_view(struct iommu_tce_change *c, unsigned int i,
+				 unsigned long at, unsigned long n)
 {
-	struct dropped d = {
-		.section = &c->section,
-		.blk = blk,
-		.cookie = blk->home,
-	};
-	u64 *view = blk->entry + at, *end = view + n, old;
+	struct tce_view_block *blk = c->blocks[i];
+	struct dropped d = { .section = &c->section, .blk = blk };
+	u64 *view, *end, old;
 
-	for (; view < end; view++) {
+	if (c->empty[i])
+		return;
+
+	d.cookie = blk->home;
+	view = blk->entry + at;
+	for (end = view + n; view < end; view++) {
 		old = *view;
 		if (unlikely(!old))
 			continue;
@@ -443,7 +443,7 @@ static __kprobes void change_kill(struct iommu_tce_change *c)
 		tbl->it_ops->tce_kill(tbl, c->entry, c->npages);
 }
 
-static int change_result(const struct iommu_tce_change *c)
+static __kprobes int change_result(const struct iommu_tce_change *c)
 {
 	return c->section.reap ? IOMMU_TCE_REAP : IOMMU_TCE_DONE;
 }
@@ -486,21 +486,15 @@ static __kprobes int clear_all(struct iommu_tce_change *c)
 	if (tbl->it_ops->clear_tces(tbl, c->entry, c->npages))
 		return -EAGAIN;
 
-	if (c->blocks[0])
-		clear_view(c, c->blocks[0], at, n);
-	if (c->nr_blocks > 1 && c->blocks[1])
-		clear_view(c, c->blocks[1], 0, c->npages - n);
+	clear_view(c, 0, at, n);
+	if (c->nr_blocks > 1)
+		clear_view(c, 1, 0, c->npages - n);
 	return 0;
 }
 
 static __kprobes bool clear_is_nothing(const struct iommu_tce_change *c)
 {
-	unsigned int i;
-
-	for (i = 0; i < c->nr_blocks; i++)
-		if (c->blocks[i] && tce_view_used(c->blocks[i]))
-			return false;
-	return true;
+	return c->empty[0] && (c->nr_blocks == 1 || c->empty[1]);
 }
 
 /**
@@ -577,8 +571,8 @@ static __kprobes noinline int put_undo(struct iommu_table *tbl,
  * dropped of what was mapped there; or 0 where it was clear.
  */
 static __kprobes int put_one(struct iommu_table *tbl, unsigned long entry,
-				   unsigned long ua, u64 perm,
-				   struct tce_view_block *blk, u64 *old)
+			     unsigned long ua, u64 perm,
+			     struct tce_view_block *blk, u64 *old)
 {
 	unsigned long i = (entry - tbl->it_offset) % TCE_VIEW_ENTRIES;
 	bool write = perm & TCE_PCI_WRITE;
@@ -623,10 +617,12 @@ static __kprobes int put_one(struct iommu_table *tbl, unsigned long entry,
  * Context: Interrupts off, MMU on or off; not in an interrupt. The caller keeps
  *	@tbl in place.
  * Return: IOMMU_TCE_DONE; IOMMU_TCE_REAP; 0 where it was clear and stays so,
- *	and no cache had to be invalidated; -EAGAIN with nothing changed, where it is to be done by
- *	iommu_tce_map() or iommu_tce_unmap(); the platform's error with nothing
- *	changed; -ENOTRECOVERABLE where the platform could not even clear the
- *	entry, the page that should be mapped is never let go.
+ *	and no cache had to be invalidated; -EAGAIN with nothing changed, where
+ *	it is to be done by iommu_tce_map() or iommu_tce_unmap(); the platform's
+ *	error with nothing changed; -ENOTRECOVERABLE where the platform could not even clear the
+ *	entry, the page that should be mapped is never let go. After an error
+ *	mm_iommu_reap() is to be called too: the page that was held may have
+ *	been the last of its region.
  */
 __kprobes int iommu_tce_fast_put(struct iommu_table *tbl,
 				 unsigned long entry, unsigned long ua,

@@ -99,8 +99,7 @@ EXPORT_SYMBOL_GPL(iommu_tce_view_mapped);
  * @arg: for @fn
  *
  * @fn is called under the lock of the entries, so that nobody changes them: it
- *	may
- * not sleep. What is mapped after the call has begun is visited or not.
+ * may not sleep. What is mapped after the call has begun is visited or not.
  *
  * Context: Process context, may sleep.
  * Return: 0, or what @fn returned first that was not 0.

@@ -7,6 +7,7 @@
 
 #include <linux/bits.h>
 #include <linux/cache.h>
+#include <linux/kprobes.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
@@ -31,8 +32,8 @@
  * clears an entry of the home writes nothing but the block. The first entry of
  * a block without a home chooses it; entries of that region which had a
  * reference each before are among @others still, and leave after those of
- * @homes: only the numbers count. Where memory is not of regions there is no
- * home.
+ * @homes: only the numbers count, as it is not known of which regions the
+ * others are. Where memory is not of regions there is no home.
  *
  * See tce_view_enter() for who may run beside it.
  */
@@ -84,14 +85,14 @@ unsigned long tce_view_next(struct iommu_tce_view *view, unsigned long block);
 
 /* What follows is on the way of every TCE. */
 
-static inline raw_spinlock_t *
+static inline __kprobes raw_spinlock_t *
 tce_view_block_lock(struct iommu_tce_view *view, unsigned long block)
 {
 	return &view->locks[block % TCE_VIEW_LOCKS].lock;
 }
 
 /* The pointer to what is at @level above a block; NULL where no node is. */
-static inline void **tce_view_slot(struct iommu_tce_view *view,
+static inline __kprobes void **tce_view_slot(struct iommu_tce_view *view,
 				   unsigned long block, unsigned int level)
 {
 	unsigned int shift = view->shift, end = level * TCE_VIEW_SHIFT;
@@ -110,7 +111,7 @@ static inline void **tce_view_slot(struct iommu_tce_view *view,
 }
 
 /* A block, or NULL where nothing was mapped yet. */
-static inline struct tce_view_block *
+static inline __kprobes struct tce_view_block *
 tce_view_find(struct iommu_tce_view *view, unsigned long block)
 {
 	void **slot = tce_view_slot(view, block, 0);
@@ -156,7 +157,8 @@ static inline void tce_view_unlock(struct iommu_tce_view *view,
 }
 
 /* Number of entries of a block that are mapped, or are going to be. */
-static inline unsigned int tce_view_used(const struct tce_view_block *blk)
+static inline __kprobes unsigned int
+tce_view_used(const struct tce_view_block *blk)
 {
 	return blk->homes + blk->others;
 }
@@ -182,7 +184,7 @@ static inline unsigned int tce_view_used(const struct tce_view_block *blk)
  * Context: The lock of the block.
  * Return: how many references on the region the block has for them.
  */
-static inline unsigned long tce_view_enter(struct tce_view_block *blk,
+static inline __kprobes unsigned long tce_view_enter(struct tce_view_block *blk,
 					   u64 cookie, unsigned long n)
 {
 	if (!((cookie ^ blk->home) & MM_IOMMU_COOKIE_ID)) {
@@ -209,7 +211,7 @@ static inline unsigned long tce_view_enter(struct tce_view_block *blk,
  * Return: how many references on the region the block has no more, which the
  *	caller is to drop.
  */
-static inline unsigned long tce_view_leave(struct tce_view_block *blk,
+static inline __kprobes unsigned long tce_view_leave(struct tce_view_block *blk,
 					   u64 cookie, unsigned long n)
 {
 	if ((cookie ^ blk->home) & MM_IOMMU_COOKIE_ID) {

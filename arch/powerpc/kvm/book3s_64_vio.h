@@ -126,8 +126,8 @@ void kvmppc_tce_shadow_fill(struct kvmppc_tce_table *t, unsigned long first,
 			    unsigned long npages, u64 tce);
 
 /* Counts a completed call in the statistics of the vCPU. */
-static inline void kvmppc_tce_count(struct kvm_vcpu *vcpu, long ret,
-				    unsigned long npages)
+static inline __kprobes void kvmppc_tce_count(struct kvm_vcpu *vcpu, long ret,
+					      unsigned long npages)
 {
 	vcpu->stat.tce_hcalls++;
 	if (!(mfmsr() & MSR_DR))
@@ -170,7 +170,7 @@ kvmppc_tce_index(const struct kvmppc_tce_table *t, unsigned long ioba,
 }
 
 /* Returns the first hardware TCE of guest TCE @i. */
-static inline unsigned long
+static inline __kprobes unsigned long
 kvmppc_tce_hwtbl_entry(const struct kvmppc_tce_table *t,
 		       const struct kvmppc_tce_hwtbl *hwtbl, unsigned long i)
 {
@@ -183,7 +183,8 @@ kvmppc_tce_hwtbl_entry(const struct kvmppc_tce_table *t,
  * VMM must map the page itself, as for emulated devices, and writes the shadow
  * again, which is harmless.
  */
-static inline bool kvmppc_tce_is_complete(const struct kvmppc_tce_table *t)
+static inline __kprobes bool
+kvmppc_tce_is_complete(const struct kvmppc_tce_table *t)
 {
 	if (!list_empty(&t->hwtbls))
 		return true;
@@ -197,8 +198,8 @@ static inline bool kvmppc_tce_is_complete(const struct kvmppc_tce_table *t)
 }
 
 /* Returns page @i of the shadow, or NULL if it is not allocated. */
-static inline u64 *kvmppc_tce_shadow_page(struct kvmppc_tce_table *t,
-					  unsigned long i)
+static inline __kprobes u64 *kvmppc_tce_shadow_page(struct kvmppc_tce_table *t,
+						    unsigned long i)
 {
 	/* pairs with smp_store_release() in kvmppc_tce_shadow_alloc_page() */
 	return READ_ONCE(t->pages[i]);
@@ -237,8 +238,8 @@ kvmppc_tce_ua(struct kvmppc_tce_mem *mem, const struct kvmppc_tce_table *t,
 
 /* Converts one TCE to a segment. */
 static inline __kprobes int kvmppc_tce_seg(struct kvmppc_tce_mem *mem,
-					  const struct kvmppc_tce_table *t,
-					  u64 tce, struct iommu_tce_want *seg)
+					   const struct kvmppc_tce_table *t,
+					   u64 tce, struct iommu_tce_want *seg)
 {
 	seg->npages = 1;
 	seg->clear = !(tce & TCE_PERM);
@@ -254,10 +255,10 @@ static inline __kprobes int kvmppc_tce_seg(struct kvmppc_tce_mem *mem,
  * Converts the first TCEs of a list to a segment: as many as map contiguous
  * memory of one slot with the same permissions, or as clear entries.
  */
-static inline int kvmppc_tce_next_seg(struct kvmppc_tce_mem *mem,
-				      const struct kvmppc_tce_table *t,
-				      const __be64 *list, unsigned long max,
-				      struct iommu_tce_want *seg)
+static inline __kprobes int
+kvmppc_tce_next_seg(struct kvmppc_tce_mem *mem,
+		    const struct kvmppc_tce_table *t, const __be64 *list,
+		    unsigned long max, struct iommu_tce_want *seg)
 {
 	u64 tce = be64_to_cpu(list[0]), step = BIT_ULL(t->page_shift);
 	unsigned long n = 1;

@@ -9,8 +9,7 @@
  * hcall_real_table calls the kvmppc_rm_*() functions below, and on H_TOO_HARD
  * the hypercall is repeated in virtual mode. H_TOO_HARD and -EAGAIN mean that
  * only the shadow may have been modified and the result is not known yet; or
- * that the call must be repeated although it was done, see
- * kvmppc_tce_count_kills().
+ * that the call must be repeated although it was done, see kvmppc_tce_done().
  *
  * Lifetimes: a call runs under kvm->srcu, which protects guest TCE tables,
  * hardware TCE tables and memory slots. In real mode it is held by the thread
@@ -179,17 +178,18 @@ static __kprobes int kvmppc_tce_begin(struct kvm_vcpu *vcpu,
  * page of an orphan region, which cannot be unpinned here, the whole call is
  * repeated by the slow path, which may sleep. Repeating it is harmless.
  */
-static __kprobes int kvmppc_tce_count_kills(struct kvm_vcpu *vcpu, int kills)
+static __kprobes int kvmppc_tce_done(struct kvm_vcpu *vcpu, int ret)
 {
-	if (kills < 0)
-		return kills;
-	vcpu->stat.tce_kills += !!kills;
-	return kills == IOMMU_TCE_REAP ? -EAGAIN : 0;
+	if (ret < 0)
+		return ret;
+	vcpu->stat.tce_kills += !!ret;
+	return ret == IOMMU_TCE_REAP ? -EAGAIN : 0;
 }
 
 /*
  * Commits an update, or aborts it if @ret is an error. This function and those
- * below return the number of invalidations of the hardware TCE cache, or a
+ * below return what iommu_tce_fast_put() does: IOMMU_TCE_DONE or IOMMU_TCE_REAP
+ * after one invalidation of the hardware TCE cache, 0 if none was needed, or a
  * negative errno if nothing was modified.
  */
 static __kprobes int kvmppc_tce_finish(struct iommu_tce_change *change, int ret)
@@ -306,7 +306,7 @@ static __always_inline int kvmppc_tce_put_fast(struct kvm_vcpu *vcpu,
 		ret = unlikely(hwtbl->order) ?
 		      kvmppc_tce_put_large(vcpu, t, hwtbl, i, ua, perm) :
 		      iommu_tce_fast_put(hwtbl->tbl, t->offset + i, ua, perm);
-		ret = kvmppc_tce_count_kills(vcpu, ret);
+		ret = kvmppc_tce_done(vcpu, ret);
 		if (ret)
 			return ret;
 	}
@@ -341,7 +341,7 @@ __kprobes int kvmppc_tce_put_list(struct kvm_vcpu *vcpu,
 		return -EAGAIN;
 	if (hwtbl) {
 		ret = kvmppc_tce_put_list_hwtbl(vcpu, t, hwtbl, first, npages);
-		ret = kvmppc_tce_count_kills(vcpu, ret);
+		ret = kvmppc_tce_done(vcpu, ret);
 	} else {
 		ret = kvmppc_tce_add_list(t, list, npages, NULL, NULL);
 	}
@@ -365,7 +365,7 @@ static __kprobes int kvmppc_tce_stuff_fast(struct kvm_vcpu *vcpu,
 	    (tce && !kvmppc_tce_shadow_present(t, first, npages)))
 		return -EAGAIN;
 	if (hwtbl &&
-	    kvmppc_tce_count_kills(vcpu, kvmppc_tce_clear_hwtbl(t, hwtbl, first,
+	    kvmppc_tce_done(vcpu, kvmppc_tce_clear_hwtbl(t, hwtbl, first,
 								npages)))
 		return -EAGAIN;
 

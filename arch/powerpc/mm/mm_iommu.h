@@ -211,13 +211,13 @@ void mm_iommu_index_sync(struct mm_iommu *reg);
 int mm_iommu_id_alloc(struct mm_iommu *reg, struct mm_iommu_region *region);
 void mm_iommu_id_free(struct mm_iommu *reg, struct mm_iommu_region *region);
 
-static inline unsigned long mm_iommu_last(const struct mm_iommu_region *region)
+static inline __kprobes unsigned long mm_iommu_last(const struct mm_iommu_region *region)
 {
 	return region->trans.ua + (region->trans.npages << PAGE_SHIFT) - 1;
 }
 
-static inline bool mm_iommu_has(const struct mm_iommu_region *region,
-				unsigned long ua)
+static inline __kprobes bool mm_iommu_has(const struct mm_iommu_region *region,
+					  unsigned long ua)
 {
 	return ua - region->trans.ua < region->trans.npages << PAGE_SHIFT;
 }
@@ -265,7 +265,7 @@ mm_iommu_read_lock(struct mm_iommu *reg, unsigned long *flags)
  * Return: the slot, or NULL while a writer is at work: give up the call, and
  *	have it done where one may wait.
  */
-static inline struct mm_iommu_slot *
+static inline __kprobes struct mm_iommu_slot *
 mm_iommu_read_trylock(struct mm_iommu *reg)
 {
 	struct mm_iommu_slot *slot;
@@ -286,7 +286,7 @@ mm_iommu_read_trylock(struct mm_iommu *reg)
  *
  * Context: Interrupts off, MMU on or off.
  */
-static inline void __mm_iommu_read_unlock(struct mm_iommu_slot *slot)
+static inline __kprobes void __mm_iommu_read_unlock(struct mm_iommu_slot *slot)
 {
 	arch_spin_unlock(&slot->lock);
 }
@@ -317,7 +317,7 @@ static inline void mm_iommu_read_unlock(struct mm_iommu_slot *slot,
  * Return: the region or NULL; it must not be used outside of the section
  *	unless a reference was taken inside.
  */
-static inline struct mm_iommu_region *
+static inline __kprobes struct mm_iommu_region *
 mm_iommu_index_find(struct mm_iommu *reg, struct mm_iommu_slot *slot,
 		    unsigned long ua)
 {
@@ -339,7 +339,7 @@ mm_iommu_index_find(struct mm_iommu *reg, struct mm_iommu_slot *slot,
  * Context: Any. The region stays as long as the page is held.
  * Return: the region, which may have been given up; NULL if there is none.
  */
-static inline struct mm_iommu_region *
+static inline __kprobes struct mm_iommu_region *
 mm_iommu_id_find(const struct mm_iommu *reg, u64 cookie)
 {
 	unsigned long id = FIELD_GET(MM_IOMMU_COOKIE_ID, cookie), found;
@@ -359,40 +359,41 @@ mm_iommu_id_find(const struct mm_iommu *reg, u64 cookie)
 }
 
 /* The cookie of a user address in a region, which is a multiple of 4K. */
-static inline u64 mm_iommu_cookie(const struct mm_iommu_region *region,
-				  unsigned long ua, bool write)
+static inline __kprobes u64 mm_iommu_cookie(
+					    const struct mm_iommu_region *region,
+					    unsigned long ua, bool write)
 {
 	return region->cookie + mm_iommu_cookie_step(ua) + write;
 }
 
 /* The reverse. */
-static inline unsigned long
+static inline __kprobes unsigned long
 mm_iommu_cookie_ua(const struct mm_iommu_region *region, u64 cookie)
 {
 	return region->trans.ua +
 	       FIELD_GET(MM_IOMMU_COOKIE_PAGE, cookie) * SZ_4K;
 }
 
-static inline unsigned int mm_iommu_trans_order(u64 entry)
+static inline __kprobes unsigned int mm_iommu_trans_order(u64 entry)
 {
 	return FIELD_GET(MM_IOMMU_ORDER, entry);
 }
 
 /* A node says where its entry of user address 0 would be. */
-static inline u64 *mm_iommu_trans_below(u64 node, unsigned long ua)
+static inline __kprobes u64 *mm_iommu_trans_below(u64 node, unsigned long ua)
 {
 	ua >>= mm_iommu_trans_order(node);
 	return __va((node + ua * sizeof(u64)) & MM_IOMMU_ADDR);
 }
 
-static inline u64 mm_iommu_trans_hpa(u64 block, unsigned long ua)
+static inline __kprobes u64 mm_iommu_trans_hpa(u64 block, unsigned long ua)
 {
 	return (block & MM_IOMMU_ADDR) |
 	       (ua & (BIT(mm_iommu_trans_order(block)) - 1));
 }
 
 /* Where a block ends; what it has of its region may end before. */
-static inline unsigned long mm_iommu_trans_end(u64 block, unsigned long ua)
+static inline __kprobes unsigned long mm_iommu_trans_end(u64 block, unsigned long ua)
 {
 	return (ua | (BIT(mm_iommu_trans_order(block)) - 1)) + 1;
 }
@@ -428,7 +429,7 @@ mm_iommu_trans_entry(struct mm_iommu_trans *trans, unsigned long ua, u64 *block)
  *
  * Context: Any, MMU on or off.
  */
-static inline void mm_iommu_trans_mark(u64 *entry, u64 block, u64 dirty)
+static inline __kprobes void mm_iommu_trans_mark(u64 *entry, u64 block, u64 dirty)
 {
 	if (dirty & ~block)
 		WRITE_ONCE(*entry, block | dirty);
@@ -445,7 +446,7 @@ static inline void mm_iommu_trans_mark(u64 *entry, u64 block, u64 dirty)
  * Return: whether @ua is a multiple of the IOMMU page, and all of that is in
  *	@block and in the region.
  */
-static inline bool
+static inline __kprobes bool
 mm_iommu_region_has_page(const struct mm_iommu_region *region,
 			 unsigned long ua, unsigned int shift, u64 block)
 {
@@ -465,8 +466,9 @@ mm_iommu_region_has_page(const struct mm_iommu_region *region,
  * Context: Inside mm_iommu_read_lock().
  * Return: false where the region is closed.
  */
-static inline bool mm_iommu_region_tryget(struct mm_iommu_region *region,
-					  long n)
+static inline __kprobes bool mm_iommu_region_tryget(
+						    struct mm_iommu_region *region,
+						    long n)
 {
 	long old = atomic_long_read(&region->mapped);
 
@@ -529,8 +531,9 @@ mm_iommu_region_hold_one(struct mm_iommu_region *region, unsigned long ua,
  * Context: Any, MMU on or off. Only what is held may be looked at afterwards.
  * Return: whether mm_iommu_reap() is to be called.
  */
-static inline bool mm_iommu_region_drop(struct mm_iommu_region *region,
-					long npages)
+static inline __kprobes bool mm_iommu_region_drop(
+						  struct mm_iommu_region *region,
+						  long npages)
 {
 	struct mm_iommu_region *first;
 	struct mm_iommu *reg;

@@ -205,7 +205,6 @@ static unsigned long trans_run(struct page **pages, unsigned long nr)
 /*
  * Enters blocks that are as large as the entries of their node, where the run
  * is one: single pages, or huge ones. The last is the run; returns their pages.
- * Not inline: a region of a page has no need of it, nor of its registers.
  */
 static unsigned long
 trans_add_blocks(struct mm_iommu_trans *trans, struct page **pages,

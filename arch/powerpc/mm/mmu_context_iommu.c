@@ -21,10 +21,11 @@
  *
  * A region is made by the first container that registers its range, and
  * counts the containers in @used. @mapped counts the references of TCE tables:
- * one for each block of a view whose first entry points to the region, and one
- * for each entry in other blocks. When the last container unregisters it,
- * @mapped must be without references and is closed against new ones in one
- * step; otherwise the call fails with -EBUSY and nothing has changed.
+ * one for each block of a view whose home the region is, and one for each entry
+ * that is not counted there, see struct tce_view_block. When the last container
+ * unregisters it, @mapped must be without references and is closed against new
+ * ones in one step; otherwise the call fails with -EBUSY and nothing has
+ * changed.
  *
  * The owner may ignore this -EBUSY, unmap the memory and later register new
  * memory at the same address, which must not be translated to the old pages.
@@ -251,7 +252,8 @@ static void registry_reap(struct mm_iommu *reg)
  * mm_iommu_reap() - unpin what was given up and is not mapped any more
  * @mm: an mm that does not end meanwhile
  *
- * For whoever was told to when pages were dropped.
+ * For whoever was told so when pages were dropped, and for those who come after
+ * somebody that could not sleep: KVM, and the end of a table.
  *
  * Context: Process context, may sleep; any process.
  */
@@ -512,9 +514,8 @@ static struct mm_iommu_region *registry_try_share(struct mm_iommu *reg,
 }
 
 static int register_new(struct mm_iommu *reg, unsigned long ua,
-				 unsigned long size,
-				 struct mm_iommu_region **regionp,
-				 struct mm_iommu_refusal *why)
+			unsigned long size, struct mm_iommu_region **regionp,
+			struct mm_iommu_refusal *why)
 {
 	struct mm_iommu_region *region;
 	int ret;

@@ -67,7 +67,10 @@ struct iommu_tce_want {
 	bool clear;
 };
 
-/* What the fast path has done; negative where it has done nothing. */
+/*
+ * What the fast path has done. 0: there was nothing to do; negative: nothing has
+ * changed, but see each function.
+ */
 #define IOMMU_TCE_DONE		1
 #define IOMMU_TCE_REAP		2	/* and mm_iommu_reap() is to be called */
 

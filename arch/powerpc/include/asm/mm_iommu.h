@@ -105,9 +105,8 @@ struct mm_iommu_run {
  * @state: live; refused, after a refused mm_iommu_unregister(); orphan, when
  *	only its last TCE is waited for
  * @used: containers that registered it
- * @mapped: references of TCE tables: one of each leaf of a view for all of its
- *	entries that are of the region, if it is the first of the leaf, or one
- *	of each entry
+ * @mapped: references of TCE tables: one of each block of a view that it is the
+ *	home of, and one of each entry that is not counted there
  * @readonly: some of it was mapped for reading only when it was pinned
  * @granule: size of its smallest block: contiguous, aligned memory
  * @bytes: memory that the kernel keeps for it

@@ -11,8 +11,9 @@
  *
  * A block counts the entries of one region, its home, itself, and holds one
  * reference on that region for all of them. Entries of other regions have a
- * reference each. Only an empty block gets a home, tce_view_enter(): entries with a
- * reference of their own cannot be told from those without.
+ * reference each. A block without a home takes that of the next entry,
+ * tce_view_enter(); entries that had a reference each keep it: only the numbers
+ * count.
  *
  * The TCE cache is taken at its worst: it has all that was in the table since the
  * last kill.
