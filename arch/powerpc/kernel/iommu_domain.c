@@ -179,7 +179,7 @@ static void keep_lost(const struct iommu_table *tbl, unsigned long entry,
 
 /* Windows */
 
-/* Sets the windows that are open in a group, or none. */
+/* Sets the windows that are open in a group. After an error some may be set. */
 static int set_windows(struct spapr_domain *dom,
 		       struct iommu_table_group *table_group)
 {
