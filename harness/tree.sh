@@ -179,6 +179,7 @@ leave_out() {
 		matches "$pat" <"$WORK/overlay" >>"$WORK/claimed"
 	done
 	[ -z "$REPORT" ] || printf '%s\tclean\tnot for this base\n' "${1#patches/}"
+	LEFT_OUT=$((LEFT_OUT + 1))
 }
 
 # commit_patch FILE NUMBER
@@ -271,6 +272,7 @@ prepare
 PREPARED=$HEAD
 gitb ls-tree -r --name-only "$PREPARED" | sort >"$WORK/base"
 n=0
+LEFT_OUT=0
 for part in $(all_parts); do
 	for p in "$ROOT"/patches/[a-z]-"$part"/[0-9]*-*.patch; do
 		[ -f "$p" ] || continue
@@ -295,6 +297,6 @@ if [ -f "$OUT/tree.stamp" ]; then
 	rm "$OUT/tree.stamp"
 	save_edits
 fi
-step "check out the series ($n patches)" "$LOGS/tree.log" checkout_tree "$TREE" series
+step "check out the series ($((n - LEFT_OUT)) patches)" "$LOGS/tree.log" checkout_tree "$TREE" series
 set_done "$OUT/tree.stamp" "$HEAD"
 rm -rf "$WORK"
