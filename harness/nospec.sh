@@ -42,13 +42,12 @@ expect() {
 
 # entry in the table; user address of the page
 expect book3s_64_vio_builtin.o kvmppc_rm_h_put_tce 2
-# entry; the list; the page of a list of one
-expect book3s_64_vio_builtin.o kvmppc_rm_h_put_tce_indirect 3
+# entry; the list
+expect book3s_64_vio_builtin.o kvmppc_rm_h_put_tce_indirect 2
 expect book3s_64_vio_builtin.o kvmppc_rm_h_stuff_tce 1
 expect book3s_64_vio_builtin.o kvmppc_tce_get 1
-# user address of each page
+# user address of each page; of a list of one
 expect book3s_64_vio_builtin.o kvmppc_tce_add_list 1
 expect book3s_64_vio_builtin.o kvmppc_tce_put_list 1
-# the same in the slow path; the entry, and the user address of one page
-expect book3s_64_vio.o kvmppc_tce_write_slow 2
-expect book3s_64_vio.o kvmppc_tce_put_list_slow 1
+# the same in the slow path, where all of it is inlined
+expect book3s_64_vio.o kvmppc_tce_write 4

@@ -7,6 +7,7 @@
 #define _MM_IOMMU_SHIM_STUBS_H
 
 #include <linux/export.h>
+#include <linux/kprobes.h>
 
 struct mm_iommu;
 
@@ -41,8 +42,6 @@ struct completion {
 		fn();							\
 	}								\
 	struct mm_struct
-
-#define __kprobes
 
 #define WARN_ON_ONCE(cond)	shim_assert(!(cond))
 
