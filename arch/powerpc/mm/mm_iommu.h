@@ -79,7 +79,7 @@ enum mm_iommu_state {
 	MM_IOMMU_PENDING,	/* being pinned: on mm_iommu::pending */
 	MM_IOMMU_LIVE,		/* in the index */
 	MM_IOMMU_REFUSED,	/* in the index, given up by its owner */
-	MM_IOMMU_ORPHAN,	/* given up while mapped: found by its id only */
+	MM_IOMMU_ORPHAN,	/* given up while mapped: found by id only */
 	MM_IOMMU_DEAD,		/* closed: not found, being unpinned */
 };
 

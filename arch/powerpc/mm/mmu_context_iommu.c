@@ -218,7 +218,7 @@ static void region_unpin(struct mm_iommu_region *region)
 	region_put(region);
 }
 
-/* Same for a region whose last TCE was its last reference. */
+/* Same for a region whose last reference was a TCE. */
 static void region_end(struct mm_iommu_region *region)
 {
 	struct mm_iommu *reg = region->registry;
@@ -585,7 +585,7 @@ int mm_iommu_register(struct mm_struct *mm, unsigned long ua,
 		return mm_iommu_refuse(why, -ENOMEM, 0,
 					"the kernel has no memory for it");
 
-	/* regions that were given up may exceed the limit of locked memory */
+	/* regions given up still count against the locked memory limit */
 	registry_reap(reg);
 	*regionp = registry_try_share(reg, ua, ua + size - 1);
 	if (*regionp)
@@ -607,7 +607,7 @@ static bool region_close(struct mm_iommu_region *region)
  * mm_iommu_unregister() - give up one registration
  * @region: the region that mm_iommu_register() returned
  *
- * The last one unpins the memory and updates locked_vm before it returns.
+ * The last one unpins the memory and unaccounts it before it returns.
  *
  * Context: Process context, may sleep for long; any process.
  * Return: 0, and @region must not be used again; -EBUSY if this is the last
