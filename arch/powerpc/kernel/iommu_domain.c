@@ -1,27 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Paging domains of the sPAPR TCE IOMMU, which iommufd maps user memory in.
+ * Paging domains of the sPAPR TCE IOMMU, used by iommufd to map user memory.
  *
  * A domain has the DMA windows of the platform, the default one and a 64-bit
  * one, and for each a TCE table that is set in all of its groups. The platform
- * makes the tables; the TCE core changes them. A table exists as long as the
- * domain does, with or without groups. What is mapped is known from its view:
- * under a hypervisor, where the TCEs of a group are gone with its window, they
- * are written again when a group comes.
+ * creates the tables; the TCE core changes them. A table exists as long as the
+ * domain does, with or without groups. Its view records the mappings: under a
+ * hypervisor, where the TCEs of a group are gone with its window, they are
+ * written again when a group is attached.
  *
- * The memory is pinned by whoever maps it, and stays so until unmap_pages() has
- * returned. Hence there is no registry here and nothing is counted: a cookie of
- * the view is a host physical address.
+ * The memory is pinned by the caller of map_pages(), and stays pinned until
+ * unmap_pages() has returned. So there is no registry here and nothing is
+ * counted: a cookie of the view is a host physical address.
  *
  * The default window is set when a group is attached. The 64-bit one, which
- * costs time and memory of a hypervisor, is set in all groups when the first
- * page is mapped there.
+ * costs time and hypervisor memory, is set in all groups when the first page is
+ * mapped there.
  *
  * spapr_domain::lock protects the groups of a domain and the windows that are
  * set in them. It nests in the mutex of an IOMMU group and in the locks of
  * iommufd; the locks of the platform nest in it. Mapping and unmapping take it
- * only to open a window. They run beside each other as the TCE core lets them,
- * and beside attach and detach, where the platform makes both see each other.
+ * only to open a window. They run concurrently with each other as far as the
+ * TCE core allows, and with attach and detach, where the platform makes both
+ * sides visible to each other.
  */
 #include <linux/bitfield.h>
 #include <linux/iommu.h>
@@ -61,9 +62,9 @@ struct spapr_group {
 
 /**
  * struct spapr_domain - a paging domain
- * @domain: what the IOMMU core knows of it
+ * @domain: the domain of the IOMMU core
  * @ops: of the platform; constant
- * @windows: by their number in a group; constant, but for @open
+ * @windows: by their number in a group; constant, except @open
  * @lock: protects the members below, and windows while they are opened
  * @groups: list of struct spapr_group
  */
@@ -71,7 +72,7 @@ struct spapr_domain {
 	struct iommu_domain domain;
 	const struct iommu_table_group_ops *ops;
 	struct spapr_window windows[IOMMU_TABLE_GROUP_MAX_TABLES];
-	struct mutex lock;	/* groups, and what opens windows */
+	struct mutex lock;	/* groups, and opening of windows */
 	struct list_head groups;
 };
 
@@ -82,9 +83,9 @@ static struct spapr_domain *to_spapr_domain(struct iommu_domain *domain)
 	return container_of(domain, struct spapr_domain, domain);
 }
 
-/* Memory that somebody else keeps: its address is all there is to know */
+/* Memory pinned by the caller: only its address is known */
 
-/* All of it has the same id. */
+/* All of it has the same region id. */
 #define PINNED_COOKIE	FIELD_PREP(MM_IOMMU_COOKIE_ID, 1)
 
 static phys_addr_t pinned_hpa(u64 cookie)
@@ -92,7 +93,7 @@ static phys_addr_t pinned_hpa(u64 cookie)
 	return FIELD_GET(MM_IOMMU_COOKIE_PAGE, cookie) * SZ_4K;
 }
 
-/* @hpa is what others have a user address for. */
+/* @hpa takes the place of the user address of other backings. */
 static long pinned_hold(struct mm_struct *mm, unsigned long hpa,
 			unsigned long npages, unsigned int shift, bool write,
 			struct mm_iommu_held *held)
@@ -125,7 +126,7 @@ static const struct iommu_tce_backing pinned_memory = {
 	.alike = MM_IOMMU_COOKIE_ID,
 };
 
-/* What the view says of an entry; 0: nothing is mapped there. */
+/* Returns the view of an entry; 0 if it is not mapped. */
 static u64 read_cookie(const struct iommu_table *tbl, unsigned long entry)
 {
 	unsigned long i = entry - tbl->it_offset;
@@ -140,7 +141,7 @@ static u64 read_cookie(const struct iommu_table *tbl, unsigned long entry)
  * @tbl: table of a domain
  * @entry: first entry, counted from bus address 0
  * @npages: number of entries
- * @tces: where to store them, as bridges read them
+ * @tces: where to store them, in the format of the bridge
  *
  * Context: The lock of their block, as in iommu_tce_view_walk().
  */
@@ -160,8 +161,8 @@ void iommu_domain_read_tces(const struct iommu_table *tbl, unsigned long entry,
 }
 
 /*
- * The platform has refused to clear TCEs, so a device may reach what is mapped
- * there for ever: it is never let go.
+ * The platform has refused to clear TCEs, so a device may reach the mapped
+ * memory permanently: it is never released.
  */
 static void keep_lost(const struct iommu_table *tbl, unsigned long entry,
 		      unsigned long npages)
@@ -179,7 +180,7 @@ static void keep_lost(const struct iommu_table *tbl, unsigned long entry,
 
 /* Windows */
 
-/* Sets the windows that are open in a group. After an error some may be set. */
+/* Sets the open windows in a group. After an error some may be set. */
 static int set_windows(struct spapr_domain *dom,
 		       struct iommu_table_group *table_group)
 {
@@ -190,7 +191,7 @@ static int set_windows(struct spapr_domain *dom,
 		win = &dom->windows[i];
 		if (!win->open)
 			continue;
-		/* one that could not be unset before */
+		/* a window that could not be unset before */
 		ret = table_group->tables[i] ? -EBUSY :
 		      dom->ops->set_window(table_group, i, win->tbl);
 	}
@@ -198,9 +199,9 @@ static int set_windows(struct spapr_domain *dom,
 }
 
 /*
- * Unsets all windows of a domain in a group. Where the platform fails the table
- * stays, with the group, and devices reach through it what is still mapped:
- * unmap clears it there too, until the group is taken over by its next owner.
+ * Unsets all windows of a domain in a group. If the platform fails the table
+ * stays, with the group, and devices reach the remaining mappings through it:
+ * unmap clears them there too, until the group is taken over by its next owner.
  */
 static void unset_windows(struct spapr_domain *dom,
 			  struct iommu_table_group *table_group)
@@ -258,7 +259,7 @@ static int open_window(struct spapr_domain *dom, struct spapr_window *win)
 	return ret;
 }
 
-/* The window that a range is in; NULL: none has all of it. */
+/* Returns the window of a range; NULL if no window has all of it. */
 static struct spapr_window *find_window(struct spapr_domain *dom, u64 iova,
 					u64 size)
 {
@@ -277,9 +278,9 @@ static struct spapr_window *find_window(struct spapr_domain *dom, u64 iova,
 /* Mapping */
 
 /*
- * All is mapped or nothing is, in place of what was there. It sleeps, so that
- * callers who may not are refused. TCEs for registers of other devices would
- * need what only the platform knows.
+ * Maps everything or nothing, replacing old mappings. It sleeps, so callers
+ * that must not are rejected. TCEs for registers of other devices would need
+ * data that only the platform has.
  */
 static int spapr_map_pages(struct iommu_domain *domain, unsigned long iova,
 			   phys_addr_t paddr, size_t pgsize, size_t pgcount,
@@ -308,8 +309,8 @@ static int spapr_map_pages(struct iommu_domain *domain, unsigned long iova,
 }
 
 /*
- * When it returns no device reaches the memory, so there is nothing to gather:
- * the TCE core kills once for the range.
+ * On return no device reaches the memory, so there is nothing to gather: the
+ * TCE core invalidates once for the range.
  */
 static size_t spapr_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 				size_t pgsize, size_t pgcount,
@@ -386,7 +387,9 @@ static struct spapr_group *find_group(struct spapr_domain *dom,
 	return NULL;
 }
 
-/* Whether a group can have the windows of a domain, as far as is known before. */
+/*
+ * Whether a group can have the windows of a domain, as far as known in advance.
+ */
 static bool group_fits(const struct spapr_domain *dom,
 		       const struct iommu_table_group *table_group)
 {
@@ -409,8 +412,8 @@ static bool group_fits(const struct spapr_domain *dom,
 }
 
 /*
- * Adds a group, whose device is @dev; the platform finds the others by it. What
- * is mapped is mapped for it, or nothing has changed.
+ * Adds a group, whose device is @dev; the platform finds the others through it.
+ * The existing mappings become valid for the group, or nothing has changed.
  */
 static int domain_join(struct spapr_domain *dom,
 		       struct iommu_table_group *table_group,
@@ -440,13 +443,13 @@ static int domain_join(struct spapr_domain *dom,
 }
 
 /**
- * spapr_domain_leave() - take a group out of a paging domain
- * @domain: the domain that the device had, of any kind or NULL
+ * spapr_domain_leave() - remove a group from a paging domain
+ * @domain: the old domain of the device, of any kind or NULL
  * @dev: a device of the group
  *
- * When it returns the devices of the group reach nothing. It cannot fail; if the
- * platform does, they reach what is still mapped, and nothing else. The first
- * device of a group takes the others with it.
+ * On return the devices of the group reach nothing. It cannot fail; if the
+ * platform does, they reach the remaining mappings, and nothing else. The first
+ * device of a group removes the others too.
  *
  * Context: Process context, the mutex of the device's IOMMU group.
  * Return: whether it was a paging domain.
@@ -487,8 +490,8 @@ static bool domain_has(struct spapr_domain *dom,
 }
 
 /*
- * From the blocked domain or from another paging domain, which the device keeps
- * if it fails: whoever wants to have a device claims it first, which takes it
+ * Attaches from the blocked domain or from another paging domain, which the
+ * device keeps on failure. A device has to be claimed first, which takes it
  * from the kernel's own drivers.
  */
 static int spapr_attach_dev(struct iommu_domain *domain, struct device *dev,
@@ -502,7 +505,7 @@ static int spapr_attach_dev(struct iommu_domain *domain, struct device *dev,
 		return -EINVAL;
 	if (!old || old->type == IOMMU_DOMAIN_PLATFORM)
 		return -EBUSY;
-	/* another device of the group was first */
+	/* done by another device of the group */
 	if (domain_has(dom, table_group))
 		return 0;
 
@@ -514,7 +517,7 @@ static int spapr_attach_dev(struct iommu_domain *domain, struct device *dev,
 	return ret;
 }
 
-/* Life of a domain */
+/* Creation and release of a domain */
 
 static void spapr_domain_free(struct iommu_domain *domain)
 {
@@ -537,7 +540,7 @@ static const struct iommu_domain_ops spapr_paging_ops = {
 	.free = spapr_domain_free,
 };
 
-/* Makes a table for a window, if the platform has one of this number. */
+/* Creates the table of a window, if the platform has one of this number. */
 static int alloc_window(struct spapr_domain *dom,
 			struct iommu_table_group *table_group, int num)
 {
@@ -553,7 +556,7 @@ static int alloc_window(struct spapr_domain *dom,
 	ret = iommu_tce_view_create(tbl);
 	if (ret)
 		return ret;
-	/* the kernel pays for it: nobody's locked_vm is charged */
+	/* the kernel pays for it: no locked_vm is charged */
 	iommu_tce_bind(tbl, &pinned_memory, &init_mm, 0);
 	win->start = (u64)tbl->it_offset << tbl->it_page_shift;
 	win->size = (u64)tbl->it_size << tbl->it_page_shift;
@@ -561,7 +564,7 @@ static int alloc_window(struct spapr_domain *dom,
 	return 0;
 }
 
-/* From the first address that can be mapped to the last. */
+/* Sets the range from the first to the last address that can be mapped. */
 static bool set_geometry(struct spapr_domain *dom)
 {
 	struct iommu_domain_geometry *all = &dom->domain.geometry, ap;
@@ -577,13 +580,13 @@ static bool set_geometry(struct spapr_domain *dom)
 }
 
 /**
- * spapr_domain_alloc() - make a paging domain
- * @dev: a device that it is for; others can be attached that have the same
- *	windows
- * @flags: IOMMU_HWPT_ALLOC_*, none is known
- * @user_data: none is known
+ * spapr_domain_alloc() - allocate a paging domain
+ * @dev: a device to be attached; other devices can be attached if they have the
+ *	same windows
+ * @flags: IOMMU_HWPT_ALLOC_*, none is supported
+ * @user_data: not supported
  *
- * Nothing is changed in the device's group.
+ * Does not change the device's group.
  *
  * Context: Process context, may sleep.
  * Return: the domain; ERR_PTR() of -EOPNOTSUPP, or of -ENOMEM.
@@ -607,7 +610,7 @@ struct iommu_domain *spapr_domain_alloc(struct device *dev, u32 flags,
 	INIT_LIST_HEAD(&dom->groups);
 	dom->domain.type = IOMMU_DOMAIN_UNMANAGED;
 	dom->domain.ops = &spapr_paging_ops;
-	/* one size: each run of memory is one call, however long it is */
+	/* one size: each run of memory is one call, of any length */
 	dom->domain.pgsize_bitmap = PAGE_SIZE;
 
 	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES && !ret; i++)
@@ -622,10 +625,10 @@ struct iommu_domain *spapr_domain_alloc(struct device *dev, u32 flags,
 }
 
 /**
- * iommu_domain_window64_size() - how large the 64-bit window of a domain is
+ * iommu_domain_window64_size() - size of the 64-bit window of a domain
  *
- * Four times the memory that the machine may have, 4 GiB at least: room for all
- * of it however user space lays it out.
+ * Four times the maximum memory of the machine, 4 GiB at least: room for all of
+ * it in any layout that user space chooses.
  *
  * Context: Any.
  * Return: bytes, a power of 2.

@@ -2,32 +2,33 @@
 /*
  * TCE core: maps ranges of user memory in the TCE tables of external owners.
  *
- * A table in the hands of user space has a view beside it, which tells what is
- * behind each TCE. A TCE, its view and the reference on the memory behind it
- * belong together, and all who change them do it here, in this order:
+ * A table owned by user space has a view, which keeps the memory behind each
+ * TCE. A TCE, its view entry and the reference on the memory behind it belong
+ * together, and all changes of them are made here, in this order:
  *
- * 1. Hold: everything is validated and every reference is taken, all memory is
- *    allocated. No TCE was touched; here the call fails or, but for a refusal
- *    of the platform, not at all.
- * 2. Exchange: under the lock of a block of the view the TCEs and the view
- *    change as one step. If a platform refuses, all is put back.
- * 3. Kill: the TCE cache of the hardware forgets the range, once per call.
- * 4. Drop: only now, when no device can reach it, the memory of the old TCEs
- *    is let go.
+ * 1. Hold: everything is validated, every reference is taken, and all memory is
+ *    allocated. No TCE was touched; the call fails here, or not at all except
+ *    for a refusal of the platform.
+ * 2. Exchange: under the lock of a view block the TCEs and the view change as
+ *    one step. If a platform refuses, all is rolled back.
+ * 3. Invalidate: the hardware TCE cache is invalidated for the range, once per
+ *    call.
+ * 4. Drop: only now, when no device can reach it, the references on the memory
+ *    of the old TCEs are dropped.
  *
- * A block of the view has one reference for the entries of its home, see struct
- * tce_view_block. Here, on the way into a block and out of
- * it, each page has a reference of its own: the others are given back, or
- * taken, under the lock of the block.
+ * A view block has one reference for the entries of its home, see struct
+ * tce_view_block. Here, on the way into a block and out of it, each page has a
+ * reference of its own: surplus ones are dropped, or missing ones taken, under
+ * the lock of the block.
  *
- * A platform that cannot refuse is not undone, and nothing is remembered for
- * that.
+ * If a platform cannot refuse there is nothing to roll back, and no state is
+ * kept for it.
  *
- * Calls on different ranges of a table may run side by side; on the same range
- * too, and then one after the other for each block of it.
+ * Calls on different ranges of a table may run concurrently; so may calls on
+ * the same range, which are serialised for each block of it.
  *
- * What an entry was is known from the view alone: to ask a hypervisor costs a
- * call for each.
+ * The old content of an entry is known from the view alone: a hypervisor would
+ * have to be asked with a call for each.
  */
 #include <linux/export.h>
 #include <linux/iommu.h>
@@ -44,10 +45,10 @@
 
 #define TCE_PERM	(TCE_PCI_READ | TCE_PCI_WRITE)
 
-/* TCEs between two points where another task may run, at most. */
+/* Maximum number of TCEs between two reschedule points. */
 #define TCE_BLOCK	TCE_VIEW_ENTRIES
 
-/* What may be written may be read: bridges read before they write a part. */
+/* Writable implies readable: bridges read before they write a part. */
 static u64 tce_perm(bool write)
 {
 	return write ? TCE_PERM : TCE_PCI_READ;
@@ -59,21 +60,21 @@ static void tce_kill(struct iommu_table *tbl, unsigned long entry,
 	if (!npages || !tbl->it_ops->tce_kill)
 		return;
 
-	/* it walks the groups of the table, which may just be leaving */
+	/* it walks the groups of the table, one of which may be leaving */
 	rcu_read_lock();
 	tbl->it_ops->tce_kill(tbl, entry, npages);
 	rcu_read_unlock();
 }
 
-/* Never, unless references are dropped that nobody holds. */
+/* Can only be reached by a refcount bug. */
 static void tce_bad_view(void)
 {
 	pr_err_once("BUG: mm_iommu: a TCE of memory that is not mapped\n");
 }
 
 /*
- * A platform refused a TCE, and to put back what was there, and to clear it. A
- * device may reach any of the memory concerned: none of it is ever let go.
+ * A platform refused a TCE, the restore of the old one, and the clear. A device
+ * may reach any of the memory concerned: none of it is ever unpinned.
  */
 static void tce_lost(void)
 {
@@ -87,8 +88,8 @@ struct tce_old {
 };
 
 /*
- * What was mapped before, and where its TCEs may still be in the cache. When
- * there is no more room it is killed and dropped, and it begins anew.
+ * Old mappings whose TCEs may still be in the cache, like struct mmu_gather.
+ * When it is full it is flushed (invalidate, then drop), and filled again.
  */
 struct tce_olds {
 	struct iommu_table *tbl;
@@ -118,7 +119,7 @@ static void olds_flush(struct tce_olds *olds)
 	olds->nr = 0;
 }
 
-/* The TCEs of a range are to be killed. */
+/* Adds a range of TCEs to be invalidated. */
 static void olds_touch(struct tce_olds *olds, unsigned long entry,
 		       unsigned long npages)
 {
@@ -127,7 +128,7 @@ static void olds_touch(struct tce_olds *olds, unsigned long entry,
 	olds->end = entry + npages;
 }
 
-/* What is dropped together with what was in an entry of the view. */
+/* Returns the record of the entries that are dropped together with @cookie. */
 static struct tce_old *olds_find(struct tce_olds *olds, u64 cookie, u64 alike)
 {
 	struct tce_old *old = olds->old + olds->nr - 1;
@@ -144,10 +145,10 @@ static struct tce_old *olds_find(struct tce_olds *olds, u64 cookie, u64 alike)
 }
 
 /*
- * Adds the first of what was in a part of the view, and those behind it that
- * are dropped together with it.
+ * Adds the first entry of a part of the view, and the following ones that are
+ * dropped together with it.
  *
- * Return: how many entries that is, at least 1.
+ * Return: number of entries, at least 1.
  */
 static unsigned long olds_add(struct tce_olds *olds, const u64 *view,
 			      unsigned long max)
@@ -157,14 +158,14 @@ static unsigned long olds_add(struct tce_olds *olds, const u64 *view,
 
 	if (!first)
 		return 1;
-	/* it has the id, and nothing is 0: that ends here too */
+	/* it has the id, and unmapped entries are 0: they end the loop too */
 	while (n < max && !((view[n] ^ first) & alike))
 		n++;
 	olds_find(olds, first, alike)->npages += n;
 	return n;
 }
 
-/* Adds all of what was in a part of the view. */
+/* Adds all entries of a part of the view. */
 static void olds_add_all(struct tce_olds *olds, const u64 *view,
 			 unsigned long n)
 {
@@ -174,13 +175,13 @@ static void olds_add_all(struct tce_olds *olds, const u64 *view,
 		i += olds_add(olds, view + i, n - i);
 }
 
-/* What a long range works with, of so many entries at a time. */
+/* Buffers for a long range, sized for the entries handled at a time. */
 struct tce_scratch {
 	struct tce_old old[64];
 	u64 before[];
 };
 
-/* References that pages of a region have more than their block needs. */
+/* Adjusts the references of pages of a region to the need of their block. */
 static void tce_count(struct iommu_table *tbl, u64 cookie, long more)
 {
 	const struct iommu_tce_view *owner = tbl->it_view;
@@ -189,7 +190,7 @@ static void tce_count(struct iommu_table *tbl, u64 cookie, long more)
 		owner->backing->count(owner->mm, cookie, more);
 }
 
-/* Pages of a region, with a reference each, come into a block. */
+/* Pages of a region, with a reference each, enter a block. */
 static void block_enter(struct iommu_table *tbl, struct tce_view_block *blk,
 			u64 cookie, unsigned long n)
 {
@@ -209,7 +210,7 @@ static void block_leave(struct iommu_table *tbl, struct tce_view_block *blk,
 		blk->others -= n;
 }
 
-/* Entries of a block that is of one region which are mapped in a part of it. */
+/* Counts mapped entries in a part of a block that has one region only. */
 static unsigned long block_count(const struct tce_view_block *blk,
 				 const u64 *view, unsigned long n)
 {
@@ -223,10 +224,10 @@ static unsigned long block_count(const struct tce_view_block *blk,
 }
 
 /*
- * Takes out of a block what is in a part of it, which the caller has read and
- * writes.
+ * Takes a part of the view, which the caller has read and is going to write,
+ * out of its block.
  *
- * Return: how many entries were mapped.
+ * Return: number of entries that were mapped.
  */
 static unsigned long block_take(struct iommu_table *tbl,
 				struct tce_view_block *blk, const u64 *view,
@@ -241,7 +242,7 @@ static unsigned long block_take(struct iommu_table *tbl,
 		return m;
 	}
 	for (i = 0; i < n; i += m) {
-		/* what is nothing has no id */
+		/* unmapped entries have no id */
 		for (m = 1; i + m < n; m++)
 			if ((view[i + m] ^ view[i]) & MM_IOMMU_COOKIE_ID)
 				break;
@@ -252,7 +253,7 @@ static unsigned long block_take(struct iommu_table *tbl,
 }
 
 /*
- * What was taken out of a block, for olds_add_taken(): all of one region, or
+ * Entries taken out of a block, for olds_add_taken(): all of one region, or
  * entry by entry.
  */
 struct tce_taken {
@@ -262,7 +263,7 @@ struct tce_taken {
 	u64 *before;
 };
 
-/* Takes it, and remembers what is to be dropped. */
+/* Takes entries out of a block, and records them to be dropped. */
 static void block_take_olds(struct iommu_table *tbl, struct tce_view_block *blk,
 			    const u64 *view, unsigned long n,
 			    struct tce_taken *taken)
@@ -301,7 +302,7 @@ static void unmap_alloc(struct tce_unmap *unmap, unsigned long npages)
 	if (npages <= unmap->max)
 		return;
 
-	/* it must not fail: without memory it only takes longer */
+	/* must not fail: without memory it only takes longer */
 	unmap->scratch = kmalloc(struct_size(unmap->scratch, before, TCE_BLOCK),
 				 GFP_KERNEL | __GFP_NOWARN);
 	if (!unmap->scratch)
@@ -314,9 +315,10 @@ static void unmap_alloc(struct tce_unmap *unmap, unsigned long npages)
 
 /*
  * Clears entries of a block, from the first to the last that is mapped, and
- * keeps what the view said of them.
+ * records their view.
  *
- * Return: how many from *@entry on, which is moved to the first; or -errno.
+ * Return: number of entries from *@entry on, which is moved to the first; or
+ * -errno.
  */
 static long unmap_clear(struct iommu_table *tbl, struct tce_view_block *blk,
 			unsigned long *entry, unsigned long n,
@@ -391,16 +393,18 @@ static noinline int tce_unmap_range(struct iommu_table *tbl,
 	return ret;
 }
 
-/* Memory that is held for a part of a range, or 0 for a part to be cleared. */
+/*
+ * Memory held for a part of a range; @cookie is 0 if the part is to be cleared.
+ */
 struct tce_held {
 	u64 cookie;
 	unsigned long npages;
 };
 
 /*
- * A range of entries that is being mapped. @before is what the view said, entry
- * by entry, of the first @done pages, where the platform may refuse, or else of
- * one block; @list the TCEs of one block, as the platform takes them.
+ * A range of entries that is being mapped. @before is the old view, entry by
+ * entry, of the first @done pages if the platform may refuse, else of one
+ * block; @list has the TCEs of one block, as the platform takes them.
  */
 struct tce_map {
 	struct iommu_table *tbl;
@@ -409,19 +413,19 @@ struct tce_map {
 	struct tce_held *held;
 	unsigned int nr_held;
 	unsigned int max_held;
-	bool may_refuse;		/* so that it is to be undone */
+	bool may_refuse;		/* so changes may be rolled back */
 	bool lost;			/* some could not even be cleared */
-	unsigned long *bad;		/* for a user address that cannot be held */
+	unsigned long *bad;		/* user address that cannot be held */
 	unsigned long done;		/* entries whose view was exchanged */
 	unsigned long replaced;		/* entries that were mapped before */
 	struct tce_olds olds;
-	struct tce_taken taken;		/* out of the block that was written last */
+	struct tce_taken taken;		/* from the block written last */
 	struct tce_scratch *scratch;
 	__be64 *list;
 	struct tce_held few;
 };
 
-/* The TCE that an entry of the view stands for. */
+/* Returns the TCE for an entry of the view. */
 static __be64 tce_of_view(struct iommu_table *tbl, u64 cookie)
 {
 	const struct iommu_tce_view *owner = tbl->it_view;
@@ -436,9 +440,9 @@ static __be64 tce_of_view(struct iommu_table *tbl, u64 cookie)
 }
 
 /*
- * Locks the block of an entry. Who makes it has prepared the table before, and
- * the levels of a table stay, so where a block is the table is prepared:
- * map_prepare() was there. Nothing is mapped in a closed table.
+ * Locks the block of an entry. The table was prepared before the block was
+ * created, and the levels of a table stay, so if the block is present the table
+ * is prepared by map_prepare(). Nothing is mapped in a closed table.
  */
 static struct tce_view_block *tce_lock_block(struct iommu_table *tbl,
 					     unsigned long block)
@@ -452,8 +456,8 @@ static struct tce_view_block *tce_lock_block(struct iommu_table *tbl,
 }
 
 /*
- * Maps or clears one page on the fast path, which has no memory of its own to
- * allocate; or -EAGAIN with nothing changed.
+ * Maps or clears one page on the fast path, which needs no memory to be
+ * allocated; or returns -EAGAIN with nothing changed.
  */
 static inline int tce_put_page(struct iommu_table *tbl, unsigned long entry,
 			       unsigned long ua, u64 perm)
@@ -490,7 +494,7 @@ static unsigned long map_index(const struct tce_map *map, unsigned long i)
 	return map->entry + i - map->tbl->it_offset;
 }
 
-/* Entries from the i-th of the range on that are in one block. */
+/* Entries from the i-th of the range on that are in the same block. */
 static unsigned long map_block(const struct tce_map *map, unsigned long i)
 {
 	unsigned long place = map_index(map, i) % TCE_BLOCK;
@@ -498,20 +502,21 @@ static unsigned long map_block(const struct tce_map *map, unsigned long i)
 	return min(TCE_BLOCK - place, map->npages - i);
 }
 
-/* Who serves hypercalls at once cannot refuse. */
+/* Platforms that serve hypercalls on the fast path cannot refuse. */
 static bool tce_may_refuse(const struct iommu_table *tbl)
 {
 	return !tbl->it_ops->realmode;
 }
 
 /**
- * iommu_tce_map_bytes() - memory that mapping a range works with
+ * iommu_tce_map_bytes() - memory used to map a range
  * @tbl: the table
  * @npages: IOMMU pages in the range
  *
  * Bounded: @npages of registered memory were held. If the platform cannot
- * refuse, it does not depend on @npages. What is held comes on top: an entry
- * for each run of registered memory, or for each page of unregistered memory.
+ * refuse, it does not depend on @npages. The list of held memory is extra: an
+ * entry for each run of registered memory, or for each page of unregistered
+ * memory.
  *
  * Context: Any.
  * Return: bytes.
@@ -563,7 +568,7 @@ static int map_grow_held(struct tce_map *map)
 	return 0;
 }
 
-/* Gives back the references of pages that no view tells of. */
+/* Drops the references of pages that are not in a view. */
 static void map_unhold(struct tce_map *map)
 {
 	unsigned long n, told = map->done;
@@ -610,7 +615,7 @@ static int map_hold_part(struct tce_map *map, unsigned long ua,
 	return 0;
 }
 
-/* A part of the range is to be cleared. */
+/* Adds a part of the range that is to be cleared. */
 static int map_hold_nothing(struct tce_map *map, unsigned long npages)
 {
 	int ret;
@@ -624,7 +629,7 @@ static int map_hold_nothing(struct tce_map *map, unsigned long npages)
 	return 0;
 }
 
-/* Takes what @wants asks for, in units of 2^@order entries. */
+/* Holds the memory for @wants, in units of 2^@order entries. */
 static int map_hold(struct tce_map *map, const struct iommu_tce_want *wants,
 		    unsigned int nr, unsigned int order)
 {
@@ -646,7 +651,7 @@ static int map_hold(struct tce_map *map, const struct iommu_tce_want *wants,
 	return 0;
 }
 
-/* Makes everything present that writing needs. */
+/* Allocates everything that the exchange needs. */
 static int map_prepare(struct tce_map *map)
 {
 	struct iommu_table *tbl = map->tbl;
@@ -663,13 +668,16 @@ static int map_prepare(struct tce_map *map)
 	return ret;
 }
 
-/* Where in the held memory a range is just being written. */
+/* Position in the held memory of a range that is being written. */
 struct tce_cursor {
 	unsigned int held;
 	unsigned long used;
 };
 
-/* Pages of the next piece of memory, and on to the one that follows. */
+/*
+ * Returns the pages left in the current piece, at most @max, and moves past
+ * them.
+ */
 static unsigned long cursor_step(const struct tce_map *map,
 				 struct tce_cursor *at, unsigned long max)
 {
@@ -692,7 +700,10 @@ static void cursor_move(const struct tce_map *map, struct tce_cursor *at,
 		k += cursor_step(map, at, n - k);
 }
 
-/* What the view says of the page at the cursor, and how the next one differs. */
+/*
+ * Returns the view entry of the page at the cursor, and the increment to the
+ * next.
+ */
 static u64 map_cookie(const struct tce_map *map, const struct tce_cursor *at,
 		      u64 *step)
 {
@@ -724,7 +735,7 @@ static void map_fill(struct tce_map *map, struct tce_cursor at, unsigned long n)
 	}
 }
 
-/* Takes out what is there, to be put back or to be dropped. */
+/* Takes old entries out of their block, to be restored or to be dropped. */
 static void map_take(struct tce_map *map, struct tce_view_block *blk,
 		     const u64 *view, unsigned long i, unsigned long n)
 {
@@ -743,8 +754,8 @@ static void map_take(struct tce_map *map, struct tce_view_block *blk,
 }
 
 /*
- * Writes the view of @n pages and keeps what was there. Inlined, its loop would
- * not have the registers that it needs.
+ * Writes the view of @n pages and records the old one. noinline: inlined, its
+ * loop would run out of registers.
  */
 static noinline void map_exchange(struct tce_map *map,
 				  struct tce_view_block *blk,
@@ -768,9 +779,9 @@ static noinline void map_exchange(struct tce_map *map,
 }
 
 /*
- * Puts back what was in a block before, where nobody has changed it meanwhile.
- * What is to be dropped then is kept as before: what we had written, or what
- * was there before where somebody else has our reference now.
+ * Rolls back a block, except entries that were changed concurrently. On return
+ * @before has the references to drop: our own entries, or the old ones where
+ * our reference was taken over by a concurrent change.
  */
 static void map_put_back(struct tce_map *map, struct tce_view_block *blk,
 			 struct tce_cursor at, unsigned long i, unsigned long n)
@@ -796,8 +807,8 @@ static void map_put_back(struct tce_map *map, struct tce_view_block *blk,
 }
 
 /*
- * Writes the TCEs that the view of a part of a block tells of. Whatever the
- * platform refuses is left without a TCE.
+ * Writes the TCEs of a part of a block according to its view. Entries that the
+ * platform refuses are left without a TCE.
  */
 static void map_rewrite(struct tce_map *map, const struct tce_view_block *blk,
 			unsigned long i, unsigned long n)
@@ -816,7 +827,9 @@ static void map_rewrite(struct tce_map *map, const struct tce_view_block *blk,
 		map->lost = true;
 }
 
-/* Undoes the blocks before the one that was refused, which is undone. */
+/*
+ * Rolls back the blocks before the refused one, which was rolled back already.
+ */
 static void map_undo(struct tce_map *map)
 {
 	struct iommu_tce_view *view = map->tbl->it_view;
@@ -828,7 +841,10 @@ static void map_undo(struct tce_map *map)
 		n = map_block(map, i);
 		block = map_index(map, i) / TCE_BLOCK;
 		blk = tce_view_lock(view, block);
-		/* whoever closes a table clears it; the platform may know it no more */
+		/*
+		 * closing a table clears it; the platform may not know it any
+		 * more
+		 */
 		if (blk && !READ_ONCE(view->closed)) {
 			map_put_back(map, blk, at, i, n);
 			map_rewrite(map, blk, i, n);
@@ -855,7 +871,7 @@ static int map_write_block(struct tce_map *map, struct tce_cursor at,
 	ret = map->tbl->it_ops->set_tces(map->tbl, map->entry + i, n,
 					 map->list);
 	if (ret)
-		/* it may have written some of them */
+		/* some of them may have been written */
 		map_rewrite(map, blk, i, n);
 	else
 		map_exchange(map, blk, at, i, n);
@@ -883,7 +899,7 @@ static int map_write(struct tce_map *map)
 	return 0;
 }
 
-/* Lets go of what was mapped before, or of what was undone. */
+/* Drops the references of the old mappings, or of those rolled back. */
 static void map_drop_before(struct tce_map *map)
 {
 	unsigned long i, n;
@@ -908,7 +924,7 @@ static void map_init(struct tce_map *map, struct iommu_table *tbl,
 	};
 }
 
-/* The first step: all that can fail for a reason of ours. */
+/* Step 1: all that may fail, except for the platform. */
 static int map_begin(struct tce_map *map, const struct iommu_tce_want *wants,
 		     unsigned int nr, unsigned int order)
 {
@@ -934,8 +950,8 @@ err_unhold:
 }
 
 /*
- * The others. Where a platform refuses against what it has promised, or the
- * table is closed meanwhile, what was mapped so far is cleared.
+ * Steps 2 to 4. If a platform refuses contrary to its promise, or the table is
+ * closed during the call, the entries mapped so far are cleared.
  */
 static int map_commit(struct tce_map *map)
 {
@@ -943,11 +959,11 @@ static int map_commit(struct tce_map *map)
 
 	if (ret && map->may_refuse)
 		map_undo(map);
-	/* a platform that has refused may have written some all the same */
+	/* even a platform that has refused may have written some of them */
 	if (map->may_refuse && !map->lost && (ret || map->replaced))
 		map_drop_before(map);
 	olds_flush(&map->olds);
-	/* who closes the table clears it, and others may map there since */
+	/* closing a table clears it, and others may have mapped there since */
 	if (ret && ret != -ENXIO && !map->may_refuse)
 		tce_unmap_range(map->tbl, map->entry, map->done);
 
@@ -978,23 +994,21 @@ static noinline int tce_map_range(struct iommu_table *tbl, unsigned long entry,
 }
 
 /**
- * iommu_tce_map() - map user memory in a TCE table, in place of what was there
+ * iommu_tce_map() - map user memory in a TCE table, replacing old mappings
  * @tbl: a table that is bound to its owner
  * @entry: first entry, counted from bus address 0; the range is in the table
- * @ua: user address, a multiple of the IOMMU page
+ * @ua: user address, a multiple of the IOMMU page size
  * @npages: IOMMU pages, may be 0
  * @write: whether the device may write, and not only read
  * @bad: where to store the user address of the first page that cannot be
- *	mapped, if the call fails because of it; else it is left alone;
- *	or NULL
+ *	mapped, if the call fails because of it; else it is left alone; or NULL
  *
- * The range is mapped as a whole, or nothing has changed. Only one who looks
- * at the same range meanwhile may see a part of it. Where the table is closed,
- * and the platform cannot refuse, what was mapped before in a part of it may be
- * gone.
+ * The range is mapped as a whole, or nothing has changed. Only concurrent calls
+ * on the same range may see a part of it. If the table is closed, and the
+ * platform cannot refuse, old mappings in a part of the range may be gone.
  *
  * Context: Process context, may sleep. The caller keeps @tbl in place.
- * Return: 0; -ENOMEM; what the backing says to a page that cannot be mapped
+ * Return: 0; -ENOMEM; the error of the backing for a page that cannot be mapped
  *	(-EINVAL for memory that is not registered, or smaller than the IOMMU
  *	page, -EFAULT for writing to read-only memory); the platform's error.
  */
@@ -1015,19 +1029,19 @@ int iommu_tce_map(struct iommu_table *tbl, unsigned long entry,
 EXPORT_SYMBOL_GPL(iommu_tce_map);
 
 /**
- * iommu_tce_begin() - get ready to map a list of memory
+ * iommu_tce_begin() - prepare to map a list of memory
  * @tbl: a table that is bound to its owner
  * @entry: first entry, counted from bus address 0; the range is in the table
- * @wants: what to map, part by part
+ * @wants: memory to map, part by part
  * @nr: number of parts, more than 0
  * @order: log2 of the entries in a page of @wants
  *
- * Does all that can fail, but for a refusal of the platform: what is mapped in
- * several tables should be mapped in all or in none.
+ * Does everything that can fail, except for a refusal of the platform: memory
+ * that is mapped in several tables should be mapped in all or in none.
  *
  * Context: Process context, may sleep. The caller keeps @tbl in place.
- * Return: for iommu_tce_commit() or iommu_tce_abort(); ERR_PTR() of what
- *	iommu_tce_map() returns.
+ * Return: the prepared range, for iommu_tce_commit() or iommu_tce_abort();
+ *	ERR_PTR() of the errors of iommu_tce_map().
  */
 struct tce_map *iommu_tce_begin(struct iommu_table *tbl, unsigned long entry,
 				const struct iommu_tce_want *wants,
@@ -1051,13 +1065,13 @@ struct tce_map *iommu_tce_begin(struct iommu_table *tbl, unsigned long entry,
 EXPORT_SYMBOL_GPL(iommu_tce_begin);
 
 /**
- * iommu_tce_commit() - map what iommu_tce_begin() got ready
- * @map: what it returned; gone after this
+ * iommu_tce_commit() - map a range that iommu_tce_begin() prepared
+ * @map: the prepared range; freed by the call
  *
  * Context: Process context, may sleep.
  * Return: 0; the platform's error, with nothing changed; -ENXIO if the table
- *	was closed. Unless the platform may refuse, a part of what was mapped
- *	before may be gone then.
+ *	was closed. Unless the platform may refuse, a part of the old mappings
+ *	may be gone then.
  */
 int iommu_tce_commit(struct tce_map *map)
 {
@@ -1069,8 +1083,8 @@ int iommu_tce_commit(struct tce_map *map)
 EXPORT_SYMBOL_GPL(iommu_tce_commit);
 
 /**
- * iommu_tce_abort() - change nothing after all
- * @map: what iommu_tce_begin() returned; gone after this
+ * iommu_tce_abort() - cancel a prepared range
+ * @map: the range that iommu_tce_begin() prepared; freed by the call
  *
  * Context: Process context, may sleep.
  */
@@ -1088,9 +1102,9 @@ EXPORT_SYMBOL_GPL(iommu_tce_abort);
  * @entry: first entry, counted from bus address 0; the range is in the table
  * @npages: entries, mapped or not
  *
- * When it returns 0 no device reaches memory through the range. Entries that
+ * After it returned 0 no device reaches memory through the range. Entries that
  * the platform refuses to clear stay as they are, with their references; the
- * others are cleared. Where nothing was mapped nothing is done.
+ * others are cleared. Does nothing if nothing was mapped.
  *
  * Context: Process context, may sleep; any process. The caller keeps @tbl in
  *	place.
@@ -1109,7 +1123,7 @@ int iommu_tce_unmap(struct iommu_table *tbl, unsigned long entry,
 }
 EXPORT_SYMBOL_GPL(iommu_tce_unmap);
 
-/* Memory that its owner has registered: pinned already, counted per mapping. */
+/* Memory registered by its owner: pinned already, counted per mapping. */
 
 const struct iommu_tce_backing iommu_tce_registered = {
 	.hold = mm_iommu_hold,
@@ -1121,12 +1135,12 @@ const struct iommu_tce_backing iommu_tce_registered = {
 EXPORT_SYMBOL_GPL(iommu_tce_registered);
 
 /**
- * iommu_tce_is_owner() - whether registered memory of an mm is mapped here
+ * iommu_tce_is_owner() - check the owner of registered memory of a table
  * @tbl: a table
  * @mm: the mm
  *
  * Context: Any. The caller keeps @tbl in place.
- * Return: whether @mm may map its memory in the table.
+ * Return: whether @mm may map its registered memory in the table.
  */
 bool iommu_tce_is_owner(struct iommu_table *tbl, const struct mm_struct *mm)
 {

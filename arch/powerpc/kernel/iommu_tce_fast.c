@@ -1,38 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * TCE core, fast path: for those who may not sleep, with the MMU on or off. The
- * hypercall of a guest is served where it came in.
+ * TCE core, fast path: never sleeps, for virtual and real mode. Used by the
+ * hypercall handlers, in the mode in which the hypercall arrived.
  *
- * It changes up to 512 entries, as a whole or not at all, in the steps of
- * iommu_tce.c. But here all of them are made in one stretch: with the blocks of
- * the view locked and in a section of the registry. So nobody sees a half of
- * it, there is nothing to undo, and nothing to remember but what is to be
- * written:
+ * Changes up to 512 entries, as a whole or not at all, in the steps of
+ * iommu_tce.c. But here all steps are made in one stretch: with the view blocks
+ * locked and in a section of the registry. So no intermediate state is visible,
+ * there is nothing to roll back, and no state to keep except the new TCEs and
+ * view:
  *
  * 1. Begin: lock the blocks, enter the section.
  * 2. Hold: every page is translated, and counted in its block, which takes a
- *    reference where it has none for it; or the whole is given up. This is the
- *    last step that can fail.
- * 3. Exchange the TCEs and the view. What was mapped before is dropped on the
- *    way: it is not unpinned as long as the section lasts, and never here. The
- *    caller is told to call mm_iommu_reap().
- * 4. Kill once, then unlock and end the section.
+ *    reference if it has none for it; or the whole change is aborted. This is
+ *    the last step that can fail.
+ * 3. Exchange the TCEs and the view. The old references are dropped on the
+ *    way: the memory is not unpinned as long as the section lasts, and never
+ *    here. The return value asks the caller to call mm_iommu_reap().
+ * 4. Invalidate once, then unlock and end the section.
  *
- * -EAGAIN means that nothing has changed, and that iommu_tce.c should do it:
- * the platform may refuse, a block or a level of the table does not exist, the
- * table is closed, a lock is not to be had, or what mm_iommu_hold.c says.
+ * -EAGAIN means that nothing has changed, and that the caller should use
+ * iommu_tce.c: the platform may refuse, a block or a level of the table does
+ * not exist, the table is closed, a lock cannot be taken, or one of the reasons
+ * in mm_iommu_hold.c.
  *
  * One body serves both modes. The caller has interrupts off, and every lock is
- * only tried, for a bounded time, below what debugs locks: with the MMU off its
- * holder may wait for this very CPU. It, and all that it calls, reads and
- * writes nothing but the linear map: no printk, no lockdep, no allocation.
- * arch/powerpc/tools/realmode_check.sh checks that.
+ * only tried, for a bounded time, below the level of lock debugging: in real
+ * mode its holder may wait for this very CPU. The body, and all functions that
+ * it calls, read and write only the linear map: no printk, no lockdep, no
+ * allocation. arch/powerpc/tools/realmode_check.sh checks that.
  *
- * What holds off whom: the table is the caller's; the lists that tce_kill()
- * walks change before all locks of the view were taken once
- * (iommu_tce_view_sync(); RCU does not wait for a CPU that is offline to
- * Linux), so the locks are held over the kill; everything else is under these
- * locks or the section.
+ * Lifetimes: the caller pins the table; the lists that tce_kill() walks are
+ * updated before each view lock was taken once (iommu_tce_view_sync(); RCU does
+ * not wait for a CPU that is offline to Linux), so the locks are held over the
+ * invalidation; everything else is under these locks or the section.
  */
 #include <linux/kprobes.h>
 #include <linux/minmax.h>
@@ -46,7 +46,7 @@
 
 #include "iommu_tce_view.h"
 
-/* A holder needs some thousand instructions, for 512 entries. */
+/* A holder needs a few thousand instructions, for 512 entries. */
 #define CHANGE_TRIES	256
 
 static __kprobes u64 change_perm(bool write)
@@ -96,7 +96,7 @@ static __kprobes void change_unlock(struct iommu_tce_change *c, unsigned int nr)
 		arch_spin_unlock(&change_lock_of(c, nr)->raw_lock);
 }
 
-/* Locks all blocks of the view that the change touches. */
+/* Locks all view blocks of the change. */
 static __kprobes bool change_lock(struct iommu_tce_change *c)
 {
 	unsigned int i;
@@ -112,14 +112,17 @@ static __kprobes bool change_lock(struct iommu_tce_change *c)
 	return true;
 }
 
-/* Whether it may be changed here and now; under a lock of its view. */
+/*
+ * Whether the table may be changed in the current mode; under a lock of its
+ * view.
+ */
 static inline __kprobes bool table_is_open(struct iommu_table *tbl)
 {
 	if (READ_ONCE(tbl->it_view->closed))
 		return false;
 	if (mfmsr() & MSR_DR)
 		return true;
-	/* asks the groups of the table, which the lock keeps */
+	/* asks the groups of the table, which the lock keeps in place */
 	return tbl->it_ops->realmode && tbl->it_ops->realmode(tbl);
 }
 
@@ -137,7 +140,7 @@ static __kprobes void change_init(struct iommu_tce_change *c,
 	c->nr_blocks = 1 + (c->in_first < npages);
 }
 
-/* The end of a change, whatever became of it. */
+/* Ends a change, successful or not. */
 static __kprobes void change_end(struct iommu_tce_change *c)
 {
 	change_unlock(c, c->nr_blocks);
@@ -173,7 +176,7 @@ static __kprobes void change_use(struct iommu_tce_change *c, unsigned int i)
 	c->until = i ? c->npages : c->in_first;
 }
 
-/* How many of the next entries are in one block. */
+/* Number of the next entries that are in one block. */
 static __kprobes unsigned long change_room(struct iommu_tce_change *c,
 					   unsigned long npages)
 {
@@ -183,7 +186,7 @@ static __kprobes unsigned long change_room(struct iommu_tce_change *c,
 }
 
 /**
- * iommu_tce_change_abort() - change nothing after all
+ * iommu_tce_change_abort() - cancel a change
  * @change: a change that has begun; over after this
  *
  * Context: As iommu_tce_change_begin(), which has begun it.
@@ -205,20 +208,20 @@ __kprobes void iommu_tce_change_abort(struct iommu_tce_change *change)
 }
 
 /**
- * iommu_tce_change_begin() - begin to change some entries of a table
- * @change: where to keep it
+ * iommu_tce_change_begin() - begin to change several entries of a table
+ * @change: where to keep its state
  * @tbl: a table that is bound to registered memory
  * @entry: first entry, counted from bus address 0; the range is in the table
  * @npages: entries, 1 to IOMMU_TCE_FAST_MAX
- * @scratch: needed for more than one entry
+ * @scratch: required for more than one entry
  *
- * The caller says what becomes of each entry, from the first to the last, by
- * iommu_tce_change_map() and iommu_tce_change_clear(), and then commits it, or
- * aborts it at any point.
+ * The caller defines the new content of each entry, from the first to the last,
+ * by iommu_tce_change_map() and iommu_tce_change_clear(), and then commits the
+ * change, or aborts it at any point.
  *
- * Context: Interrupts off until the end of the change, MMU on or off; not in an
- *	interrupt. The caller keeps @tbl in place.
- * Return: 0; -EAGAIN where it is to be done by iommu_tce_map().
+ * Context: Interrupts off until the end of the change, virtual or real mode;
+ *	not in an interrupt. The caller keeps @tbl in place.
+ * Return: 0; -EAGAIN if it must be done by iommu_tce_map().
  */
 __kprobes int iommu_tce_change_begin(struct iommu_tce_change *change,
 				     struct iommu_table *tbl,
@@ -235,7 +238,7 @@ __kprobes int iommu_tce_change_begin(struct iommu_tce_change *change,
 	if (change_start(change))
 		return -EAGAIN;
 
-	/* whoever makes a block has prepared the table before */
+	/* the table was prepared before the block was created */
 	for (i = 0; i < change->nr_blocks; i++)
 		if (!change->blocks[i]) {
 			change_end(change);
@@ -293,14 +296,14 @@ static __kprobes noinline int change_map_run(struct iommu_tce_change *c,
 }
 
 /**
- * iommu_tce_change_map() - the next entries are going to be mapped
+ * iommu_tce_change_map() - map the next entries of a change
  * @change: the change
- * @ua: user address, a multiple of the IOMMU page
+ * @ua: user address, a multiple of the IOMMU page size
  * @npages: entries, more than 0 and not more than are left
  * @write: whether the device may write, and not only read
  *
  * Context: Between iommu_tce_change_begin() and the end of the change.
- * Return: 0; -EAGAIN where they cannot be mapped, or not so: the caller is to
+ * Return: 0; -EAGAIN if they cannot be mapped, or not here: the caller must
  *	abort the change.
  */
 __kprobes int iommu_tce_change_map(struct iommu_tce_change *change,
@@ -314,7 +317,7 @@ __kprobes int iommu_tce_change_map(struct iommu_tce_change *change,
 	if (npages > 1)
 		return change_map_run(change, ua, npages, write);
 
-	/* lists without order have nothing but single pages */
+	/* lists of scattered pages consist of single pages only */
 	change_room(change, 1);
 	ret = mm_iommu_section_hold_one(&change->section, ua,
 					change->tbl->it_page_shift, write,
@@ -332,7 +335,7 @@ __kprobes int iommu_tce_change_map(struct iommu_tce_change *change,
 }
 
 /**
- * iommu_tce_change_clear() - the next entries are going to be nothing
+ * iommu_tce_change_clear() - clear the next entries of a change
  * @change: the change
  * @npages: entries, not more than are left
  *
@@ -350,7 +353,7 @@ __kprobes void iommu_tce_change_clear(struct iommu_tce_change *change,
 	change->done = end;
 }
 
-/* Entries of one region that leave a block, and the cookie of one. */
+/* Entries of one region that leave a block, and the cookie of one of them. */
 struct dropped {
 	struct mm_iommu_section *section;
 	struct tce_view_block *blk;
@@ -381,7 +384,7 @@ static inline __kprobes void dropped_add(struct dropped *d, u64 cookie)
 
 /*
  * Writes a part of the view that is in a block, which has counted it already;
- * in an empty one there is nothing to drop.
+ * if the block was empty there is nothing to drop.
  */
 static __kprobes void change_view(struct iommu_tce_change *c, unsigned int i,
 				  unsigned long at, const u64 *cookies,
@@ -395,10 +398,10 @@ static __kprobes void change_view(struct iommu_tce_change *c, unsigned int i,
 	};
 	u64 *view = blk->entry + at, *end = view + n, old;
 
-	/* what guests do first: map all of their memory */
+	/* typical for a starting guest, which maps all of its memory */
 	if (c->empty[i]) {
 		unsafe_memcpy(view, cookies, n * sizeof(*view),
-			      /* inside of the block; a WARN is not for real mode */);
+			      /* inside of the block; no WARN in real mode */);
 		return;
 	}
 
@@ -434,7 +437,7 @@ static __kprobes void clear_view(struct iommu_tce_change *c, unsigned int i,
 	dropped_flush(&d);
 }
 
-/* The hardware forgets what it knows of the entries. */
+/* Invalidates the entries in the hardware caches. */
 static __kprobes void change_kill(struct iommu_tce_change *c)
 {
 	struct iommu_table *tbl = c->tbl;
@@ -449,12 +452,12 @@ static __kprobes int change_result(const struct iommu_tce_change *c)
 }
 
 /**
- * iommu_tce_change_commit() - make the change
+ * iommu_tce_change_commit() - apply a change
  * @change: a change of which all entries are known; over after this
  *
  * Context: As iommu_tce_change_begin(), which has begun it.
- * Return: IOMMU_TCE_DONE; IOMMU_TCE_REAP; -EAGAIN, with nothing changed, where
- *	the platform has refused what it had prepared.
+ * Return: IOMMU_TCE_DONE; IOMMU_TCE_REAP; -EAGAIN, with nothing changed, if the
+ *	platform refuses entries that it had prepared.
  */
 __kprobes int iommu_tce_change_commit(struct iommu_tce_change *change)
 {
@@ -498,15 +501,15 @@ static __kprobes bool clear_is_nothing(const struct iommu_tce_change *c)
 }
 
 /**
- * iommu_tce_fast_clear() - clear some entries of a table
+ * iommu_tce_fast_clear() - clear several entries of a table
  * @tbl: a table that is bound to registered memory
  * @entry: first entry, counted from bus address 0; the range is in the table
  * @npages: entries, 1 to IOMMU_TCE_FAST_MAX
  *
- * Context: Interrupts off, MMU on or off; not in an interrupt. The caller keeps
- *	@tbl in place.
- * Return: IOMMU_TCE_DONE; IOMMU_TCE_REAP; 0 where nothing was mapped anywhere
- *	near, so that no cache had to be invalidated; -EAGAIN where it is to be
+ * Context: Interrupts off, virtual or real mode; not in an interrupt. The
+ *	caller keeps @tbl in place.
+ * Return: IOMMU_TCE_DONE; IOMMU_TCE_REAP; 0 if the blocks of the range had no
+ *	mappings, so that no cache had to be invalidated; -EAGAIN if it must be
  *	done by iommu_tce_unmap().
  */
 __kprobes int iommu_tce_fast_clear(struct iommu_table *tbl,
@@ -530,15 +533,15 @@ __kprobes int iommu_tce_fast_clear(struct iommu_table *tbl,
 }
 
 /*
- * One entry, as most hypercalls have: the same steps, without what is needed to
- * say what becomes of many.
+ * Single entries, as in most hypercalls: the same steps, without the state that
+ * describes a change of several entries.
  */
 
 /*
- * The platform has refused a TCE. Whatever it did, it must be what the view
- * says, and out of the cache, before the new page is let go. Where it can
- * neither be set nor cleared a device may reach both pages, and neither is ever
- * let go.
+ * The platform has refused a TCE. Whatever it did, the TCE must match the view,
+ * and be out of the cache, before the reference on the new page is dropped. If
+ * it can neither be set nor cleared a device may reach both pages, and neither
+ * is ever unpinned.
  */
 static __kprobes noinline int put_undo(struct iommu_table *tbl,
 				       unsigned long entry,
@@ -554,7 +557,7 @@ static __kprobes noinline int put_undo(struct iommu_table *tbl,
 				   &tce);
 	if (tbl->it_ops->set_tces(tbl, entry, 1, &tce) &&
 	    tbl->it_ops->clear_tces(tbl, entry, 1)) {
-		/* it is no entry of the block, but has a reference for ever */
+		/* no entry of the block, but has a reference permanently */
 		if (new && !tce_view_leave(blk, new, 1))
 			mm_iommu_count(mm, new, 1);
 		return new ? -ENOTRECOVERABLE : error;
@@ -567,8 +570,8 @@ static __kprobes noinline int put_undo(struct iommu_table *tbl,
 }
 
 /*
- * Maps or clears an entry. Returns IOMMU_TCE_DONE, with in *@old what is to be
- * dropped of what was mapped there; or 0 where it was clear.
+ * Maps or clears an entry. Returns IOMMU_TCE_DONE, with the reference of the
+ * old mapping to drop in *@old; or 0 if the entry was clear.
  */
 static __kprobes int put_one(struct iommu_table *tbl, unsigned long entry,
 			     unsigned long ua, u64 perm,
@@ -609,20 +612,20 @@ static __kprobes int put_one(struct iommu_table *tbl, unsigned long entry,
  * iommu_tce_fast_put() - map or clear one entry of a table
  * @tbl: a table that is bound to registered memory
  * @entry: the entry, counted from bus address 0; it is in the table
- * @ua: user address, a multiple of the IOMMU page
+ * @ua: user address, a multiple of the IOMMU page size
  * @perm: TCE_PCI_READ and TCE_PCI_WRITE; none of them clears the entry
  *
- * One entry can be put back, so a platform that may refuse it is no obstacle.
+ * One entry can be restored, so platforms that may refuse are supported.
  *
- * Context: Interrupts off, MMU on or off; not in an interrupt. The caller keeps
- *	@tbl in place.
- * Return: IOMMU_TCE_DONE; IOMMU_TCE_REAP; 0 where it was clear and stays so,
- *	and no cache had to be invalidated; -EAGAIN with nothing changed, where
- *	it is to be done by iommu_tce_map() or iommu_tce_unmap(); the platform's
- *	error with nothing changed; -ENOTRECOVERABLE where the platform could not even clear the
- *	entry, the page that should be mapped is never let go. After an error
- *	mm_iommu_reap() is to be called too: the page that was held may have
- *	been the last of its region.
+ * Context: Interrupts off, virtual or real mode; not in an interrupt. The
+ *	caller keeps @tbl in place.
+ * Return: IOMMU_TCE_DONE; IOMMU_TCE_REAP; 0 if it was clear and stays so, and
+ *	no cache had to be invalidated; -EAGAIN with nothing changed, if it must
+ *	be done by iommu_tce_map() or iommu_tce_unmap(); the platform's error
+ *	with nothing changed; -ENOTRECOVERABLE if the platform could not even
+ *	clear the entry, the page to be mapped is never unpinned. After an error
+ *	mm_iommu_reap() must be called too: the page that was held may have been
+ *	the last of its region.
  */
 __kprobes int iommu_tce_fast_put(struct iommu_table *tbl,
 				 unsigned long entry, unsigned long ua,
@@ -639,12 +642,12 @@ __kprobes int iommu_tce_fast_put(struct iommu_table *tbl,
 		return -EAGAIN;
 
 	blk = tce_view_find(view, block);
-	/* where no block is nothing is mapped, and nothing can be */
+	/* without a block nothing is mapped, and nothing can be */
 	if (table_is_open(tbl))
 		ret = likely(blk) ? put_one(tbl, entry, ua, perm, blk, &old) :
 		      perm ? -EAGAIN : 0;
 	arch_spin_unlock(&lock->raw_lock);
-	/* what the entry or the block held, which was in the cache until now */
+	/* references of the entry or the block, in the cache until now */
 	if (ret > 0 && old && mm_iommu_drop_page(view->mm, old))
 		return IOMMU_TCE_REAP;
 	return ret;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Userspace view of a TCE table: what is behind each of its entries.
+ * Userspace view of a TCE table: keeps the memory behind each entry.
  *
  *	node[]               node[]               block
  *	+-------+            +-------+            +------------------+
@@ -9,11 +9,11 @@
  *	| NULL  |            | NULL  |
  *	+-------+            +-------+
  *
- * A table may have 2^43 entries and next to no mappings, so the view is a tree
- * that grows where something is mapped. All of it lies in the linear map.
+ * A table may have 2^43 entries and hardly any mappings, so the view is a tree
+ * that grows with the mappings. All of it lies in the linear map.
  *
- * A block is read and changed under its lock, which a few blocks share. It is
- * made before the lock is taken, by whoever is about to map something. Nodes
+ * A block is read and changed under its lock, which several blocks share. It is
+ * allocated before the lock is taken, by the caller that is about to map. Nodes
  * and blocks stay until the table is freed, and are charged with it: drivers
  * map and unmap a page for each I/O, each time at another address.
  */
@@ -33,7 +33,7 @@
 static struct kmem_cache *tce_view_blocks;
 
 /**
- * iommu_tce_view_create() - give a table a view
+ * iommu_tce_view_create() - create the view of a table
  * @tbl: the table, not yet in use
  *
  * Context: Process context, may sleep.
@@ -47,7 +47,10 @@ int iommu_tce_view_create(struct iommu_table *tbl)
 	if (tbl->it_view)
 		return 0;
 
-	/* kmalloc aligns powers of two to their size, thus locks to lines */
+	/*
+	 * kmalloc aligns powers of two to their size, so the locks to cache
+	 * lines
+	 */
 	view = kzalloc(roundup_pow_of_two(sizeof(*view)), GFP_KERNEL_ACCOUNT);
 	if (!view)
 		return -ENOMEM;
@@ -58,18 +61,18 @@ int iommu_tce_view_create(struct iommu_table *tbl)
 	view->shift = view->levels * TCE_VIEW_SHIFT;
 	for (i = 0; i < TCE_VIEW_LOCKS; i++)
 		raw_spin_lock_init(&view->locks[i].lock);
-	/* A group may have the table already: see iommu_tce_is_owner() */
+	/* a group may have the table already: see iommu_tce_is_owner() */
 	smp_store_release(&tbl->it_view, view);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(iommu_tce_view_create);
 
 /**
- * iommu_tce_view_mapped() - number of entries of a table that are mapped
+ * iommu_tce_view_mapped() - count the mapped entries of a table
  * @tbl: the table
  *
  * Context: Process context, may sleep.
- * Return: entries, not exact while somebody maps or unmaps.
+ * Return: entries, not exact during concurrent changes.
  */
 unsigned long iommu_tce_view_mapped(struct iommu_table *tbl)
 {
@@ -92,17 +95,17 @@ unsigned long iommu_tce_view_mapped(struct iommu_table *tbl)
 EXPORT_SYMBOL_GPL(iommu_tce_view_mapped);
 
 /**
- * iommu_tce_view_walk() - visit all that is mapped in a table
+ * iommu_tce_view_walk() - visit all mappings of a table
  * @tbl: the table, with a view or without
- * @fn: what to call, with numbers of entries counted from bus address 0: up to
- *	512, of which the first and the last are mapped
+ * @fn: callback, called with entry numbers counted from bus address 0: up to
+ *	512 entries, of which the first and the last are mapped
  * @arg: for @fn
  *
- * @fn is called under the lock of the entries, so that nobody changes them: it
- * may not sleep. What is mapped after the call has begun is visited or not.
+ * @fn is called under the lock of the entries, so they do not change: it must
+ * not sleep. Mappings made after the call has begun are visited or not.
  *
  * Context: Process context, may sleep.
- * Return: 0, or what @fn returned first that was not 0.
+ * Return: 0, or the first return value of @fn that was not 0.
  */
 int iommu_tce_view_walk(struct iommu_table *tbl,
 			int (*fn)(struct iommu_table *tbl, unsigned long index,
@@ -133,19 +136,19 @@ int iommu_tce_view_walk(struct iommu_table *tbl,
 }
 
 /**
- * iommu_tce_bind() - say whose memory is mapped in a table
+ * iommu_tce_bind() - bind a table to the owner of the mapped memory
  * @tbl: a table with a view
- * @backing: where the memory comes from
- * @mm: whose memory it is
+ * @backing: source of the memory
+ * @mm: owner of the memory
  * @locked: pages that the caller has added to locked_vm of @mm for the table
  *
- * The table may have other users than the one that was charged for it. What it
- * costs is uncharged when the last of them has put it.
+ * The table may have other users than the one that was charged for it. The
+ * charge is released when the last of them has put it.
  *
- * From here on KVM attaches a table of registered memory: the caller has it in
- * all groups, and calls iommu_tce_close() before it puts it. Where
- * iommu_tce_is_owner() returns true, what was stored in the table before this
- * call is visible.
+ * From here on KVM attaches a table of registered memory: the caller has set it
+ * in all groups, and calls iommu_tce_close() before it puts it. If
+ * iommu_tce_is_owner() returns true, all stores to the table before this call
+ * are visible.
  *
  * Context: Process context, may sleep.
  */
@@ -167,19 +170,19 @@ static void view_uncharge(struct iommu_tce_view *view)
 {
 	if (!view->mm)
 		return;
-	/* whatever was dropped last in a change that nobody came back from */
+	/* the last drops of a change may not have been followed by a reap */
 	mm_iommu_reap(view->mm);
 	account_locked_vm(view->mm, view->locked, false);
 	mmdrop(view->mm);
 }
 
 /**
- * iommu_tce_view_sync() - wait for those who are changing the table
+ * iommu_tce_view_sync() - wait for changes of the table in progress
  * @tbl: a table, with a view or without
  *
- * When it returns all changes that had begun are made, and those that follow
- * see what the caller has done before. That includes changes with the MMU off,
- * which RCU does not wait for.
+ * On return all changes that had begun are complete, and later ones see the
+ * caller's stores before the call. That includes changes in real mode, which
+ * RCU does not wait for.
  *
  * Context: Not in an interrupt.
  */
@@ -190,7 +193,7 @@ void iommu_tce_view_sync(struct iommu_table *tbl)
 
 	if (!view)
 		return;
-	/* one after the other: all that counts is that each was taken */
+	/* one by one: each lock only has to be taken once */
 	for (i = 0; i < TCE_VIEW_LOCKS; i++) {
 		raw_spin_lock(&view->locks[i].lock);
 		raw_spin_unlock(&view->locks[i].lock);
@@ -198,12 +201,12 @@ void iommu_tce_view_sync(struct iommu_table *tbl)
 }
 
 /**
- * iommu_tce_close() - let nobody map in a table any more
+ * iommu_tce_close() - stop mapping in a table
  * @tbl: a table with a view
  * @close: false to open it again
  *
- * When it returns nobody is mapping, and whoever comes gets -ENXIO. Others may
- * hold references on the table; what is mapped in it can be cleared.
+ * On return no mapping is in progress, and later ones fail with -ENXIO. Others
+ * may hold references on the table; its mappings can still be cleared.
  *
  * Context: Process context.
  */
@@ -215,11 +218,11 @@ void iommu_tce_close(struct iommu_table *tbl, bool close)
 EXPORT_SYMBOL_GPL(iommu_tce_close);
 
 /**
- * iommu_tce_is_closed() - whether a table was closed
+ * iommu_tce_is_closed() - check whether a table is closed
  * @tbl: a table with a view
  *
  * Context: Any. The caller keeps @tbl in place.
- * Return: whether iommu_tce_close() was called last to close it.
+ * Return: whether the last call of iommu_tce_close() closed it.
  */
 bool iommu_tce_is_closed(struct iommu_table *tbl)
 {
@@ -245,8 +248,8 @@ static void view_free_level(void *mem, unsigned int level)
 }
 
 /**
- * iommu_tce_view_destroy() - take the view of a table away
- * @tbl: the table; nobody uses it any more
+ * iommu_tce_view_destroy() - free the view of a table
+ * @tbl: the table; it has no other users
  *
  * Context: Process context, may sleep.
  */
@@ -272,7 +275,7 @@ static void *view_alloc_level(unsigned int level)
 }
 
 /**
- * tce_view_prepare() - make a block present
+ * tce_view_prepare() - allocate a block if it is not present
  * @view: the view
  * @block: number of the block
  *
@@ -294,7 +297,7 @@ int tce_view_prepare(struct iommu_tce_view *view, unsigned long block)
 		mem = view_alloc_level(level);
 		if (!mem)
 			return -ENOMEM;
-		/* zeroed before it is seen */
+		/* zeroed before it becomes visible */
 		if (cmpxchg(slot, NULL, mem))
 			view_free_level(mem, level);
 	}
@@ -302,7 +305,7 @@ int tce_view_prepare(struct iommu_tce_view *view, unsigned long block)
 }
 
 /**
- * tce_view_next() - find where the view goes on
+ * tce_view_next() - find the next block that may exist
  * @view: the view
  * @block: number of a block
  *

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * Userspace view of a TCE table: what is behind each of its entries.
- */
+/* Userspace view of a TCE table: keeps the memory behind each entry. */
 #ifndef _POWERPC_KERNEL_IOMMU_TCE_VIEW_H
 #define _POWERPC_KERNEL_IOMMU_TCE_VIEW_H
 
@@ -20,22 +18,22 @@
 
 /**
  * struct tce_view_block - view of a block of entries
- * @home: the id of a region, where it has it in a cookie; 0 while @homes is 0
+ * @home: the id of a region, at its place in a cookie; 0 while @homes is 0
  * @homes: number of entries that its reference is for, or is going to be
  * @others: number of the other entries that are mapped, or are going to be
- * @entry: 0, or the cookie of what is mapped
+ * @entry: 0, or the cookie of the mapping
  *
  * All under the lock of the block.
  *
- * What is mapped is referenced: by one reference of the block on its home, as
- * long as there is one, and by one for each of @others. So whoever maps or
- * clears an entry of the home writes nothing but the block. The first entry of
- * a block without a home chooses it; entries of that region which had a
- * reference each before are among @others still, and leave after those of
- * @homes: only the numbers count, as it is not known of which regions the
- * others are. Where memory is not of regions there is no home.
+ * Mappings are referenced: by one reference of the block on its home, if it has
+ * one, and by one for each of @others. So mapping or clearing an entry of the
+ * home only writes the block. The first entry of a block without a home chooses
+ * the home; entries of that region which had a reference each before still
+ * count in @others, and leave after those of @homes: only the numbers count,
+ * because the regions of the others are not known. If the memory does not
+ * belong to regions there is no home.
  *
- * See tce_view_enter() for who may run beside it.
+ * See tce_view_enter() for the ordering against concurrent changes.
  */
 struct tce_view_block {
 	u64 home;
@@ -44,7 +42,7 @@ struct tce_view_block {
 	u64 entry[TCE_VIEW_ENTRIES];
 };
 
-/* A lock of some of the blocks, on a cache line of its own. */
+/* A lock of several blocks, on a cache line of its own. */
 struct tce_view_lock {
 	raw_spinlock_t lock;
 } ____cacheline_aligned_in_smp;
@@ -61,12 +59,12 @@ struct tce_view_node {
  * @shift: log2 of the number of blocks that they have slots for
  * @blocks: number of blocks that the table has room for
  * @root: a node, or the only block
- * @backing: where the memory comes from that is mapped
- * @mm: whose memory that is, and whose locked_vm is charged for the table; held
- *	by mmgrab(); NULL until the table is bound, stored last
+ * @backing: source of the memory that is mapped
+ * @mm: owner of that memory, whose locked_vm is charged for the table; with a
+ *	reference by mmgrab(); NULL until the table is bound, stored last
  * @closed: nothing is mapped any more; read under the lock of a block
  * @locked: pages that @mm is charged
- * @locks: of the blocks, by their number; all else is hardly ever written
+ * @locks: of the blocks, by their number; all other members are rarely written
  */
 struct iommu_tce_view {
 	unsigned int levels;
@@ -83,7 +81,7 @@ struct iommu_tce_view {
 int tce_view_prepare(struct iommu_tce_view *view, unsigned long block);
 unsigned long tce_view_next(struct iommu_tce_view *view, unsigned long block);
 
-/* What follows is on the way of every TCE. */
+/* Hot path: the following is used for every TCE. */
 
 static inline __kprobes raw_spinlock_t *
 tce_view_block_lock(struct iommu_tce_view *view, unsigned long block)
@@ -91,7 +89,10 @@ tce_view_block_lock(struct iommu_tce_view *view, unsigned long block)
 	return &view->locks[block % TCE_VIEW_LOCKS].lock;
 }
 
-/* The pointer to what is at @level above a block; NULL where no node is. */
+/*
+ * Returns the pointer to the node or block at @level; NULL if a node is
+ * missing.
+ */
 static inline __kprobes void **tce_view_slot(struct iommu_tce_view *view,
 				   unsigned long block, unsigned int level)
 {
@@ -110,15 +111,15 @@ static inline __kprobes void **tce_view_slot(struct iommu_tce_view *view,
 	return slot;
 }
 
-/* A block, or NULL where nothing was mapped yet. */
+/* Returns a block, or NULL if nothing was mapped yet. */
 static inline __kprobes struct tce_view_block *
 tce_view_find(struct iommu_tce_view *view, unsigned long block)
 {
 	void **slot = tce_view_slot(view, block, 0);
 
 	/*
-	 * pairs with cmpxchg() in tce_view_prepare(): where a block is, the
-	 * levels of the table are that were made before
+	 * pairs with cmpxchg() in tce_view_prepare(): if a block is present, so
+	 * are the levels of the table that were created before it
 	 */
 	return slot ? smp_load_acquire(slot) : NULL;
 }
@@ -128,16 +129,17 @@ tce_view_find(struct iommu_tce_view *view, unsigned long block)
  * @view: the view
  * @block: number of the block
  *
- * Interrupts stay on: nobody takes it in one, and the fast path only tries.
+ * Interrupts stay on: no interrupt handler takes it, and the fast path only
+ * tries.
  *
  * Context: Process context; preemption is off until tce_view_unlock().
- * Return: the block, or NULL where nothing was mapped yet.
+ * Return: the block, or NULL if nothing was mapped yet.
  */
 static inline struct tce_view_block *
 tce_view_lock(struct iommu_tce_view *view, unsigned long block)
 {
 	raw_spin_lock(tce_view_block_lock(view, block));
-	/* sparse cannot follow a lock that comes with what is returned */
+	/* sparse cannot follow a lock that depends on the return value */
 	__release(tce_view_block_lock(view, block));
 	return tce_view_find(view, block);
 }
@@ -164,25 +166,25 @@ tce_view_used(const struct tce_view_block *blk)
 }
 
 /**
- * tce_view_enter() - count entries of a region that come into a block
+ * tce_view_enter() - count entries of a region that enter a block
  * @blk: the block
- * @cookie: of any of them
+ * @cookie: cookie of any of them
  * @n: entries, more than 0; the caller writes them
  *
- * The caller takes the references before the entries can be seen, and must not
- * drop one before the TCEs that it protects were killed:
+ * The caller takes the references before the entries become visible, and must
+ * not drop one before the TCEs that it protects were invalidated:
  *
- * - The fast path kills under the lock of the block. So when @homes becomes 0
- *   there, all entries of the home that were cleared before were killed, or
- *   have references of their own. The reference of the block is dropped after
- *   this kill, or in a section that ends after it.
- * - The range path kills later, without the lock. Each entry that it takes out
- *   of a block has a reference until then, taken under the lock while the block
- *   has its own. So if another CPU makes @homes 0 in between, the region stays
- *   held.
+ * - The fast path invalidates under the lock of the block. So when @homes
+ *   becomes 0 there, all entries of the home that were cleared before were
+ *   invalidated, or have references of their own. The reference of the block is
+ *   dropped after this invalidation, or in a section that ends after it.
+ * - The range path invalidates later, without the lock. Each entry that it
+ *   takes out of a block has a reference until then, taken under the lock while
+ *   the block has its own. So if another CPU makes @homes 0 in between, the
+ *   region stays held.
  *
  * Context: The lock of the block.
- * Return: how many references on the region the block has for them.
+ * Return: number of references on the region that the block has for them.
  */
 static inline __kprobes unsigned long tce_view_enter(struct tce_view_block *blk,
 					   u64 cookie, unsigned long n)
@@ -203,13 +205,13 @@ static inline __kprobes unsigned long tce_view_enter(struct tce_view_block *blk,
 /**
  * tce_view_leave() - count entries of a region that leave a block
  * @blk: the block
- * @cookie: of any of them
+ * @cookie: cookie of any of them
  * @n: entries, more than 0, that tce_view_enter() has counted; the caller
  *	clears them
  *
  * Context: As tce_view_enter().
- * Return: how many references on the region the block has no more, which the
- *	caller is to drop.
+ * Return: number of references on the region that the block no longer has, and
+ *	that the caller must drop.
  */
 static inline __kprobes unsigned long tce_view_leave(struct tce_view_block *blk,
 					   u64 cookie, unsigned long n)

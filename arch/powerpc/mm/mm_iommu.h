@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the parts of the registry of DMA memory share: the region, the index
- * that finds it, the translation inside it, and the pinning under it.
+ * Shared by the parts of the registry of DMA memory: the region, the index that
+ * finds it, the translation inside it, and the pinning below it.
  */
 #ifndef _POWERPC_MM_MM_IOMMU_H
 #define _POWERPC_MM_MM_IOMMU_H
@@ -9,10 +9,10 @@
 #include "mm_iommu_internal.h"
 
 /*
- * An entry of a translation: 0; a node, with the order of what each of its
- * entries translates; or a block, with its order and first host address, and
- * marks, that a device may only read there, that one may have written there.
- * Memory that may only be read is no part of a block that may be written.
+ * An entry of a translation is 0; or a node, with the order of the memory that
+ * each of its entries translates; or a block, with its order and first host
+ * address, and flags: a device may only read it, a device may have written it.
+ * Read-only memory is never part of a writable block.
  */
 #define MM_IOMMU_ADDR		GENMASK_ULL(54, 0)
 #define MM_IOMMU_READONLY	BIT_ULL(55)
@@ -24,21 +24,22 @@
  * struct mm_iommu_trans - translation of one region
  * @ua: first user address, a multiple of PAGE_SIZE
  * @npages: number of pages of PAGE_SIZE
- * @root: the entry of all of it
+ * @root: entry of the whole region
  * @readonly: a device may only read some of it
  * @order: log2 of the size of the smallest block
- * @bytes: memory that its nodes take
+ * @bytes: memory used by its nodes
  * @added: pages that were added, counted from the first
- * @run_ua: where the run begins that was added last and is not in the table
- * @run_at: its host address, with MM_IOMMU_READONLY where that is so
+ * @run_ua: start of the run that was added last and is not in the table
+ * @run_at: its host address, with MM_IOMMU_READONLY if it is read-only
  * @next: the entry of @run_ua in the node of the block before it
  * @next_left: number of entries there from @next on
  * @next_order: log2 of the bytes of an entry there
  *
- * Written by the thread that pins, before anybody else can find the region,
- * and by the one that unpins, when nobody can. In between only dirty marks are
- * set, any number of times, by whoever maps memory for writing. All of it is
- * kmalloc memory: readable with the MMU off. mm_iommu_trans.c has the format.
+ * Written by the thread that pins, before the region can be found by others,
+ * and by the thread that unpins, when it can no longer be found. In between
+ * only dirty marks are set, any number of times, when memory is mapped for
+ * writing. All of it is kmalloc memory: readable in real mode. The format is
+ * described in mm_iommu_trans.c.
  */
 struct mm_iommu_trans {
 	unsigned long ua;
@@ -77,30 +78,30 @@ void mm_iommu_unpin(struct mm_iommu_trans *trans);
 enum mm_iommu_state {
 	MM_IOMMU_PENDING,	/* being pinned: on mm_iommu::pending */
 	MM_IOMMU_LIVE,		/* in the index */
-	MM_IOMMU_REFUSED,	/* in the index, but its owner gave it up */
-	MM_IOMMU_ORPHAN,	/* given up while mapped: only its id finds it */
-	MM_IOMMU_DEAD,		/* closed: not to be found, pages going */
+	MM_IOMMU_REFUSED,	/* in the index, given up by its owner */
+	MM_IOMMU_ORPHAN,	/* given up while mapped: found by id only */
+	MM_IOMMU_DEAD,		/* closed: not found, being unpinned */
 };
 
 /**
  * struct mm_iommu_region - a range of user memory that is pinned for DMA
  * @node: in the index; under mm_iommu::lock and all slots
  * @list: in mm_iommu::pending, under mm_iommu::lock
- * @dead: the next one in mm_iommu::dead, when it has come there
- * @registry: the registry of the mm whose memory this is
+ * @dead: next region in mm_iommu::dead, when it is on that list
+ * @registry: the registry of the mm that owns the memory
  * @trans: the range and its host addresses
- * @cookie: that of user address 0, if it were in the region: its id, less the
- *	pages of 4K below the region
+ * @cookie: cookie of user address 0, if that were in the region: its id, minus
+ *	the pages of 4K below the region
  * @id_slot: the slot of its id
  * @state: under mm_iommu::lock
  * @used: containers that registered exactly this range; under mm_iommu::lock
- * @refs: keeps this structure (not the pins): one for the index or a list,
- *	one for each container
- * @mapped: references on its pages: 1 while the region is open, and what keeps
- *	mappings, which is one for all of a block of a view, or one for each;
- *	see struct tce_view_block.
- *	Going from 1 to 0 closes it, in one step, for good. A region that was
- *	given up while mapped has given the 1 back, so its last unmap closes it.
+ * @refs: keeps this structure (not the pins): one for the index or a list, one
+ *	for each container
+ * @mapped: references on its pages: 1 while the region is open, plus those of
+ *	mappings: one for all of a view block, or one for each mapping; see
+ *	struct tce_view_block. The transition from 1 to 0 closes the region, in
+ *	one step, permanently. A region that was given up while mapped has
+ *	dropped the 1, so its last unmap closes it.
  * @pinned: completed when a pending region has become live or dead
  *
  * Every region holds a reference on the mm (mmgrab), for locked_vm. Lookups
@@ -125,9 +126,9 @@ struct mm_iommu_region {
 };
 
 /**
- * struct mm_iommu_slot - one reader's share of the big-reader lock
+ * struct mm_iommu_slot - the part of the big-reader lock for one reader
  * @lock: held by a reader with interrupts off, or by a writer with all others
- * @hint: the region that the last lookup through this slot found; under @lock
+ * @hint: the region found by the last lookup through this slot; under @lock
  */
 struct mm_iommu_slot {
 	arch_spinlock_t lock;
@@ -136,30 +137,30 @@ struct mm_iommu_slot {
 
 #define MM_IOMMU_ID_SHIFT	9
 #define MM_IOMMU_ID_SLOTS	BIT(MM_IOMMU_ID_SHIFT)
-#define MM_IOMMU_MAX_ID		(BIT(23) - 1)	/* of 8 M regions */
+#define MM_IOMMU_MAX_ID		(BIT(23) - 1)	/* 8 M regions */
 #define MM_IOMMU_ID_ROOTS	(BIT(23) >> 2 * MM_IOMMU_ID_SHIFT)
 
-/* In a slot of the table of ids beside the next free one. */
+/* Flag in a slot of the id table: the slot has the next free id. */
 #define MM_IOMMU_ID_FREE	1UL
 
-/* 4K of the table of ids: nodes, or what has the ids. */
+/* 4K of the id table: pointers to nodes, or the slots of ids. */
 struct mm_iommu_id_node {
 	unsigned long slot[MM_IOMMU_ID_SLOTS];
 };
 
 /**
- * struct mm_iommu_ids - the table of ids
- * @fresh: the first id that was never given out
- * @limit: the last that may be
- * @first: of those that were given back, the one that waits longest, or 0
- * @last: the slot of the one that was given back last
+ * struct mm_iommu_ids - the id table
+ * @fresh: the first id that was never allocated
+ * @limit: the last id that may be allocated
+ * @first: the id that was freed longest ago, or 0
+ * @last: the slot of the id that was freed last
  * @root: the nodes above
  *
- * A slot has 0, where the id was never given out; a region; or the next free
- * id, doubled, with MM_IOMMU_ID_FREE. Nodes are never moved, and not freed
- * before the registry. All of it is changed under mm_iommu::lock. The slot of a
- * region of which a page is held does not change, so whoever has the cookie of
- * such a page looks the region up without a lock.
+ * A slot has 0, if the id was never allocated; a region; or the next free id,
+ * doubled, with MM_IOMMU_ID_FREE. Nodes are never moved, and not freed before
+ * the registry. All of it is changed under mm_iommu::lock. The slot of a region
+ * does not change while one of its pages is held, so the cookie of such a page
+ * is looked up without a lock.
  */
 struct mm_iommu_ids {
 	unsigned int fresh;
@@ -171,16 +172,16 @@ struct mm_iommu_ids {
 
 /**
  * struct mm_iommu - all regions of one mm
- * @mm: the mm; the registry dies with it (destroy_context)
+ * @mm: the mm; the registry is freed with it (destroy_context)
  * @lock: serialises changes; taken outside of the slots
  * @pending: regions being pinned; under @lock
  * @dead: regions given up whose last page was dropped, and which wait to be
- *	unpinned; without a lock, see mm_iommu_reap()
+ *	unpinned; lockless, see mm_iommu_reap()
  * @unregistered: containers that map memory which is not registered
- * @index: live and refused regions by user address; changed under @lock and
- *	all slots, read under any of these
+ * @index: live and refused regions by user address; changed under @lock and all
+ *	slots, read under any of these
  * @ids: all regions that may be mapped, by id
- * @slot_mask: number of slots less one, a power of two less one
+ * @slot_mask: number of slots minus one, a power of two minus one
  * @slots: the big-reader lock, on cache lines of its own
  */
 struct mm_iommu {
@@ -228,7 +229,7 @@ static inline bool mm_iommu_overlaps(const struct mm_iommu_region *region,
 	return region->trans.ua <= last && ua <= mm_iommu_last(region);
 }
 
-/* What follows is on the way of every TCE. */
+/* Hot path: the following is used for every TCE. */
 
 /* A reader needs about a hundred instructions, a writer a few thousand. */
 #define MM_IOMMU_TRIES		64
@@ -256,14 +257,14 @@ mm_iommu_read_lock(struct mm_iommu *reg, unsigned long *flags)
 }
 
 /**
- * mm_iommu_read_trylock() - enter a read-side section where one must not wait
+ * mm_iommu_read_trylock() - enter a read-side section without waiting
  * @reg: the registry
  *
- * For real mode, where a CPU that spins cannot be asked to let another run.
+ * For real mode, where a spinning CPU cannot yield to another one.
  *
- * Context: Interrupts off, MMU on or off.
- * Return: the slot, or NULL while a writer is at work: give up the call, and
- *	have it done where one may wait.
+ * Context: Interrupts off, virtual or real mode.
+ * Return: the slot, or NULL while a writer holds the lock: the caller must fail
+ *	the call, to have it done where waiting is possible.
  */
 static inline __kprobes struct mm_iommu_slot *
 mm_iommu_read_trylock(struct mm_iommu *reg)
@@ -281,10 +282,10 @@ mm_iommu_read_trylock(struct mm_iommu *reg)
 }
 
 /**
- * __mm_iommu_read_unlock() - leave what mm_iommu_read_trylock() entered
- * @slot: what it returned
+ * __mm_iommu_read_unlock() - leave the section of mm_iommu_read_trylock()
+ * @slot: the slot that it returned
  *
- * Context: Interrupts off, MMU on or off.
+ * Context: Interrupts off, virtual or real mode.
  */
 static inline __kprobes void __mm_iommu_read_unlock(struct mm_iommu_slot *slot)
 {
@@ -293,7 +294,7 @@ static inline __kprobes void __mm_iommu_read_unlock(struct mm_iommu_slot *slot)
 
 /**
  * mm_iommu_read_unlock() - leave a read-side section
- * @slot: what mm_iommu_read_lock() returned
+ * @slot: the slot that mm_iommu_read_lock() returned
  * @flags: the interrupt state that it stored
  *
  * Context: Any but NMI, interrupts off.
@@ -306,16 +307,16 @@ static inline void mm_iommu_read_unlock(struct mm_iommu_slot *slot,
 }
 
 /**
- * mm_iommu_index_find() - find the region that holds a user address
+ * mm_iommu_index_find() - find the region of a user address
  * @reg: the registry
  * @slot: the slot that the caller holds
  * @ua: user address
  *
- * Reads only the linear map: good with the MMU on and off.
+ * Reads only the linear map: usable in virtual and real mode.
  *
  * Context: Inside mm_iommu_read_lock().
- * Return: the region or NULL; it must not be used outside of the section
- *	unless a reference was taken inside.
+ * Return: the region or NULL; it must not be used outside of the section unless
+ *	a reference was taken inside.
  */
 static inline __kprobes struct mm_iommu_region *
 mm_iommu_index_find(struct mm_iommu *reg, struct mm_iommu_slot *slot,
@@ -329,12 +330,12 @@ mm_iommu_index_find(struct mm_iommu *reg, struct mm_iommu_slot *slot,
 }
 
 /**
- * mm_iommu_id_find() - find the region that a cookie names
+ * mm_iommu_id_find() - find the region of a cookie
  * @reg: the registry
- * @cookie: of a page that is held
+ * @cookie: cookie of a page that is held
  *
- * Takes no lock, and three loads whatever the number of regions is. Reads only
- * the linear map: good with the MMU on and off.
+ * Takes no lock, and three loads whatever the number of regions. Reads only the
+ * linear map: usable in virtual and real mode.
  *
  * Context: Any. The region stays as long as the page is held.
  * Return: the region, which may have been given up; NULL if there is none.
@@ -353,12 +354,12 @@ mm_iommu_id_find(const struct mm_iommu *reg, u64 cookie)
 					    MM_IOMMU_ID_SLOTS]);
 	if (!node)
 		return NULL;
-	/* and this with the one in mm_iommu_id_alloc() */
+	/* pairs with the one in mm_iommu_id_alloc() */
 	found = READ_ONCE(node->slot[id % MM_IOMMU_ID_SLOTS]);
 	return found & MM_IOMMU_ID_FREE ? NULL : (void *)found;
 }
 
-/* The cookie of a user address in a region, which is a multiple of 4K. */
+/* Returns the cookie of a user address in a region, a multiple of 4K. */
 static inline __kprobes u64 mm_iommu_cookie(
 					    const struct mm_iommu_region *region,
 					    unsigned long ua, bool write)
@@ -366,7 +367,7 @@ static inline __kprobes u64 mm_iommu_cookie(
 	return region->cookie + mm_iommu_cookie_step(ua) + write;
 }
 
-/* The reverse. */
+/* The reverse of mm_iommu_cookie(). */
 static inline __kprobes unsigned long
 mm_iommu_cookie_ua(const struct mm_iommu_region *region, u64 cookie)
 {
@@ -379,7 +380,7 @@ static inline __kprobes unsigned int mm_iommu_trans_order(u64 entry)
 	return FIELD_GET(MM_IOMMU_ORDER, entry);
 }
 
-/* A node says where its entry of user address 0 would be. */
+/* A node has the address where its entry of user address 0 would be. */
 static inline __kprobes u64 *mm_iommu_trans_below(u64 node, unsigned long ua)
 {
 	ua >>= mm_iommu_trans_order(node);
@@ -392,20 +393,20 @@ static inline __kprobes u64 mm_iommu_trans_hpa(u64 block, unsigned long ua)
 	       (ua & (BIT(mm_iommu_trans_order(block)) - 1));
 }
 
-/* Where a block ends; what it has of its region may end before. */
+/* Returns the end of a block; the part in the region may end before. */
 static inline __kprobes unsigned long mm_iommu_trans_end(u64 block, unsigned long ua)
 {
 	return (ua | (BIT(mm_iommu_trans_order(block)) - 1)) + 1;
 }
 
 /**
- * mm_iommu_trans_entry() - find the entry of an address
+ * mm_iommu_trans_entry() - look up the entry of an address
  * @trans: the translation, complete
  * @ua: user address inside the region
  * @block: where to store the entry
  *
- * Context: Any, MMU on or off.
- * Return: where the entry is, for mm_iommu_trans_mark().
+ * Context: Any, virtual or real mode.
+ * Return: pointer to the entry, for mm_iommu_trans_mark().
  */
 static inline __kprobes u64 *
 mm_iommu_trans_entry(struct mm_iommu_trans *trans, unsigned long ua, u64 *block)
@@ -419,15 +420,15 @@ mm_iommu_trans_entry(struct mm_iommu_trans *trans, unsigned long ua, u64 *block)
 
 /**
  * mm_iommu_trans_mark() - note that a device may write to a block
- * @entry: what mm_iommu_trans_entry() returned
- * @block: what it stored
- * @dirty: MM_IOMMU_DIRTY, or 0 for nothing
+ * @entry: the pointer that mm_iommu_trans_entry() returned
+ * @block: the entry that it stored
+ * @dirty: MM_IOMMU_DIRTY, or 0 to do nothing
  *
- * All that changes in an entry: concurrent writers store the same. The pages of
- * the block are marked when they are unpinned: here struct page cannot be
- * reached.
+ * This is the only change of an entry: concurrent writers store the same value.
+ * The pages of the block are marked dirty when they are unpinned: struct page
+ * is not accessible here.
  *
- * Context: Any, MMU on or off.
+ * Context: Any, virtual or real mode.
  */
 static inline __kprobes void mm_iommu_trans_mark(u64 *entry, u64 block, u64 dirty)
 {
@@ -436,15 +437,15 @@ static inline __kprobes void mm_iommu_trans_mark(u64 *entry, u64 block, u64 dirt
 }
 
 /**
- * mm_iommu_region_has_page() - tell whether an IOMMU page is in one block
- * @region: a region, of which @ua is
- * @ua: user address; where a guest has chosen it, of any page
- * @shift: log2 of the size of the IOMMU page
- * @block: what mm_iommu_trans_entry() stored for @ua
+ * mm_iommu_region_has_page() - check that an IOMMU page is in one block
+ * @region: a region that has @ua
+ * @ua: user address; of any page if chosen by a guest
+ * @shift: log2 of the IOMMU page size
+ * @block: the entry that mm_iommu_trans_entry() stored for @ua
  *
- * Context: Any, MMU on or off.
- * Return: whether @ua is a multiple of the IOMMU page, and all of that is in
- *	@block and in the region.
+ * Context: Any, virtual or real mode.
+ * Return: whether @ua is a multiple of the IOMMU page size, and the whole page
+ *	is in @block and in the region.
  */
 static inline __kprobes bool
 mm_iommu_region_has_page(const struct mm_iommu_region *region,
@@ -458,13 +459,13 @@ mm_iommu_region_has_page(const struct mm_iommu_region *region,
 
 /**
  * mm_iommu_region_tryget() - take references on the pages of a region
- * @region: what mm_iommu_index_find() returned
+ * @region: the region that mm_iommu_index_find() returned
  * @n: references
  *
  * Not ordered: the lock that found the region is.
  *
  * Context: Inside mm_iommu_read_lock().
- * Return: false where the region is closed.
+ * Return: false if the region is closed.
  */
 static inline __kprobes bool mm_iommu_region_tryget(
 						    struct mm_iommu_region *region,
@@ -481,19 +482,19 @@ static inline __kprobes bool mm_iommu_region_tryget(
 }
 
 /**
- * mm_iommu_region_hold_one() - translate an IOMMU page, and hold it
- * @region: what mm_iommu_index_find() returned for @ua
- * @ua: user address, a multiple of the IOMMU page
- * @shift: log2 of the size of the IOMMU page
+ * mm_iommu_region_hold_one() - translate and hold an IOMMU page
+ * @region: the region that mm_iommu_index_find() returned for @ua
+ * @ua: user address, a multiple of the IOMMU page size
+ * @shift: log2 of the IOMMU page size
  * @write: whether a device may write there
- * @home: a cookie with the id of a region of which the caller has a reference
- *	that counts for this page too; 0: of none
- * @held: where to store what is held
+ * @home: a cookie with the id of a region on which the caller has a reference
+ *	that counts for this page too; 0 if there is none
+ * @held: where to store the page that is held
  *
- * Context: Inside mm_iommu_read_lock(), MMU on or off.
- * Return: 1 with a reference; 0 where that of @home counts; -EINVAL where it is
- *	not one block, or the region is closed; -EFAULT where @write is asked for
- *	and it may only be read.
+ * Context: Inside mm_iommu_read_lock(), virtual or real mode.
+ * Return: 1 with a reference; 0 if that of @home counts; -EINVAL if the page is
+ *	not in one block, or the region is closed; -EFAULT if @write is set and
+ *	it may only be read.
  */
 static inline __kprobes int
 mm_iommu_region_hold_one(struct mm_iommu_region *region, unsigned long ua,
@@ -521,15 +522,16 @@ mm_iommu_region_hold_one(struct mm_iommu_region *region, unsigned long ua,
 }
 
 /**
- * mm_iommu_region_drop() - give references on the pages of a region back
+ * mm_iommu_region_drop() - drop references on the pages of a region
  * @region: the region
  * @npages: references, no more than are held
  *
- * The last one of a region that was given up puts it on mm_iommu::dead: by
- * hand, because llist_add() may be traced.
+ * The last reference on a region that was given up puts the region on
+ * mm_iommu::dead. Open-coded, because llist_add() may be traced.
  *
- * Context: Any, MMU on or off. Only what is held may be looked at afterwards.
- * Return: whether mm_iommu_reap() is to be called.
+ * Context: Any, virtual or real mode. Only memory that is held may be accessed
+ *	afterwards.
+ * Return: whether mm_iommu_reap() must be called.
  */
 static inline __kprobes bool mm_iommu_region_drop(
 						  struct mm_iommu_region *region,
@@ -538,7 +540,7 @@ static inline __kprobes bool mm_iommu_region_drop(
 	struct mm_iommu_region *first;
 	struct mm_iommu *reg;
 
-	/* after all that the caller has done to the TCEs */
+	/* after all changes of the TCEs by the caller */
 	if (likely(atomic_long_sub_return_release(npages, &region->mapped)))
 		return false;
 

@@ -1,30 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The registry of DMA memory for those who may not sleep, with the MMU on or
- * off.
+ * Atomic accessors of the registry of DMA memory: never sleep, for virtual and
+ * real mode.
  *
- * A section keeps all regions where they are, because it holds a slot of the
- * index: none enters or leaves, and no memory is unpinned, whatever is counted
- * meanwhile. So inside of it pages may be counted as not mapped any more before
- * the hardware was told; all that counts is that it was told when the section
- * ends. The last page of a region that was given up leaves the region to
- * mm_iommu_reap(), which may sleep, and has the sections end first.
+ * A section keeps all regions in place, because it holds a slot of the index:
+ * none enters or leaves, and no memory is unpinned, whatever references are
+ * dropped while it lasts. So inside of it references may be dropped before the
+ * hardware caches are invalidated; they only have to be invalidated when the
+ * section ends. When the last page of a region that was given up is dropped,
+ * the region is left to mm_iommu_reap(), which may sleep, and waits for the
+ * sections to end first.
  *
- * What would need more is refused with -EAGAIN, and done by mm_iommu_hold() and
- * mm_iommu_drop(), which may sleep: memory in two regions, and memory of which
- * some may only be read.
+ * Requests that need more fail with -EAGAIN, and are left to mm_iommu_hold()
+ * and mm_iommu_drop(), which may sleep: memory in two regions, and memory that
+ * is partly read-only.
  *
- * With the MMU off this file, and all that it calls, reads and writes nothing
- * but the linear map: no printk, no lockdep, no page, no per-CPU variable other
- * than in the paca. arch/powerpc/tools/realmode_check.sh looks after that.
+ * In real mode this file, and all functions that it calls, read and write only
+ * the linear map: no printk, no lockdep, no struct page, no per-CPU variable
+ * other than in the paca. arch/powerpc/tools/realmode_check.sh checks that.
  */
 #include "mm_iommu.h"
 
 /**
- * mm_iommu_is_unregistered() - tell whether memory is mapped unregistered
- * @mm: an mm that does not end meanwhile
+ * mm_iommu_is_unregistered() - check whether unregistered memory is mapped
+ * @mm: an mm that lives during the call
  *
- * Context: Any, MMU on or off.
+ * Context: Any, virtual or real mode.
  * Return: whether a container of @mm maps memory that is not registered.
  */
 __kprobes bool mm_iommu_is_unregistered(struct mm_struct *mm)
@@ -38,14 +39,14 @@ EXPORT_SYMBOL_GPL(mm_iommu_is_unregistered);
 
 /**
  * mm_iommu_enter() - begin a section
- * @mm: the mm whose memory it is
- * @section: where to keep what mm_iommu_exit() needs
+ * @mm: the mm that owns the memory
+ * @section: where to keep the state that mm_iommu_exit() needs
  *
- * At most 512 pages should be looked at in it: others wait for it.
+ * At most 512 pages should be looked up in it: writers wait for it.
  *
- * Context: Interrupts off, MMU on or off.
- * Return: 0; -EAGAIN if nothing is registered, or the lock is not to be had
- * soon.
+ * Context: Interrupts off, virtual or real mode.
+ * Return: 0; -EAGAIN if nothing is registered, or the lock cannot be taken
+ *	soon.
  */
 __kprobes int mm_iommu_enter(struct mm_struct *mm,
 			     struct mm_iommu_section *section)
@@ -68,7 +69,7 @@ __kprobes int mm_iommu_enter(struct mm_struct *mm,
 
 /**
  * mm_iommu_exit() - end a section
- * @section: the section; what was found in it may be gone after this
+ * @section: the section; regions found in it may be gone after this
  *
  * Context: As mm_iommu_enter().
  */
@@ -77,7 +78,9 @@ __kprobes void mm_iommu_exit(struct mm_iommu_section *section)
 	__mm_iommu_read_unlock(section->slot);
 }
 
-/* Whether each IOMMU page of a range is in one block; the range is in the region. */
+/*
+ * Whether each IOMMU page of a range is in one block; the region has the range.
+ */
 static __kprobes bool all_blocks(struct mm_iommu_region *region,
 				 unsigned long ua, unsigned long npages,
 				 unsigned int shift)
@@ -96,18 +99,18 @@ static __kprobes bool all_blocks(struct mm_iommu_region *region,
 }
 
 /**
- * mm_iommu_section_hold_one() - translate an IOMMU page, and hold it
+ * mm_iommu_section_hold_one() - translate and hold an IOMMU page
  * @section: the section
  * @ua: user address
- * @shift: log2 of the size of the IOMMU page
+ * @shift: log2 of the IOMMU page size
  * @write: whether a device may write there
- * @home: a cookie with the id of a region of which the caller has a reference
- *	that counts for this page too; 0: of none
- * @held: where to store what is held
+ * @home: a cookie with the id of a region on which the caller has a reference
+ *	that counts for this page too; 0 if there is none
+ * @held: where to store the page that is held
  *
  * Context: Inside of the section.
- * Return: 1 with a reference; 0 where that of @home counts; -EAGAIN where it
- *	cannot be mapped, or that is not to be found out here.
+ * Return: 1 with a reference; 0 if that of @home counts; -EAGAIN if the page
+ *	cannot be mapped, or this cannot be determined here.
  */
 __kprobes int mm_iommu_section_hold_one(struct mm_iommu_section *section,
 					unsigned long ua, unsigned int shift,
@@ -125,17 +128,17 @@ __kprobes int mm_iommu_section_hold_one(struct mm_iommu_section *section,
 }
 
 /**
- * mm_iommu_hold_page() - translate an IOMMU page, and hold it
- * @mm: the mm whose memory it is
+ * mm_iommu_hold_page() - translate and hold an IOMMU page
+ * @mm: the mm that owns the memory
  * @ua: user address
- * @shift: log2 of the size of the IOMMU page
+ * @shift: log2 of the IOMMU page size
  * @write: whether a device may write there
  * @home: see mm_iommu_section_hold_one()
- * @held: where to store what is held
+ * @held: where to store the page that is held
  *
  * A section for one page.
  *
- * Context: Interrupts off, MMU on or off.
+ * Context: Interrupts off, virtual or real mode.
  * Return: as mm_iommu_section_hold_one(); -EAGAIN as mm_iommu_enter() too.
  */
 __kprobes int mm_iommu_hold_page(struct mm_struct *mm, unsigned long ua,
@@ -163,15 +166,15 @@ __kprobes int mm_iommu_hold_page(struct mm_struct *mm, unsigned long ua,
 }
 
 /**
- * mm_iommu_drop_page() - give one reference back
- * @mm: the mm whose memory it is
- * @cookie: of a page of the region; what was never held is left alone
+ * mm_iommu_drop_page() - drop one reference
+ * @mm: the mm that owns the memory
+ * @cookie: cookie of a page of the region; ignored if it was never held
  *
- * The hardware must have forgotten what it held. Takes no lock: what is held
- * stays.
+ * The mapping must be gone from the hardware caches. Takes no lock: a held
+ * region stays.
  *
- * Context: Any, MMU on or off.
- * Return: whether mm_iommu_reap() is to be called.
+ * Context: Any, virtual or real mode.
+ * Return: whether mm_iommu_reap() must be called.
  */
 __kprobes bool mm_iommu_drop_page(struct mm_struct *mm, u64 cookie)
 {
@@ -185,13 +188,14 @@ __kprobes bool mm_iommu_drop_page(struct mm_struct *mm, u64 cookie)
 /**
  * mm_iommu_section_find() - translate IOMMU pages
  * @section: the section
- * @run: which
+ * @run: the pages
  *
- * Holds nothing: see mm_iommu_section_get().
+ * Takes no references: see mm_iommu_section_get().
  *
  * Context: Inside of the section.
- * Return: 0; -EAGAIN where not all of them can be mapped, as where the address
- *	is no multiple of the IOMMU page, or that is not to be found out here.
+ * Return: 0; -EAGAIN if not all of them can be mapped, for example if the
+ *	address is not a multiple of the IOMMU page size, or this cannot be
+ *	determined here.
  */
 __kprobes int mm_iommu_section_find(struct mm_iommu_section *section,
 				    struct mm_iommu_run *run)
@@ -208,7 +212,7 @@ __kprobes int mm_iommu_section_find(struct mm_iommu_section *section,
 		return -EAGAIN;
 
 	run->cookie = mm_iommu_cookie(region, ua, run->write);
-	/* should it be closed by now, it does not matter what is dirty */
+	/* if the region is closed by now, stray dirty marks do not matter */
 	mm_iommu_trans_fill(&region->trans, ua, npages, shift,
 			    run->bits | (run->write ? MM_IOMMU_DIRTY : 0),
 			    run->out);
@@ -218,32 +222,33 @@ __kprobes int mm_iommu_section_find(struct mm_iommu_section *section,
 /**
  * mm_iommu_section_get() - take references on a region
  * @section: the section
- * @cookie: what mm_iommu_section_find() stored
+ * @cookie: the cookie that mm_iommu_section_find() stored
  * @n: references
  *
  * Context: Inside of the section in which the region was found.
- * Return: false where the region is closed.
+ * Return: false if the region is closed.
  */
 __kprobes bool mm_iommu_section_get(struct mm_iommu_section *section,
 				    u64 cookie, unsigned long n)
 {
-	/* it has its id until it is out of the index, thus in this section */
+	/* it keeps its id until it leaves the index, so during this section */
 	return mm_iommu_region_tryget(mm_iommu_id_find(section->reg, cookie), n);
 }
 
 /**
- * mm_iommu_translate() - host addresses of IOMMU pages that are held
- * @mm: the mm whose memory it is
- * @cookie: of the first one; whether it has MM_IOMMU_COOKIE_WRITE says whether
- *	a device may write there from now on
+ * mm_iommu_translate() - get the host addresses of IOMMU pages that are held
+ * @mm: the mm that owns the memory
+ * @cookie: cookie of the first one; MM_IOMMU_COOKIE_WRITE in it means that a
+ *	device may write there from now on
  * @npages: IOMMU pages, all in the region of the first; the caller bounds the
  *	work
- * @shift: log2 of the size of the IOMMU page
- * @bits: what to add to each address
- * @out: where to store @npages host physical addresses, as bridges read them
+ * @shift: log2 of the IOMMU page size
+ * @bits: added to each address
+ * @out: where to store @npages host physical addresses, in the format of the
+ *	bridge
  *
- * Context: Any, MMU on or off.
- * Return: 0, or -ENOENT where the page is not held.
+ * Context: Any, virtual or real mode.
+ * Return: 0, or -ENOENT if the page is not held.
  */
 __kprobes int mm_iommu_translate(struct mm_struct *mm, u64 cookie,
 				 unsigned long npages, unsigned int shift,
@@ -264,13 +269,12 @@ __kprobes int mm_iommu_translate(struct mm_struct *mm, u64 cookie,
 }
 
 /**
- * mm_iommu_count() - change the number of references on a region that is held
- * @mm: the mm whose memory it is
- * @cookie: of any page of the region; what was never held is left alone
- * @more: references to be taken, or given back if negative; at least one is
- *	left
+ * mm_iommu_count() - change the number of references on a held region
+ * @mm: the mm that owns the memory
+ * @cookie: cookie of any page of the region; ignored if it was never held
+ * @more: references to take, or to drop if negative; at least one remains
  *
- * Context: Any, MMU on or off.
+ * Context: Any, virtual or real mode.
  */
 __kprobes void mm_iommu_count(struct mm_struct *mm, u64 cookie, long more)
 {
@@ -278,19 +282,19 @@ __kprobes void mm_iommu_count(struct mm_struct *mm, u64 cookie, long more)
 	struct mm_iommu_region *region;
 
 	region = reg ? mm_iommu_id_find(reg, cookie) : NULL;
-	/* not ordered: whatever is let go is let go by who drops the last one */
+	/* not ordered: the release is in the drop of the last reference */
 	if (region)
 		atomic_long_add(more, &region->mapped);
 }
 
 /**
- * mm_iommu_section_drop() - give references back
+ * mm_iommu_section_drop() - drop references
  * @section: the section
- * @cookie: of any page of the region; what was never held is left alone
+ * @cookie: cookie of any page of the region; ignored if it was never held
  * @npages: references, no more than are held
  *
- * The hardware must have forgotten what they held before the section ends. When
- * it has ended, and @section->reap is set, mm_iommu_reap() is to be called.
+ * The mappings must be gone from the hardware caches before the section ends.
+ * After its end mm_iommu_reap() must be called if @section->reap is set.
  *
  * Context: Inside of the section.
  */

@@ -2,41 +2,41 @@
 /*
  * Index of the regions of DMA memory of one mm, and the lock of its readers.
  *
- * Regions do not overlap, so a red-black tree ordered by user address finds
- * the one that holds an address in log2(n) steps. Its nodes are part of the
- * regions: nothing is allocated here, so an insertion cannot fail, and all
- * that a lookup reads lies in the kernel's linear map.
+ * Regions do not overlap, so a red-black tree ordered by user address finds the
+ * region of an address in log2(n) steps. Its nodes are part of the regions:
+ * nothing is allocated here, so an insertion cannot fail, and lookups only read
+ * the kernel's linear map.
  *
- * The others that were measured, in instructions of x86_64 per random lookup
+ * Alternatives that were measured, in instructions of x86_64 per random lookup
  * among 256, 4096 and 100,000 regions ("make bench" in tools/testing/mm_iommu):
  *
  *	this tree	 88	119	154
  *	maple tree	230	317	421
  *	sorted array	 92	130	174
  *
- * The maple tree allocates on insertion and frees by RCU; an array is copied
- * as a whole for every region.
+ * The maple tree allocates on insertion and frees by RCU; an array is copied as
+ * a whole for every region.
  *
- * A page that is mapped names its region by an id, not by its address, where
- * another region may be by now. Ids are found in a table of three levels, live
- * and given up alike.
+ * A mapped page refers to its region by an id, not by its address, where
+ * another region may be by now. Ids are looked up in a table of three levels,
+ * for live regions and those given up alike.
  *
- * Readers and writers exclude each other by a "big reader" lock: an array of
- * spinlocks, of which a reader takes the one of its CPU and a writer all, in
- * turn. Unlike RCU this is also good for a reader that runs in real mode on a
- * CPU which is offline to Linux, or in an extended quiescent state: a writer
- * that has all slots knows that no reader is inside. What it took out of the
- * index may be freed at once when it has let go of them.
+ * Readers and writers exclude each other by a "big reader" lock (as lglock
+ * was): an array of spinlocks, of which a reader takes the one of its CPU and a
+ * writer all, in turn. Unlike RCU this also works for a reader that runs in
+ * real mode on a CPU which is offline to Linux, or in an extended quiescent
+ * state: while a writer holds all slots, no reader is inside. A region that it
+ * took out of the index may be freed as soon as it has released them.
  *
  * Readers run with interrupts off, so the holder of a slot never sleeps and is
- * never preempted, and whoever spins for one does not wait long. The locks are
+ * never preempted, and spinning for a slot does not take long. The locks are
  * arch_spinlock_t because real mode can neither report to lockdep nor use the
- * slow path of a queued lock; a writer would also hold more locks at once than
- * lockdep can follow.
+ * slow path of a queued lock; a writer would also hold more locks at the same
+ * time than lockdep can follow.
  */
 #include "mm_iommu.h"
 
-/* More slots cost every writer time; readers share one before that hurts. */
+/* More slots slow down every writer; readers share one before that hurts. */
 #define MM_IOMMU_MAX_SLOTS	64U
 
 /**
@@ -56,7 +56,10 @@ struct mm_iommu *mm_iommu_index_alloc(void)
 	if (!reg)
 		return NULL;
 
-	/* kmalloc aligns powers of two to their size, thus slots to lines */
+	/*
+	 * kmalloc aligns powers of two to their size, so the slots to cache
+	 * lines
+	 */
 	reg->slots = kcalloc(slots, sizeof(*reg->slots), GFP_KERNEL_ACCOUNT);
 	if (!reg->slots) {
 		kfree(reg);
@@ -97,7 +100,7 @@ static struct mm_iommu_region *mm_iommu_index_entry(struct rb_node *node)
 	return rb_entry(node, struct mm_iommu_region, node);
 }
 
-/* The last region that starts at @ua or below; where it ends is not looked at. */
+/* The last region that starts at @ua or below; its end is not checked. */
 static __kprobes struct mm_iommu_region *index_below(const struct mm_iommu *reg,
 						     unsigned long ua)
 {
@@ -117,12 +120,12 @@ static __kprobes struct mm_iommu_region *index_below(const struct mm_iommu *reg,
 }
 
 /**
- * __mm_iommu_index_find() - mm_iommu_index_find() where the hint is not the one
+ * __mm_iommu_index_find() - mm_iommu_index_find() if the hint does not match
  * @reg: the registry
  * @slot: the slot that the caller holds
  * @ua: user address
  *
- * Reads only the linear map: good with the MMU on and off.
+ * Reads only the linear map: usable in virtual and real mode.
  *
  * Context: Inside mm_iommu_read_lock().
  * Return: the region or NULL.
@@ -193,7 +196,7 @@ void mm_iommu_index_insert(struct mm_iommu *reg,
  * @reg: the registry
  * @region: a region in the index
  *
- * When it returns, no reader of either mode is looking at the region.
+ * On return no reader of either mode is accessing the region.
  *
  * Context: Process context, holds @reg->lock.
  */
@@ -215,14 +218,14 @@ void mm_iommu_index_erase(struct mm_iommu *reg,
  * mm_iommu_index_sync() - wait for all readers that are inside
  * @reg: the registry
  *
- * Context: Process context; who comes meanwhile does not matter.
+ * Context: Process context; readers that enter during the call do not matter.
  */
 void mm_iommu_index_sync(struct mm_iommu *reg)
 {
 	unsigned long flags;
 	unsigned int i;
 
-	/* one after the other: all that counts is that each was taken */
+	/* one by one: each lock only has to be taken once */
 	for (i = 0; i <= reg->slot_mask; i++) {
 		local_irq_save(flags);
 		arch_spin_lock(&reg->slots[i].lock);
@@ -231,7 +234,10 @@ void mm_iommu_index_sync(struct mm_iommu *reg)
 	}
 }
 
-/* A slot of the node that another slot has; NULL without memory to make it. */
+/*
+ * Returns an entry of the node that @slot points to; NULL without memory for
+ * it.
+ */
 static unsigned long *id_below(unsigned long *slot, unsigned int i)
 {
 	struct mm_iommu_id_node *node = (void *)*slot;
@@ -240,7 +246,7 @@ static unsigned long *id_below(unsigned long *slot, unsigned int i)
 		node = kzalloc(sizeof(*node), GFP_KERNEL_ACCOUNT);
 		if (!node)
 			return NULL;
-		/* zeroed before it is seen */
+		/* zeroed before it becomes visible */
 		smp_store_release(slot, (unsigned long)node);
 	}
 	return &node->slot[i % MM_IOMMU_ID_SLOTS];
@@ -256,15 +262,15 @@ static unsigned long *id_slot(struct mm_iommu_ids *ids, unsigned int id)
 }
 
 /**
- * mm_iommu_id_alloc() - give a region an id, and thus cookies
+ * mm_iommu_id_alloc() - allocate the id of a region, the base of its cookies
  * @reg: the registry
- * @region: the region; only its address is looked at
+ * @region: the region; only its address is read
  *
- * The ids of a node are given out once before any is given out again, and those
- * in turn, so that a stale cookie is not soon taken for one of a new region.
+ * All ids of a node are allocated once before freed ids are reused, and those
+ * in turn, so that a stale cookie is not soon mistaken for one of a new region.
  *
  * Context: Process context, may sleep, holds @reg->lock.
- * Return: 0; -ENOMEM; -ENOSPC where no id is left.
+ * Return: 0; -ENOMEM; -ENOSPC if no id is left.
  */
 int mm_iommu_id_alloc(struct mm_iommu *reg, struct mm_iommu_region *region)
 {
@@ -294,10 +300,10 @@ int mm_iommu_id_alloc(struct mm_iommu *reg, struct mm_iommu_region *region)
 }
 
 /**
- * mm_iommu_id_free() - take the id of a region back
+ * mm_iommu_id_free() - free the id of a region
  * @reg: the registry
- * @region: a region of which no page is held, and none will be; no reader that
- *	dropped one is inside any more
+ * @region: a region of which no page is held, and none will be; all readers
+ *	that dropped one have left
  *
  * Context: Process context, holds @reg->lock.
  */

@@ -1,38 +1,38 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pinning of the memory of a region, and its reverse.
+ * Pinning and unpinning of the memory of a region.
  *
  * Pages are pinned in batches by pin_user_pages_fast(), which takes mmap_lock
  * only if a page is not mapped, and not for longer than one batch. Each page
  * that it returns is entered in the translation, in this order, and nothing
- * else is: what is mapped there may change at any time. So every page in the
- * translation has one pin of its own, and those of a block that is in one folio
+ * else is: the mappings of user space may change at any time. So every page in
+ * the translation has one pin of its own, and those of a block inside one folio
  * are released by one operation.
  *
- * Memory that is not mapped for writing is pinned for reading, and marked so in
- * the translation.
+ * Memory that is not mapped writable is pinned for reading, and flagged in the
+ * translation.
  */
 #include "mm_iommu.h"
 
 /*
- * Pages between two points where one may be rescheduled, or killed. Over most
- * of them pin_user_pages_fast() has interrupts off.
+ * Maximum number of pages between two points where the task may be rescheduled
+ * or killed. pin_user_pages_fast() has interrupts off for most of them.
  */
 #define MM_IOMMU_PIN_BATCH	1024UL
 
 /*
- * The same if pages are not mapped yet: pin_user_pages_fast() then holds
- * mmap_lock over the page faults of a batch, and others wait for it.
+ * Same for pages that are not mapped yet: pin_user_pages_fast() then holds
+ * mmap_lock over the page faults of a batch, and blocks other users of it.
  */
 #define MM_IOMMU_PIN_FAULTS	64UL
 
-/* How often a page that is just being moved is asked for again. */
+/* Number of retries for a page that is under migration. */
 #define MM_IOMMU_PIN_RETRIES	10
 
 /*
- * @readonly: pages of the region up to where memory may only be read
+ * @readonly: pages of the region up to the end of read-only memory
  * @batch: pages of the next batch
- * @pages: room for a batch
+ * @pages: array for a batch
  */
 struct pin_state {
 	struct mm_iommu_trans *trans;
@@ -53,8 +53,8 @@ static bool pin_readonly(const struct pin_state *pin)
 }
 
 /*
- * Whether memory can not be written because it is mapped for reading only, and
- * how far that goes. Where it changes meanwhile, the pin that follows decides.
+ * Checks whether memory cannot be written because it is mapped read-only, and
+ * how far that extends. If it changes concurrently, the following pin decides.
  */
 static int pin_find_readonly(struct pin_state *pin)
 {
@@ -74,7 +74,7 @@ static int pin_find_readonly(struct pin_state *pin)
 }
 
 /**
- * mm_iommu_pin_user() - pin_user_pages_fast(), with a place for a test's own
+ * mm_iommu_pin_user() - pin_user_pages_fast(), which a test may replace
  * @ua: user address of the first page
  * @n: number of pages
  * @flags: FOLL_*
@@ -92,8 +92,8 @@ int mm_iommu_pin_user(unsigned long ua, int n, unsigned int flags,
 }
 
 /*
- * Pins a batch. A page that is under migration, or that cannot be moved out of
- * CMA right now, is asked for again: failing here ends a virtual machine.
+ * Pins a batch. Retries a page that is under migration, or that cannot be moved
+ * out of CMA right now: failing here ends a virtual machine.
  */
 static long pin_pages(struct pin_state *pin)
 {
@@ -120,7 +120,7 @@ static long pin_pages(struct pin_state *pin)
 	}
 }
 
-/* Page faults of this task; those of pin_user_pages_fast() are among them. */
+/* Page faults of this task, including those of pin_user_pages_fast(). */
 static unsigned long pin_faults(void)
 {
 	return current->min_flt + current->maj_flt;
@@ -151,16 +151,15 @@ static int pin_batch(struct pin_state *pin)
 /**
  * mm_iommu_pin() - pin all pages of a region for a device
  * @trans: translation of the region, initialised and empty; filled in
- * @bad: on failure, where to store the first address that is not pinned
+ * @bad: where to store the first address that is not pinned, on failure
  *
- * Memory that is mapped for reading only is pinned so, and marked in @trans.
+ * Memory that is mapped read-only is pinned for reading, and flagged in @trans.
  * On failure nothing stays pinned.
  *
  * Context: Process context of the owner of the memory, may sleep.
  * Return: 0; -EINVAL if the range ends above 2^63; -EFAULT if a page is not
- *	mapped or may not be pinned; -ENOMEM;
- *	-EINTR when the process is being killed; other errors of
- *	pin_user_pages_fast(), always negative.
+ *	mapped or may not be pinned; -ENOMEM; -EINTR when the process is being
+ *	killed; other errors of pin_user_pages_fast(), always negative.
  */
 int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad)
 {
@@ -198,7 +197,7 @@ int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad)
 
 /*
  * Unpins contiguous pages, up to the end of a buddy block, in which their
- * struct pages are sure to be adjacent, or of a larger folio; returns their
+ * struct pages are known to be adjacent, or of a larger folio; returns their
  * number.
  */
 static unsigned long unpin_some(unsigned long pfn, unsigned long nr, bool dirty)
@@ -224,7 +223,7 @@ static unsigned long unpin_some(unsigned long pfn, unsigned long nr, bool dirty)
 	return i;
 }
 
-/* Unpins contiguous pages: one at least. */
+/* Unpins contiguous pages, at least one. */
 static void unpin_block(unsigned long pfn, unsigned long nr, bool dirty)
 {
 	unsigned long n;
@@ -238,7 +237,7 @@ static void unpin_block(unsigned long pfn, unsigned long nr, bool dirty)
 
 /*
  * Unpins a page, and those after it in its node that are blocks of their own,
- * which is faster than block by block; returns the end.
+ * which is faster than block by block; returns the end address.
  */
 static unsigned long unpin_single(struct mm_iommu_trans *trans,
 				  unsigned long ua, u64 at)
@@ -264,7 +263,7 @@ static unsigned long unpin_single(struct mm_iommu_trans *trans,
 
 /**
  * mm_iommu_unpin() - unpin the pages of a region
- * @trans: its translation, which nobody uses any more; maybe not complete
+ * @trans: its translation, without other users; may be incomplete
  *
  * Context: Process context, may sleep; any process.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Translation of one region of DMA memory: user address to host physical
- * address, with the MMU on or off.
+ * address, in virtual and real mode.
  *
  * DOC: translation table
  *
@@ -10,25 +10,25 @@
  *	| node   --|----> | block    |	    | block    |
  *	+----------+	  | node   --|----> | block    |
  *
- * A radix table, as a page table is one. A block is contiguous memory, aligned
- * to its size in user and in host addresses. Its entry is at the highest level
- * where it fills one; where it fills several, all have the first host address
- * and the order of the block: one entry tells where an address is, and which
- * IOMMU pages can be there. A block may go on beyond the ends of its region,
- * where nobody asks for it: what is contiguous from end to end is one block,
- * the root.
+ * A radix table, like a page table. A block is contiguous memory, aligned to
+ * its size in user and in host addresses. Its entry is at the highest level
+ * where it fills an entry; if it fills several, each of them has the first host
+ * address and the order of the block: one entry is enough to know the host
+ * address, and the IOMMU pages that can be there. A block may extend beyond the
+ * ends of its region, where it is never accessed: memory that is contiguous
+ * from end to end is one block, the root.
  *
- * A node is no larger than a page, and has entries only for what its region
- * has. Two loads at most translate an address of a region of 16 GiB, three one
- * of 128 TiB; with pages of 4K these are 1 and 512 GiB, and four loads do for
- * 256 TiB.
+ * A node is no larger than a page, and has entries only for the part in its
+ * region. At most two loads translate an address of a region of 16 GiB, three
+ * loads one of 128 TiB; with pages of 4K these are 1 and 512 GiB, and four
+ * loads are enough for 256 TiB.
  *
- * While memory is pinned, front to back, contiguous pages are collected; they
- * are entered, as blocks, when their run ends.
+ * While memory is pinned, front to back, contiguous pages are collected into a
+ * run; it is entered, as blocks, when it ends.
  */
 #include "mm_iommu.h"
 
-#define TRANS_MAX_END		BIT(63)	/* of a region, so nothing wraps */
+#define TRANS_MAX_END		BIT(63)	/* of a region, to prevent overflow */
 #define TRANS_MAX_ORDER		54	/* of a block: all host addresses */
 
 static unsigned long trans_last(const struct mm_iommu_trans *trans)
@@ -47,7 +47,10 @@ static unsigned long trans_pieces(unsigned long first, unsigned long last,
 	return (last >> shift) - (first >> shift) + 1;
 }
 
-/* Makes a node for what an empty entry of 2^@above bytes has of the region. */
+/*
+ * Allocates a node for the part of the region in an empty entry of 2^@above
+ * bytes.
+ */
 static int trans_grow(struct mm_iommu_trans *trans, u64 *entry,
 		      unsigned long ua, unsigned int above)
 {
@@ -56,7 +59,7 @@ static int trans_grow(struct mm_iommu_trans *trans, u64 *entry,
 	unsigned int shift = PAGE_SHIFT, bits = 21 - PAGE_SHIFT;
 	u64 *node;
 
-	/* the smallest entries of which all fit into it */
+	/* the smallest entries of which all fit into a node */
 	while (trans_pieces(first, last, shift) > BIT(bits)) {
 		shift += bits;
 		bits = PAGE_SHIFT - ilog2(sizeof(u64));
@@ -67,13 +70,13 @@ static int trans_grow(struct mm_iommu_trans *trans, u64 *entry,
 		return -ENOMEM;
 
 	trans->bytes += ksize(node);
-	/* where the entry of user address 0 would be */
+	/* address of the entry of user address 0 */
 	*entry = (__pa(node) - (first >> shift) * sizeof(u64)) & MM_IOMMU_ADDR;
 	*entry |= FIELD_PREP(MM_IOMMU_ORDER, shift) | MM_IOMMU_NODE;
 	return 0;
 }
 
-/* Enters what the region has of a block: [ua, last]. */
+/* Enters the part of a block that is in the region: [ua, last]. */
 static int trans_enter(struct mm_iommu_trans *trans, unsigned long ua,
 		       unsigned long last, u64 block)
 {
@@ -96,7 +99,7 @@ static int trans_enter(struct mm_iommu_trans *trans, unsigned long ua,
 	return 0;
 }
 
-/* Enters the run that has ended, as the largest blocks that there are in it. */
+/* Enters a run that has ended, as the largest possible blocks. */
 static int trans_close(struct mm_iommu_trans *trans)
 {
 	unsigned long ua = trans->run_ua, end = trans_next(trans), mask, more;
@@ -111,7 +114,7 @@ static int trans_close(struct mm_iommu_trans *trans)
 		at &= ~mask;
 		ua &= ~mask;
 	}
-	/* beyond the ends of the region it goes on */
+	/* the last run may extend beyond the end of the region */
 	more = trans->added == trans->npages ? TRANS_MAX_END : 0;
 	for (; ua < end; ua += BIT(order), at += BIT(order)) {
 		order = min_t(unsigned int, __fls(end - ua + more),
@@ -152,13 +155,13 @@ void mm_iommu_trans_init(struct mm_iommu_trans *trans, unsigned long ua,
 /**
  * mm_iommu_trans_add() - add contiguous pages after those that were added
  * @trans: the translation, not yet visible to readers
- * @at: host physical address, with MM_IOMMU_READONLY where that is so
+ * @at: host physical address, with MM_IOMMU_READONLY if it is read-only
  * @npages: pages of PAGE_SIZE, more than 0
  *
  * Context: Process context, may sleep. After an error only
  *	mm_iommu_trans_block() and mm_iommu_trans_free() may follow.
  * Return: 0; -ENOMEM; -EINVAL if these are more pages than are missing, or the
- *	range of @trans ends above 2^63. None was added where it is not 0.
+ *	range of @trans ends above 2^63. On error none was added.
  */
 int mm_iommu_trans_add(struct mm_iommu_trans *trans, u64 at,
 		       unsigned long npages)
@@ -179,8 +182,9 @@ int mm_iommu_trans_add(struct mm_iommu_trans *trans, u64 at,
 }
 
 /*
- * How many pages from the first on are contiguous. Only in a buddy block their
- * struct pages are sure to be adjacent. Most of them are compared by eights.
+ * Number of contiguous pages from the first on. Their struct pages are only
+ * known to be adjacent inside a buddy block. Most of them are compared in
+ * groups of eight.
  */
 static unsigned long trans_run(struct page **pages, unsigned long nr)
 {
@@ -203,8 +207,9 @@ static unsigned long trans_run(struct page **pages, unsigned long nr)
 }
 
 /*
- * Enters blocks that are as large as the entries of their node, where the run
- * is one: single pages, or huge ones. The last is the run; returns their pages.
+ * Enters blocks that have the size of the entries of their node, if the run is
+ * such a block: single pages, or huge ones. The last block becomes the run;
+ * returns the number of pages.
  */
 static unsigned long
 trans_add_blocks(struct mm_iommu_trans *trans, struct page **pages,
@@ -241,12 +246,12 @@ trans_add_blocks(struct mm_iommu_trans *trans, struct page **pages,
  * mm_iommu_trans_add_pages() - add pages after those that were added
  * @trans: the translation, not yet visible to readers
  * @pages: the pages
- * @nr: number of them
+ * @nr: number of pages
  * @marks: MM_IOMMU_READONLY or 0
  *
  * Context: As mm_iommu_trans_add().
- * Return: as mm_iommu_trans_add(), but the first pages may have been added
- *	where it is not 0: @trans->added says how many.
+ * Return: as mm_iommu_trans_add(), but on error the first pages may have been
+ *	added: @trans->added has their number.
  */
 int mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, struct page **pages,
 			     unsigned long nr, u64 marks)
@@ -275,7 +280,7 @@ int mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, struct page **pages,
  *
  * Context: Process context, may sleep.
  * Return: 0; -EFAULT if not all pages were added; -ENOMEM; -EINVAL as for
- *	mm_iommu_trans_add(). @trans must not become visible where it is not 0.
+ *	mm_iommu_trans_add(). On error @trans must not become visible.
  */
 int mm_iommu_trans_finish(struct mm_iommu_trans *trans)
 {
@@ -289,7 +294,7 @@ static void trans_free(const struct mm_iommu_trans *trans, u64 node,
 	unsigned int shift = mm_iommu_trans_order(node);
 	unsigned long ua, end;
 
-	/* only for smaller blocks there are nodes below */
+	/* nodes below exist for smaller blocks only */
 	for (ua = first; trans->order < shift && ua <= last; ua = end + 1) {
 		end = min(ua | (BIT(shift) - 1), last);
 		if (*entry++ & MM_IOMMU_NODE)
@@ -303,7 +308,7 @@ static void trans_free(const struct mm_iommu_trans *trans, u64 node,
  * mm_iommu_trans_free() - free the memory of a translation
  * @trans: the translation; may be empty, or not complete
  *
- * Context: Process context, may sleep; nobody else uses it.
+ * Context: Process context, may sleep; it has no other users.
  */
 void mm_iommu_trans_free(struct mm_iommu_trans *trans)
 {
@@ -313,16 +318,16 @@ void mm_iommu_trans_free(struct mm_iommu_trans *trans)
 }
 
 /**
- * mm_iommu_trans_block() - what is known of the block at an address
- * @trans: the translation; maybe not complete
+ * mm_iommu_trans_block() - look up the block at an address
+ * @trans: the translation; may be incomplete
  * @ua: user address of a page that was added
- * @at: where to store its host physical address, with MM_IOMMU_READONLY where
- *	the block may only be read, and MM_IOMMU_DIRTY where a device may have
- *	written to some of it from @ua on
+ * @at: where to store its host physical address, with MM_IOMMU_READONLY if the
+ *	block may only be read, and MM_IOMMU_DIRTY if a device may have written
+ *	to some of it from @ua on
  *
- * In a translation that is not complete the last run is the last block.
+ * In an incomplete translation the last run is the last block.
  *
- * Context: Process context; nobody adds or frees.
+ * Context: Process context; no concurrent add or free.
  * Return: bytes from @ua to the end of the block, or of the region.
  */
 unsigned long mm_iommu_trans_block(const struct mm_iommu_trans *trans,
@@ -367,12 +372,13 @@ static __kprobes void fill_pages(u64 *entry, unsigned long ua, unsigned long n,
  * @trans: the translation
  * @ua: user address inside the region, of the first IOMMU page
  * @npages: IOMMU pages, all of them in blocks and inside the region
- * @shift: log2 of the size of the IOMMU page
- * @bits: what to add to each address; MM_IOMMU_DIRTY where a device may write
- *	there from now on
- * @out: where to store @npages host physical addresses, as bridges read them
+ * @shift: log2 of the IOMMU page size
+ * @bits: added to each address; MM_IOMMU_DIRTY if a device may write there from
+ *	now on
+ * @out: where to store @npages host physical addresses, in the format of the
+ *	bridge
  *
- * Context: Any, MMU on or off. The caller bounds @npages.
+ * Context: Any, virtual or real mode. The caller bounds @npages.
  */
 __kprobes void mm_iommu_trans_fill(struct mm_iommu_trans *trans,
 				   unsigned long ua, unsigned long npages,

@@ -3,9 +3,9 @@
  * Registry of the memory of a process that devices may reach by DMA.
  *
  * User space that runs a guest, or drives a device itself, registers ranges of
- * its memory. Each is pinned once and counted once in locked_vm, however many
+ * its memory. Each is pinned once and accounted once in locked_vm, however many
  * VFIO containers register it, and its host physical addresses are kept, so
- * that a TCE can be written without a look at the page tables.
+ * that a TCE can be written without a page table walk.
  *
  * DOC: life of a region
  *
@@ -19,67 +19,67 @@
  *	                   or release()       +--> ORPHAN -------+ last TCE,
  *	                   reap()
  *
- * A region is made by the first container that registers its range, and
+ * A region is created by the first container that registers its range, and
  * counts the containers in @used. @mapped counts the references of TCE tables:
- * one for each block of a view whose home the region is, and one for each entry
+ * one for each view block that has the region as home, and one for each entry
  * that is not counted there, see struct tce_view_block. When the last container
- * unregisters it, @mapped must be without references and is closed against new
- * ones in one step; otherwise the call fails with -EBUSY and nothing has
- * changed.
+ * unregisters the region, @mapped must be without references and is closed
+ * against new ones in one step; otherwise the call fails with -EBUSY and
+ * nothing has changed.
  *
  * The owner may ignore this -EBUSY, unmap the memory and later register new
- * memory at the same address, which must not be translated to the old pages.
- * So the refused region is then given up: it is one that no address finds, but
- * it stays pinned and counted until its last TCE is cleared. The same happens
- * where a container goes while another one still maps its memory. A mapping
- * names its region by an id, which finds it in either state, and which no other
- * region has until the last mapping is gone.
+ * memory at the same address, which must not be translated to the old pages. So
+ * the refused region is then given up: it is not found by address any more, but
+ * it stays pinned and accounted until its last TCE is cleared. The same happens
+ * if a container is released while another one still maps its memory. A mapping
+ * refers to its region by an id, which finds the region in either state, and
+ * which no other region has until the last mapping is gone.
  *
  * DOC: the end of a region that was given up
  *
- * Whoever drops its last page may run with the MMU off, where nothing can be
- * unpinned, so it only puts the region on mm_iommu::dead:
- * mm_iommu_region_drop(). mm_iommu_reap() takes all from there, waits for the
- * readers, and unpins. It is called by all who register, unregister, release,
- * or drop in process context, by KVM after each hypercall, and with the last
+ * The last page may be dropped in real mode, where nothing can be unpinned, so
+ * mm_iommu_region_drop() only puts the region on mm_iommu::dead.
+ * mm_iommu_reap() takes all regions from there, waits for the readers, and
+ * unpins. It is called by all functions that register, unregister, release, or
+ * drop in process context, by KVM after each hypercall, and with the last
  * reference of a TCE table.
  *
- * What makes sure that no device reaches the pages then? A reference is dropped
+ * No device reaches the pages then, because a reference is dropped
  *
- * - after the TCEs that it protects were killed: in process context, and by
- *   mm_iommu_drop_page() in either mode. The decrement of @mapped is a release,
- *   and the one that makes it 0 comes later in the same counter, thus the kill
- *   is before the region is on the list;
- * - or in a section, where the kill may come after the drop, but comes before
- *   the section ends. The drop was before the region was put on the list, by
- *   this reader or another; the reaper takes it off and takes each slot after
- *   that. So it takes the slot of that section after the section has ended.
+ * - after the TCEs that it protects were invalidated: in process context, and
+ *   by mm_iommu_drop_page() in either mode. The decrement of @mapped is a
+ *   release, and the one that makes it 0 comes later in the same counter, so
+ *   the invalidation is before the region is on the list;
+ * - or in a section, where the invalidation may come after the drop, but comes
+ *   before the section ends. The drop was before the region was put on the
+ *   list, by this reader or another; the reaper takes the region off and takes
+ *   each slot after that. So it takes the slot of that section after the
+ *   section has ended.
  *
  * A section that begins later has nothing to drop of this region: @mapped was
  * 0, and no lookup by address has found the region since it was taken out of
- * the index, with all slots held. That is also why its id may be given out
- * again, and why nobody may look at it any more than the one who took it off
- * the list. Where unregister() closes a region itself, it has all slots after
- * that, to take it out of the index.
+ * the index, with all slots held. For the same reason its id may be allocated
+ * again, and only the thread that took the region off the list may access it.
+ * If unregister() closes a region itself, it takes all slots after that, to
+ * take the region out of the index.
  *
- * Who may look: lookups run in a read-side section of the index
- * (mm_iommu_index.c). A region is used inside the section that found it, or
- * under a reference taken there: @mapped, which keeps its pages, or @refs,
- * which keeps just the structure.
+ * Readers: lookups run in a read-side section of the index (mm_iommu_index.c).
+ * A region is used inside the section that found it, or under a reference taken
+ * there: @mapped, which keeps its pages, or @refs, which keeps just the
+ * structure.
  *
- * Locks: mm_iommu::lock serialises all changes, and is outside of the slots
- * of the index. It is not held while pages are pinned or unpinned, so
- * different ranges are registered in parallel; mmap_lock is never taken under
- * it.
+ * Locks: mm_iommu::lock serialises all changes, and is outside of the slots of
+ * the index. It is not held while pages are pinned or unpinned, so different
+ * ranges are registered in parallel; mmap_lock is never taken under it.
  *
- * Words: ua is a user address, hpa a host physical address; "last" is
+ * Vocabulary: ua is a user address, hpa a host physical address; "last" is
  * inclusive, "end" is not.
  */
 #include "mm_iommu.h"
 
 /**
  * mm_iommu_destroy() - free the registry of a dying mm
- * @mm: the mm; nobody else uses it any more
+ * @mm: the mm; it has no other users
  *
  * Context: Any that may free memory.
  */
@@ -90,7 +90,7 @@ void mm_iommu_destroy(struct mm_struct *mm)
 	if (!reg)
 		return;
 
-	/* every region holds the mm */
+	/* every region has a reference on the mm */
 	WARN_ON_ONCE(!RB_EMPTY_ROOT(&reg->index));
 	WARN_ON_ONCE(!list_empty(&reg->pending));
 	WARN_ON_ONCE(reg->dead);
@@ -98,7 +98,7 @@ void mm_iommu_destroy(struct mm_struct *mm)
 	mm_iommu_index_free(reg);
 }
 
-/* The registry lasts as long as @mm. */
+/* The registry lives as long as @mm. */
 static struct mm_iommu *mm_iommu_get_registry(struct mm_struct *mm)
 {
 	/* pairs with cmpxchg_release() in mm_iommu_make_registry() */
@@ -130,12 +130,12 @@ static struct mm_iommu *mm_iommu_make_registry(struct mm_struct *mm)
 
 /**
  * mm_iommu_unregistered_start() - a container maps memory that is not
- * registered
- * @mm: the mm whose memory it is; the caller holds it by mmgrab()
+ *	registered
+ * @mm: the mm that owns the memory; the caller has a reference by mmgrab()
  *
- * Who serves TCEs from registered memory leaves those of a process to user
- * space from now on, until as many mm_iommu_unregistered_end(): see
- * mm_iommu_is_unregistered().
+ * From now on code that serves TCEs from registered memory leaves those of the
+ * process to user space, until as many calls of mm_iommu_unregistered_end():
+ * see mm_iommu_is_unregistered().
  *
  * Context: Process context, may sleep.
  * Return: 0; -ENOMEM.
@@ -200,8 +200,8 @@ static struct mm_iommu_region *region_alloc(struct mm_iommu *reg,
 }
 
 /*
- * Gives back what region_pin() took. locked_vm comes after the pages, so that
- * the limit is never passed.
+ * Reverts region_pin(). locked_vm is updated after the pages are unpinned, so
+ * that the limit is never exceeded.
  */
 static void region_give_back(struct mm_iommu_region *region)
 {
@@ -211,14 +211,14 @@ static void region_give_back(struct mm_iommu_region *region)
 	account_locked_vm(region->registry->mm, npages, false);
 }
 
-/* The end of a dead region. */
+/* Unpins and frees a dead region. */
 static void region_unpin(struct mm_iommu_region *region)
 {
 	region_give_back(region);
 	region_put(region);
 }
 
-/* The same, where its last TCE was the last that there was of it. */
+/* Same for a region whose last reference was a TCE. */
 static void region_end(struct mm_iommu_region *region)
 {
 	struct mm_iommu *reg = region->registry;
@@ -240,7 +240,9 @@ static void registry_reap(struct mm_iommu *reg)
 	/* pairs with cmpxchg() in mm_iommu_region_drop() */
 	region = xchg(&reg->dead, NULL);
 	mm_iommu_index_sync(reg);
-	/* each holds the mm, so that the registry is there up to the last */
+	/*
+	 * each has a reference on the mm, so the registry lives up to the last
+	 */
 	for (; region; region = next) {
 		next = region->dead;
 		region_end(region);
@@ -249,11 +251,11 @@ static void registry_reap(struct mm_iommu *reg)
 }
 
 /**
- * mm_iommu_reap() - unpin what was given up and is not mapped any more
- * @mm: an mm that does not end meanwhile
+ * mm_iommu_reap() - unpin memory that was given up and is not mapped any more
+ * @mm: an mm that lives during the call
  *
- * For whoever was told so when pages were dropped, and for those who come after
- * somebody that could not sleep: KVM, and the end of a table.
+ * Must be called if a drop of pages requested it, and also after code that
+ * could not sleep: by KVM, and at the end of a table.
  *
  * Context: Process context, may sleep; any process.
  */
@@ -266,7 +268,7 @@ void mm_iommu_reap(struct mm_struct *mm)
 }
 EXPORT_SYMBOL_GPL(mm_iommu_reap);
 
-/* Takes a region out of the index. When its last TCE is gone it is to be reaped. */
+/* Takes a region out of the index. It must be reaped after its last TCE. */
 static void region_give_up(struct mm_iommu_region *region)
 {
 	struct mm_iommu *reg = region->registry;
@@ -290,7 +292,7 @@ static struct mm_iommu_region *registry_pending(struct mm_iommu *reg,
 	return NULL;
 }
 
-/* Refused ones do not count, they give way: see registry_publish(). */
+/* Refused regions do not count, they are replaced: see registry_publish(). */
 static struct mm_iommu_region *registry_live(struct mm_iommu *reg,
 					     unsigned long ua,
 					     unsigned long last)
@@ -308,10 +310,11 @@ static struct mm_iommu_region *registry_live(struct mm_iommu *reg,
 }
 
 /*
- * Finds what stands in the way of a new region, in *@in_the_way.
+ * Looks up a region that conflicts with a new one, and stores it in
+ * *@in_the_way.
  *
- * Return: 0 if that is nothing, or an exact match, to be shared; -EAGAIN for
- * an exact match that is just being pinned; -EINVAL for an overlap.
+ * Return: 0 if there is none, or an exact match, to be shared; -EAGAIN for an
+ * exact match that is just being pinned; -EINVAL for an overlap.
  */
 static int registry_check(struct mm_iommu *reg, unsigned long ua,
 			  unsigned long last,
@@ -332,8 +335,8 @@ static int registry_check(struct mm_iommu *reg, unsigned long ua,
 
 /*
  * Makes a pinned region visible in place of the refused ones that it overlaps.
- * Nothing else can be there: registry_check() was done when it became pending,
- * and everybody else has checked against it since.
+ * No other regions can be there: registry_check() was done when it became
+ * pending, and all others have checked against it since.
  */
 static void registry_publish(struct mm_iommu_region *region)
 {
@@ -372,11 +375,11 @@ static void registry_withdraw(struct mm_iommu_region *region)
 }
 
 /**
- * mm_iommu_limit_left() - what RLIMIT_MEMLOCK leaves of a process
+ * mm_iommu_limit_left() - memory that a process may still lock
  * @mm: its mm
  *
  * Context: The process itself.
- * Return: bytes, true for a moment.
+ * Return: bytes left of RLIMIT_MEMLOCK; may change any time.
  */
 unsigned long mm_iommu_limit_left(const struct mm_struct *mm)
 {
@@ -387,7 +390,7 @@ unsigned long mm_iommu_limit_left(const struct mm_struct *mm)
 }
 EXPORT_SYMBOL_GPL(mm_iommu_limit_left);
 
-/* @ua is the first page that is not pinned */
+/* @ua is the first page that is not pinned. */
 static int refuse_pin(struct mm_iommu_refusal *why, int error, unsigned long ua)
 {
 	switch (error) {
@@ -406,7 +409,7 @@ static int refuse_pin(struct mm_iommu_refusal *why, int error, unsigned long ua)
 	}
 }
 
-/* Counts and pins a reserved range; nothing is left of it on failure. */
+/* Accounts and pins a reserved range; leaves nothing behind on failure. */
 static int region_pin(struct mm_iommu_region *region,
 		      struct mm_iommu_refusal *why)
 {
@@ -453,11 +456,11 @@ static int registry_add(struct mm_iommu_region *region,
 }
 
 /*
- * Finds a region to share, after waiting for one that is just being pinned, or
- * reserves the range with @new.
+ * Looks up a region to share, after waiting for one that is just being pinned,
+ * or reserves the range with @new.
  *
- * Return: 0 with *@sharedp set to the region to share, or NULL when there is
- * none and @new is pending; -EINVAL; -EINTR; -ENOMEM; -ENOSPC.
+ * Return: 0 with *@sharedp set to the region to share, or NULL if there is none
+ * and @new is pending; -EINVAL; -EINTR; -ENOMEM; -ENOSPC.
  */
 static int registry_reserve(struct mm_iommu_region *new,
 			    struct mm_iommu_region **sharedp,
@@ -495,7 +498,7 @@ static int registry_reserve(struct mm_iommu_region *new,
 	return ret;
 }
 
-/* Shares a range that is registered already; does nothing else. */
+/* Shares a range if it is registered already; does nothing else. */
 static struct mm_iommu_region *registry_try_share(struct mm_iommu *reg,
 						  unsigned long ua,
 						  unsigned long last)
@@ -548,24 +551,23 @@ static int register_new(struct mm_iommu *reg, unsigned long ua,
  * @ua: first user address
  * @size: bytes
  * @regionp: where to store the region
- * @why: on failure, where to store the reason
+ * @why: where to store the reason on failure
  *
- * The first registration of a range counts its pages in locked_vm and pins
- * them; the same range again is shared. Memory that is mapped for reading only
- * can then be mapped for a device that only reads. The reference that comes
- * with it is given back by mm_iommu_unregister() or mm_iommu_release().
+ * The first registration of a range accounts its pages in locked_vm and pins
+ * them; further ones of the same range share it. Memory that is mapped
+ * read-only can then be mapped for a device that only reads. The caller gets a
+ * reference, which is dropped by mm_iommu_unregister() or mm_iommu_release().
  *
- * A region in the way whose mm_iommu_unregister() was refused gives way: no
- * address finds it any more, and it goes with its last mapping.
+ * A conflicting region whose mm_iommu_unregister() was refused is replaced: it
+ * is not found by address any more, and ends with its last mapping.
  *
  * Context: Process context, may sleep for long.
  * Return: 0; -EINVAL if @ua or @size is not a multiple of PAGE_SIZE, @size is
  *	0, or the range does not lie below the task size of @mm, or overlaps
- *	another region; -ENOMEM over
- *	RLIMIT_MEMLOCK or without memory; -EFAULT where memory can not be
- *	pinned; -EINTR when killed; -ENOSPC where there are 8 M regions, live or
- *	given up and still mapped; other negative errors of pinning. Nothing is
- *	left behind on failure.
+ *	another region; -ENOMEM over RLIMIT_MEMLOCK or without memory; -EFAULT
+ *	if memory cannot be pinned; -EINTR when killed; -ENOSPC if there are 8 M
+ *	regions, live or given up and still mapped; other negative errors of
+ *	pinning. Nothing is left behind on failure.
  */
 int mm_iommu_register(struct mm_struct *mm, unsigned long ua,
 		      unsigned long size, struct mm_iommu_region **regionp,
@@ -583,7 +585,7 @@ int mm_iommu_register(struct mm_struct *mm, unsigned long ua,
 		return mm_iommu_refuse(why, -ENOMEM, 0,
 					"the kernel has no memory for it");
 
-	/* what was given up may be over the limit of locked memory */
+	/* regions given up still count against the locked memory limit */
 	registry_reap(reg);
 	*regionp = registry_try_share(reg, ua, ua + size - 1);
 	if (*regionp)
@@ -594,7 +596,7 @@ EXPORT_SYMBOL_GPL(mm_iommu_register);
 
 /*
  * Closes a region if nothing is mapped. Open regions keep 1 in @mapped; the
- * step to 0 is atomic against everyone who maps, in either mode.
+ * transition to 0 is atomic against all mappers, in either mode.
  */
 static bool region_close(struct mm_iommu_region *region)
 {
@@ -603,15 +605,15 @@ static bool region_close(struct mm_iommu_region *region)
 
 /**
  * mm_iommu_unregister() - give up one registration
- * @region: what mm_iommu_register() returned
+ * @region: the region that mm_iommu_register() returned
  *
- * The last one unpins the memory and gives locked_vm back before it returns.
+ * The last one unpins the memory and unaccounts it before it returns.
  *
  * Context: Process context, may sleep for long; any process.
- * Return: 0, and @region must not be used again; -EBUSY when this is the last
- *	registration and pages are still mapped: nothing has changed, the
- *	caller keeps its reference; -ENOENT when the region has given way to
- *	another one: the caller's reference is gone, the last TCE does the rest.
+ * Return: 0, and @region must not be used again; -EBUSY if this is the last
+ *	registration and pages are still mapped: nothing has changed, the caller
+ *	keeps its reference; -ENOENT if the region was replaced by another one:
+ *	the caller's reference is gone, the region ends with its last TCE.
  */
 int mm_iommu_unregister(struct mm_iommu_region *region)
 {
@@ -647,13 +649,13 @@ EXPORT_SYMBOL_GPL(mm_iommu_unregister);
 
 /**
  * mm_iommu_release() - give up one registration, mapped or not
- * @region: what mm_iommu_register() returned
+ * @region: the region that mm_iommu_register() returned
  *
- * For a container that goes away. What another container of the same process
- * still maps stays pinned until its last TCE is cleared.
+ * For the release of a container. Memory that another container of the same
+ * process still maps stays pinned until its last TCE is cleared.
  *
- * Context: Process context, may sleep for long; any process, also when the
- *	user address space is gone.
+ * Context: Process context, may sleep for long; any process, also when the user
+ *	address space is gone.
  */
 void mm_iommu_release(struct mm_iommu_region *region)
 {
@@ -672,8 +674,8 @@ void mm_iommu_release(struct mm_iommu_region *region)
 EXPORT_SYMBOL_GPL(mm_iommu_release);
 
 /**
- * mm_iommu_is_current() - tell whether a registration still stands
- * @region: what mm_iommu_register() returned
+ * mm_iommu_is_current() - check that a registration is still valid
+ * @region: the region that mm_iommu_register() returned
  *
  * Context: Process context, may sleep.
  * Return: false for a region that was given up, and for one whose
@@ -692,7 +694,7 @@ EXPORT_SYMBOL_GPL(mm_iommu_is_current);
 
 /**
  * mm_iommu_size() - size of a registered range
- * @region: what mm_iommu_register() returned
+ * @region: the region that mm_iommu_register() returned
  *
  * Context: Any.
  * Return: bytes.
@@ -704,7 +706,7 @@ unsigned long mm_iommu_size(const struct mm_iommu_region *region)
 EXPORT_SYMBOL_GPL(mm_iommu_size);
 
 /**
- * mm_iommu_get_info() - what people want to know of a region
+ * mm_iommu_get_info() - get the state of a region, for diagnostics
  * @region: a region of which the caller has a registration
  * @info: where to store it
  *
@@ -740,8 +742,8 @@ void mm_iommu_get_info(struct mm_iommu_region *region,
 EXPORT_SYMBOL_GPL(mm_iommu_get_info);
 
 /*
- * Whether IOMMU pages of a range that is in the region can be mapped so; *@bad
- * is the first that cannot.
+ * Checks that IOMMU pages of a range inside the region can be mapped as
+ * requested; *@bad is the first one that cannot.
  */
 static int region_check(struct mm_iommu_region *region, unsigned long ua,
 			unsigned long npages, unsigned int shift, bool write,
@@ -767,8 +769,9 @@ static int region_check(struct mm_iommu_region *region, unsigned long ua,
 }
 
 /*
- * Counts pages of a region, of which only the first one was checked. The others
- * may follow when no lock is held any more: a counted region stays.
+ * Takes references for pages of a region, of which only the first one was
+ * checked. The others may be checked when no lock is held any more: a region
+ * with references stays.
  */
 static long region_hold(struct mm_iommu_region *region, unsigned long ua,
 			unsigned long npages, unsigned int shift, bool write,
@@ -797,23 +800,22 @@ static void registry_drop(struct mm_iommu_region *region, unsigned long npages)
 
 /**
  * mm_iommu_hold() - take references for IOMMU pages
- * @mm: the mm whose memory it is
- * @ua: user address, a multiple of the IOMMU page
- * @npages: IOMMU pages wanted, more than 0
- * @shift: log2 of the size of the IOMMU page
+ * @mm: the mm that owns the memory
+ * @ua: user address, a multiple of the IOMMU page size
+ * @npages: IOMMU pages requested, more than 0
+ * @shift: log2 of the IOMMU page size
  * @write: whether a device may write there
- * @held: where to store what is held, or on failure why
+ * @held: where to store the memory that is held, or the cause of failure
  *
- * An IOMMU page can be mapped where the memory behind it is one contiguous
- * block, aligned to its size, inside one region. A region is not unpinned
- * before mm_iommu_drop() was called for all of its pages that are held.
+ * An IOMMU page can be mapped if the memory behind it is one contiguous block,
+ * aligned to its size, inside one region. A region is not unpinned before
+ * mm_iommu_drop() was called for all of its pages that are held.
  *
  * Context: Process context, may sleep; any but NMI for a single page.
  * Return: the number of pages that are held, 1 to @npages: as many as are in
- *	one region; -EINVAL where that is none, or not all of them can be
- *	mapped: not registered, or an IOMMU page larger than the block of memory
- *	behind it; -EFAULT where @write is asked for and some memory was
- *	registered for reading only.
+ *	one region; -EINVAL if there is none, or not all of them can be mapped:
+ *	not registered, or an IOMMU page larger than the block of memory behind
+ *	it; -EFAULT if @write is set and some memory was registered read-only.
  */
 long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 		   unsigned int shift, bool write, struct mm_iommu_held *held)
@@ -848,17 +850,17 @@ long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 }
 
 /**
- * mm_iommu_drop() - give references on a region back
- * @mm: the mm whose memory it is; the caller has a reference on it, of its own
- *	or by a TCE table
- * @cookie: of any page of the region
+ * mm_iommu_drop() - drop references on a region
+ * @mm: the mm that owns the memory; the caller has a reference on it, of its
+ *	own or by a TCE table
+ * @cookie: cookie of any page of the region
  * @npages: references, no more than are held
  *
- * What they held must be gone from the table and from the caches of the
- * hardware. The last one of a region that was given up unpins it.
+ * The mappings that they protected must be gone from the table and from the
+ * hardware caches. The last reference on a region that was given up unpins it.
  *
  * Context: Process context, may sleep; any process.
- * Return: 0, or -ENOENT where the page is not held.
+ * Return: 0, or -ENOENT if the page is not held.
  */
 int mm_iommu_drop(struct mm_struct *mm, u64 cookie, unsigned long npages)
 {

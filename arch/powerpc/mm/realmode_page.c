@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * struct page where the MMU is off.
+ * Access to struct page in real mode.
  *
- * With SPARSEMEM_VMEMMAP all struct pages are one array in a range of
- * addresses of its own, which only the MMU translates. The blocks of memory
- * behind it lie in the linear map, whose addresses a bare-metal CPU takes for
- * real ones when the MMU is off: it ignores their top bits. So the array is
- * translated here in software, by what is itself in the linear map: the list
- * of all blocks with the hash MMU, the kernel's page table with radix.
+ * With SPARSEMEM_VMEMMAP all struct pages are one array in an address range of
+ * its own, which only the MMU translates. The memory blocks behind it lie in
+ * the linear map, whose addresses are real addresses for a bare-metal CPU in
+ * real mode: it ignores their top bits. So the array is translated here in
+ * software, by data that is itself in the linear map: the list of all blocks
+ * with the hash MMU, the kernel page table with radix.
  */
 #include <linux/mm.h>
 #include <linux/pfn.h>
@@ -23,8 +23,8 @@
 #ifdef CONFIG_SPARSEMEM_VMEMMAP
 
 /*
- * @virt in a block of 2^@shift bytes at @phys. What begins in one block may
- * end in another, because struct page need not be a power of two.
+ * Translates @virt in a block of 2^@shift bytes at @phys. A struct page may
+ * cross the end of a block, because its size need not be a power of two.
  */
 static struct page *page_in_block(unsigned long virt, unsigned long phys,
 				  unsigned int shift)
@@ -37,9 +37,10 @@ static struct page *page_in_block(unsigned long virt, unsigned long phys,
 }
 
 /*
- * Memory hotplug changes the list meanwhile, and what it takes out leads to
- * the list of free entries, where old addresses still stand. The entries
- * themselves are never freed, so it is enough to see that nothing has changed.
+ * Memory hotplug may change the list concurrently, and a removed entry leads to
+ * the list of free entries, which still have their old addresses. The entries
+ * themselves are never freed, so it is enough to check that nothing has
+ * changed.
  */
 static struct page *hash_find(unsigned long virt)
 {
@@ -62,8 +63,8 @@ static struct page *hash_find(unsigned long virt)
 }
 
 /*
- * Memory hotplug frees a part of the table when it is empty. What leads to the
- * struct page of memory that is in use is not.
+ * Memory hotplug frees a part of the table when it is empty. The part that
+ * leads to the struct page of memory in use is not empty.
  */
 static struct page *radix_find(unsigned long virt)
 {
@@ -97,7 +98,9 @@ static struct page *page_find(unsigned long pfn)
 
 #else
 
-/* An array for each section, and those of added memory may be vmalloc. */
+/*
+ * An array for each section, and those of added memory may be vmalloc memory.
+ */
 static struct page *page_find(unsigned long pfn)
 {
 	return NULL;
@@ -106,28 +109,30 @@ static struct page *page_find(unsigned long pfn)
 #endif
 
 /**
- * realmode_pfn_to_page() - find a struct page that is good with the MMU off
+ * realmode_pfn_to_page() - look up a struct page for use in real mode
  * @pfn: page frame of memory that the caller keeps from being freed, by a
- *	reference or a pin; so it cannot be unplugged while it is looked up,
- *	and the answer is good for as long
+ *	reference or a pin; so it cannot be unplugged during the lookup, and the
+ *	result is valid for as long
  *
- * What is returned is another address of the same struct page, in the linear
- * map. Its own fields may be loaded, stored and changed atomically there, with
- * the MMU on or off; put_page_unless_one() does just that. That is all:
+ * The return value is another address of the same struct page, in the linear
+ * map. Fields of the structure may be loaded, stored and changed atomically
+ * there, in virtual or real mode; put_page_unless_one() does only that. Nothing
+ * else is allowed:
  *
  * - It is no element of the array of struct pages. page_to_pfn(), and with it
- *   page_address() and the like, and the neighbours of the page would be wrong.
- * - Nothing may follow a pointer in it with the MMU off: no compound_head(), no
+ *   page_address() and similar functions, and the neighbours of the page would
+ *   be wrong.
+ * - A pointer in it must not be followed in real mode: no compound_head(), no
  *   helper of page flags, get_page() or put_page(), which all do so for a tail
- *   page. PageTail() only looks.
- * - Nothing may hand it on: no list, no lock, no unpin_user_page().
+ *   page. PageTail() only reads.
+ * - It must not be passed on: no list, no lock, no unpin_user_page().
  *
- * Context: Any, MMU on; MMU off on bare metal only, where all of the linear map
- *	can be reached.
- * Return: the address, or NULL where the struct page cannot be reached so: it
- *	is in two blocks of memory, or memory is being plugged just now, or the
- *	kernel is built with SPARSEMEM without SPARSEMEM_VMEMMAP. The
- *	caller then leaves the work to somebody with the MMU on.
+ * Context: Any, virtual mode; real mode on bare metal only, where all of the
+ *	linear map is accessible.
+ * Return: the address, or NULL if the struct page is not accessible this way:
+ *	it crosses two memory blocks, or memory is just being plugged, or the
+ *	kernel is built with SPARSEMEM without SPARSEMEM_VMEMMAP. The caller
+ *	must then leave the work to code in virtual mode.
  */
 struct page *realmode_pfn_to_page(unsigned long pfn)
 {

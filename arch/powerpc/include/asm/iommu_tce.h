@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * TCE core: the one place where a TCE, the userspace view of its table and the
+ * TCE core: the only place where a TCE, the userspace view of its table and the
  * count of mapped pages change together.
  *
- * kernel/iommu_tce_fast.c	up to 512 entries, never sleeps, never undone, in
- *				virtual and in real mode
+ * kernel/iommu_tce_fast.c	up to 512 entries, never sleeps, never undone,
+ *				in virtual and in real mode
  * kernel/iommu_tce.c		any range, may sleep, may be refused and undone
- * kernel/iommu_tce_view.c	the userspace view: what is behind each entry
+ * kernel/iommu_tce_view.c	the userspace view: the memory behind each entry
  */
 #ifndef _ASM_POWERPC_IOMMU_TCE_H
 #define _ASM_POWERPC_IOMMU_TCE_H
@@ -21,26 +21,25 @@ struct tce_map;
 struct tce_view_block;
 
 /**
- * struct iommu_tce_backing - where the memory behind TCEs comes from
- * @hold: finds memory for IOMMU pages from @ua on and takes one reference for
- *	each; all of them can be mapped. Returns how many, 1 to @npages, or
- *	-errno with nothing held.
- * @translate: gives the host addresses of pages that are held, from that of
- *	@cookie on, with @bits added, as bridges read them
- * @count: changes the number of references on the memory that @cookie is of, at
- *	least one of which is left; NULL where each page is kept by itself
- * @drop: gives references back, when no device can reach the pages any more;
- *	@cookie is that of any of them. -ENOENT where it is not held
- * @alike: bits of a cookie in which pages are equal that one call of @drop
- *	takes
+ * struct iommu_tce_backing - source of the memory behind TCEs
+ * @hold: looks up memory for IOMMU pages from @ua on and takes one reference
+ *	for each; all of them can be mapped. Returns their number, 1 to @npages,
+ *	or -errno with nothing held.
+ * @translate: stores the host addresses of held pages, starting with that of
+ *	@cookie, with @bits added, in the format of the bridge
+ * @count: changes the number of references on the memory that @cookie belongs
+ *	to, at least one of which remains; NULL if each page is kept by itself
+ * @drop: drops references, when no device can reach the pages any more; @cookie
+ *	is that of any of them. -ENOENT if it is not held
+ * @alike: cookie bits that must be equal in all pages of one @drop call
  *
- * @ua is a user address, a multiple of the IOMMU page, whose log2 is @shift;
- * @write tells whether a device may write there. Cookies are those of
+ * @ua is a user address, a multiple of the IOMMU page size, whose log2 is
+ * @shift; @write is set if a device may write there. Cookies are those of
  * asm/mm_iommu.h.
  *
  * Context: @hold and @drop: process context, may sleep; the latter in any
- * process, also when the user address space is gone. @translate and @count: any
- * but NMI, with the MMU on.
+ *	process, also when the user address space is gone. @translate and
+ *	@count: any but NMI, in virtual mode.
  */
 struct iommu_tce_backing {
 	long (*hold)(struct mm_struct *mm, unsigned long ua,
@@ -54,11 +53,11 @@ struct iommu_tce_backing {
 };
 
 /**
- * struct iommu_tce_want - what consecutive entries are to be mapped to
- * @ua: user address of the first page; those that follow are contiguous
+ * struct iommu_tce_want - requested mapping of consecutive entries
+ * @ua: user address of the first page; the following ones are contiguous
  * @npages: number of pages
  * @write: whether the device may write, and not only read
- * @clear: to nothing at all
+ * @clear: the entries are to be cleared
  */
 struct iommu_tce_want {
 	unsigned long ua;
@@ -68,19 +67,19 @@ struct iommu_tce_want {
 };
 
 /*
- * What the fast path has done. 0: there was nothing to do; negative: nothing has
+ * Results of the fast path. 0: there was nothing to do; negative: nothing has
  * changed, but see each function.
  */
 #define IOMMU_TCE_DONE		1
-#define IOMMU_TCE_REAP		2	/* and mm_iommu_reap() is to be called */
+#define IOMMU_TCE_REAP		2	/* and mm_iommu_reap() must be called */
 
-/* Entries that one change may have. */
+/* Maximum number of entries of one change. */
 #define IOMMU_TCE_FAST_MAX	512UL
 
 /**
- * struct iommu_tce_scratch - what a change of more than one entry works with
- * @tces: what the table is going to be
- * @cookies: what the view is going to be
+ * struct iommu_tce_scratch - buffers for a change of more than one entry
+ * @tces: new content of the table
+ * @cookies: new content of the view
  *
  * In the linear map.
  */
@@ -95,17 +94,17 @@ struct iommu_tce_scratch {
  * @section: of the registry of the table's owner
  * @entry: first entry, counted from bus address 0
  * @npages: number of entries
- * @done: entries that it is known of what they are going to be
+ * @done: entries whose new content is known
  * @in_first: entries that are in the first block of the view
  * @nr_blocks: number of blocks, 1 or 2
- * @blocks: these blocks; NULL where nothing is mapped
+ * @blocks: these blocks; NULL if nothing is mapped
  * @empty: nothing was mapped there when the change began
- * @blk: that of the next entry
- * @until: entries up to the end of it
- * @tces: what the table is going to be
- * @cookies: what the view is going to be
- * @tce: room for one
- * @cookie: room for one
+ * @blk: block of the next entry
+ * @until: entries up to the end of @blk
+ * @tces: new content of the table
+ * @cookies: new content of the view
+ * @tce: @tces of a single entry
+ * @cookie: @cookies of a single entry
  */
 struct iommu_tce_change {
 	struct iommu_table *tbl;

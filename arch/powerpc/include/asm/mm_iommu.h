@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Memory of a process that is registered for DMA: pinned once, counted once,
+ * Memory of a process that is registered for DMA: pinned and accounted once,
  * with its host physical addresses at hand. See mmu_context_iommu.c.
  */
 #ifndef _ASM_POWERPC_MM_IOMMU_H
@@ -15,10 +15,10 @@ struct mm_iommu_region;
 struct mm_iommu_slot;
 
 /**
- * struct mm_iommu_refusal - why a call was refused, for people
- * @words: the reason; NULL where nothing is known but the error. Words that end
- *	with "0x" go on with @at as an address, those that end with a blank with
- *	@at as a number
+ * struct mm_iommu_refusal - cause of a refused call, for diagnostics
+ * @words: the reason; NULL if only the error is known. Words that end with "0x"
+ *	are followed by @at as an address, words that end with a blank by @at as
+ *	a number
  * @at: address or number
  */
 struct mm_iommu_refusal {
@@ -26,7 +26,7 @@ struct mm_iommu_refusal {
 	u64 at;
 };
 
-/* Remembers why a call is refused, and returns its error. */
+/* Records why a call is refused, and returns its error. */
 static inline int mm_iommu_refuse(struct mm_iommu_refusal *why, int error,
 				  u64 at, const char *words)
 {
@@ -35,17 +35,18 @@ static inline int mm_iommu_refuse(struct mm_iommu_refusal *why, int error,
 }
 
 /*
- * A cookie stands for an IOMMU page that is mapped, beside its TCE in the view
- * of a table: the id of a region; the page in that region, counted in 4K;
- * whether a device may write there. No region has the id 0, so 0 is nothing.
+ * A cookie stands for a mapped IOMMU page. It is kept beside the TCE in the
+ * view of the table, and has the id of a region; the page in that region,
+ * counted in 4K; and whether a device may write there. No region has the id 0,
+ * so 0 means not mapped.
  *
- * There are no more pages in an address space than the field has numbers.
+ * The field has at least as many numbers as an address space has pages.
  */
 #define MM_IOMMU_COOKIE_WRITE	BIT_ULL(0)
 #define MM_IOMMU_COOKIE_PAGE	GENMASK_ULL(40, 1)
 #define MM_IOMMU_COOKIE_ID	GENMASK_ULL(63, 41)
 
-/* How much larger the cookie is of what is so many bytes behind; multiples of 4K. */
+/* Difference of the cookies of addresses @bytes apart, a multiple of 4K. */
 static inline u64 mm_iommu_cookie_step(u64 bytes)
 {
 	return bytes >> 11;
@@ -53,11 +54,11 @@ static inline u64 mm_iommu_cookie_step(u64 bytes)
 
 /**
  * struct mm_iommu_held - memory that is kept in place for IOMMU pages
- * @cookie: of the first page; that of each page that follows is larger by
- *	mm_iommu_cookie_step() of the IOMMU page
+ * @cookie: of the first page; that of each following page is larger by
+ *	mm_iommu_cookie_step() of the IOMMU page size
  * @hpa: host physical address of the first page
- * @bad: where nothing could be held: the user address of the first page that is
- *	why
+ * @bad: if nothing could be held: user address of the first page that prevents
+ *	it
  */
 struct mm_iommu_held {
 	u64 cookie;
@@ -68,11 +69,11 @@ struct mm_iommu_held {
 };
 
 /**
- * struct mm_iommu_section - where regions stay as they are, see
- *	mm/mm_iommu_hold.c
+ * struct mm_iommu_section - read-side section in which regions do not change,
+ *	see mm/mm_iommu_hold.c
  * @reg: the registry
- * @slot: what is held of its lock
- * @reap: mm_iommu_reap() is to be called when the section has ended
+ * @slot: the slot of its lock that is held
+ * @reap: mm_iommu_reap() must be called when the section has ended
  */
 struct mm_iommu_section {
 	struct mm_iommu *reg;
@@ -81,14 +82,15 @@ struct mm_iommu_section {
 };
 
 /**
- * struct mm_iommu_run - IOMMU pages that follow each other in user memory
+ * struct mm_iommu_run - consecutive IOMMU pages of user memory
  * @ua: user address
  * @npages: IOMMU pages, 1 to 512
- * @shift: log2 of the size of the IOMMU page
+ * @shift: log2 of the IOMMU page size
  * @write: whether a device may write there
- * @bits: what to add to each address
- * @out: where to store @npages host physical addresses, as bridges read them
- * @cookie: what stands for the first page, stored; see struct mm_iommu_held
+ * @bits: added to each address
+ * @out: where to store @npages host physical addresses, in the format of the
+ *	bridge
+ * @cookie: cookie of the first page, stored; see struct mm_iommu_held
  */
 struct mm_iommu_run {
 	unsigned long ua;
@@ -101,15 +103,15 @@ struct mm_iommu_run {
 };
 
 /**
- * struct mm_iommu_info - a region, for people
- * @state: live; refused, after a refused mm_iommu_unregister(); orphan, when
- *	only its last TCE is waited for
+ * struct mm_iommu_info - state of a region, for diagnostics
+ * @state: live; refused, after a refused mm_iommu_unregister(); orphan, if only
+ *	its last TCE is waited for
  * @used: containers that registered it
- * @mapped: references of TCE tables: one of each block of a view that it is the
- *	home of, and one of each entry that is not counted there
- * @readonly: some of it was mapped for reading only when it was pinned
+ * @mapped: references of TCE tables: one for each view block that has it as
+ *	home, and one for each entry that is not counted there
+ * @readonly: some of it was mapped read-only when it was pinned
  * @granule: size of its smallest block: contiguous, aligned memory
- * @bytes: memory that the kernel keeps for it
+ * @bytes: kernel memory used for it
  */
 struct mm_iommu_info {
 	const char *state;
