@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/*
- * Common to the KUnit suites of the TCE core.
- */
+/* Common to the KUnit suites of the TCE core. */
 #ifndef _POWERPC_KERNEL_IOMMU_TCE_KUNIT_H
 #define _POWERPC_KERNEL_IOMMU_TCE_KUNIT_H
 
@@ -10,7 +8,7 @@
 #include "../../mm/tests/mm_iommu_kunit.h"
 #include "../iommu_tce_view.h"
 
-/* Number of entries of a table that are of a region. */
+/* Number of entries of a table that map pages of a region. */
 static inline long iommu_tce_kunit_mapped(const struct iommu_table *tbl,
 					  const struct mm_iommu_region *region)
 {
