@@ -898,8 +898,8 @@ static void map_over_drops_the_old_after_the_kill(struct kunit *test)
 }
 
 /*
- * Maps alternating pieces of two kinds of memory, with empty entries between some
- * of them.
+ * Maps alternating pieces of two kinds of memory, with empty entries between
+ * some of them.
  */
 static void map_patches(struct kunit *test, struct fake *f,
 			unsigned long first, unsigned long npages)
