@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Common to the KUnit suites of the TCE core. */
+/*
+ * Common to the KUnit suites of the TCE core.
+ */
 #ifndef _POWERPC_KERNEL_IOMMU_TCE_KUNIT_H
 #define _POWERPC_KERNEL_IOMMU_TCE_KUNIT_H
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* Common to the KUnit suites of the registry of DMA memory. */
+/*
+ * Common to the KUnit suites of the registry of DMA memory.
+ */
 #ifndef _POWERPC_MM_MM_IOMMU_KUNIT_H
 #define _POWERPC_MM_MM_IOMMU_KUNIT_H
 

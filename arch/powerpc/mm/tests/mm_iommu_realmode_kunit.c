@@ -51,7 +51,7 @@ unsigned long mm_iommu_kunit_virtual_mode(unsigned long (*fn)(void *data),
 }
 
 /**
- * mm_iommu_kunit_real_mode() - call a function in real mode, interrupts disabled
+ * mm_iommu_kunit_real_mode() - call a function in real mode, interrupts off
  * @fn: the function
  * @data: its argument, in the linear map, as stacks are
  *
