@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * A window is removed, and a group is unlinked from its table, while hypercalls
- * run in real mode, where RCU does not wait for them: nothing is mapped in a table
- * after it was cleared, and neither a group nor the table is used after it was
- * freed.
+ * run in real mode, where RCU does not wait for them: nothing is mapped in a
+ * table after it was cleared, and neither a group nor the table is used after
+ * it was freed.
  *
  * One CPU maps in real mode (iommu_tce_fast_put()), one on the range path
  * (iommu_tce.c). The container closes the table, clears it and puts it
@@ -14,7 +14,7 @@
  *
  * Each mutant breaks one rule, and the checker must reject it:
  */
-/* MUTANT CHECK_UNLOCKED: the table is checked to be open before the lock is taken */
+/* MUTANT CHECK_UNLOCKED: @closed is checked before the lock is taken */
 /* MUTANT NO_CLOSE: the container clears a table that is not closed */
 /* MUTANT NO_GROUP_SYNC: the group is freed without iommu_tce_view_sync() */
 /* MUTANT KILL_UNLOCKED: the fast path kills after it has dropped the lock */

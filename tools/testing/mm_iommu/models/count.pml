@@ -3,20 +3,20 @@
  * References on registered memory, from the first TCE to the unpin: memory that
  * a device can reach is never unpinned, and every count is exact at the end.
  *
- * Two regions, and one block of the view with two entries. One CPU updates single
- * entries on the fast path (iommu_tce_fast_put()), one updates an entry as a
- * batch does (iommu_tce_change_commit()), one maps and clears the block, or a
- * part of it, on the range path (iommu_tce.c). The owner unregisters or releases
- * both regions at any time.
+ * Two regions, and one block of the view with two entries. One CPU updates
+ * single entries on the fast path (iommu_tce_fast_put()), one updates an entry
+ * as a batch does (iommu_tce_change_commit()), one maps and clears the block,
+ * or a part of it, on the range path (iommu_tce.c). The owner unregisters or
+ * releases both regions at any time.
  *
- * A block counts the entries of one region, its home, and holds one reference on
- * that region for all of them. Entries of other regions have a reference each. A
- * block without a home takes the region of the next entry as home,
+ * A block counts the entries of one region, its home, and holds one reference
+ * on that region for all of them. Entries of other regions have a reference
+ * each. A block without a home takes the region of the next entry as home,
  * tce_view_enter(). Entries that had a reference each keep it: only the numbers
  * matter.
  *
- * Worst case of the TCE cache: it contains every TCE that was in the table since
- * the last kill.
+ * Worst case of the TCE cache: it contains every TCE that was in the table
+ * since the last kill.
  *
  * Each mutant breaks one rule, and the checker must reject it:
  */
@@ -41,8 +41,8 @@ bool dead[3];			/* mm_iommu::dead */
 bool pinned[3] = true;
 
 byte view[2] = NONE;		/* tce_view_block::entry, under the lock */
-byte home = NONE;		/* under the lock */
-byte homes;			/* entries that its reference covers; under the lock */
+byte home = NONE;		/* under the lock, like homes */
+byte homes;			/* entries that its reference covers */
 bool locked;			/* the lock of the block */
 
 byte hw[2] = NONE;		/* TCE table, as the bridge reads it */
@@ -92,7 +92,7 @@ inline tryget(r) {
 	mapped[r] = mapped[r] + ok
 }
 
-/* tce_view_enter(): sets @n to the references that the entry needs. */
+/* tce_view_enter(): sets @n to the references taken for the entry. */
 inline enter(r) {
 	atomic {
 		if
