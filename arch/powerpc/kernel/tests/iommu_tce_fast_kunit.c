@@ -271,9 +271,7 @@ static bool fake_realmode(const struct iommu_table *tbl)
 	return !f->only_on;
 }
 
-/*
- * Two levels of one page each; the lower ones are created by pnv_tce_prepare().
- */
+/* Two levels of one page each; pnv_tce_prepare() creates the lower ones. */
 #define PNV_LEVEL	(PAGE_SIZE / sizeof(__be64))
 
 static void pnv_free_table(struct fake *f)
@@ -426,9 +424,7 @@ static unsigned long ua_of(const struct mm_iommu_region *region,
 	return region->trans.ua + (page << SHIFT);
 }
 
-/*
- * End of a test: unmaps everything, after which all memory can be unregistered.
- */
+/* End of a test: unmaps everything, then unregisters all memory. */
 static void fake_end(struct kunit *test, struct fake *f)
 {
 	unsigned int i;
@@ -828,9 +824,7 @@ static void what_may_be_written_is_marked(struct kunit *test)
 	fake_end(test, f);
 }
 
-/*
- * The scratch memory of a hypercall for one TCE, on its stack, is sufficient.
- */
+/* A hypercall for one TCE needs no more memory than it has on its stack. */
 static void one_entry_needs_no_scratch_memory(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
@@ -1332,9 +1326,7 @@ static void one_entry_that_is_refused_is_put_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_tce(f, BLOCK - 5), 0);
 	KUNIT_EXPECT_EQ(test, mapped(f, new), 0);
 
-	/*
-	 * the contents of the entry are unknown, so its page is never dropped
-	 */
+	/* the contents are unknown, so the page is never dropped */
 	KUNIT_EXPECT_EQ(test, -ENOTRECOVERABLE,
 			put_refused(test, f, BLOCK - 6, ua_of(new, 0), false,
 				    3));
@@ -1374,9 +1366,7 @@ static void more_than_fits_into_one_change(struct kunit *test)
 
 /* ---- orphans ----------------------------------------------------------- */
 
-/*
- * Registers other memory at the same address, which makes the region an orphan.
- */
+/* Registers other memory at the address, which makes the region an orphan. */
 static struct mm_iommu_region *replace(struct kunit *test, struct fake *f,
 				       struct mm_iommu_region *old)
 {
@@ -1596,10 +1586,7 @@ static void an_empty_block_gets_another_home(struct kunit *test)
 	fake_end(test, f);
 }
 
-/*
- * A leaked page keeps its reference forever, although it is no entry of its
- * home.
- */
+/* A leaked page keeps its reference, although it is no entry of its home. */
 static void a_page_that_is_lost_at_home(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
@@ -1786,8 +1773,7 @@ static void nobody_waits_for_a_lock(struct kunit *test)
 #define STEPS	300
 
 /**
- * struct twin - two tables: one is changed on the fast path as far as possible,
- * 		the other on the range path
+ * struct twin - two tables: fast path as far as possible, and range path
  * @at_once: table of the fast path
  * @core: table of the range path
  * @picture: expected contents of both

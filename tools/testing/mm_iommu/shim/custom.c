@@ -22,7 +22,7 @@ __thread char shim_self;
 __thread unsigned long shim_va_calls;
 __thread unsigned long shim_loads;
 
-/* Empty: the users of it only need to know which code calls it. */
+/* Empty: its users only need to know which code calls it. */
 void mm_iommu_reap(struct mm_struct *mm)
 {
 }

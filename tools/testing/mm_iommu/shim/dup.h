@@ -11,9 +11,8 @@
 #define PAGE_SIZE		BIT(PAGE_SHIFT)
 
 /*
- * Relaxed atomics have the kernel's semantics, and TSAN understands them. The
- * exception are reads through a pointer that was just read: they are ordered
- * after it.
+ * Relaxed atomics have the kernel's semantics, and TSAN understands them. But
+ * reads through a pointer that was just read must be ordered after that read.
  */
 #undef READ_ONCE
 #define READ_ONCE(x)							\
