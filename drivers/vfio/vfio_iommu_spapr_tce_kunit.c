@@ -314,7 +314,7 @@ static void tce_failed_map_reverts_the_default_window(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->container->windows[0].size, KUNIT_WINDOW);
 }
 
-/* Other threads take the table away before the MAP, which creates another. */
+/* Other threads remove the table before the MAP, which creates another. */
 static void tce_map_creates_the_default_window_again(struct kunit *test)
 {
 	struct iommu_table *new_tbl = tce_kunit_instantiate(test);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Reads bytes as a region of memory and as what is done with its translation,
- * and compares with the model. With clang this is a target for libFuzzer; else
- * a program that takes such files.
+ * Interprets bytes as a region of memory and as operations on its translation,
+ * and compares the results with the model. With clang it is a target for
+ * libFuzzer, otherwise a program that takes a file of such inputs.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,7 +19,7 @@ struct input {
 	size_t size;
 };
 
-/* The next @n bytes as a number, with zeroes after the last. */
+/* The next @n bytes as a number; bytes after the last are 0. */
 static unsigned long take(struct input *in, unsigned int n)
 {
 	unsigned long value = 0;
@@ -39,13 +39,16 @@ static void fuzz_add(struct layout *l, unsigned long hpa, unsigned long npages)
 		layout_add(l, hpa, npages << PAGE_SHIFT);
 }
 
-/* One run, or a few; @delta leads on from the last that was a block. */
+/*
+ * One run or a few. @delta: distance of the last block from its user address,
+ * to continue it.
+ */
 static void fuzz_run(struct layout *l, struct input *in, unsigned long *delta)
 {
 	static const unsigned char shifts[] = { 21, 24, 30, 34 };
 	unsigned long op = take(in, 1), n = take(in, 2) + 1, mask;
 
-	/* from here on memory that may only be read, or written again */
+	/* from here on memory is read-only, or writable again */
 	if (op == 255)
 		*delta ^= MODEL_READONLY;
 
@@ -58,7 +61,7 @@ static void fuzz_run(struct layout *l, struct input *in, unsigned long *delta)
 		fuzz_add(l, take(in, 3) << PAGE_SHIFT, n);
 		break;
 	case 3:
-		/* every other page is elsewhere */
+		/* every other page is located elsewhere */
 		for (n = n % 64 + 1; n; n--) {
 			fuzz_add(l, n << PAGE_SHIFT, 1);
 			fuzz_add(l, l->end + *delta, 1);
@@ -126,7 +129,7 @@ static void fuzz_one(struct input *in)
 	layout_free(&l);
 }
 
-/* By the name that libFuzzer calls. */
+/* Under the name that libFuzzer calls. */
 int fuzz_input(const unsigned char *data, size_t size)
 	__asm__("LLVMFuzzerTestOneInput");
 
@@ -154,7 +157,7 @@ static void fuzz_line(const char *line)
 	fuzz_one(&in);
 }
 
-/* Replays the corpus that is its argument; dies where an input fails. */
+/* Replays the corpus given as argument; exits if an input fails. */
 int main(int argc, char **argv)
 {
 	FILE *f = argc == 2 ? fopen(argv[1], "r") : NULL;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Stands in for arch/powerpc/mm/mm_iommu_internal.h, which has the same guard:
- * whoever includes this one first builds the registry for user space.
+ * Replaces arch/powerpc/mm/mm_iommu_internal.h, which has the same include
+ * guard: a file that includes this header first builds the registry for user
+ * space.
  *
- * What tools/include has is taken from there. The rest is sorted by how far it
- * is from the kernel: shim/dup.h says the same, shim/stubs.h says nothing, and
- * shim/custom.h watches the code under test, or is told to fail.
+ * Functions that tools/include provides are used from there. The others are
+ * sorted by their distance from the kernel: shim/dup.h has the same semantics,
+ * shim/stubs.h does nothing, and shim/custom.h observes the code under test, or
+ * fails on request.
  */
 #ifndef _POWERPC_MM_IOMMU_INTERNAL_H
 #define _POWERPC_MM_IOMMU_INTERNAL_H

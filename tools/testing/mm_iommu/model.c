@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The model of a translation, and the comparison with it. Slow and plain.
+ * Model of a translation, and the comparison with it. Simple and slow.
  */
 #include <stdlib.h>
 
@@ -31,7 +31,7 @@ void layout_free(struct layout *l)
 	free(l->runs);
 }
 
-/* Some page; 2^51 bytes are what a POWER9 can address. */
+/* A random page; a POWER9 can address 2^51 bytes. */
 static unsigned long random_hpa(struct rng *rng, unsigned int shift)
 {
 	return rng_below(rng, 1UL << (51 - shift)) << shift;
@@ -42,7 +42,7 @@ static unsigned long random_pages(struct rng *rng, unsigned int max)
 	return (1 + rng_below(rng, max)) << PAGE_SHIFT;
 }
 
-/* A block aligned in host addresses as at @ua, from there to its end. */
+/* A block with the same alignment in host addresses as @ua, up to its end. */
 static unsigned long random_block(struct rng *rng, unsigned long ua,
 				  unsigned long *hpa)
 {
@@ -60,7 +60,7 @@ static unsigned long random_run(struct rng *rng, unsigned long ua,
 	switch (rng_below(rng, 8)) {
 	case 0:
 	case 1:
-		/* goes on behind a page that is elsewhere */
+		/* continues the block after a page that is elsewhere */
 		*hpa = ua + delta;
 		return random_pages(rng, 4096);
 	case 2:
@@ -68,7 +68,7 @@ static unsigned long random_run(struct rng *rng, unsigned long ua,
 		*hpa = random_hpa(rng, PAGE_SHIFT);
 		return PAGE_SIZE;
 	case 4:
-		/* contiguous, but not aligned alike: a shifted huge page */
+		/* contiguous, but aligned differently: a shifted huge page */
 		*hpa = random_hpa(rng, PAGE_SHIFT);
 		return random_pages(rng, 1024);
 	default:
@@ -80,7 +80,7 @@ void layout_random(struct layout *l, struct rng *rng, unsigned long ua,
 		   unsigned long bytes)
 {
 	unsigned long end = ua + bytes, len, hpa;
-	/* from user to host addresses, here and as long as nothing breaks it */
+	/* offset of host from user addresses; kept while the runs continue */
 	unsigned long delta = BIT(50) - (ua & ~(BIT(34) - 1));
 
 	layout_init(l, ua);
@@ -110,8 +110,9 @@ unsigned long layout_hpa(const struct layout *l, unsigned long ua)
 }
 
 /*
- * The block of page @i: the largest that is contiguous and aligned, where memory
- * before and behind the region goes on as it begins and ends.
+ * Order of the block of page @i: the largest one that is contiguous and
+ * aligned, under the assumption that memory continues in the same way before
+ * and after the region.
  */
 static unsigned int pages_block(const struct pages *p, unsigned long i)
 {
@@ -178,8 +179,8 @@ void pages_mark_dirty(struct pages *p, unsigned long ua, unsigned long size)
 }
 
 /*
- * Pages that are in runs of a few are entered as such, together with those of the
- * runs that follow: as memory without order would be.
+ * Short runs are added as an array of pages, together with the pages of the
+ * runs that follow, as scattered order-0 pages would be.
  */
 static int trans_enter_pages(struct mm_iommu_trans *trans,
 			     const struct layout *l, unsigned long *end)
@@ -204,9 +205,9 @@ static int trans_enter_pages(struct mm_iommu_trans *trans,
 }
 
 /*
- * Builds a translation from a layout, in steps of at most @step bytes, 0 for page
- * by page, up to but without mm_iommu_trans_finish(). @end is where it failed, if
- * it did; all before that was added.
+ * Builds a translation from a layout, in steps of at most @step bytes, or page
+ * by page if it is 0, but does not call mm_iommu_trans_finish(). On failure
+ * @end is where it failed; everything before that was added.
  */
 int trans_enter(struct mm_iommu_trans *trans, const struct layout *l,
 		unsigned long step, unsigned long *end)
@@ -233,7 +234,7 @@ int trans_enter(struct mm_iommu_trans *trans, const struct layout *l,
 	return ret;
 }
 
-/* What one walk says that there is, and the nodes that it takes. */
+/* Checks the result of a walk, and the number of nodes visited. */
 static void trans_check_entry(struct mm_iommu_trans *trans,
 			      const struct pages *p, unsigned long i,
 			      unsigned long offset)
@@ -249,8 +250,8 @@ static void trans_check_entry(struct mm_iommu_trans *trans,
 }
 
 /*
- * Compares the first @nr pages, which must have been added; blocks, where the
- * translation is complete.
+ * Compares the first @nr pages, which must have been added; if the translation
+ * is complete, also the blocks.
  */
 void trans_check_pages(struct mm_iommu_trans *trans, const struct pages *p,
 		       unsigned long nr, struct rng *rng)
@@ -275,7 +276,7 @@ void trans_check_pages(struct mm_iommu_trans *trans, const struct pages *p,
 	}
 }
 
-/* Whether an IOMMU page inside the region is one block of memory. */
+/* Whether an IOMMU page within the region is one block of memory. */
 static bool pages_have_block(const struct pages *p, unsigned long ua,
 			     unsigned int shift)
 {
@@ -285,7 +286,7 @@ static bool pages_have_block(const struct pages *p, unsigned long ua,
 	       p->order[(ua - p->ua) >> PAGE_SHIFT] >= shift;
 }
 
-/* IOMMU pages of one size, as many from @ua on as can be mapped, up to @max. */
+/* IOMMU pages of one size: as many from @ua on as can be mapped, up to @max. */
 static void trans_check_fill_at(struct mm_iommu_trans *trans,
 				const struct pages *p, unsigned long ua,
 				unsigned int shift, unsigned long max)
@@ -308,7 +309,7 @@ static void trans_check_fill_at(struct mm_iommu_trans *trans,
 	free(out);
 }
 
-/* Compares what is said of IOMMU pages of all sizes, here and there. */
+/* Compares the translation of IOMMU pages of all sizes at random addresses. */
 void trans_check_fill(struct mm_iommu_trans *trans,
 		      const struct pages *p, struct rng *rng)
 {
@@ -317,7 +318,10 @@ void trans_check_fill(struct mm_iommu_trans *trans,
 	unsigned int i, k;
 
 	for (i = 0; i < ARRAY_SIZE(shifts); i++) {
-		/* pages of the MMU and smaller go anywhere, others where one is */
+		/*
+		 * up to the MMU page size anywhere, larger ones where a page
+		 * starts
+		 */
 		for (k = 0; k < 4; k++) {
 			ua = p->ua + rng_below(rng, bytes);
 			if (k && shifts[i] > PAGE_SHIFT)
@@ -331,7 +335,10 @@ void trans_check_fill(struct mm_iommu_trans *trans,
 	}
 }
 
-/* The same for regions of any size: the ends of the runs, and some inside. */
+/*
+ * The same for regions of any size: checks the ends of the runs, and some
+ * addresses inside.
+ */
 void trans_check_runs(const struct mm_iommu_trans *trans,
 		      const struct layout *l, struct rng *rng)
 {
@@ -354,7 +361,7 @@ void trans_check_runs(const struct mm_iommu_trans *trans,
 	}
 }
 
-/* Notes that a device may write to the largest IOMMU page that @ua is in. */
+/* Marks the largest IOMMU page around @ua as possibly written by a device. */
 void trans_mark(struct mm_iommu_trans *trans, struct pages *p, unsigned long ua)
 {
 	u64 *entry, block;
@@ -364,7 +371,7 @@ void trans_mark(struct mm_iommu_trans *trans, struct pages *p, unsigned long ua)
 	pages_mark_dirty(p, ua, 1);
 }
 
-/* A block is dirty if a page of it was marked, and only then. */
+/* A block is dirty if and only if one of its pages was marked. */
 void trans_check_dirty(const struct mm_iommu_trans *trans,
 		       const struct pages *p)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a translation should say: a list of runs, and an array with one address
- * for each page.
+ * Expected contents of a translation: a list of runs, and an array with the
+ * address of each page.
  */
 #ifndef _MM_IOMMU_MODEL_H
 #define _MM_IOMMU_MODEL_H
@@ -10,23 +10,22 @@
 #include "../../../arch/powerpc/mm/mm_iommu.h"
 
 /*
- * In the model the mark of memory that may only be read is a bit of its host
- * address, beyond all that a machine has: memory that differs in it is never
- * one block.
+ * In the model the read-only mark is a bit of the host address, above all
+ * addresses of a machine: memory of different marks is never one block.
  */
 #define MODEL_READONLY	MM_IOMMU_READONLY
 
-/* Memory that is all contiguous is one block of this order. */
+/* Fully contiguous memory is one block of this order. */
 #define MODEL_MAX_ORDER	54
 
-/* Physically contiguous memory, as the thread that pins finds it. */
+/* Physically contiguous memory, as found by the thread that pins. */
 struct run {
 	unsigned long ua;
 	unsigned long hpa;
 	unsigned long len;
 };
 
-/* A region: what is behind its addresses, front to back. */
+/* A region: the runs of its memory, in ascending order. */
 struct layout {
 	unsigned long ua;
 	unsigned long end;
@@ -43,11 +42,11 @@ void layout_random(struct layout *l, struct rng *rng, unsigned long ua,
 unsigned long layout_hpa(const struct layout *l, unsigned long ua);
 
 /*
- * struct pages - the same, for regions that are not too large
+ * struct pages - the same by page, for regions that are not too large
  * @hpa: address of each page
- * @left: how many pages from this one on are contiguous and alike
- * @first: the first page from which on they are so up to this one
- * @order: log2 of the size of the block that it is in
+ * @left: number of contiguous pages with the same marks, from this one on
+ * @first: first of the contiguous pages up to this one
+ * @order: log2 of the size of the block that contains the page
  * @dirty: pages marked, in the model
  */
 struct pages {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Runs tests in turn, each from the same seed, and reports in TAP.
+ * Runs tests in turn, each from the same seed, and reports in TAP format.
  */
 #include <setjmp.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "test.h"
 #include "kselftest.h"
 
-/* Where a test ends that fails; for the thread that runs it. */
+/* Where to continue after a failed check; for the thread that runs the test. */
 static jmp_buf test_escape;
 static __thread bool test_running;
 
@@ -24,7 +24,7 @@ void test_fail(const char *file, int line, const char *cond)
 
 void rng_init(struct rng *rng, unsigned long seed)
 {
-	/* any state but 0 */
+	/* any state except 0 */
 	rng->state = seed * 0x9e3779b97f4a7c15ULL ? : 1;
 }
 
@@ -121,7 +121,7 @@ int test_main(const struct test *tests, unsigned int nr)
 		ksft_test_result(ok, "%s (%.1f s)\n", tests[i].name,
 				 now() - start);
 	}
-	/* no list of leaks after a failure: it explains itself */
+	/* skip the leak report after a failure, it adds nothing */
 	if (ksft_get_fail_cnt()) {
 		ksft_print_cnts();
 		_exit(KSFT_FAIL);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the test programs share: checks, random numbers, settings, TAP.
+ * Common to the test programs: checks, random numbers, settings, TAP.
  */
 #ifndef _MM_IOMMU_TEST_H
 #define _MM_IOMMU_TEST_H
 
 #include "mm_iommu_internal.h"
 
-/* Ends the test; where there is none (a thread, the fuzzer): the program. */
+/*
+ * Ends the test, or the program if no test runs (in a thread, or the fuzzer).
+ */
 #define check(cond)							\
 	do {								\
 		if (!(cond))						\
@@ -23,7 +25,7 @@ struct rng {
 void rng_init(struct rng *rng, unsigned long seed);
 u64 rng_next(struct rng *rng);
 
-/* A number less than @n, which is not 0. */
+/* A number less than @n; @n must not be 0. */
 static inline unsigned long rng_below(struct rng *rng, unsigned long n)
 {
 	return rng_next(rng) % n;
@@ -31,9 +33,9 @@ static inline unsigned long rng_below(struct rng *rng, unsigned long n)
 
 /*
  * struct test - one line of TAP
- * @name: what holds if it passes
- * @run: returns if it does; all that was allocated is free again then
- * @threads: it starts threads; only such are run under TSAN
+ * @name: property that holds if the test passes
+ * @run: returns if it passes, with all allocations freed
+ * @threads: the test starts threads; only such tests are run under TSAN
  */
 struct test {
 	const char *name;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tests of the index of regions, by address and by id, and of the lock of its
- * readers: mm_iommu_index.c against arrays, and under threads.
+ * Tests of mm_iommu_index.c: the index of regions, by address and by id,
+ * against arrays and under threads, and the lock of its readers.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,10 +19,10 @@ static struct mm_iommu *registry_alloc(unsigned int cpus)
 	shim_cpu = 0;
 	reg = mm_iommu_index_alloc();
 	check(reg);
-	/* one for each CPU, as far as that goes */
+	/* one per CPU, up to a limit */
 	check(is_power_of_2(reg->slot_mask + 1));
 	check(reg->slot_mask + 1 >= min(cpus, 64U));
-	/* each on lines of its own, in no more than two pages of 4K */
+	/* each on its own cache lines, in no more than two pages of 4K */
 	check(!((unsigned long)reg->slots % 128) && sizeof(*reg->slots) == 128);
 	check((reg->slot_mask + 1) * sizeof(*reg->slots) <= SZ_8K);
 	mutex_init(&reg->lock);
@@ -49,7 +49,7 @@ static void insert(struct mm_iommu *reg, struct mm_iommu_region *region)
 	mutex_unlock(&reg->lock);
 }
 
-/* Frees at once: nobody may look at it, whatever the hints say. */
+/* Frees it immediately: no access may follow, whatever the hints contain. */
 static void erase(struct mm_iommu *reg, struct mm_iommu_region *region)
 {
 	mutex_lock(&reg->lock);
@@ -111,7 +111,7 @@ static struct mm_iommu_region *highest(struct mm_iommu *reg, unsigned long ua,
 
 /* -- against a sorted array ---------------------------------------------- */
 
-#define ARENA_PAGES	4096	/* so few that regions touch and collide */
+#define ARENA_PAGES	4096	/* few, so that regions touch and collide */
 
 struct model {
 	struct mm_iommu *reg;
@@ -121,7 +121,7 @@ struct model {
 	unsigned long base;
 };
 
-/* The lowest place whose region does not end before @ua. */
+/* Index of the first region that does not end before @ua. */
 static unsigned int model_place(const struct model *m, unsigned long ua)
 {
 	unsigned int low = 0, high = m->nr, mid;
@@ -212,7 +212,7 @@ static void model_step(struct model *m, struct rng *rng, unsigned int cpus,
 	else if (hit && rng_below(rng, 8) >= *fill)
 		model_erase(m, model_place(m, ua));
 
-	/* hints differ by CPU, and point at what may just have gone */
+	/* hints differ between CPUs, and may point at an erased region */
 	shim_cpu = rng_below(rng, cpus);
 	if (rng_below(rng, 2))
 		ua = m->base + rng_below(rng, ARENA_PAGES << PAGE_SHIFT);
@@ -246,9 +246,9 @@ static void test_model(struct rng *rng)
 #define IDS		(3UL * MM_IOMMU_ID_SLOTS)
 
 /*
- * What has each id up to @limit; those that were given back, in that order; and
- * the first that never was given out. Of the regions none is in the index: all
- * were given up, at the same address or at another.
+ * The owner of each id up to @limit; the freed ids, in the order of freeing;
+ * and the first id that was never allocated. No region is in the index: all are
+ * orphans, at the same address or at different ones.
  */
 struct ids {
 	struct mm_iommu *reg;
@@ -260,12 +260,12 @@ struct ids {
 	unsigned int limit;
 };
 
-/* The id that is next; 0 for none. */
+/* The id to be allocated next; 0 for none. */
 static unsigned int ids_next(const struct ids *m)
 {
 	bool rest = m->fresh <= m->limit;
 
-	/* what there is memory for is used up first */
+	/* allocated nodes are used up first */
 	if (rest && (m->fresh % MM_IOMMU_ID_SLOTS || !m->nr_free))
 		return m->fresh;
 	return m->nr_free ? m->queue[0] : 0;
@@ -308,7 +308,10 @@ static void ids_free(struct ids *m, unsigned int id)
 	m->queue[m->nr_free++] = id;
 }
 
-/* Any page of a region finds it, by as many loads as the table has levels. */
+/*
+ * A lookup by any page of a region finds it, with one load per level of the
+ * table.
+ */
 static void ids_check(const struct ids *m, unsigned int id, struct rng *rng)
 {
 	u64 cookie = id_cookie(id) | (rng_next(rng) & MM_IOMMU_COOKIE_PAGE) |
@@ -356,7 +359,7 @@ static void ids_run(struct ids *m, struct rng *rng, unsigned int limit)
 
 static void test_ids(struct rng *rng)
 {
-	/* a part of a node, exactly one, a few over it, all of three */
+	/* a part of a node, exactly one, slightly more, all three */
 	static const unsigned int limits[] = {
 		3, MM_IOMMU_ID_SLOTS - 1, MM_IOMMU_ID_SLOTS + 2, IDS - 1,
 	};
@@ -368,7 +371,7 @@ static void test_ids(struct rng *rng)
 	free(m);
 }
 
-/* The highest ids there are, and what is at the edges of all nodes. */
+/* The highest ids, and the ids at the edges of all nodes. */
 static void test_last_ids(struct rng *rng)
 {
 	struct mm_iommu_region *region[4];
@@ -385,7 +388,7 @@ static void test_last_ids(struct rng *rng)
 			check(id_of(region[i]) == MM_IOMMU_MAX_ID - 2 + i);
 	}
 	check(mm_iommu_id_find(reg, ~0ULL) == region[2]);
-	/* nobody has an id of a node that there is not */
+	/* no id is found in a node that does not exist */
 	check(!mm_iommu_id_find(reg, 0));
 	check(!mm_iommu_id_find(reg, id_cookie(BIT(18))));
 	for (i = 0; i < 3; i++)
@@ -396,7 +399,7 @@ static void test_last_ids(struct rng *rng)
 	mm_iommu_index_free(reg);
 }
 
-/* 100,000 regions given up: each is found like the first. */
+/* Of 100,000 orphans, each is found at the same cost as the first. */
 static void test_many_ids(struct rng *rng)
 {
 	const unsigned long many = 100000;
@@ -430,7 +433,7 @@ static void test_many_ids(struct rng *rng)
 
 static unsigned long many_ua(unsigned long i)
 {
-	/* two pages, and two of nothing */
+	/* two pages, then a gap of two */
 	return BIT(40) + (i << (PAGE_SHIFT + 2));
 }
 
@@ -484,7 +487,7 @@ static void check_many(struct rng *rng, bool shuffled)
 	unsigned long i;
 
 	many_insert(reg, rng, regions, shuffled);
-	/* the height that red-black trees promise */
+	/* the height bound of red-black trees */
 	check(depth(reg->index.rb_node) <= 2 * (ilog2(MANY + 1) + 1));
 	ksft_print_msg("%lu regions, %s: at most %u comparisons\n", MANY,
 		       shuffled ? "shuffled" : "ascending",
@@ -531,7 +534,7 @@ static void test_hint(struct rng *rng)
 		check(reg->slots[i].hint == a);
 	}
 
-	/* a hint is not an answer for the neighbour, nor for nothing */
+	/* a hint must not be returned for the neighbour, nor for a gap */
 	check(find(reg, SZ_1M + PAGE_SIZE) == b);
 	check(reg->slots[3].hint == b);
 	check(!find(reg, SZ_1M - 1));
@@ -544,7 +547,7 @@ static void test_hint(struct rng *rng)
 		check(!find(reg, SZ_1M));
 	}
 
-	/* what was given up no hint knows, and no address finds */
+	/* an orphan is in no hint, and not found by its address */
 	shim_cpu = 0;
 	check(!id_alloc(reg, b));
 	check(find(reg, SZ_1M + PAGE_SIZE) == b);
@@ -605,7 +608,7 @@ static void test_alloc_fails(struct rng *rng)
 	check(!mm_iommu_index_alloc());
 	shim_slab_fail(0, false);
 
-	/* of each node above an id */
+	/* the allocation of each node above an id fails */
 	reg = registry_alloc(1);
 	region = region_alloc(0, 1);
 	for (i = 1; i <= 2; i++) {
@@ -628,12 +631,12 @@ static void test_alloc_fails(struct rng *rng)
 #define SLOT_PAGES	8
 #define ARENA_UA	BIT(44)
 
-/* Where the region of a slot is this time; readers learn it from the region. */
+/* Current location of the regions; readers get it from the region. */
 struct shared {
 	struct mm_struct mm;
 	struct mm_iommu *reg;
 	struct mm_iommu_region *regions[ARENA_SLOTS];	/* of the writers */
-	unsigned long busy;	/* actors that have not yet done enough */
+	unsigned long busy;	/* actors that are not done yet */
 };
 
 struct actor {
@@ -643,16 +646,16 @@ struct actor {
 	unsigned int cpu;
 	unsigned int from, to;	/* slots of a writer */
 	struct rng rng;
-	unsigned long hits;	/* lookups that found, insertions */
+	unsigned long hits;	/* successful lookups, insertions */
 	unsigned long refs;	/* references taken, erasures refused */
 	unsigned long holds;	/* pages held in sections */
-	unsigned long reaps;	/* regions that were given up, and unpinned */
+	unsigned long reaps;	/* orphans that were unpinned */
 };
 
-/* Whether to go on: until all have done enough. */
+/* Whether to continue: until all actors are done. */
 static bool actor_step(struct actor *a)
 {
-	/* with few real CPUs, give way where no lock is held */
+	/* there may be few real CPUs: yield while no lock is held */
 	if (!(++a->steps % 16))
 		sched_yield();
 	if (a->steps == steps() / 20)
@@ -660,7 +663,7 @@ static bool actor_step(struct actor *a)
 	return __atomic_load_n(&a->shared->busy, __ATOMIC_RELAXED);
 }
 
-/* All of a region lies at one distance from its user addresses. */
+/* All pages of a region are at the same offset from their user addresses. */
 static struct mm_iommu_region *thread_region(struct rng *rng, unsigned int i)
 {
 	unsigned long offset = rng_below(rng, SLOT_PAGES);
@@ -698,7 +701,7 @@ static bool tryget_mapped(struct mm_iommu_region *region)
 	return true;
 }
 
-/* Every other reader is in real mode: it may not wait, and asks again. */
+/* Every other reader is in real mode: it must not wait, and retries. */
 static struct mm_iommu_slot *reader_lock(struct actor *a, unsigned long *flags)
 {
 	struct mm_iommu *reg = a->shared->reg;
@@ -728,7 +731,10 @@ static void reader_unlock(struct actor *a, struct mm_iommu_slot *slot,
 	local_irq_restore(flags);
 }
 
-/* Whether it got in: not while somebody changes what is there, or may free it. */
+/*
+ * Whether a section was entered. It is not while a writer changes the index, or
+ * may be freeing regions.
+ */
 static bool section_enter(struct actor *a, struct mm_iommu_section *s,
 			  unsigned long *flags)
 {
@@ -744,9 +750,9 @@ static bool section_enter(struct actor *a, struct mm_iommu_section *s,
 }
 
 /*
- * Pages that were held are found again, without a lock, whoever has come and gone.
- * In a section the region is still there when they are dropped: where a TCE is
- * killed after that, its memory must be.
+ * Held pages are found without a lock, regardless of regions that were added or
+ * removed. When they are dropped in a section, the region stays: memory must be
+ * valid while a TCE is killed after the drop.
  */
 static void section_drop(struct actor *a, struct mm_iommu_region *region,
 			 u64 cookie, unsigned long npages)
@@ -761,7 +767,7 @@ static void section_drop(struct actor *a, struct mm_iommu_region *region,
 		return;
 	}
 	mm_iommu_section_drop(&s, cookie, npages);
-	/* time enough for whoever does not wait for this section */
+	/* time for a reaper that does not wait for this section */
 	for (i = rng_below(&a->rng, 16); i; i--)
 		sched_yield();
 	check_region(region, ua);
@@ -843,7 +849,7 @@ static void *reader_run(void *arg)
 		if (!held)
 			continue;
 
-		/* still good: nobody closes what is mapped */
+		/* still valid: mapped regions are not closed */
 		if (!(a->refs % 8))
 			sched_yield();
 		check_region(region, ua);
@@ -860,7 +866,7 @@ static bool writer_close(struct mm_iommu_region *region)
 	return atomic_long_try_cmpxchg(&region->mapped, &one, 0);
 }
 
-/* At once, without a grace period of any kind. */
+/* Frees it immediately, without any grace period. */
 static void writer_free(struct mm_iommu_region *region)
 {
 	mm_iommu_trans_free(&region->trans);
@@ -881,7 +887,7 @@ static bool writer_erase(struct mm_iommu *reg, struct mm_iommu_region *region)
 	return true;
 }
 
-/* Mapped or not: others may come to its place. */
+/* Mapped or not, it makes way for other regions. */
 static void writer_give_up(struct mm_iommu *reg, struct mm_iommu_region *region)
 {
 	mutex_lock(&reg->lock);
@@ -890,7 +896,7 @@ static void writer_give_up(struct mm_iommu *reg, struct mm_iommu_region *region)
 	mm_iommu_region_drop(region, 1);
 }
 
-/* As mmu_context_iommu.c does it. */
+/* Same steps as in mmu_context_iommu.c. */
 static unsigned long writer_reap(struct mm_iommu *reg)
 {
 	struct mm_iommu_region *region, *next;
@@ -994,7 +1000,7 @@ static void run_threads(struct rng *rng, unsigned int cpus)
 
 static void test_threads(struct rng *rng)
 {
-	/* a slot for each thread; all of them share two */
+	/* a slot per thread; two slots shared by all */
 	run_threads(rng, 8);
 	run_threads(rng, 2);
 }
@@ -1013,7 +1019,7 @@ static void *waiter_run(void *arg)
 	return NULL;
 }
 
-/* Whichever slot it is, and whoever is in others. */
+/* Waits for a reader in any slot, whatever is in the others. */
 static void test_sync(struct rng *rng)
 {
 	struct mm_iommu *reg = registry_alloc(8);

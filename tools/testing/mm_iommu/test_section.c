@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Tests of sections of the registry: what mm_iommu_hold.c holds, finds and
- * drops, against a list of what is held. Threads in sections are among those of
- * test_index.c.
+ * Tests of sections of the registry: mm_iommu_hold.c holds, finds and drops
+ * pages; the results are checked against a list of the pages held. Threads in
+ * sections are part of test_index.c.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 
 #define REGIONS		8
 #define HELD		64
-#define MOST		512	/* pages of a hold */
+#define MOST		512	/* maximum number of pages per hold */
 #define BLOCK_UA	BIT(44)
 #define BLOCK_HPA	BIT(45)
 
@@ -59,7 +59,7 @@ static void insert(struct mm_iommu *reg, struct mm_iommu_region *region)
 	mutex_unlock(&reg->lock);
 }
 
-/* No address finds it any more. */
+/* Removes a region from the index; it is not found by its address any more. */
 static void give_up(struct mm_iommu *reg, struct mm_iommu_region *region)
 {
 	mutex_lock(&reg->lock);
@@ -82,7 +82,7 @@ static void erase(struct mm_iommu *reg, struct mm_iommu_region *region)
 	reap(reg, region);
 }
 
-/* Where nobody has a lock. */
+/* Enters a section while no lock is held. */
 static void enter(struct mm_struct *mm, struct mm_iommu_section *s,
 		  unsigned long *flags)
 {
@@ -108,7 +108,7 @@ static void model_region(struct model *m, struct rng *rng, unsigned int i,
 
 	check(region);
 	layout_random(l, rng, ua, bytes);
-	/* every other one may all be written to */
+	/* every other region is fully writable */
 	for (k = 0; k < l->nr; k++) {
 		if (i % 2)
 			l->runs[k].hpa &= ~MODEL_READONLY;
@@ -134,7 +134,7 @@ static void model_init(struct model *m, struct rng *rng)
 		bytes = (1 + rng_below(rng, i % 3 ? SZ_64M / PAGE_SIZE : 40)) <<
 			PAGE_SHIFT;
 		model_region(m, rng, i, ua, bytes);
-		/* some are neighbours */
+		/* some are adjacent */
 		ua += bytes + (rng_below(rng, 2) ? 0 : PAGE_SIZE);
 	}
 }
@@ -147,7 +147,7 @@ static void model_drop(struct model *m, struct rng *rng, unsigned int i)
 	unsigned long flags;
 	u64 cookie;
 
-	/* each of its pages finds it */
+	/* each of its pages identifies the region */
 	cookie = held.cookie + rng_below(rng, held.npages) *
 		 mm_iommu_cookie_step(BIT(held.shift));
 	check(mm_iommu_id_find(m->reg, cookie) == region);
@@ -188,14 +188,17 @@ static bool is_block(const struct model *m, unsigned int i, unsigned long ua,
 
 	if (shift <= PAGE_SHIFT)
 		return true;
-	/* what may only be read is no part of what may be written */
+	/* a writable block contains no read-only memory */
 	for (k = 0; k < BIT(shift); k += PAGE_SIZE)
 		if (layout_hpa(&m->layout[i], ua + k) != at + k)
 			return false;
 	return !((at | ua) & (BIT(shift) - 1));
 }
 
-/* Of one page it is looked at, of more all of the region must be writable. */
+/*
+ * A single page is checked by itself; for more, the whole region must be
+ * writable.
+ */
 static bool may_write(const struct model *m, unsigned int i, unsigned long ua,
 		      unsigned long npages, unsigned int shift)
 {
@@ -226,7 +229,10 @@ static bool model_has(const struct model *m, unsigned int i, unsigned long ua,
 	return true;
 }
 
-/* As those do it who change TCEs; @home: a region of which they have a reference. */
+/*
+ * Same steps as in the TCE core. @home: region on which a reference is already
+ * held.
+ */
 static int hold(struct mm_iommu_section *s, unsigned long ua,
 		unsigned long npages, unsigned int shift, bool write,
 		u64 home, u64 *cookie, __be64 *out)
@@ -258,7 +264,7 @@ static int hold(struct mm_iommu_section *s, unsigned long ua,
 	return 0;
 }
 
-/* Whether a device may have written to the block that @ua is in. */
+/* Whether a device may have written to the block that contains @ua. */
 static bool is_dirty(struct mm_iommu_region *region, unsigned long ua)
 {
 	u64 block, at;
@@ -276,10 +282,13 @@ static void model_hold(struct model *m, struct rng *rng)
 	unsigned int shift = shifts[rng_below(rng, ARRAY_SIZE(shifts))];
 	unsigned long npages = 1 + rng_below(rng, rng_below(rng, 2) ? 4 : MOST);
 	unsigned long bytes = m->layout[i].end - m->layout[i].ua, n, flags;
-	/* a memory slot of a guest is aligned to a page, whatever its IOMMU pages are */
+	/*
+	 * a guest's memory slot is page aligned, whatever the size of IOMMU
+	 * pages
+	 */
 	unsigned int align = rng_below(rng, 4) ? shift :
 			     min_t(unsigned int, shift, PAGE_SHIFT);
-	/* some before it, which is also behind another one */
+	/* includes addresses before the region, which may follow another one */
 	unsigned long ua = (m->layout[i].ua - BIT(shift) +
 			    rng_below(rng, bytes + BIT(shift))) &
 			   ~(BIT(align) - 1);
@@ -289,12 +298,12 @@ static void model_hold(struct model *m, struct rng *rng)
 	u64 cookie = 0, home = 0;
 	int ret;
 
-	/* whoever it is that has the address */
+	/* find the region at the address */
 	for (i = 0; i < REGIONS - 1; i++)
 		if (ua < m->layout[i].end)
 			break;
 	want = model_has(m, i, ua, npages, shift, write);
-	/* of this region, or of another one, there is a page already */
+	/* a page of this region, or of another one, is already held */
 	if (m->nr_held && rng_below(rng, 2)) {
 		home = m->held[rng_below(rng, m->nr_held)].cookie;
 		counted = mm_iommu_id_find(m->reg, home) != m->region[i];
@@ -372,11 +381,13 @@ static void test_enter(struct rng *rng)
 
 	reg = registry_alloc(&mm);
 	local_irq_save(flags);
-	/* nothing is there, and nothing happens to what was never held */
+	/*
+	 * there is nothing, and dropping a page that was not held does nothing
+	 */
 	check(!mm_iommu_enter(&mm, &s));
 	mm_iommu_section_drop(&s, FIELD_PREP(MM_IOMMU_COOKIE_ID, 5), 1);
 	check(!s.reap);
-	/* who is in a section keeps others of its slot out */
+	/* a section excludes other users of its slot */
 	check(mm_iommu_enter(&mm, &s) == -EAGAIN);
 	mm_iommu_exit(&s);
 	check(!mm_iommu_enter(&mm, &s));
@@ -385,7 +396,7 @@ static void test_enter(struct rng *rng)
 	mm_iommu_index_free(reg);
 }
 
-/* The last page of a region that was given up leaves the rest to others. */
+/* Dropping the last page of an orphan leaves the rest to the reaper. */
 static void test_last(struct rng *rng)
 {
 	unsigned long base = rng_below(rng, BIT(20)) << 34, flags, i;
@@ -399,7 +410,7 @@ static void test_last(struct rng *rng)
 		region[i] = kzalloc(sizeof(*region[i]), GFP_KERNEL);
 		check(region[i]);
 		mm_iommu_trans_init(&region[i]->trans, base + i * SZ_1G, 1);
-		/* two pages are mapped, and it is not open any more */
+		/* two pages are mapped, and the region is closed */
 		atomic_long_set(&region[i]->mapped, 2);
 		insert(reg, region[i]);
 		give_up(reg, region[i]);
@@ -412,7 +423,7 @@ static void test_last(struct rng *rng)
 		leave(&s, flags);
 		check(s.reap == (i % 2));
 	}
-	/* each once */
+	/* each exactly once */
 	for (dead = reg->dead; i; i -= 2, dead = dead->dead)
 		check(dead == region[i / 2 - 1]);
 	check(!dead);
@@ -422,7 +433,7 @@ static void test_last(struct rng *rng)
 	mm_iommu_index_free(reg);
 }
 
-/* Loads of tables that it takes to hold IOMMU pages of 1G from @ua on. */
+/* Number of table loads needed to hold IOMMU pages of 1G from @ua on. */
 static unsigned long hold_loads(struct mm_struct *mm, unsigned long ua,
 				unsigned long npages, int want)
 {
@@ -437,7 +448,9 @@ static unsigned long hold_loads(struct mm_struct *mm, unsigned long ua,
 	return shim_va_calls - loads;
 }
 
-/* Interrupts are off: an IOMMU page costs the same, whatever it consists of. */
+/*
+ * Interrupts are off: the cost per IOMMU page is independent of its contents.
+ */
 static void test_bounded(struct rng *rng)
 {
 	struct mm_iommu_region *region = kzalloc(sizeof(*region), GFP_KERNEL);
@@ -446,7 +459,7 @@ static void test_bounded(struct rng *rng)
 	struct layout l;
 	unsigned long end;
 
-	/* a block of 32G; the same but for a page; one page after the other */
+	/* a block of 32G; one that is broken by a page; single pages */
 	layout_init(&l, BLOCK_UA);
 	layout_add(&l, BLOCK_HPA, 32UL * SZ_1G);
 	layout_add(&l, 2 * BLOCK_HPA, SZ_1G - PAGE_SIZE);
@@ -461,7 +474,7 @@ static void test_bounded(struct rng *rng)
 	check(hold_loads(&mm, BLOCK_UA, 1, 0) <= 3);
 	check(hold_loads(&mm, BLOCK_UA + 32UL * SZ_1G, 1, -EAGAIN) <= 3);
 	check(hold_loads(&mm, BLOCK_UA + 33UL * SZ_1G, 1, -EAGAIN) <= 3);
-	/* to look at each, and to fill in a block */
+	/* to check each of them, and to fill in a block */
 	check(hold_loads(&mm, BLOCK_UA, 32, 0) <= 3 * 33);
 	check(hold_loads(&mm, BLOCK_UA, 33, -EAGAIN) <= 3 * 33);
 	layout_free(&l);

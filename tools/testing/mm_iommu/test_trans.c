@@ -11,7 +11,7 @@
 #define GIB		BIT(30)
 #define TIB		BIT(40)
 
-/* Aligned for every node, and far from 0 as mmap() would be. */
+/* Aligned for every node, and far from 0, as the result of mmap() would be. */
 #define BASE_UA		0x7ff000000000UL
 #define BASE_HPA	0x00c000000000UL
 
@@ -24,7 +24,7 @@ static void trans_build(struct mm_iommu_trans *trans, const struct layout *l,
 	check(end == l->end);
 }
 
-/* Whether a device may only read some of it. */
+/* Whether a part of it is read-only for devices. */
 static bool layout_readonly(const struct layout *l)
 {
 	unsigned int i;
@@ -35,7 +35,7 @@ static bool layout_readonly(const struct layout *l)
 	return false;
 }
 
-/* Builds and compares; returns the bytes of the table. */
+/* Builds and compares a translation. Return: size of the table in bytes. */
 static unsigned long check_layout(const struct layout *l, unsigned long step,
 				  struct rng *rng)
 {
@@ -62,7 +62,7 @@ static unsigned long check_layout(const struct layout *l, unsigned long step,
 	return bytes;
 }
 
-/* Memory in blocks of 2^@shift that are nowhere contiguous. */
+/* Memory in blocks of 2^@shift, no two of which are contiguous. */
 static void layout_blocks(struct layout *l, unsigned long ua,
 			  unsigned long bytes, unsigned int shift)
 {
@@ -75,7 +75,10 @@ static void layout_blocks(struct layout *l, unsigned long ua,
 	}
 }
 
-/* Memory as huge pages of 2^@shift, of which one page at @ua is elsewhere. */
+/*
+ * Memory as huge pages of 2^@shift, except for the page at @broken, which is
+ * elsewhere.
+ */
 static void layout_broken(struct layout *l, unsigned long ua,
 			  unsigned long bytes, unsigned int shift,
 			  unsigned long broken)
@@ -109,7 +112,7 @@ static unsigned long blocks_bytes(unsigned int shift, unsigned long offset,
 static void test_bytes_per_gib(struct rng *rng)
 {
 	static const unsigned long offsets[] = { 0, SZ_64K, SZ_2M, SZ_512M };
-	/* a kernel of 4K pages has sixteen entries for each of 64K */
+	/* a kernel with 4K pages has sixteen entries per 64K */
 	unsigned long pages = 139264UL << (16 - PAGE_SHIFT);
 	unsigned int i;
 
@@ -119,12 +122,12 @@ static void test_bytes_per_gib(struct rng *rng)
 		check(blocks_bytes(21, offsets[i], rng) <= 5120);
 		check(blocks_bytes(24, offsets[i], rng) <= 5120);
 	}
-	/* one block, from its start on or not */
+	/* a single block, from its start on or not */
 	check(!blocks_bytes(30, 0, rng));
 	check(!blocks_bytes(34, SZ_512M, rng));
 }
 
-/* A region that is one block needs no table, wherever it is. */
+/* A region that is one block needs no table, wherever it is located. */
 static void test_one_block(struct rng *rng)
 {
 	unsigned long bytes;
@@ -148,7 +151,7 @@ static void test_one_block(struct rng *rng)
 	}
 }
 
-/* A block that is whole but for one page costs little more than a whole one. */
+/* A block with a single page missing costs little more than a whole one. */
 static void test_broken_page(struct rng *rng)
 {
 	static const unsigned char shifts[] = { 21, 24, 30 };
@@ -171,7 +174,7 @@ static void test_broken_page(struct rng *rng)
 	}
 }
 
-/* No page of a run is taken for what those around it are. */
+/* A page within a run is never mistaken for a part of the pages around it. */
 static void test_page_elsewhere(struct rng *rng)
 {
 	struct layout l;
@@ -188,7 +191,7 @@ static void test_page_elsewhere(struct rng *rng)
 		layout_free(&l);
 	}
 
-	/* in the third of 2M */
+	/* in the third block of 2M */
 	layout_blocks(&l, BASE_UA, SZ_4M, 21);
 	layout_add(&l, BASE_HPA / 2, SZ_1M);
 	layout_add(&l, BASE_HPA / 4, PAGE_SIZE);
@@ -196,7 +199,7 @@ static void test_page_elsewhere(struct rng *rng)
 	check_layout(&l, 0, rng);
 	layout_free(&l);
 
-	/* the smallest block, and no other of its size */
+	/* the smallest block, with no other one of its size */
 	layout_init(&l, BASE_UA);
 	layout_add(&l, BASE_HPA, SZ_1M);
 	layout_add(&l, BASE_HPA / 2 + PAGE_SIZE, PAGE_SIZE);
@@ -205,7 +208,9 @@ static void test_page_elsewhere(struct rng *rng)
 	layout_free(&l);
 }
 
-/* Large and contiguous, but nothing larger than a page is aligned alike. */
+/*
+ * Large and contiguous, but nothing larger than a page has the same alignment.
+ */
 static void test_shifted(struct rng *rng)
 {
 	unsigned long hpa;
@@ -221,7 +226,7 @@ static void test_shifted(struct rng *rng)
 		layout_free(&l);
 	}
 
-	/* as large as those before it, which are aligned */
+	/* same size as the aligned ones before */
 	layout_init(&l, BASE_UA);
 	for (i = 0; i < 16; i++)
 		layout_add(&l, BASE_HPA + i * SZ_4M + (i % 3 / 2) * PAGE_SIZE,
@@ -234,7 +239,7 @@ static void test_address_zero(struct rng *rng)
 {
 	struct layout l;
 
-	/* page 0 of the host is memory, and an entry of 0 is nothing */
+	/* page 0 of the host is memory, an entry of 0 is empty */
 	layout_init(&l, BASE_UA + SZ_2M);
 	layout_add(&l, 0, SZ_2M);
 	layout_add(&l, PAGE_SIZE, PAGE_SIZE);
@@ -249,7 +254,7 @@ static void test_address_zero(struct rng *rng)
 	layout_free(&l);
 }
 
-/* One block of memory, of which a part may only be read. */
+/* One block of memory, a part of which is read-only. */
 static void test_readonly(struct rng *rng)
 {
 	static const unsigned long sizes[] = { PAGE_SIZE, SZ_2M, SZ_16M };
@@ -265,21 +270,21 @@ static void test_readonly(struct rng *rng)
 		layout_free(&l);
 	}
 
-	/* all of it: as small as memory that may be written */
+	/* all read-only: as small as writable memory */
 	layout_init(&l, BASE_UA);
 	layout_add(&l, BASE_HPA | MODEL_READONLY, SZ_1G);
 	check(!check_layout(&l, ULONG_MAX, rng));
 	layout_free(&l);
 }
 
-/* Whether memory is contiguous is not what the addresses of its pages say. */
+/* Adjacent struct page addresses do not imply that memory is contiguous. */
 static void test_sections(struct rng *rng)
 {
 	unsigned long hpa = BASE_HPA + SZ_16M;
 	struct layout l;
 	unsigned int i;
 
-	/* all around the ends of buddy blocks, see shim_page() */
+	/* around the ends of buddy blocks, see shim_page() */
 	layout_init(&l, BASE_UA);
 	for (i = 0; i < 8; i++, hpa += SZ_64M) {
 		check(shim_page(hpa - PAGE_SIZE) + 1 ==
@@ -294,7 +299,7 @@ static void test_sections(struct rng *rng)
 	layout_free(&l);
 }
 
-/* IOMMU pages that begin inside an entry, or take several of them. */
+/* IOMMU pages that start inside an entry, or span several entries. */
 static void test_fill(struct rng *rng)
 {
 	struct mm_iommu_trans trans;
@@ -314,7 +319,7 @@ static void test_fill(struct rng *rng)
 	for (i = 0; i < 200; i++)
 		trans_check_fill(&trans, &p, rng);
 
-	/* marks are not a part of the address */
+	/* marks are not part of the address */
 	for (i = 0; i < p.nr; i++)
 		trans_mark(&trans, &p, p.ua + (i << PAGE_SHIFT));
 	for (i = 0; i < 200; i++)
@@ -402,18 +407,18 @@ static void test_large(struct rng *rng)
 	check_large(&l, rng);
 	layout_random(&l, rng, 0, TIB / 4);
 	check_large(&l, rng);
-	/* all that a process can have */
+	/* the maximum of a process */
 	layout_blocks(&l, PAGE_SIZE, 4096 * TIB - 2 * PAGE_SIZE, 38);
 	check_large(&l, rng);
 }
 
-/* A node is a page, for any region. */
+/* A node is one page, for any region. */
 static void test_large_allocations(struct rng *rng)
 {
 	struct layout l;
 
 	shim_slab.largest = 0;
-	/* what a page of entries of 2M is not enough for, but two are */
+	/* too large for one page of 2M entries, but not for two */
 	layout_blocks(&l, BASE_UA, 3UL << (PAGE_SHIFT + 17), 21);
 	check_large(&l, rng);
 	layout_blocks(&l, BASE_UA, 128 * GIB, 21);
@@ -429,7 +434,7 @@ static void test_large_allocations(struct rng *rng)
 	check(shim_slab.largest <= PAGE_SIZE);
 }
 
-/* Sizes of regions, and the nodes on the way to a page, for 4K and 64K. */
+/* Sizes of regions, and the nodes on the path to a page, for 4K and 64K. */
 static void test_loads(struct rng *rng)
 {
 	static const struct {
@@ -466,7 +471,7 @@ static void test_loads(struct rng *rng)
 	}
 }
 
-/* No run gets in that does not fit. */
+/* Runs that do not fit are rejected. */
 static void check_overrun(struct mm_iommu_trans *trans)
 {
 	check(mm_iommu_trans_add(trans, BASE_HPA / 2, 1) == -EINVAL);
@@ -506,7 +511,7 @@ static void test_overrun(struct rng *rng)
 	check(trans.added == 5);
 	mm_iommu_trans_free(&trans);
 
-	/* the last run is too long: none of it is added */
+	/* the last run is too long: no part of it is added */
 	mm_iommu_trans_init(&trans, BASE_UA, 3);
 	check(!mm_iommu_trans_add(&trans, BASE_HPA, 2));
 	check(mm_iommu_trans_add(&trans, BASE_HPA, 2) == -EINVAL);
@@ -514,7 +519,7 @@ static void test_overrun(struct rng *rng)
 	mm_iommu_trans_free(&trans);
 }
 
-/* User space chooses: no size may do more than fail. */
+/* User space chooses the size: no size may cause more than a failure. */
 static void test_absurd(struct rng *rng)
 {
 	unsigned long max = ULONG_MAX >> PAGE_SHIFT;
@@ -537,7 +542,7 @@ static void test_absurd(struct rng *rng)
 	}
 }
 
-/* A range from @ua on; it is translated to its end, or not at all. */
+/* A range from @ua on is translated to its end, or not at all. */
 static void check_ends(unsigned long ua, unsigned long bytes, struct rng *rng)
 {
 	unsigned long hpa = BASE_HPA + (ua & (BIT(34) - 1));
@@ -572,7 +577,7 @@ static void test_ends(struct rng *rng)
 	for (i = 0; i < ARRAY_SIZE(shifts); i++) {
 		end = shifts[i] < 64 ? BIT(shifts[i]) : 0;
 		for (k = 0; k < ARRAY_SIZE(pages); k++) {
-			/* up to there, over it, and from there on */
+			/* up to the end, across it, and from there on */
 			for (off = 0; off <= pages[k]; off += pages[k] / 2)
 				check_ends(end - off * PAGE_SIZE,
 					   pages[k] * PAGE_SIZE, rng);
@@ -582,7 +587,7 @@ static void test_ends(struct rng *rng)
 		check_ends(0, pages[k] * PAGE_SIZE, rng);
 }
 
-/* Builds @l, but for the run @skip. */
+/* Builds @l without the run @skip. */
 static int finish_without(const struct layout *l, unsigned int skip)
 {
 	struct mm_iommu_trans trans;
@@ -617,12 +622,12 @@ static void test_unfilled(struct rng *rng)
 	struct layout l;
 	unsigned int i;
 
-	/* nothing at all */
+	/* nothing was added */
 	mm_iommu_trans_init(&trans, BASE_UA, 3);
 	check(mm_iommu_trans_finish(&trans) == -EFAULT);
 	mm_iommu_trans_free(&trans);
 
-	/* host address 0 is not nothing */
+	/* host address 0 is memory */
 	layout_init(&l, BASE_UA);
 	layout_add(&l, 0, PAGE_SIZE);
 	layout_add(&l, 0, PAGE_SIZE);
@@ -630,7 +635,7 @@ static void test_unfilled(struct rng *rng)
 	check_unfilled(&l);
 	layout_free(&l);
 
-	/* nodes, whole ones and parts of them */
+	/* full nodes and partial ones */
 	layout_blocks(&l, BASE_UA, 64 * SZ_2M, 21);
 	check_unfilled(&l);
 	layout_free(&l);
@@ -645,7 +650,7 @@ static void test_unfilled(struct rng *rng)
 	}
 }
 
-/* As pages are translated. */
+/* Marks pages as their translation does. */
 static void fill_dirty(struct mm_iommu_trans *trans, struct pages *p,
 		       unsigned long page, unsigned long n)
 {
@@ -697,7 +702,9 @@ struct marker {
 	struct rng rng;
 };
 
-/* Marks, and translates while others mark: all that happens in real mode. */
+/*
+ * Marks and translates pages while others mark: all that happens in real mode.
+ */
 static void *marker_run(void *arg)
 {
 	struct marker *m = arg;
@@ -707,7 +714,7 @@ static void *marker_run(void *arg)
 
 	pthread_barrier_wait(m->start);
 	for (n = 0; n < 400; n++) {
-		/* all begin with the same pages */
+		/* all threads start with the same pages */
 		i = n < 16 ? n : rng_below(&m->rng, m->pages.nr);
 		ua = m->pages.ua + (i << PAGE_SHIFT);
 		mm_iommu_trans_entry(m->trans, ua, &block);
@@ -754,7 +761,7 @@ static void check_markers(const struct layout *l, struct rng *rng)
 		if (i)
 			pages_free(&m[i].pages);
 	}
-	/* no mark is lost, whoever set it */
+	/* no mark is lost, whichever thread set it */
 	trans_check_dirty(&trans, &m[0].pages);
 	pages_free(&m[0].pages);
 	pthread_barrier_destroy(&start);
@@ -774,7 +781,10 @@ static void test_concurrent_marks(struct rng *rng)
 	}
 }
 
-/* One build in which the @nth allocation fails; false if there are fewer. */
+/*
+ * One build in which the @nth allocation fails. Return: false if there are
+ * fewer.
+ */
 static bool fail_layout(const struct layout *l, unsigned long nth, bool on,
 			struct rng *rng)
 {
@@ -796,7 +806,7 @@ static bool fail_layout(const struct layout *l, unsigned long nth, bool on,
 	check(!ret == !failed);
 	shim_slab_fail(0, false);
 
-	/* what was added must be there, so that it can be unpinned */
+	/* pages that were added must be found, so that they can be unpinned */
 	trans_check_pages(&trans, &p, n, rng);
 	mm_iommu_trans_free(&trans);
 	check(!shim_slab.objects);

@@ -29,7 +29,7 @@ static struct iommu_tce_view *view_create(struct iommu_table *tbl,
 
 #define BLOCKS	48UL
 
-/* A block, and what must be in it. */
+/* A block, and its expected contents. */
 struct place {
 	unsigned long block;
 	bool present;
@@ -52,7 +52,7 @@ static int by_block(const void *a, const void *b)
 	return (x->block > y->block) - (x->block < y->block);
 }
 
-/* Blocks that are close to each other, and far, and the last one. */
+/* Blocks that are close to each other, some far apart, and the last one. */
 static void model_places(struct model *m, struct rng *rng)
 {
 	unsigned long blocks = m->view->blocks, block = blocks - 1;
@@ -87,7 +87,7 @@ static void model_prepare(struct model *m, struct place *p)
 	p->present = true;
 }
 
-/* Enters or clears some, or all. */
+/* Writes or clears some entries, or all. */
 static void model_change(struct model *m, struct place *p, struct rng *rng)
 {
 	unsigned int i = rng_below(rng, ENTRIES), n, was = p->used;
@@ -149,7 +149,7 @@ static void model_compare(struct model *m, const struct place *p)
 	check(!memcmp(blk->entry, p->entry, sizeof(p->entry)));
 }
 
-/* The first block from @block on; the number of blocks if there is none. */
+/* First block from @block on; the number of blocks if there is none. */
 static unsigned long model_next(const struct model *m, unsigned long block)
 {
 	unsigned int i;
@@ -186,7 +186,7 @@ static void model_step(struct model *m, struct rng *rng)
 		model_change(m, p, rng);
 		break;
 	}
-	/* it walks through all blocks */
+	/* visits all blocks */
 	if (!rng_below(rng, 32))
 		check(iommu_tce_view_mapped(&m->tbl) == m->mapped);
 }
@@ -223,7 +223,7 @@ static void test_levels(struct rng *rng)
 	unsigned int shift;
 	int more;
 
-	/* no level too few for the last entry, and none too many */
+	/* exactly as many levels as the last entry needs */
 	for (shift = 0; shift < 60; shift++) {
 		for (more = -1; more <= 1; more++) {
 			size = BIT(shift) + more;
@@ -251,7 +251,7 @@ static void test_two_views(struct rng *rng)
 	check(!iommu_tce_view_mapped(&tbl));
 }
 
-/* Adds to what a block has. */
+/* Adds @more to the used entries of a block. */
 static void view_add(struct iommu_tce_view *view, unsigned long block,
 		     unsigned int place, int more)
 {
@@ -264,7 +264,7 @@ static void view_add(struct iommu_tce_view *view, unsigned long block,
 	tce_view_unlock(view, block);
 }
 
-/* Who maps and unmaps pages, wherever they are, allocates for each block once. */
+/* Mapping and unmapping pages anywhere allocates each block only once. */
 static void test_once(struct rng *rng)
 {
 	struct iommu_table tbl;
@@ -321,7 +321,10 @@ static void test_fail_nth(struct rng *rng)
 	for (i = 0; i < 100; i++) {
 		block = rng_below(rng, view->blocks);
 		for (nth = 1; ; nth++, points++) {
-			/* what was made of the way stays, what is above too */
+			/*
+			 * nodes allocated on the path stay, and so do those
+			 * above
+			 */
 			shim_slab_fail(nth, i & 1);
 			if (!tce_view_prepare(view, block))
 				break;
@@ -337,14 +340,15 @@ static void test_fail_nth(struct rng *rng)
 	iommu_tce_view_destroy(&tbl);
 }
 
-/* -- what blocks count --------------------------------------------------- */
+/* -- counts of blocks ---------------------------------------------------- */
 
 #define COUNT_BLOCKS	3UL
 #define COUNT_REGIONS	5
 
 /*
- * Some regions, in some blocks, against a list: what is mapped, what the blocks have
- * references for, and what somebody else has who has taken it out and not killed it.
+ * Some regions in some blocks, against a list: the mapped entries, the
+ * references held by the blocks, and the references of entries that the range
+ * path has removed but not killed yet.
  */
 struct counts {
 	struct iommu_table tbl;
@@ -365,7 +369,7 @@ static unsigned int cookie_id(u64 cookie)
 	return FIELD_GET(MM_IOMMU_COOKIE_ID, cookie);
 }
 
-/* What is there leaves, by runs of a region. Returns how many entries that is. */
+/* Counts removed entries out, by runs of a region. */
 static void counts_leave(struct counts *c, struct tce_view_block *blk,
 			 const u64 *entry, unsigned int n, bool later)
 {
@@ -380,14 +384,14 @@ static void counts_leave(struct counts *c, struct tce_view_block *blk,
 			continue;
 		refs = tce_view_leave(blk, entry[i + k - 1], k);
 		check(refs <= k);
-		/* the range path has one for each until its kill */
+		/* the range path has a reference per entry until its kill */
 		if (later)
 			c->later[id] += k;
 		c->refs[id] += later ? k - refs : -refs;
 	}
 }
 
-/* What is to be written comes, by as many parts. */
+/* Counts new entries in, by runs of a region. */
 static void counts_enter(struct counts *c, struct tce_view_block *blk,
 			 const u64 *entry, unsigned int n)
 {
@@ -406,7 +410,7 @@ static void counts_enter(struct counts *c, struct tce_view_block *blk,
 	}
 }
 
-/* Replaces a part of a block by what is of one region or two, or nothing. */
+/* Replaces a part of a block by entries of one region, of two, or of none. */
 static void counts_change(struct counts *c, struct rng *rng)
 {
 	unsigned long b = rng_below(rng, COUNT_BLOCKS);
@@ -429,11 +433,14 @@ static void counts_change(struct counts *c, struct rng *rng)
 			new[i] += 2 * i + rng_below(rng, 2);
 	}
 
-	/* the fast path counts what comes before it counts what goes */
+	/* the fast path counts new entries before it counts old ones out */
 	if (first)
 		counts_enter(c, blk, new, n);
 	counts_leave(c, blk, blk->entry + place, n, later);
-	/* the range path, which writes what it has counted before it goes on */
+	/*
+	 * the range path writes the entries that it has counted before it
+	 * continues
+	 */
 	if (!first)
 		counts_enter(c, blk, new, n);
 	memcpy(blk->entry + place, new, n * sizeof(*new));
@@ -441,7 +448,7 @@ static void counts_change(struct counts *c, struct rng *rng)
 	tce_view_unlock(c->view, b);
 }
 
-/* The reference of each block, and one for each entry that it is not for. */
+/* One reference per block, and one for each entry that it does not cover. */
 static void counts_check(struct counts *c)
 {
 	long refs[COUNT_REGIONS + 1] = { 0 };
@@ -491,7 +498,7 @@ static void test_counts(struct rng *rng)
 	free(c);
 }
 
-/* Each lock is on a line of its own, and what is only read on another. */
+/* Each lock has its own cache line, apart from read-only members. */
 static void test_lines(struct rng *rng)
 {
 	struct iommu_table tbl;
@@ -510,7 +517,7 @@ static void test_lines(struct rng *rng)
 #define THREADS		4
 #define SHARED_BLOCKS	40UL	/* more than locks */
 
-/* Each has the entries whose number leaves its own when divided. */
+/* Entries whose index modulo THREADS is @id belong to the thread. */
 struct actor {
 	pthread_t thread;
 	struct iommu_tce_view *view;
@@ -538,7 +545,7 @@ static void actor_step(struct actor *a)
 	unsigned long block = rng_below(&a->rng, SHARED_BLOCKS);
 	unsigned int i, from = rng_below(&a->rng, ENTRIES / THREADS);
 	unsigned int n = 1 + rng_below(&a->rng, 16);
-	/* more than is entered: blocks are to be empty at times */
+	/* clears more than it writes, so that blocks are empty at times */
 	bool clear = rng_below(&a->rng, 2), all = rng_below(&a->rng, 3);
 	struct tce_view_block *blk = actor_lock(a, block);
 	u64 *mine = a->entry[block];
@@ -563,7 +570,7 @@ static void actor_step(struct actor *a)
 	a->mapped += more;
 }
 
-/* The blocks that are there may change meanwhile, their order may not. */
+/* Blocks may change concurrently, but their order may not. */
 static void actor_walk(struct actor *a)
 {
 	unsigned long block = 0, next;
@@ -657,7 +664,7 @@ static int visit(struct iommu_table *tbl, unsigned long index,
 	return v->ret;
 }
 
-/* What is mapped is visited from the first to the last entry of a block. */
+/* Visits the range from the first to the last mapped entry of a block. */
 static void test_walk(struct rng *rng)
 {
 	struct iommu_table tbl = { };
@@ -683,7 +690,7 @@ static void test_walk(struct rng *rng)
 	iommu_tce_view_destroy(&tbl);
 }
 
-/* Whoever destroys it, what the table was charged for is uncharged. */
+/* Destroying the view uncharges the table, whichever process does it. */
 static void test_bind(struct rng *rng)
 {
 	const struct iommu_tce_backing backing = { };

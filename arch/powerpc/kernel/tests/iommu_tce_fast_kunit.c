@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit suite of changes of a few TCEs at once: what changes, under which locks
- * and in which order, and that nothing has changed where the answer is -EAGAIN.
- * See iommu_tce_fast.c and ../mm/mm_iommu_hold.c.
+ * KUnit suite of the fast path of the TCE core, which changes a few TCEs
+ * without sleeping: the resulting state, the locks and the order of the calls,
+ * and that nothing has changed when it returns -EAGAIN. See iommu_tce_fast.c
+ * and ../mm/mm_iommu_hold.c.
  *
- * The memory is registered, the table is a fake or one of the real code of
- * PowerNV. Each test has all of it twice: with the MMU on, and with the MMU
- * off, where a fault ends the machine. So what runs in between must not do more
- * than the code under test may: the fake writes down what it sees, and the test
- * looks at it afterwards.
+ * The memory is registered. The table is a fake, or a table of the PowerNV
+ * code. Every test runs twice: in virtual mode, and in real mode, where a fault
+ * takes the machine down. Code that runs during a change is therefore limited
+ * to what the code under test may do: the fake records what it observes, and
+ * the test checks the record afterwards.
  */
 #include <linux/completion.h>
 #include <linux/iommu.h>
@@ -31,7 +32,7 @@
 #define ENTRIES		(BLOCKS * BLOCK)
 #define MOST		IOMMU_TCE_FAST_MAX
 
-/* IOMMU pages of the tests; registered memory comes in units of 64K. */
+/* IOMMU pages of the tests; memory is registered in units of 64K. */
 #define SHIFT		12
 #define UNIT		SZ_64K
 #define PER_UNIT	(UNIT >> SHIFT)
@@ -43,7 +44,7 @@
 static const struct mode {
 	const char *name;
 	mm_iommu_kunit_call call;
-	bool off;			/* the MMU is off */
+	bool off;			/* real mode */
 } modes[] = {
 	{ "MMU on", mm_iommu_kunit_virtual_mode },
 	{ "MMU off", mm_iommu_kunit_real_mode, true },
@@ -51,29 +52,30 @@ static const struct mode {
 
 KUNIT_ARRAY_PARAM_DESC(mode, modes, name);
 
-/* ---- a table that watches ---------------------------------------------- */
+/* ---- recording table --------------------------------------------------- */
 
 /**
  * struct fake - a table, and the memory that is mapped in it
  * @tbl: the table
  * @ops: its operations
- * @mm: whose memory it is
- * @mode: how it is called
- * @pnv: the table is one of PowerNV
- * @tces: else what is in it
- * @watch: a change at once is being made, and this is it
- * @one: it is of one entry alone, which is in no section when it is made
- * @entry: first index of that change
- * @npages: entries of it
- * @log: a letter for each call in it; a small one where it was refused
- * @logged: letters in it
- * @wrong: what must not happen and did
+ * @mm: mm of the memory
+ * @mode: mode in which the code under test is called
+ * @pnv: the table is a PowerNV table
+ * @tces: entries of the table, unless @pnv
+ * @watch: a fast path change is in progress, described by the members below
+ * @one: it is a change of a single entry, which is written outside of any
+ *	section
+ * @entry: first index of the change
+ * @npages: number of its entries
+ * @log: a letter for each call during the change; lower case if it was refused
+ * @logged: number of letters in @log
+ * @wrong: first violation found
  * @killing: called once, before the next kill of a change that is not watched
- * @refuse: how many calls that set or clear are refused from now on
- * @only_on: what the platform says to a call with the MMU off
- * @asked: how often it was asked
+ * @refuse: number of set and clear calls to refuse from now on
+ * @only_on: the platform rejects calls in real mode
+ * @asked: number of calls of realmode()
  * @region: registered memory
- * @nr_regions: number of them
+ * @nr_regions: number of regions in @region
  */
 struct fake {
 	struct iommu_table tbl;
@@ -108,7 +110,7 @@ static void fake_wrong(struct fake *f, bool is, const char *what)
 		f->wrong = what;
 }
 
-/* Locks of the view that are held, as bits; nobody else uses the table. */
+/* View locks that are held, as a bit mask; the table has no other users. */
 static unsigned int locks_held(struct fake *f)
 {
 	unsigned int i, held = 0;
@@ -127,7 +129,7 @@ static unsigned int locks_wanted(struct fake *f)
 	return BIT(first % TCE_VIEW_LOCKS) | BIT(last % TCE_VIEW_LOCKS);
 }
 
-/* Slots of the registry that are held. */
+/* Number of held slots of the registry. */
 static unsigned int slots_held(struct fake *f)
 {
 	struct mm_iommu *reg = f->mm->context.mm_iommu;
@@ -172,7 +174,7 @@ static int fake_set(struct iommu_table *tbl, unsigned long index,
 	fake_changes(f, 'S', index, npages);
 	if (f->refuse) {
 		f->refuse--;
-		/* whatever it did */
+		/* the entry may have been written all the same */
 		if (!f->pnv && npages == 1)
 			f->tces[index - tbl->it_offset] = tces[0];
 		return -EIO;
@@ -215,7 +217,7 @@ static u64 fake_tce(struct fake *f, unsigned long i)
 	return be64_to_cpu(f->tces[i]);
 }
 
-/* Without a lock: for who holds it, or is alone. */
+/* Takes no lock: the caller holds it or has exclusive access. */
 static u64 fake_view(struct fake *f, unsigned long i)
 {
 	struct tce_view_block *blk = tce_view_find(f->tbl.it_view, i / BLOCK);
@@ -223,7 +225,7 @@ static u64 fake_view(struct fake *f, unsigned long i)
 	return blk ? blk->entry[i % BLOCK] : 0;
 }
 
-/* The view tells by now of what the table has. */
+/* By the time of the kill the view must match the table. */
 static void fake_kill(struct iommu_table *tbl, unsigned long index,
 		      unsigned long npages)
 {
@@ -240,7 +242,7 @@ static void fake_kill(struct iommu_table *tbl, unsigned long index,
 		return;
 	fake_wrong(f, locks_held(f) != locks_wanted(f),
 		   "a kill without the locks that keep the groups");
-	/* what was refused may be empty */
+	/* a refused entry may be empty */
 	if (f->pnv || f->log[0] == 's')
 		return;
 	for (i = index - tbl->it_offset; npages; i++, npages--)
@@ -269,7 +271,7 @@ static bool fake_realmode(const struct iommu_table *tbl)
 	return !f->only_on;
 }
 
-/* Two levels, each of one page; those below are made by pnv_tce_prepare(). */
+/* Two levels of one page each; pnv_tce_prepare() creates the lower ones. */
 #define PNV_LEVEL	(PAGE_SIZE / sizeof(__be64))
 
 static void pnv_free_table(struct fake *f)
@@ -301,7 +303,7 @@ static void fake_free(void *data)
 {
 	struct fake *f = data;
 
-	/* it warns, and where a test has failed that is no news */
+	/* it warns, which adds nothing if a test has failed */
 	if (iommu_tce_view_mapped(&f->tbl))
 		return;
 	iommu_tce_view_destroy(&f->tbl);
@@ -361,7 +363,7 @@ static struct mm_iommu_region *fake_register_at(struct kunit *test,
 	return region;
 }
 
-/* Memory that is registered, for so many IOMMU pages; rounded up. */
+/* Registers memory for @npages IOMMU pages, rounded up. */
 static struct mm_iommu_region *fake_register(struct kunit *test,
 					     struct fake *f,
 					     unsigned long npages)
@@ -377,13 +379,16 @@ static u64 id_of(u64 cookie)
 	return cookie & MM_IOMMU_COOKIE_ID;
 }
 
-/* Whether regions that were given up wait to be unpinned. */
+/* True if orphans are waiting to be unpinned. */
 static bool must_reap(struct fake *f)
 {
 	return READ_ONCE(f->mm->context.mm_iommu->dead);
 }
 
-/* References on a region: one for all entries that a block has one for. */
+/*
+ * References on a region: one for all the entries that a block counts for its
+ * home, one for each other entry.
+ */
 static long refs_of(struct fake *f, const struct mm_iommu_region *region)
 {
 	u64 id = id_of(mm_iommu_cookie(region, region->trans.ua, false));
@@ -419,7 +424,7 @@ static unsigned long ua_of(const struct mm_iommu_region *region,
 	return region->trans.ua + (page << SHIFT);
 }
 
-/* The end of a test: whatever is mapped goes, and then all can go. */
+/* End of a test: unmaps everything, then unregisters all memory. */
 static void fake_end(struct kunit *test, struct fake *f)
 {
 	unsigned int i;
@@ -440,17 +445,17 @@ static void fake_end(struct kunit *test, struct fake *f)
 #define PARTS	5
 
 /**
- * struct job - a change; kmalloc memory, for it is made with the MMU off
- * @f: where
+ * struct job - a change; in kmalloc memory, because it is accessed in real mode
+ * @f: table
  * @entry: first index
- * @npages: entries
- * @wants: what becomes of them; none where iommu_tce_fast_clear() is to do it
- * @nr: parts of it
- * @abort: after all parts are known
+ * @npages: number of entries
+ * @wants: parts of the change; unused for iommu_tce_fast_clear()
+ * @nr: number of parts; 0 for iommu_tce_fast_clear()
+ * @abort: abort when all parts are known
  * @few: without scratch memory
  * @one: by iommu_tce_fast_put()
  * @change: the change
- * @scratch: what it works with
+ * @scratch: its scratch memory
  */
 struct job {
 	struct fake *f;
@@ -505,7 +510,7 @@ static int job_clear(struct job *j)
 				    j->npages);
 }
 
-/* One entry alone. */
+/* A single entry. */
 static int job_put(struct job *j)
 {
 	const struct iommu_tce_want *want = j->wants;
@@ -518,7 +523,7 @@ static int job_put(struct job *j)
 				  want->ua, perm);
 }
 
-/* All of it in one mode. */
+/* Makes the whole change, in one mode. */
 static unsigned long job_run(void *data)
 {
 	struct job *j = data;
@@ -548,7 +553,7 @@ static struct job *job_alloc(struct kunit *test, struct fake *f)
 	return j;
 }
 
-/* Makes a change, and expects that it lets go of all that it held. */
+/* Makes a change, and expects that it releases all that it held. */
 static int job_do(struct kunit *test, struct job *j)
 {
 	struct fake *f = j->f;
@@ -614,7 +619,7 @@ static int clear(struct kunit *test, struct fake *f, unsigned long entry,
 	return ret;
 }
 
-/* Makes the blocks that a range needs, as somebody has who mapped there. */
+/* Creates the blocks of a range, as an earlier mapping there would have. */
 static void prepare(struct kunit *test, struct fake *f, unsigned long entry,
 		    unsigned long npages)
 {
@@ -627,7 +632,7 @@ static void prepare(struct kunit *test, struct fake *f, unsigned long entry,
 		KUNIT_ASSERT_EQ(test, tce_view_prepare(f->tbl.it_view, b), 0);
 }
 
-/* ---- what is there afterwards ------------------------------------------ */
+/* ---- state after a change ---------------------------------------------- */
 
 static u64 wanted_tce(const struct mm_iommu_region *region, unsigned long ua,
 		      bool write)
@@ -661,7 +666,7 @@ static void expect_nothing(struct kunit *test, struct fake *f, unsigned long i,
 	}
 }
 
-/* Each block has counted what is in it. */
+/* Checks that the counts of each block match its entries. */
 static unsigned int check_blocks(struct kunit *test, struct fake *f)
 {
 	unsigned int nr = 0;
@@ -692,7 +697,7 @@ static void expect_total(struct kunit *test, struct fake *f,
 	KUNIT_EXPECT_EQ(test, iommu_tce_view_mapped(&f->tbl), npages);
 }
 
-/* All of a table, to be compared. */
+/* Contents of a whole table, for comparison. */
 struct picture {
 	u64 tce[ENTRIES];
 	u64 view[ENTRIES];
@@ -751,7 +756,7 @@ static const struct tce_range {
 	{ 3 * BLOCK, MOST },
 	{ 3 * BLOCK + 200, MOST },
 	{ 4 * BLOCK - 1, MOST },
-	/* blocks 15 and 16: the locks are not in the order of the blocks */
+	/* blocks 15 and 16: their locks are not in block order */
 	{ 16 * BLOCK - 10, 20 },
 	{ 16 * BLOCK - 300, MOST },
 	{ ENTRIES - MOST, MOST },
@@ -787,7 +792,7 @@ static void a_change_is_made_and_unmade(struct kunit *test)
 	fake_end(test, f);
 }
 
-/* Of the block that the page is in. */
+/* The mark of the block that contains the page. */
 static bool is_dirty(const struct mm_iommu_region *region, unsigned long page)
 {
 	unsigned long ua = region->trans.ua, len;
@@ -799,7 +804,7 @@ static bool is_dirty(const struct mm_iommu_region *region, unsigned long page)
 	return at & MM_IOMMU_DIRTY;
 }
 
-/* Who unpins a page tells the kernel that a device may have written to it. */
+/* Unpinning marks a page dirty if a device may have written to it. */
 static void what_may_be_written_is_marked(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
@@ -819,7 +824,7 @@ static void what_may_be_written_is_marked(struct kunit *test)
 	fake_end(test, f);
 }
 
-/* What a hypercall for one TCE has on its stack is enough. */
+/* A hypercall for one TCE needs no more memory than it has on its stack. */
 static void one_entry_needs_no_scratch_memory(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
@@ -862,7 +867,7 @@ static void a_change_replaces_what_was_there(struct kunit *test)
 	expect_mapped(test, f, 2 * BLOCK - 100, new, 0, 200, false);
 	expect_mapped(test, f, 2 * BLOCK + 100, old, 300, 100, true);
 
-	/* itself, and across the edges of both */
+	/* replaced by itself, and across both edges */
 	KUNIT_ASSERT_EQ(test, 0, map(test, f, 2 * BLOCK - 150, ua_of(new, 0),
 				     300, true));
 	KUNIT_EXPECT_EQ(test, mapped(f, old), 100);
@@ -886,7 +891,7 @@ static void a_list_may_clear_some(struct kunit *test)
 	};
 	unsigned long at = BLOCK - 30;
 
-	/* over nothing, over all of it, and over itself */
+	/* over empty entries, over the whole range, and over itself */
 	prepare(test, f, at, 60);
 	KUNIT_ASSERT_EQ(test, change(test, f, at, list, 5), 0);
 	expect_total(test, f, 20);
@@ -926,7 +931,7 @@ static void a_change_of_two_regions_counts_each(struct kunit *test)
 	expect_mapped(test, f, 130, b, 10, 20, true);
 	expect_mapped(test, f, 150, a, 80, 7, false);
 
-	/* what is dropped is in pieces of both */
+	/* the dropped range has pieces of both regions */
 	KUNIT_ASSERT_EQ(test, clear(test, f, 120, 32), 1);
 	KUNIT_EXPECT_EQ(test, mapped(f, a), 37 - 12);
 	KUNIT_EXPECT_EQ(test, mapped(f, b), 0);
@@ -934,7 +939,7 @@ static void a_change_of_two_regions_counts_each(struct kunit *test)
 	fake_end(test, f);
 }
 
-/* Whether nothing is there is known of blocks, not of entries. */
+/* Emptiness is known per block, not per entry. */
 static void clear_of_nothing_kills_nothing(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
@@ -950,7 +955,7 @@ static void clear_of_nothing_kills_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 5, 10), 0);
 	KUNIT_EXPECT_STREQ(test, f->log, "");
 
-	/* there is something, but elsewhere in one of them */
+	/* mapped entries, but elsewhere in one of the blocks */
 	KUNIT_ASSERT_EQ(test, 0, map(test, f, BLOCK + 9, ua_of(region, 0), 2,
 				     true));
 	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 5, 10), 1);
@@ -984,7 +989,7 @@ static void clear_where_a_block_is_missing(struct kunit *test)
 	fake_end(test, f);
 }
 
-/* Who maps and unmaps a page at ever new addresses is served every time. */
+/* Mapping and unmapping one page at ever new addresses succeeds every time. */
 static void a_walk_through_a_table_that_was_walked_before(struct kunit *test)
 {
 	struct iommu_tce_want nothing = { .npages = 1, .clear = true };
@@ -1008,9 +1013,9 @@ static void a_walk_through_a_table_that_was_walked_before(struct kunit *test)
 	fake_end(test, f);
 }
 
-/* ---- what is left to the core ------------------------------------------ */
+/* ---- left to the range path -------------------------------------------- */
 
-/* A change that is refused: nothing was called, nothing has changed. */
+/* A change that is refused: no call was made, nothing has changed. */
 static void expect_refused(struct kunit *test, struct fake *f, int ret,
 			   const struct picture *before)
 {
@@ -1046,7 +1051,7 @@ static void memory_that_is_not_all_registered(struct kunit *test)
 	b = fake_register_at(test, f, ua + 4 * UNIT, 3 * UNIT);
 	before = map_some(test, f, a, BLOCK - 10, 20);
 
-	/* from one to the next, beyond the last, and nowhere */
+	/* across two regions, beyond the last, and outside of any */
 	end = ua + 4 * UNIT;
 	expect_refused(test, f, map(test, f, BLOCK - 5, end - (2 << SHIFT), 3,
 				    true), before);
@@ -1066,7 +1071,7 @@ static void memory_that_is_not_all_registered(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mapped(f, a), 20);
 	KUNIT_EXPECT_EQ(test, mapped(f, b), 0);
 
-	/* up to the very end it is all there */
+	/* up to the last page of the region the memory is complete */
 	KUNIT_EXPECT_EQ(test, 0, map(test, f, BLOCK - 5, end - (3 << SHIFT), 3,
 				     true));
 	KUNIT_EXPECT_EQ(test, mapped(f, b), 3);
@@ -1147,7 +1152,7 @@ static void read_only_memory_is_not_mapped_for_writing(struct kunit *test)
 	fake_end(test, f);
 }
 
-/* Each page of the MMU is elsewhere, so none of the IOMMU is one block. */
+/* The MMU pages are scattered, so no IOMMU page is contiguous. */
 static void pages_of_the_iommu_that_are_no_block(struct kunit *test)
 {
 	struct fake *f = fake_create_as(test, test->param_value, 0, 21, false);
@@ -1218,7 +1223,7 @@ static void a_platform_that_cannot(struct kunit *test)
 	f->ops.realmode = fake_realmode;
 	KUNIT_EXPECT_EQ(test, mapped(f, region), 20);
 
-	/* not with the MMU off; with the MMU on it is not even asked */
+	/* rejected in real mode; not called in virtual mode */
 	f->only_on = true;
 	f->asked = 0;
 	if (f->mode->off) {
@@ -1249,7 +1254,7 @@ static void a_platform_that_has_nothing_to_kill(struct kunit *test)
 	fake_end(test, f);
 }
 
-/* Against what it has promised. */
+/* Although the platform has promised not to refuse. */
 static void a_platform_that_refuses(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
@@ -1293,7 +1298,7 @@ static int put_refused(struct kunit *test, struct fake *f, unsigned long entry,
 	return ret;
 }
 
-/* Also where it has written what it refuses. */
+/* Also if the refused entry has been written. */
 static void one_entry_that_is_refused_is_put_back(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
@@ -1301,7 +1306,7 @@ static void one_entry_that_is_refused_is_put_back(struct kunit *test)
 	struct mm_iommu_region *new = fake_register(test, f, 40);
 	struct picture *before = map_some(test, f, old, BLOCK - 10, 20);
 
-	/* the old one is there again, or the entry is empty; and then the kill */
+	/* the old entry is restored, or the entry is empty; the kill follows */
 	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 5,
 						ua_of(new, 0), false, 1));
 	KUNIT_EXPECT_STREQ(test, f->log, "sSK");
@@ -1314,14 +1319,14 @@ static void one_entry_that_is_refused_is_put_back(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, f->log, "cSK");
 	expect_picture(test, f, before);
 
-	/* the old one can not be set, so nothing is */
+	/* the old entry cannot be set, so the entry is cleared */
 	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 5,
 						ua_of(new, 0), false, 2));
 	KUNIT_EXPECT_STREQ(test, f->log, "ssCK");
 	KUNIT_EXPECT_EQ(test, fake_tce(f, BLOCK - 5), 0);
 	KUNIT_EXPECT_EQ(test, mapped(f, new), 0);
 
-	/* whatever it is: it is never let go */
+	/* the contents are unknown, so the page is never dropped */
 	KUNIT_EXPECT_EQ(test, -ENOTRECOVERABLE,
 			put_refused(test, f, BLOCK - 6, ua_of(new, 0), false,
 				    3));
@@ -1359,9 +1364,9 @@ static void more_than_fits_into_one_change(struct kunit *test)
 	fake_end(test, f);
 }
 
-/* ---- regions that were given up ---------------------------------------- */
+/* ---- orphans ----------------------------------------------------------- */
 
-/* Registers other memory where the region is, so that it is given up. */
+/* Registers other memory at the address, which makes the region an orphan. */
 static struct mm_iommu_region *replace(struct kunit *test, struct fake *f,
 				       struct mm_iommu_region *old)
 {
@@ -1372,7 +1377,7 @@ static struct mm_iommu_region *replace(struct kunit *test, struct fake *f,
 	return fake_register_at(test, f, ua, old->trans.npages << PAGE_SHIFT);
 }
 
-/* Mapped by nothing but its TCEs, it is changed like any other. */
+/* An orphan, kept only by its TCEs, is changed like any other region. */
 static void what_was_given_up_is_changed(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
@@ -1384,11 +1389,11 @@ static void what_was_given_up_is_changed(struct kunit *test)
 			map(test, f, BLOCK - 10, ua_of(old, 0), 20, true));
 	new = replace(test, f, old);
 	KUNIT_EXPECT_EQ(test, f->mm->locked_vm, 2 * locked);
-	/* there are two blocks of it */
+	/* two blocks have entries of it */
 	KUNIT_EXPECT_EQ(test, mapped(f, old), 20);
 	KUNIT_EXPECT_EQ(test, refs(old), 2);
 
-	/* some of it is replaced, one page and many, and some is cleared */
+	/* replace some of it, one page and many, and clear some */
 	KUNIT_EXPECT_EQ(test, map(test, f, BLOCK - 10, ua, 1, true), 0);
 	KUNIT_EXPECT_EQ(test, map(test, f, BLOCK - 5, ua, 10, true), 0);
 	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK + 8, 2), 1);
@@ -1400,7 +1405,7 @@ static void what_was_given_up_is_changed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, refs(old), 2);
 	KUNIT_EXPECT_FALSE(test, must_reap(f));
 
-	/* with its last page nothing is unpinned, and the next may do it */
+	/* dropping its last page unpins nothing, the next call may */
 	KUNIT_EXPECT_EQ(test, map(test, f, BLOCK - 9, ua, 4, true), 0);
 	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK + 5, 3), IOMMU_TCE_REAP);
 	KUNIT_EXPECT_EQ(test, refs(old), 0);
@@ -1413,7 +1418,7 @@ static void what_was_given_up_is_changed(struct kunit *test)
 	fake_end(test, f);
 }
 
-/* Whoever may sleep does the rest, whatever he came for. */
+/* Any call that may sleep does the rest, whatever its purpose. */
 static void the_last_page_of_many_regions(struct kunit *test)
 {
 	struct mm_iommu_region *old[4], *new = NULL;
@@ -1442,14 +1447,14 @@ static void the_last_page_of_many_regions(struct kunit *test)
 	fake_end(test, f);
 }
 
-/* ---- what a block counts ----------------------------------------------- */
+/* ---- counts of a block ------------------------------------------------- */
 
 static struct tce_view_block *block(struct fake *f, unsigned long i)
 {
 	return tce_view_find(f->tbl.it_view, i / BLOCK);
 }
 
-/* Puts one entry, as a hypercall does, or clears it. */
+/* Puts one entry as a hypercall does, or clears it. */
 static int put(struct kunit *test, struct fake *f, unsigned long entry,
 	       unsigned long ua, bool clear)
 {
@@ -1457,9 +1462,9 @@ static int put(struct kunit *test, struct fake *f, unsigned long entry,
 }
 
 /*
- * Whoever maps or clears something in a block in use does not touch the count
- * of the region: here none could be taken, and none that is given back would go
- * unseen.
+ * Mapping and clearing in a block in use leaves the count of the region alone.
+ * The test sets the count to 0, so that no reference could be taken, and a
+ * dropped one would show.
  */
 static void a_block_in_use_counts_by_itself(struct kunit *test)
 {
@@ -1480,7 +1485,7 @@ static void a_block_in_use_counts_by_itself(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, put(test, f, 9, ua_of(region, 2), false));
 	KUNIT_EXPECT_EQ(test, 1, put(test, f, 9, 0, true));
 	for (n = 1; n <= MOST - 8; n += MOST - 9) {
-		/* over nothing, over itself, and to nothing */
+		/* over empty entries, over itself, and clearing */
 		KUNIT_EXPECT_EQ(test, 0, map(test, f, BLOCK - n / 2 - 1,
 					     ua_of(region, 0), n, true));
 		KUNIT_EXPECT_EQ(test, 0, map(test, f, BLOCK - n / 2 - 1,
@@ -1494,7 +1499,7 @@ static void a_block_in_use_counts_by_itself(struct kunit *test)
 	fake_end(test, f);
 }
 
-/* Entries of the other regions in a block have a reference each. */
+/* Entries of other regions than the home have a reference each. */
 static void a_block_of_more_than_one_region(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
@@ -1510,7 +1515,7 @@ static void a_block_of_more_than_one_region(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mapped(f, a), 10);
 	KUNIT_EXPECT_EQ(test, mapped(f, b), 21);
 
-	/* one in place of the other, by each way */
+	/* each in place of the other, on each path */
 	KUNIT_EXPECT_EQ(test, 1, put(test, f, 9, ua_of(b, 0), false));
 	KUNIT_EXPECT_EQ(test, 1, put(test, f, 10, ua_of(a, 0), false));
 	KUNIT_EXPECT_EQ(test, 0, map(test, f, 5, ua_of(b, 0), 3, true));
@@ -1527,7 +1532,7 @@ static void a_block_of_more_than_one_region(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mapped(f, b), 21);
 	check_blocks(test, f);
 
-	/* without a page of its home the block has no reference on it */
+	/* without a page of its home, the block has no reference on it */
 	KUNIT_EXPECT_EQ(test, 0, map(test, f, 0, ua_of(b, 0), 30, true));
 	KUNIT_EXPECT_EQ(test, refs(a), 1);
 	KUNIT_EXPECT_EQ(test, refs(b), 1 + 31);
@@ -1546,7 +1551,7 @@ static void expect_home(struct kunit *test, struct fake *f, unsigned long i,
 	KUNIT_EXPECT_EQ(test, refs(region), 1 + !!homes);
 }
 
-/* What comes first into an empty block is its home. */
+/* The region of the first entry of an empty block becomes its home. */
 static void an_empty_block_gets_another_home(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
@@ -1573,7 +1578,7 @@ static void an_empty_block_gets_another_home(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, refs(a), 1);
 	KUNIT_EXPECT_EQ(test, 0, iommu_tce_unmap(&f->tbl, entry, MOST));
 	KUNIT_EXPECT_EQ(test, refs(b), 1);
-	/* a change that was not made leaves none */
+	/* a change that failed leaves no home */
 	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, 5, ua_of(a, 0), false, 1));
 	KUNIT_EXPECT_EQ(test, refs(a), 1);
 	KUNIT_EXPECT_EQ(test, 0, map(test, f, 0, ua_of(b, 0), 1, true));
@@ -1581,7 +1586,7 @@ static void an_empty_block_gets_another_home(struct kunit *test)
 	fake_end(test, f);
 }
 
-/* A page that is lost has a reference for good, though it is no entry of its home. */
+/* A leaked page keeps its reference, although it is no entry of its home. */
 static void a_page_that_is_lost_at_home(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
@@ -1596,20 +1601,20 @@ static void a_page_that_is_lost_at_home(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, tce_view_used(block(f, 0)), 0);
 	check_blocks(test, f);
 	KUNIT_EXPECT_EQ(test, refs(region), 2);
-	/* as the first of an empty block */
+	/* as the first entry of an empty block */
 	KUNIT_EXPECT_EQ(test, -ENOTRECOVERABLE,
 			put_refused(test, f, 6, ua_of(region, 1), false, 3));
 	check_blocks(test, f);
 	KUNIT_EXPECT_EQ(test, refs(region), 3);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
 
-	/* for this test they are found again */
+	/* drop the leaked references, so that the test can end */
 	KUNIT_EXPECT_EQ(test, 0, mm_iommu_drop(f->mm, cookie, 1));
 	KUNIT_EXPECT_EQ(test, 0, mm_iommu_drop(f->mm, cookie, 1));
 	fake_end(test, f);
 }
 
-/* Nothing but the references of blocks keeps a region that was given up. */
+/* An orphan is kept only by the references of blocks. */
 static void blocks_keep_what_was_given_up(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
@@ -1632,7 +1637,7 @@ static void blocks_keep_what_was_given_up(struct kunit *test)
 	fake_end(test, f);
 }
 
-/* Another CPU clears what is left of the block, at once. */
+/* Stands for another CPU that clears the rest of the block on the fast path. */
 static void clear_the_rest(struct fake *f)
 {
 	unsigned long flags;
@@ -1648,8 +1653,9 @@ static void clear_the_rest(struct fake *f)
 }
 
 /*
- * What the range path has taken out of a block is in the cache until its kill,
- * which is outside of the lock: the block may have lost its reference by then.
+ * Entries that the range path has removed from a block may be in the cache
+ * until its kill, which runs without the lock. The block may have dropped its
+ * reference by then.
  */
 static void a_block_is_emptied_before_the_kill(struct kunit *test)
 {
@@ -1664,7 +1670,7 @@ static void a_block_is_emptied_before_the_kill(struct kunit *test)
 		new = replace(test, f, old);
 		KUNIT_EXPECT_EQ(test, mm_iommu_unregister(old), -ENOENT);
 		f->killing = clear_the_rest;
-		/* cleared, or replaced: what is new is cleared as well */
+		/* cleared, or replaced: the new entries are cleared as well */
 		if (i)
 			KUNIT_EXPECT_EQ(test, 0, iommu_tce_map(&f->tbl,
 						f->tbl.it_offset + 10,
@@ -1680,9 +1686,9 @@ static void a_block_is_emptied_before_the_kill(struct kunit *test)
 	fake_end(test, f);
 }
 
-/* ---- locks that somebody holds ----------------------------------------- */
+/* ---- contended locks --------------------------------------------------- */
 
-/* A job while somebody has a lock that it needs. */
+/* A job that runs while a lock that it needs is held. */
 struct held_job {
 	struct job *j;
 	arch_spinlock_t *lock;
@@ -1701,7 +1707,7 @@ static unsigned long held_job_run(void *data)
 	return ret;
 }
 
-/* It must come back at all: nobody gives the lock back before. */
+/* That the call returns is the test: the lock is released only afterwards. */
 static void expect_not_waiting(struct kunit *test, struct job *j,
 			       arch_spinlock_t *lock, int want,
 			       const struct picture *before)
@@ -1736,7 +1742,7 @@ static void nobody_waits_for_a_lock(struct kunit *test)
 	j->wants[0] = (struct iommu_tce_want){
 		.ua = ua_of(region, 20), .npages = 10, .write = true,
 	};
-	/* a change and a clear, of two blocks, either of which is locked */
+	/* a change and a clear of two blocks, either of which is locked */
 	for (j->nr = 0; j->nr < 2; j->nr++) {
 		expect_not_waiting(test, j, &view->locks[0].lock.raw_lock, -EAGAIN,
 				   before);
@@ -1744,7 +1750,7 @@ static void nobody_waits_for_a_lock(struct kunit *test)
 				   before);
 	}
 
-	/* whatever CPU this is, its slot of the registry */
+	/* the slot of the registry of the current CPU, whichever that is */
 	for (j->nr = 0; j->nr < 2; j->nr++) {
 		migrate_disable();
 		i = raw_smp_processor_id() & reg->slot_mask;
@@ -1754,7 +1760,7 @@ static void nobody_waits_for_a_lock(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, mapped(f, region), 20);
 
-	/* and with another lock it goes on */
+	/* succeeds while another lock is held */
 	j->nr = 0;
 	f->logged = 0;
 	KUNIT_EXPECT_EQ(test, job_do(test, j), 1);
@@ -1762,21 +1768,21 @@ static void nobody_waits_for_a_lock(struct kunit *test)
 	fake_end(test, f);
 }
 
-/* ---- as the core does it ----------------------------------------------- */
+/* ---- compared with the range path -------------------------------------- */
 
 #define STEPS	300
 
 /**
- * struct twin - two tables: at once as far as that goes, and by the core
- * @at_once: one
- * @core: the other
- * @picture: what must be in both
- * @count: pages of each region that are mapped in each
+ * struct twin - two tables: fast path as far as possible, and range path
+ * @at_once: table of the fast path
+ * @core: table of the range path
+ * @picture: expected contents of both
+ * @count: pages of each region that are mapped in each table
  * @j: the change
- * @region: memory; the first two are neighbours, the third only to be read
- * @rnd: the next random number
- * @made: changes at once
- * @left: changes that were left to the core
+ * @region: memory; the first two are adjacent, the third is read-only
+ * @rnd: state of the random numbers
+ * @made: changes made on the fast path
+ * @left: changes left to the range path
  * @failed: changes that cannot be made at all
  */
 struct twin {
@@ -1820,7 +1826,7 @@ static void random_part(struct twin *t, struct iommu_tce_want *want,
 	unsigned long pages = region->trans.npages << PAGE_SHIFT >> shift;
 	unsigned long at = below(t, pages);
 
-	/* mostly inside */
+	/* mostly within the region */
 	if (below(t, 16) && at + npages > pages)
 		at = npages > pages ? 0 : pages - npages;
 	want->clear = !below(t, 4);
@@ -1838,7 +1844,7 @@ static void random_job(struct twin *t)
 	j->one = !below(t, 4);
 	if (j->one)
 		j->npages = 1;
-	/* most of them over others, and where the locks wrap */
+	/* mostly over other entries, and where the locks wrap around */
 	j->entry = (14 * BLOCK + below(t, blocks * BLOCK)) % ENTRIES;
 	j->npages = min(j->npages, ENTRIES - j->entry);
 	j->nr = 0;
@@ -1850,8 +1856,8 @@ static void random_job(struct twin *t)
 }
 
 /*
- * Whether a part can be mapped; and at once, if that is asked: of more than a
- * page that does not look for those which may only be read.
+ * Whether a part can be mapped, on the fast path if @at_once. For more than one
+ * page the fast path does not look for pages that are read-only.
  */
 static bool part_is_good(const struct twin *t,
 			 const struct iommu_tce_want *want, bool at_once)
@@ -1885,7 +1891,7 @@ static bool job_is_good(const struct twin *t, bool at_once)
 	return true;
 }
 
-/* Whether a block is missing where something is to be mapped. */
+/* Whether a block is missing in a range where pages are to be mapped. */
 static bool job_lacks_block(const struct twin *t)
 {
 	struct iommu_tce_view *view = t->at_once->tbl.it_view;
@@ -1927,7 +1933,7 @@ static void picture_change(struct twin *t)
 				    want->write);
 }
 
-/* The same by the core. */
+/* The same change on the range path. */
 static int core_change(struct twin *t, struct fake *f)
 {
 	struct tce_map *m;
@@ -1941,7 +1947,7 @@ static int core_change(struct twin *t, struct fake *f)
 	return IS_ERR(m) ? PTR_ERR(m) : iommu_tce_commit(m);
 }
 
-/* A part alone is mapped as VFIO maps it. */
+/* A single part is mapped as VFIO maps it. */
 static int core_map(struct twin *t, struct fake *f)
 {
 	const struct iommu_tce_want *want = t->j->wants;
@@ -1996,7 +2002,7 @@ static void twin_step(struct kunit *test, struct twin *t)
 	}
 	if (good)
 		picture_change(t);
-	/* in one of the two only */
+	/* in one of the two tables only */
 	expect_picture(test, t->at_once, t->picture);
 	expect_counts(test, t, before);
 	KUNIT_ASSERT_EQ(test, !core_map(t, t->core), good);
@@ -2043,7 +2049,7 @@ static void twins(struct kunit *test, unsigned int shift, bool pnv)
 	kunit_info(test, "seed %u, pages of %lu, %s: %u at once, %u left to the core, %u impossible\n",
 		   seed, BIT(shift), pnv ? "PowerNV" : "fake", t->made, t->left,
 		   t->failed);
-	/* it was not all left to the core */
+	/* not all of it was left to the range path */
 	KUNIT_EXPECT_GT(test, t->made, STEPS / 4);
 	KUNIT_EXPECT_GT(test, t->left, 0);
 	KUNIT_EXPECT_GT(test, t->failed, 0);
@@ -2066,7 +2072,7 @@ static void random_changes_of_a_table_of_powernv(struct kunit *test)
 	twins(test, SHIFT, true);
 }
 
-/* ---- more than one at a time ------------------------------------------- */
+/* ---- concurrency ------------------------------------------------------- */
 
 #define ROUNDS	1500
 
@@ -2078,7 +2084,7 @@ struct at_once_thread {
 	struct job *j;
 };
 
-/* Maps and clears by the core what others change at once. */
+/* Maps and clears on the range path what others change on the fast path. */
 static int thread_run(void *data)
 {
 	struct at_once_thread *t = data;
@@ -2106,7 +2112,7 @@ static int thread_run(void *data)
 	return 0;
 }
 
-/* Either way in turn, and sometimes it is left to the other. */
+/* Maps or clears at random; some of the calls return -EAGAIN. */
 static void change_meanwhile(struct kunit *test, struct at_once_thread *t,
 			     struct mm_iommu_region *region)
 {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit suites of the TCE core and of the userspace view of TCE tables: what
- * changes, in which order, and what is left behind when something fails. See
+ * KUnit suites of the TCE core and of the userspace view of TCE tables: the
+ * resulting state, the order of the calls, and the state after a failure. See
  * iommu_tce.c and iommu_tce_view.c.
  *
- * The table is a fake that writes down who called it, and so is the memory,
- * but for the tests at the end, which register some. The fake knows what a
- * device could reach, through a TCE or through one that the hardware may still
- * have in its cache, and notices when such memory is let go.
+ * The table is a fake that records the calls, and so is the memory, except in
+ * the tests at the end, which register some. The fake keeps track of the memory
+ * that a device could reach, through a TCE or through one that may still be in
+ * the TCE cache, and detects it if such memory is dropped.
  */
 #include <linux/delay.h>
 #include <linux/iommu.h>
@@ -23,11 +23,11 @@
 
 #define BLOCK		TCE_VIEW_ENTRIES
 
-/* ---- a table and memory that watch ------------------------------------- */
+/* ---- recording table and memory ---------------------------------------- */
 
 enum fake_op { HOLD, PREPARE, SET, CLEAR, KILL, DROP, FAKE_OPS };
 
-/* A call in the log; a small letter where it was refused. */
+/* Letter of a call in the log; lower case if it was refused. */
 static const char fake_letter[FAKE_OPS] = { 'H', 'P', 'S', 'C', 'K', 'D' };
 static const int fake_error[FAKE_OPS] = {
 	[HOLD] = -EFAULT, [PREPARE] = -ENOMEM, [SET] = -EIO, [CLEAR] = -EBUSY,
@@ -37,13 +37,13 @@ static const int fake_error[FAKE_OPS] = {
 #define FAKE_STALE	8
 
 /**
- * struct fake_calls - the calls of one operation
- * @nr: of them so far
- * @refuse_at: the first that is refused, counted from 1; 0 for none
- * @refuse_nr: how many are refused from there on
+ * struct fake_calls - calls of one operation
+ * @nr: number of calls so far
+ * @refuse_at: first call to refuse, counted from 1; 0 for none
+ * @refuse_nr: number of calls to refuse from there on
  * @part: entries that the first refused call changes all the same
- * @entry: of the last call
- * @npages: of the last call
+ * @entry: first entry of the last call
+ * @npages: number of entries of the last call
  */
 struct fake_calls {
 	unsigned int nr;
@@ -56,15 +56,15 @@ struct fake_calls {
 
 /**
  * struct fake_mem - a piece of memory
- * @f: whose
- * @ua: its first user address
- * @npages: IOMMU pages in it
- * @hpa: of the first page; the pages are not contiguous
- * @id: in its cookies
- * @first: bytes that its first page is from that of cookie 0
+ * @f: table that it belongs to
+ * @ua: first user address
+ * @npages: number of IOMMU pages
+ * @hpa: host address of the first page; the pages are not contiguous
+ * @id: region id in its cookies
+ * @first: offset in bytes of its first page from that of cookie 0
  * @orphan: other memory is at its address now
- * @refs: references that are held
- * @reach: TCEs of it, in the table or perhaps in the cache
+ * @refs: references held
+ * @reach: its TCEs in the table or possibly in the cache
  * @dirty: references that were dropped as written to
  */
 struct fake_mem {
@@ -80,7 +80,7 @@ struct fake_mem {
 	long dirty;
 };
 
-/* An entry of the table, and what the hardware may have in its place. */
+/* An entry of the table, and older TCEs that may still be in the cache. */
 struct fake_entry {
 	u64 tce;
 	u64 stale[FAKE_STALE];
@@ -91,28 +91,28 @@ struct fake_entry {
  * struct fake - a table, and memory to be mapped in it
  * @tbl: the table
  * @ops: its operations
- * @test: the test that it is for
- * @lock: protects all that follows
- * @entries: for the indices modulo @nr_entries
- * @nr_entries: number of them
- * @now: as many, for fake_look()
- * @calls: of each operation
+ * @test: test that it is used by
+ * @lock: protects all members below
+ * @entries: entries, by index modulo @nr_entries
+ * @nr_entries: number of elements of @entries
+ * @now: snapshot of the view by fake_look(), with @nr_entries elements
+ * @calls: calls of each operation
  * @log: a letter for each call
- * @logged: letters in it
+ * @logged: number of letters in @log
  * @mems: memory that tests map
- * @nr_mems: number of them
- * @at_most: pages that one hold takes, if not 0
- * @wrong: what must not happen and did
- * @regions: memory is of regions, which blocks of the view are homes of
+ * @nr_mems: number of elements used in @mems
+ * @at_most: limit of pages per hold, 0 for none
+ * @wrong: first violation found
+ * @regions: the memory has regions, which blocks of the view can have as home
  * @translating: called once, before memory is translated
- * @killing: called once, before something is killed
- * @closing: the table is just being closed when TCEs are written
+ * @killing: called once, before the next kill
+ * @closing: the table is closed while TCEs are being written
  */
 struct fake {
 	struct iommu_table tbl;
 	struct iommu_table_ops ops;
 	struct kunit *test;
-	raw_spinlock_t lock;	/* all that follows */
+	raw_spinlock_t lock;	/* all members below */
 	struct fake_entry *entries;
 	unsigned long nr_entries;
 	u64 *now;
@@ -140,7 +140,7 @@ static void fake_wrong(struct fake *f, bool is, const char *what)
 		f->wrong = what;
 }
 
-/* Writes a call down. Return: whether it is to be refused. */
+/* Records a call. Return: whether to refuse it. */
 static bool fake_called(struct fake *f, enum fake_op op, unsigned long entry,
 			unsigned long npages)
 {
@@ -159,7 +159,10 @@ static bool fake_called(struct fake *f, enum fake_op op, unsigned long entry,
 	return refuse;
 }
 
-/* A call that changes a part of the table. Return: how many entries it may. */
+/*
+ * A call that changes a part of the table. Return: number of entries that it
+ * may change.
+ */
 static unsigned long fake_range(struct fake *f, enum fake_op op,
 				unsigned long entry, unsigned long npages,
 				int *ret)
@@ -186,7 +189,7 @@ static u64 mem_hpa(const struct fake_mem *mem, unsigned long ua)
 	return mem->hpa + 2 * (ua - mem->ua);
 }
 
-/* The memory that a TCE gives a device. */
+/* Counts the TCEs through which a device can reach the memory. */
 static void fake_reach(struct fake *f, u64 tce, int more)
 {
 	unsigned int i;
@@ -204,7 +207,7 @@ static void fake_write(struct fake *f, unsigned long entry, u64 tce)
 	if (e->tce == tce)
 		return;
 
-	/* what is in both places is one */
+	/* the same TCE in both the table and the cache counts once */
 	for (i = 0; i < e->nr_stale && e->stale[i] != tce; i++)
 		;
 	if (i < e->nr_stale)
@@ -248,7 +251,7 @@ static int fake_set(struct iommu_table *tbl, unsigned long index,
 	fake_wrong(f, npages > 1 && !virt_addr_valid(tces),
 		   "a list that is not in the linear map");
 	n = fake_range(f, SET, index, npages, &ret);
-	/* whoever closes it now waits for the lock of the block */
+	/* a concurrent close now waits for the lock of the block */
 	if (f->closing)
 		WRITE_ONCE(tbl->it_view->closed, true);
 	for (i = 0; i < n; i++)
@@ -295,7 +298,7 @@ static void fake_kill(struct iommu_table *tbl, unsigned long index,
 	raw_spin_unlock_irqrestore(&f->lock, flags);
 }
 
-/* The fake memory stands for the mm too: nobody else looks inside. */
+/* The fake is passed as the mm too; only the fake dereferences it. */
 static struct mm_struct *fake_mm(struct fake *f)
 {
 	return (struct mm_struct *)f;
@@ -388,7 +391,7 @@ static int fake_translate(struct mm_struct *mm, u64 cookie,
 	return 0;
 }
 
-/* References are for pages, or for what a block has of a region. */
+/* References are per page, or per block for entries of its home. */
 static void mem_drop(struct fake_mem *mem, unsigned long n)
 {
 	mem->refs -= n;
@@ -450,7 +453,7 @@ static const struct iommu_tce_backing fake_regions = {
 	.alike = MM_IOMMU_COOKIE_ID,
 };
 
-/* ---- what tests do with them ------------------------------------------- */
+/* ---- helpers of the tests ---------------------------------------------- */
 
 static void fake_log_reset(struct fake *f)
 {
@@ -480,7 +483,7 @@ static int fake_unmap(struct fake *f, unsigned long i, unsigned long npages)
 	return iommu_tce_unmap(&f->tbl, f->tbl.it_offset + i, npages);
 }
 
-/* Whatever a test did: in the end nothing is mapped and nothing held. */
+/* However a test ends, nothing is left mapped or held. */
 static void fake_finish(void *data)
 {
 	struct fake *f = data;
@@ -497,17 +500,17 @@ static void fake_finish(void *data)
 		KUNIT_EXPECT_EQ(test, f->mems[i].refs, 0);
 		KUNIT_EXPECT_EQ(test, f->mems[i].reach, 0);
 	}
-	/* this was no mm */
+	/* not a real mm */
 	if (f->tbl.it_view->mm == fake_mm(f))
 		f->tbl.it_view->mm = NULL;
-	/* it warns, and where a test has failed that is no news */
+	/* it warns, which adds nothing if a test has failed */
 	if (!iommu_tce_view_mapped(&f->tbl))
 		iommu_tce_view_destroy(&f->tbl);
 	kvfree(f->entries);
 	kvfree(f->now);
 }
 
-/* A table of so many entries, of which as many exist as a test can use. */
+/* A table of @size entries, of which only as many exist as a test can use. */
 static struct fake *fake_create(struct kunit *test, unsigned long size,
 				unsigned long offset, unsigned int shift)
 {
@@ -549,7 +552,7 @@ static void fake_use_regions(struct fake *f)
 	f->tbl.it_view->backing = &fake_regions;
 }
 
-/* A platform that serves hypercalls at once cannot refuse. */
+/* A platform that supports the fast path cannot refuse. */
 static bool fake_realmode(const struct iommu_table *tbl)
 {
 	return true;
@@ -560,7 +563,7 @@ static unsigned long fake_bytes(struct fake *f, unsigned long npages)
 	return npages << f->tbl.it_page_shift;
 }
 
-/* More memory at an address; what was there becomes an orphan. */
+/* More memory at an address; memory that was there before becomes an orphan. */
 static struct fake_mem *fake_mem_at(struct kunit *test, struct fake *f,
 				    unsigned long ua, unsigned long npages)
 {
@@ -579,7 +582,7 @@ static struct fake_mem *fake_mem_at(struct kunit *test, struct fake *f,
 	return mem;
 }
 
-/* Memory with nothing beside it. */
+/* Memory with no other memory adjacent to it. */
 static struct fake_mem *fake_mem(struct kunit *test, struct fake *f,
 				 unsigned long npages)
 {
@@ -598,7 +601,7 @@ static u64 fake_tce(struct fake *f, unsigned long i)
 	return fake_entry(f, f->tbl.it_offset + i)->tce;
 }
 
-/* All of the view, into f->now: entry by entry would take too long. */
+/* Copies the whole view to f->now; a look-up per entry would take too long. */
 static void fake_look(struct kunit *test, struct fake *f)
 {
 	struct tce_view_block *blk = NULL;
@@ -612,7 +615,7 @@ static void fake_look(struct kunit *test, struct fake *f)
 	}
 }
 
-/* What the table should have where the view says so; counts the reference. */
+/* The TCE that an entry of the view requires; counts its reference. */
 static u64 fake_wanted(struct fake *f, u64 view, long *refs)
 {
 	struct fake_mem *mem;
@@ -627,7 +630,10 @@ static u64 fake_wanted(struct fake *f, u64 view, long *refs)
 	       (view & MM_IOMMU_COOKIE_WRITE ? TCE_PCI_WRITE : 0);
 }
 
-/* Each counts what is in it; in @refs what it has no references for is taken off. */
+/*
+ * Checks that the counts of each block match its entries. Subtracts from @refs
+ * the entries that have no reference of their own.
+ */
 static void check_blocks(struct kunit *test, struct fake *f, long *refs)
 {
 	struct iommu_tce_view *view = f->tbl.it_view;
@@ -647,7 +653,7 @@ static void check_blocks(struct kunit *test, struct fake *f, long *refs)
 	}
 }
 
-/* TCEs, view and references say the same, and no cache anything else. */
+/* TCEs, view and references match, and no stale TCE is left in the cache. */
 static void fake_check(struct kunit *test, struct fake *f)
 {
 	unsigned long i, mapped = 0;
@@ -671,7 +677,7 @@ static void fake_check(struct kunit *test, struct fake *f)
 		KUNIT_ASSERT_EQ(test, f->mems[i].refs, refs[i]);
 }
 
-/* So many pages are mapped: with regions one reference may be for all of them. */
+/* @npages pages are mapped; with regions, they may share one reference. */
 static void expect_refs(struct kunit *test, const struct fake_mem *mem,
 			long npages)
 {
@@ -707,7 +713,7 @@ static void expect_log(struct kunit *test, struct fake *f, const char *log)
 	fake_log_reset(f);
 }
 
-/* "H", 5 times "S" and "K" is "H5SK". */
+/* Expands the log: "H", 5 times "S" and "K" is "H5SK". */
 static void expect_calls(struct kunit *test, struct fake *f, const char *fmt,
 			 ...)
 {
@@ -730,7 +736,7 @@ static void expect_calls(struct kunit *test, struct fake *f, const char *fmt,
 	expect_log(test, f, log);
 }
 
-/* Entries from @i on that map memory from @ua on. */
+/* The entries from @i on map memory from @ua on. */
 static void expect_mapped(struct kunit *test, struct fake *f, unsigned long i,
 			  struct fake_mem *mem, unsigned long ua,
 			  unsigned long npages, bool write)
@@ -816,7 +822,10 @@ static void expect_last(struct kunit *test, struct fake *f, enum fake_op op,
 	KUNIT_EXPECT_EQ(test, f->calls[op].npages, npages);
 }
 
-/* Memory whose last byte is at 2^64 - 1: no sum of addresses may count. */
+/*
+ * The last byte of the memory is at 2^64 - 1: sums of addresses must not
+ * overflow.
+ */
 static void memory_ends_where_addresses_end(struct kunit *test)
 {
 	const struct tce_range *r = test->param_value;
@@ -827,7 +836,7 @@ static void memory_ends_where_addresses_end(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, ua, r->npages), 0);
 	expect_mapped(test, f, r->first, mem, ua, r->npages, true);
 	fake_check(test, f);
-	/* in place of itself, and what would be behind the end is none */
+	/* in place of itself; nothing beyond the end can be mapped */
 	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, ua, r->npages), 0);
 	fake_check(test, f);
 	if (r->first + r->npages < r->size)
@@ -881,14 +890,17 @@ static void map_over_drops_the_old_after_the_kill(struct kunit *test)
 	fake_check(test, f);
 	expect_mapped(test, f, r->first, new, new->ua, r->npages, true);
 
-	/* and the same again */
+	/* replaced by itself */
 	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, new->ua, r->npages), 0);
 	expect_calls(test, f, "HP*SKD", range_blocks(r));
 	expect_refs(test, new, r->npages);
 	fake_check(test, f);
 }
 
-/* Pieces of two sorts of memory, with nothing between them here and there. */
+/*
+ * Maps alternating pieces of two kinds of memory, with empty entries between
+ * some of them.
+ */
 static void map_patches(struct kunit *test, struct fake *f,
 			unsigned long first, unsigned long npages)
 {
@@ -960,7 +972,7 @@ static void map_of_many_pieces_of_memory(struct kunit *test)
 	struct fake *f = fake_simple(test);
 	unsigned long ua = KUNIT_UA, n = 41, i;
 
-	/* neighbours, none of which ends where a block does */
+	/* adjacent pieces, none of which ends at the end of a block */
 	for (i = 0; i < 60; i++)
 		fake_mem_at(test, f, ua + fake_bytes(f, i * n), n);
 	f->at_most = 30;
@@ -971,7 +983,7 @@ static void map_of_many_pieces_of_memory(struct kunit *test)
 		expect_mapped(test, f, 77 + i * n, &f->mems[i], f->mems[i].ua,
 			      n, true);
 
-	/* the old ones, each as a whole */
+	/* each of the old pieces is dropped as a whole */
 	KUNIT_ASSERT_EQ(test, fake_map(f, 77, ua, 60 * n), 0);
 	expect_calls(test, f, "*HP*SK*D", 120, 5, 60);
 	fake_check(test, f);
@@ -997,11 +1009,11 @@ static void a_platform_without_prepare_or_kill(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_map(f, 1000, mem->ua, 1), 0);
 	expect_log(test, f, "HSSHS");
 	KUNIT_EXPECT_EQ(test, mem->refs, 1001);
-	/* what it cannot kill it must not count either */
+	/* restored, or the fake counts cleared TCEs as reachable */
 	f->ops.tce_kill = fake_kill;
 }
 
-/* ---- what is not mapped is not touched --------------------------------- */
+/* ---- empty entries are not touched ------------------------------------- */
 
 static void unmap_of_nothing_touches_nothing(struct kunit *test)
 {
@@ -1012,7 +1024,7 @@ static void unmap_of_nothing_touches_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
 	expect_log(test, f, "");
 
-	/* there are blocks now, but with nothing in them */
+	/* blocks exist now, but they are empty */
 	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, mem->ua, r->npages), 0);
 	KUNIT_ASSERT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
 	fake_log_reset(f);
@@ -1048,7 +1060,7 @@ static void unmap_of_a_sparse_window(struct kunit *test)
 	fake_log_reset(f);
 	KUNIT_EXPECT_EQ(test, fake_unmap(f, 0, 10 * BLOCK), 0);
 
-	/* from the first to the last that is mapped, block by block */
+	/* from the first mapped entry to the last, block by block */
 	expect_last(test, f, CLEAR, 5 * BLOCK + 7, 1);
 	expect_last(test, f, KILL, 3, 5 * BLOCK + 7 - 3 + 1);
 	KUNIT_EXPECT_EQ(test, f->calls[CLEAR].nr, 2);
@@ -1057,7 +1069,7 @@ static void unmap_of_a_sparse_window(struct kunit *test)
 	fake_check(test, f);
 }
 
-/* ---- one kill ---------------------------------------------------------- */
+/* ---- a single kill ----------------------------------------------------- */
 
 static void map_mems(struct kunit *test, struct fake *f, unsigned int nr,
 		     unsigned long npages)
@@ -1090,12 +1102,15 @@ static void unmap_of_more_regions_kills_first(struct kunit *test)
 
 	map_mems(test, f, 65, 70);
 	KUNIT_EXPECT_EQ(test, fake_unmap(f, 0, 10 * BLOCK), 0);
-	/* the last block has what does not fit, and was killed with it */
+	/*
+	 * the last block has the entries that do not fit, and was killed with
+	 * them
+	 */
 	expect_calls(test, f, "*CK*DD", DIV_ROUND_UP(65 * 70, BLOCK), 64);
 	fake_check(test, f);
 }
 
-/* What a short unmap has on the stack is less. */
+/* A short unmap has a smaller array on the stack. */
 static void short_unmap_of_many_regions(struct kunit *test)
 {
 	struct fake *f = fake_simple(test);
@@ -1158,7 +1173,7 @@ static void prepare_fails(struct kunit *test)
 	struct fake_mem *new = fake_mem(test, f, r->npages);
 	u64 *saved;
 
-	/* where a page is mapped all is prepared for it */
+	/* the whole range is prepared, even if pages are mapped in it */
 	if (r->npages > 1)
 		map_patches(test, f, r->first, r->npages);
 	saved = fake_save(test, f);
@@ -1169,7 +1184,10 @@ static void prepare_fails(struct kunit *test)
 	expect_unchanged(test, f, saved);
 }
 
-/* Every set_tces() fails in turn, and may have written some of its list. */
+/*
+ * Each set_tces() fails in turn, after it has written a part of its list or
+ * none.
+ */
 static void fail_each_set(struct kunit *test, struct fake *f,
 			  const struct tce_range *r, struct fake_mem *new,
 			  unsigned long part)
@@ -1181,7 +1199,7 @@ static void fail_each_set(struct kunit *test, struct fake *f,
 		fake_refuse(f, SET, n, 1, part);
 		KUNIT_ASSERT_EQ(test, -EIO,
 				fake_map(f, r->first, new->ua, r->npages));
-		/* dropped too early is noticed by fake_drop() */
+		/* fake_drop() detects an early drop */
 		KUNIT_EXPECT_EQ(test, f->calls[KILL].nr, 1);
 		KUNIT_EXPECT_EQ(test, new->refs, 0);
 		expect_unchanged(test, f, saved);
@@ -1201,7 +1219,7 @@ static void every_set_fails_in_turn(struct kunit *test)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(parts); i++) {
-		/* over nothing */
+		/* over empty entries */
 		fail_each_set(test, f, r, new, parts[i]);
 
 		/* over other memory */
@@ -1210,13 +1228,13 @@ static void every_set_fails_in_turn(struct kunit *test)
 				fake_map(f, r->first, old->ua, r->npages));
 		fail_each_set(test, f, r, new, parts[i]);
 
-		/* over some */
+		/* over a partly mapped range */
 		map_patches(test, f, r->first, r->npages);
 		fail_each_set(test, f, r, new, parts[i]);
 	}
 }
 
-/* What cannot be put back has no TCE, but its reference is counted. */
+/* An entry that cannot be restored has no TCE, but its reference is counted. */
 static void what_cannot_be_put_back_is_cleared(struct kunit *test)
 {
 	const struct tce_range *r = test->param_value;
@@ -1233,7 +1251,7 @@ static void what_cannot_be_put_back_is_cleared(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_view(f, r->first),
 			mem_cookie(old, old->ua, true));
 
-	/* nothing was there, and nothing must be */
+	/* the range was empty before, so it must be empty afterwards */
 	fake_log_reset(f);
 	KUNIT_ASSERT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
 	fake_refuse(f, SET, 1, 1000, BLOCK);
@@ -1241,7 +1259,9 @@ static void what_cannot_be_put_back_is_cleared(struct kunit *test)
 	fake_check(test, f);
 }
 
-/* What is in the table nobody knows, so a device may reach all of it. */
+/*
+ * The contents of the table are unknown, so a device may reach either memory.
+ */
 static void what_cannot_be_cleared_is_never_let_go(struct kunit *test)
 {
 	const struct tce_range *r = test->param_value;
@@ -1261,7 +1281,7 @@ static void what_cannot_be_cleared_is_never_let_go(struct kunit *test)
 	fake_log_reset(f);
 	KUNIT_ASSERT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
 	KUNIT_EXPECT_EQ(test, old->refs, 0);
-	/* lost for good, and fake_finish() must not wonder */
+	/* leaked on purpose; do not let fake_finish() complain */
 	new->refs = 0;
 }
 
@@ -1293,7 +1313,7 @@ static void every_clear_fails_in_turn(struct kunit *test)
 	}
 }
 
-/* Refused three times, and nothing was let go. */
+/* Refused three times, and nothing was dropped. */
 static void unmap_goes_on_after_an_error(struct kunit *test)
 {
 	struct fake *f = fake_simple(test);
@@ -1312,7 +1332,7 @@ static void a_failed_map_of_many_blocks(struct kunit *test)
 	struct fake_mem *mem = fake_mem(test, f, 40 * BLOCK);
 	u64 *saved = fake_save(test, f);
 
-	/* all of them are there when the first one is refused */
+	/* all blocks exist when the first call is refused */
 	fake_refuse(f, SET, 1, 1, 0);
 	KUNIT_EXPECT_EQ(test, fake_map(f, 0, mem->ua, 40 * BLOCK), -EIO);
 	expect_unchanged(test, f, saved);
@@ -1321,9 +1341,9 @@ static void a_failed_map_of_many_blocks(struct kunit *test)
 	expect_unchanged(test, f, saved);
 }
 
-/* ---- allocations that fail --------------------------------------------- */
+/* ---- failing allocations ----------------------------------------------- */
 
-/* Maps with every allocation failing in turn; the last time none does. */
+/* Maps while each allocation fails in turn; in the last round none does. */
 static unsigned int map_fail_each(struct kunit *test, struct fake *f,
 				  unsigned long first, unsigned long ua,
 				  unsigned long npages)
@@ -1338,7 +1358,9 @@ static unsigned int map_fail_each(struct kunit *test, struct fake *f,
 		ret = fake_map(f, first, ua, npages);
 		if (!mm_iommu_kunit_alloc_failed())
 			break;
-		/* vmalloc() may have had the memory that kmalloc() had not */
+		/*
+		 * vmalloc() may have succeeded in place of the failed kmalloc()
+		 */
 		if (!ret) {
 			KUNIT_ASSERT_EQ(test, fake_unmap(f, first, npages), 0);
 		} else {
@@ -1364,7 +1386,7 @@ static void every_allocation_fails_in_turn(struct kunit *test)
 	n = map_fail_each(test, f, 15 * BLOCK, mem->ua, 1);
 	KUNIT_EXPECT_GE(test, n, 2);
 	KUNIT_ASSERT_EQ(test, fake_unmap(f, 15 * BLOCK, 1), 0);
-	/* the list, what was before, and blocks, of which some are kept */
+	/* the list, the old entries, and blocks, of which some are kept */
 	n = map_fail_each(test, f, 100, mem->ua, 12 * BLOCK);
 	KUNIT_EXPECT_GE(test, n, 2 + 4);
 
@@ -1373,7 +1395,9 @@ static void every_allocation_fails_in_turn(struct kunit *test)
 	KUNIT_EXPECT_GE(test, map_fail_each(test, f, 100, mem->ua, 700), 2 + 3);
 	f->at_most = 0;
 
-	/* no block but the one that is there: the list, and what was before */
+	/*
+	 * no block is allocated, it exists: only the list and the old entries
+	 */
 	KUNIT_EXPECT_EQ(test, 2, map_fail_each(test, f, 100, mem->ua, 1));
 }
 
@@ -1390,9 +1414,11 @@ static void unmap_needs_no_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, iommu_tce_view_mapped(&f->tbl), 0);
 }
 
-/* ---- more than one at a time ------------------------------------------- */
+/* ---- concurrency ------------------------------------------------------- */
 
-/* Another one maps the first block while the second is being written. */
+/*
+ * A concurrent caller maps the first block while the second is being written.
+ */
 static void map_first_block(struct fake *f)
 {
 	struct fake_mem *mem = &f->mems[2];
@@ -1403,7 +1429,7 @@ static void map_first_block(struct fake *f)
 
 static void map_first_block_later(struct fake *f)
 {
-	/* the first one is translated, then the second */
+	/* called for the second translation, that of the second block */
 	f->translating = map_first_block;
 }
 
@@ -1415,7 +1441,10 @@ static void undo_leaves_what_others_did_meanwhile(struct kunit *test)
 	struct fake_mem *other = fake_mem(test, f, 10);
 
 	KUNIT_ASSERT_EQ(test, fake_map(f, 0, old->ua, 2 * BLOCK), 0);
-	/* the third is that of the second block: the other one has one too */
+	/*
+	 * the third set is that of the second block: the concurrent map has one
+	 * too
+	 */
 	fake_refuse(f, SET, 3, 1, 0);
 	f->translating = map_first_block_later;
 	KUNIT_EXPECT_EQ(test, fake_map(f, 0, new->ua, 2 * BLOCK), -EIO);
@@ -1439,11 +1468,14 @@ static void close_and_clear(struct fake *f)
 
 static void close_later(struct fake *f)
 {
-	/* the first block is translated, then the second */
+	/* called for the second translation, that of the second block */
 	f->translating = close_and_clear;
 }
 
-/* A window goes while KVM maps in it: then the platform may know it no more. */
+/*
+ * A window is removed while KVM maps in it: the platform may not know it any
+ * more.
+ */
 static void undo_leaves_a_closed_table(struct kunit *test)
 {
 	struct fake *f = fake_simple(test);
@@ -1461,7 +1493,10 @@ static void undo_leaves_a_closed_table(struct kunit *test)
 	iommu_tce_close(&f->tbl, false);
 }
 
-/* What was there is still there, and must be held, until the table is cleared. */
+/*
+ * The old mapping is still in the table, and must be held until the table is
+ * cleared.
+ */
 static void a_refusal_in_a_closing_table_is_undone(struct kunit *test)
 {
 	struct fake *f = fake_simple(test);
@@ -1549,7 +1584,7 @@ static void threads_on_one_range(struct kunit *test)
 
 	threads_run(test, f, false);
 	fake_check(test, f);
-	/* and in blocks that count */
+	/* once more in blocks that count */
 	KUNIT_ASSERT_EQ(test, fake_unmap(f, 0, 10 * BLOCK), 0);
 	fake_use_regions(f);
 	threads_run(test, f, false);
@@ -1559,7 +1594,7 @@ static void threads_on_one_range(struct kunit *test)
 	fake_check(test, f);
 }
 
-/* In the middle of what another one maps, a platform refuses. */
+/* The platform refuses in the middle of concurrent maps. */
 static void threads_that_are_refused(struct kunit *test)
 {
 	struct fake *f = fake_simple(test);
@@ -1575,11 +1610,11 @@ static void threads_that_are_refused(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
 }
 
-/* ---- what a block counts ----------------------------------------------- */
+/* ---- counts of a block ------------------------------------------------- */
 
 /*
- * Another CPU clears all that is left of the first block, as the fast path does.
- * Called in the kill of the range path, so it must not sleep.
+ * Stands for another CPU that clears the rest of the first block on the fast
+ * path. Called in the kill of the range path, so it must not sleep.
  */
 static void clear_the_rest(struct fake *f)
 {
@@ -1609,9 +1644,9 @@ static void clear_the_rest(struct fake *f)
 }
 
 /*
- * What was taken out of a block is in the cache until the kill, which comes
- * without the lock. By then the block may have lost its reference: fake_drop()
- * says so.
+ * Entries that were removed from a block are in the cache until the kill, which
+ * runs without the lock. The block may have dropped its reference by then;
+ * fake_drop() detects that.
  */
 static void a_block_is_emptied_before_the_kill(struct kunit *test)
 {
@@ -1623,7 +1658,7 @@ static void a_block_is_emptied_before_the_kill(struct kunit *test)
 	old = fake_mem(test, f, BLOCK);
 	new = fake_mem(test, f, BLOCK);
 	for (i = 0; i < 4; i++) {
-		/* a platform that refuses, and one that cannot */
+		/* a platform that may refuse, and one that cannot */
 		f->ops.realmode = i & 1 ? fake_realmode : NULL;
 		KUNIT_ASSERT_EQ(test, fake_map(f, 0, old->ua, 40), 0);
 		KUNIT_EXPECT_EQ(test, old->refs, 1);
@@ -1639,7 +1674,7 @@ static void a_block_is_emptied_before_the_kill(struct kunit *test)
 	}
 }
 
-/* In a block of two regions, each in place of the other, by the range path. */
+/* A block of two regions, each replaced by the other, on the range path. */
 static void blocks_of_two_regions(struct kunit *test)
 {
 	struct fake *f = fake_simple(test);
@@ -1673,7 +1708,10 @@ static void blocks_of_two_regions(struct kunit *test)
 
 /* ---- a platform that cannot refuse ------------------------------------- */
 
-/* One kill, for what is new and for what is replaced, and no more memory for more. */
+/*
+ * One kill for new and replaced entries; the memory needed does not grow with
+ * the range.
+ */
 static void nothing_is_kept_to_be_undone(struct kunit *test)
 {
 	struct fake *f = fake_create(test, 40 * BLOCK, 0, PAGE_SHIFT);
@@ -1692,7 +1730,10 @@ static void nothing_is_kept_to_be_undone(struct kunit *test)
 	fake_check(test, f);
 }
 
-/* Where more regions were mapped than fit, they are killed and dropped before. */
+/*
+ * If more regions are replaced than fit, they are killed and dropped on the
+ * way.
+ */
 static void what_is_replaced_is_let_go_on_the_way(struct kunit *test)
 {
 	struct fake *f = fake_simple(test);
@@ -1702,13 +1743,19 @@ static void what_is_replaced_is_let_go_on_the_way(struct kunit *test)
 	map_mems(test, f, 65, 70);
 	new = fake_mem(test, f, 10 * BLOCK);
 	KUNIT_ASSERT_EQ(test, fake_map(f, 0, new->ua, 10 * BLOCK), 0);
-	/* the last block that has any of them is killed before the last is added */
+	/*
+	 * the last block that has any of them is killed before the last is
+	 * added
+	 */
 	expect_calls(test, f, "HP*SK*D*SKD", DIV_ROUND_UP(65 * 70, BLOCK), 64,
 		     10 - DIV_ROUND_UP(65 * 70, BLOCK));
 	fake_check(test, f);
 }
 
-/* Against what it has promised; then nothing of the range is mapped. */
+/*
+ * Although the platform has promised not to refuse; nothing of the range is
+ * mapped then.
+ */
 static void a_platform_that_refuses_all_the_same(struct kunit *test)
 {
 	struct fake *f = fake_simple(test);
@@ -1726,7 +1773,7 @@ static void a_platform_that_refuses_all_the_same(struct kunit *test)
 		      2 * BLOCK, true);
 }
 
-/* Whoever is refused knows which page it was. */
+/* On failure the caller learns which page was refused. */
 static void the_page_that_is_bad_is_named(struct kunit *test)
 {
 	struct fake *f = fake_simple(test);
@@ -1739,7 +1786,7 @@ static void the_page_that_is_bad_is_named(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_tce_map(&f->tbl, 0, end + 5, 1,
 						     true, &bad));
 	KUNIT_EXPECT_EQ(test, bad, end + 5);
-	/* where it is not for a page none is named */
+	/* an error that is not caused by a page names none */
 	bad = 1;
 	fake_refuse(f, SET, 1, 1, 0);
 	KUNIT_EXPECT_EQ(test, -EIO, iommu_tce_map(&f->tbl, 0, mem->ua, 10, true,
@@ -1747,7 +1794,7 @@ static void the_page_that_is_bad_is_named(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bad, 1);
 }
 
-/* ---- memory that was replaced ------------------------------------------ */
+/* ---- orphans ----------------------------------------------------------- */
 
 static void orphans_are_told_from_new_memory(struct kunit *test)
 {
@@ -1757,7 +1804,7 @@ static void orphans_are_told_from_new_memory(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, fake_map(f, 0, old->ua, 1000), 0);
 	new = fake_mem_at(test, f, old->ua, 1000);
 
-	/* one, some, and across the edge of what is mapped */
+	/* one, some, and across the edge of the mapped range */
 	KUNIT_ASSERT_EQ(test, fake_map(f, 5, new->ua, 1), 0);
 	KUNIT_ASSERT_EQ(test, fake_map(f, 500, new->ua, 100), 0);
 	KUNIT_ASSERT_EQ(test, fake_map(f, 990, new->ua, 20), 0);
@@ -1765,7 +1812,7 @@ static void orphans_are_told_from_new_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, new->refs, 1 + 100 + 20);
 	fake_check(test, f);
 
-	/* a set that is refused puts the old memory back */
+	/* a refused set restores the old memory */
 	fake_refuse(f, SET, 2, 1, 0);
 	KUNIT_EXPECT_EQ(test, fake_map(f, 0, new->ua, 1000), -EIO);
 	fake_check(test, f);
@@ -1778,7 +1825,7 @@ static void orphans_are_told_from_new_memory(struct kunit *test)
 	fake_check(test, f);
 }
 
-/* Pages that go on from one piece of memory to the next. */
+/* Consecutive pages of two adjacent pieces of memory. */
 static void neighbours_differ_by_their_id(struct kunit *test)
 {
 	struct fake *f = fake_simple(test);
@@ -1817,12 +1864,12 @@ static void a_table_of_2_to_the_43_entries(struct kunit *test)
 					   true));
 	fake_log_reset(f);
 
-	/* nobody visits 2^34 blocks */
+	/* 2^34 blocks are not visited one by one */
 	KUNIT_EXPECT_EQ(test, fake_unmap(f, 0, BIT(43)), 0);
 	expect_last(test, f, KILL, 5, BIT(43) - 5);
 	KUNIT_EXPECT_EQ(test, f->calls[CLEAR].nr, 2 + 3 + 3 + 2);
 	KUNIT_EXPECT_EQ(test, mem->refs, 0);
-	/* nor clears what is empty */
+	/* and empty ranges are not cleared */
 	KUNIT_EXPECT_EQ(test, fake_unmap(f, 0, BIT(43)), 0);
 	KUNIT_EXPECT_EQ(test, f->calls[CLEAR].nr, 2 + 3 + 3 + 2);
 }
@@ -1868,7 +1915,7 @@ static long real_mapped(struct fake *f, struct mm_iommu_region *region)
 	return iommu_tce_kunit_mapped(&f->tbl, region);
 }
 
-/* The host address of a page, which is not mapped for that. */
+/* The host address of a page, determined without mapping it. */
 static u64 real_hpa(struct kunit *test, unsigned long ua, unsigned int shift)
 {
 	struct mm_iommu_kunit *t = test->priv;
@@ -1897,7 +1944,7 @@ static void registered_memory_is_mapped(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
 
-	/* in reverse: from single pages to the rest */
+	/* in reverse order: single pages first, then the rest */
 	KUNIT_EXPECT_EQ(test, real_unmap(f, 100, 1), 0);
 	KUNIT_EXPECT_EQ(test, real_unmap(f, 300, 200), 0);
 	KUNIT_EXPECT_EQ(test, real_mapped(f, region), 600 - 201);
@@ -1939,7 +1986,10 @@ static void memory_that_is_not_registered(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, real_mapped(f, first), 0);
 	KUNIT_EXPECT_EQ(test, real_mapped(f, second), 0);
 
-	/* neighbours are mapped at once, and each counts its own */
+	/*
+	 * adjacent regions are mapped by one call, and each counts its own
+	 * pages
+	 */
 	KUNIT_EXPECT_EQ(test, 0,
 			real_map(f, 0, ua, 30, true));
 	KUNIT_EXPECT_EQ(test, real_mapped(f, first), 10);
@@ -1951,7 +2001,7 @@ static void memory_that_is_not_registered(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(second), 0);
 }
 
-/* Other memory where there was some. */
+/* Maps other memory at the same address. */
 static void real_map_again(struct kunit *test, unsigned long ua,
 			   unsigned long npages)
 {
@@ -1982,7 +2032,7 @@ static void a_refused_region_ends_with_its_last_tce(struct kunit *test)
 					  true));
 	KUNIT_EXPECT_EQ(test, real_mapped(f, new), 21);
 	KUNIT_EXPECT_EQ(test, t->mm->locked_vm, 80);
-	/* the rest of the old one, and some of the new one */
+	/* unmap the rest of the old memory, and some of the new */
 	KUNIT_EXPECT_EQ(test, real_unmap(f, 11, 29), 0);
 	KUNIT_EXPECT_EQ(test, real_mapped(f, new), 11);
 	KUNIT_EXPECT_EQ(test, t->mm->locked_vm, 40);
@@ -2071,7 +2121,7 @@ static struct iommu_tce_view *view_create(struct kunit *test,
 	return tbl->it_view;
 }
 
-/* Uses so many more entries of a block. */
+/* Adds @more to the used entries of a block. */
 static void view_use(struct kunit *test, struct iommu_tce_view *view,
 		     unsigned long block, long more)
 {
@@ -2114,7 +2164,7 @@ static void view_is_as_high_as_it_must(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, view->blocks, s->blocks);
 	KUNIT_EXPECT_EQ(test, view->levels, s->levels);
 
-	/* nothing is there at first */
+	/* the view is empty at first */
 	KUNIT_EXPECT_NULL(test, view->root);
 	KUNIT_EXPECT_NULL(test, tce_view_find(view, 0));
 	KUNIT_EXPECT_NULL(test, tce_view_find(view, last));
@@ -2139,7 +2189,7 @@ static void a_second_view_is_not_made(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, tbl->it_view, view);
 	iommu_tce_view_destroy(tbl);
 	KUNIT_EXPECT_NULL(test, tbl->it_view);
-	/* and again, for who does not know */
+	/* destroying it again is allowed */
 	iommu_tce_view_destroy(tbl);
 	KUNIT_EXPECT_EQ(test, iommu_tce_view_mapped(tbl), 0);
 }
@@ -2216,7 +2266,7 @@ static void view_allocations_fail_in_turn(struct kunit *test)
 	int ret;
 
 	mm_iommu_kunit_failslab(test);
-	/* four nodes, of which those made stay, and a block */
+	/* four nodes, of which those already created stay, and a block */
 	for (nth = 1; nth <= 12; nth++) {
 		block = nth * BIT(27);
 		mm_iommu_kunit_fail_alloc(nth);

@@ -10,7 +10,7 @@
 #include "../../mm/tests/mm_iommu_kunit.h"
 #include "../iommu_tce_view.h"
 
-/* Number of entries of a table that are of a region. */
+/* Number of entries of a table that map pages of a region. */
 static inline long iommu_tce_kunit_mapped(const struct iommu_table *tbl,
 					  const struct mm_iommu_region *region)
 {

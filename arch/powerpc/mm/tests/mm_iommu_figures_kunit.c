@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit suite that tells what a lookup in the registry of DMA memory costs.
+ * KUnit suite that reports the cost of a lookup in the registry of DMA memory.
  *
- * Time is counted in instructions by a loop of known length. That is exact
- * where the timebase counts instructions, which is QEMU with -icount; elsewhere
- * the figures are noise, so nothing here passes or fails because of them.
+ * Time is converted to instructions by means of a loop of known length. That is
+ * exact if the timebase counts instructions, as in QEMU with -icount. Elsewhere
+ * the figures are noise, so no test passes or fails because of them.
  */
 #include <linux/prandom.h>
 
@@ -16,7 +16,7 @@
 #define PASSES		8
 #define DISTANCE	SZ_1M
 
-/* Instructions of the loop that time is compared with. */
+/* Number of instructions of the reference loop. */
 #define LOOP		1000000UL
 
 struct figures {
@@ -25,10 +25,10 @@ struct figures {
 	unsigned long nr;
 	unsigned long ua[LOOKUPS];
 	unsigned long found;
-	unsigned long sum;	/* keeps the compiler from leaving a loop out */
+	unsigned long sum;	/* keeps the compiler from removing a loop */
 };
 
-/* Ticks of a loop that is nothing but one branch to itself. */
+/* Ticks of a loop that consists of one branch to itself. */
 static unsigned long loop_ticks(void)
 {
 	unsigned long n = LOOP, start = mftb();
@@ -37,7 +37,7 @@ static unsigned long loop_ticks(void)
 	return mftb() - start;
 }
 
-/* What is measured, and the same without it. */
+/* A pass with the measured operation, or the same pass without it. */
 typedef void (*pass_fn)(struct figures *f);
 
 static struct mm_iommu_slot *this_slot(struct figures *f)
@@ -69,7 +69,7 @@ static __always_inline void find_and_look(struct figures *f,
 	f->found += !!mm_iommu_trans_hpa(block, ua);
 }
 
-/* Random addresses, thus no hint. */
+/* Random addresses, so the hint never applies. */
 static void pass_find(struct figures *f)
 {
 	struct mm_iommu_slot *slot;
@@ -128,7 +128,7 @@ static void pass_lookup_hint(struct figures *f)
 	}
 }
 
-/* The least of several passes: the others had a timer interrupt in them. */
+/* The minimum of several passes; the others were hit by a timer interrupt. */
 static unsigned long pass_ticks(struct figures *f, pass_fn pass)
 {
 	unsigned long best = ULONG_MAX, start;
@@ -206,7 +206,7 @@ static void cost_of_a_lookup(struct kunit *test)
 		tell(test, "lookup", f, 1, pass_lookup_hint, pass_nothing_hint);
 		tell(test, "find", f, 1, pass_find_hint, pass_nothing_hint);
 	}
-	/* four times with each number of regions */
+	/* four times per number of regions */
 	KUNIT_EXPECT_EQ(test, f->found,
 			4 * ARRAY_SIZE(numbers) * PASSES * LOOKUPS);
 	while (f->nr--)
@@ -215,7 +215,9 @@ static void cost_of_a_lookup(struct kunit *test)
 
 #define GIVEN_UP	100000UL
 
-/* Registers a page where others were, maps it, and gives it up. */
+/*
+ * Registers a page in place of earlier ones, maps it, and makes it an orphan.
+ */
 static void give_up(struct kunit *test, struct mm_iommu_held *held)
 {
 	struct mm_iommu_kunit *t = test->priv;
@@ -246,7 +248,10 @@ static void tell_drops(struct kunit *test, const struct mm_iommu_held *held,
 		   DIV_ROUND_CLOSEST(best * LOOP, max(loop, 1UL)));
 }
 
-/* The last page of a region that was given up, whatever their number is. */
+/*
+ * Cost of the drop of an orphan's last page, independent of the number of
+ * orphans.
+ */
 static void cost_of_the_last_drop(struct kunit *test)
 {
 	struct mm_iommu_kunit *t = test->priv;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * KUnit suite of the registry of DMA memory: its counters, its translations,
- * and what is left behind when something fails. See mmu_context_iommu.c.
+ * and its state after failures. See mmu_context_iommu.c.
  *
- * Every test has an mm of its own with real memory in it. The index and the
- * translation alone are tested in user space too (tools/testing/mm_iommu).
+ * Every test has its own mm with real memory in it. The index and the
+ * translation alone are also tested in user space (tools/testing/mm_iommu).
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -19,18 +19,20 @@
 
 #include "mm_iommu_kunit.h"
 
-/* Pages that a test maps and registers where their number does not matter. */
+/*
+ * Number of pages that a test maps and registers if their number is irrelevant.
+ */
 #define TEST_PAGES	40UL
 #define TEST_SIZE	(TEST_PAGES << PAGE_SHIFT)
 
-/* ---- what every test has ----------------------------------------------- */
+/* ---- common to all tests ----------------------------------------------- */
 
 static u64 id_cookie(u64 id)
 {
 	return FIELD_PREP(MM_IOMMU_COOKIE_ID, id);
 }
 
-/* Regions that have an id. */
+/* Number of regions that have an id. */
 static unsigned long count_ids(struct mm_iommu *reg)
 {
 	unsigned long n = 0;
@@ -42,7 +44,7 @@ static unsigned long count_ids(struct mm_iommu *reg)
 }
 
 /**
- * mm_iommu_kunit_init() - give a test an mm of its own
+ * mm_iommu_kunit_init() - create an mm for a test
  * @test: the test
  *
  * Return: 0 or -ENOMEM.
@@ -62,7 +64,7 @@ int mm_iommu_kunit_init(struct kunit *test)
 
 	mm->task_size = TASK_SIZE;
 	arch_pick_mmap_layout(mm, &current->signal->rlim[RLIMIT_STACK]);
-	/* the thread ends with the test, and with it the use of the mm */
+	/* the mm is in use until the thread exits, at the end of the test */
 	kthread_use_mm(mm);
 	t->mm = mm;
 	test->priv = t;
@@ -70,8 +72,8 @@ int mm_iommu_kunit_init(struct kunit *test)
 }
 
 /**
- * mm_iommu_kunit_exit() - see that a test has left nothing behind
- * @test: the test; its thread is gone
+ * mm_iommu_kunit_exit() - check that a test has left nothing behind
+ * @test: the test; its thread has exited
  */
 void mm_iommu_kunit_exit(struct kunit *test)
 {
@@ -89,16 +91,16 @@ void mm_iommu_kunit_exit(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, count_ids(reg), 0);
 	}
 	KUNIT_EXPECT_EQ(test, t->mm->locked_vm, 0);
-	/* what kthread_use_mm() took */
+	/* drop the reference of kthread_use_mm() */
 	mmdrop(t->mm);
 }
 
 /**
  * mm_iommu_kunit_map() - map memory for a test
  * @test: the test
- * @npages: pages of PAGE_SIZE
+ * @npages: number of pages of PAGE_SIZE
  *
- * Return: its user address.
+ * Return: the user address of the memory.
  */
 unsigned long mm_iommu_kunit_map(struct kunit *test, unsigned long npages)
 {
@@ -114,10 +116,10 @@ unsigned long mm_iommu_kunit_map(struct kunit *test, unsigned long npages)
  * mm_iommu_kunit_register() - mm_iommu_register() in the mm of the test
  * @test: the test
  * @ua: first user address
- * @size: bytes
+ * @size: size in bytes
  * @regionp: where to store the region
  *
- * Return: what mm_iommu_register() returned.
+ * Return: as mm_iommu_register().
  */
 int mm_iommu_kunit_register(struct kunit *test, unsigned long ua,
 			    unsigned long size,
@@ -142,7 +144,7 @@ static void kill_current(bool kill)
 	spin_unlock_irq(&sighand->siglock);
 }
 
-/* Pins the pages of other addresses, one by one: each time a real pin. */
+/* Pins pages of other addresses, one by one; each is a real pin. */
 static int pin_instead(const struct mm_iommu_kunit *t, unsigned long ua, int n,
 		       unsigned int flags, struct page **pages)
 {
@@ -157,7 +159,7 @@ static int pin_instead(const struct mm_iommu_kunit *t, unsigned long ua, int n,
 	return i;
 }
 
-/* Stands in for mm_iommu_pin_user(). */
+/* Replaces mm_iommu_pin_user(). */
 static int pin_stub(unsigned long ua, int n, unsigned int flags,
 		    struct page **pages)
 {
@@ -177,7 +179,7 @@ static int pin_stub(unsigned long ua, int n, unsigned int flags,
 }
 
 /**
- * mm_iommu_kunit_stub_pins() - let the fields of mm_iommu_kunit control pins
+ * mm_iommu_kunit_stub_pins() - let members of mm_iommu_kunit control pins
  * @test: the test
  */
 void mm_iommu_kunit_stub_pins(struct kunit *test)
@@ -185,7 +187,7 @@ void mm_iommu_kunit_stub_pins(struct kunit *test)
 	kunit_activate_static_stub(test, mm_iommu_pin_user, pin_stub);
 }
 
-/* Other memory where there was some. */
+/* Maps other memory at the same address. */
 static void test_map_again(struct kunit *test, unsigned long ua,
 			   unsigned long npages, unsigned long prot)
 {
@@ -232,7 +234,7 @@ static void test_unmap(struct kunit *test, const struct mm_iommu_held *m)
 	KUNIT_ASSERT_EQ(test, mm_iommu_drop(t->mm, m->cookie, 1), 0);
 }
 
-/* Whether a TCE could be written for that address now. */
+/* Whether a TCE could be written for an address now. */
 static bool test_is_found(struct kunit *test, unsigned long ua)
 {
 	struct mm_iommu_held m;
@@ -243,7 +245,7 @@ static bool test_is_found(struct kunit *test, unsigned long ua)
 	return true;
 }
 
-/* Pages behind a range that a test holds to look at them. */
+/* Pages of a range; the test holds references on them to inspect them. */
 struct test_pages {
 	struct page *page[TEST_PAGES];
 };
@@ -266,7 +268,10 @@ static struct test_pages *test_get_pages(struct kunit *test, unsigned long ua)
 						  p->page), TEST_PAGES);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, put_test_pages,
 							p), 0);
-	/* no reference but those that are looked for comes or goes */
+	/*
+	 * from now on only references that the tests look for are taken or
+	 * dropped
+	 */
 	lru_add_drain_all();
 	return p;
 }
@@ -280,7 +285,7 @@ static unsigned long count_pinned(struct test_pages *p)
 	return n;
 }
 
-/* All that a registration may change. */
+/* All state that a registration may change. */
 struct test_state {
 	unsigned long locked_vm;
 	unsigned long refs;
@@ -311,7 +316,7 @@ static struct test_state get_state(struct kunit *test, struct test_pages *p)
 	return s;
 }
 
-/* What a registration that failed has to say of itself. */
+/* Checks the reported cause of a failed registration. */
 static void expect_refusal(struct kunit *test, const char *words,
 			   unsigned long at)
 {
@@ -335,7 +340,7 @@ static void expect_state(struct kunit *test, struct test_pages *p,
 
 /* ---- translation ------------------------------------------------------- */
 
-/* Nodes of 2M for each page, and the node above them. */
+/* Nodes of 2M with an entry per page, and the node above them. */
 #define BYTES_OF_PAGES	((SZ_1G / PAGE_SIZE + 512) * 8)
 
 const struct mm_iommu_kunit_layout
@@ -402,7 +407,7 @@ mm_iommu_kunit_layouts[MM_IOMMU_KUNIT_LAYOUTS] = {
 KUNIT_ARRAY_PARAM_DESC(layout, mm_iommu_kunit_layouts, name);
 
 /**
- * mm_iommu_kunit_hpa() - what a layout has behind a user address
+ * mm_iommu_kunit_hpa() - host address in a layout
  * @l: the layout
  * @ua: user address
  *
@@ -421,7 +426,7 @@ unsigned long mm_iommu_kunit_hpa(const struct mm_iommu_kunit_layout *l,
 	       at % l->run;
 }
 
-/* How far memory is contiguous, but no further than to @end. */
+/* Length of the contiguous memory at @ua, limited by @end. */
 static unsigned long layout_run(const struct mm_iommu_kunit_layout *l,
 				unsigned long ua, unsigned long end)
 {
@@ -434,12 +439,12 @@ static unsigned long layout_run(const struct mm_iommu_kunit_layout *l,
 }
 
 /**
- * mm_iommu_kunit_trans() - make the translation of a layout
+ * mm_iommu_kunit_trans() - create the translation of a layout
  * @test: the test
- * @trans: the translation to make; the caller frees it
+ * @trans: the translation to create; the caller frees it
  * @l: the layout
  *
- * Runs are added as pinning adds them, in batches.
+ * Runs are added in batches, as pinning does.
  */
 void mm_iommu_kunit_trans(struct kunit *test, struct mm_iommu_trans *trans,
 			  const struct mm_iommu_kunit_layout *l)
@@ -494,7 +499,7 @@ static void trans_translates_every_page(struct kunit *test)
 	mm_iommu_trans_free(&trans);
 }
 
-/* Whether an IOMMU page inside the region can be at an address. */
+/* Whether there can be an IOMMU page at an address, within the region. */
 static bool layout_has(const struct mm_iommu_kunit_layout *l, unsigned long ua,
 		       unsigned int order)
 {
@@ -551,7 +556,7 @@ static void trans_keeps_dirty_marks(struct kunit *test)
 	mm_iommu_trans_free(&trans);
 }
 
-/* One page less than there are: memory at host address 0 is another thing. */
+/* One page is missing; that differs from memory at host address 0. */
 static void trans_without_all_pages_is_refused(struct kunit *test)
 {
 	const struct mm_iommu_kunit_layout *l = test->param_value;
@@ -636,7 +641,7 @@ static void memory_for_reading_is_not_written(struct kunit *test)
 	struct mm_iommu_held held;
 	struct test_state start;
 
-	/* the first pages are for reading, the rest is not */
+	/* the first pages are read-only, the rest is writable */
 	test_map_again(test, ua, 10, PROT_READ);
 	start = get_state(test, p);
 	region = test_register(test, ua, TEST_SIZE);
@@ -647,7 +652,7 @@ static void memory_for_reading_is_not_written(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, test_map(test, rest, true, &m), 1);
 	test_unmap(test, &m);
 
-	/* all of it or nothing */
+	/* all pages or none */
 	KUNIT_EXPECT_EQ(test, -EFAULT,
 			mm_iommu_hold(t->mm, ua, TEST_PAGES, PAGE_SHIFT, true,
 				      &held));
@@ -660,7 +665,9 @@ static void memory_for_reading_is_not_written(struct kunit *test)
 	expect_state(test, p, &start);
 }
 
-/* Whoever is refused is told which page it was, wherever in the range. */
+/*
+ * On failure the caller learns which page was refused, wherever in the range.
+ */
 static void a_page_that_cannot_be_held_is_named(struct kunit *test)
 {
 	struct mm_iommu_kunit *t = test->priv;
@@ -753,7 +760,7 @@ static void register_refuses_bad_ranges(struct kunit *test)
 	expect_state(test, NULL, &start);
 }
 
-/* In pages of a range whose end is the task size; up to there it is memory. */
+/* In pages, relative to the task size; memory is available up to there. */
 static const struct task_end {
 	const char *name;
 	unsigned long before;
@@ -770,7 +777,7 @@ static const struct task_end {
 
 KUNIT_ARRAY_PARAM_DESC(task_end, task_ends, name);
 
-/* A pin of any address succeeds here: only the registry can refuse it. */
+/* All pins succeed here, so only the registry can reject an address. */
 static void check_task_end(struct kunit *test, unsigned long task_size)
 {
 	const struct task_end *e = test->param_value;
@@ -803,12 +810,12 @@ static void register_ends_at_the_task_size(struct kunit *test)
 	mm_iommu_kunit_stub_pins(test);
 	t->instead = mm_iommu_kunit_map(test, 1);
 	check_task_end(test, TASK_SIZE_USER64);
-	/* a process of 32 bits; one whose end is no power of two */
+	/* a 32-bit process; a task size that is no power of two */
 	check_task_end(test, SZ_4G - PAGE_SIZE);
 	check_task_end(test, KUNIT_UA + 5 * PAGE_SIZE);
 }
 
-/* What a pin must not do, whoever asks for it: leave a page out. */
+/* A pin must never skip a page, whoever the caller is. */
 static void pin_of_the_last_pages_fails(struct kunit *test)
 {
 	static const unsigned long npages[] = { 1, 2, 8, 9, 300 };
@@ -829,7 +836,7 @@ static void pin_of_the_last_pages_fails(struct kunit *test)
 	}
 }
 
-/* Beside or over a region of the pages 10 to 19, in pages. */
+/* Adjacent to or overlapping a region of the pages 10 to 19; in pages. */
 static const struct overlap {
 	const char *name;
 	unsigned long first;
@@ -872,7 +879,10 @@ static void register_refuses_overlap(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 }
 
-/* Back to what kthread has: all capabilities. */
+/*
+ * Drops CAP_IPC_LOCK; revert_creds() restores all capabilities, as a kthread
+ * has.
+ */
 static void without_ipc_lock(struct kunit *test, const struct cred **old)
 {
 	struct cred *cred = prepare_creds();
@@ -929,7 +939,7 @@ static void unregister_while_mapped_changes_nothing(struct kunit *test)
 	expect_state(test, p, &live);
 	KUNIT_EXPECT_TRUE(test, test_is_found(test, ua));
 	KUNIT_EXPECT_FALSE(test, mm_iommu_is_current(region));
-	/* and again: an answer is no promise */
+	/* and again: one result does not guarantee the next */
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
 	expect_state(test, p, &live);
 
@@ -974,7 +984,7 @@ static void mapping_for_writing_makes_pages_dirty(struct kunit *test)
 	test_unmap(test, &read);
 	test_unmap(test, &write);
 
-	/* a mark is for all of its block */
+	/* a mark applies to the whole block */
 	first = mm_iommu_trans_block(&region->trans, ua, &at) > PAGE_SIZE ?
 		0 : 1;
 	last = mm_iommu_trans_block(&region->trans, ua + PAGE_SIZE, &at) >>
@@ -993,7 +1003,9 @@ static void iommu_page_is_no_larger_than_a_block(struct kunit *test)
 	struct mm_iommu_region *region;
 	struct mm_iommu_held held;
 
-	/* the same page twice is not contiguous, whatever the allocator did */
+	/*
+	 * the same page twice is never contiguous, whatever the allocator did
+	 */
 	mm_iommu_kunit_stub_pins(test);
 	t->instead = ua;
 	ua = ALIGN(KUNIT_UA, 2 * PAGE_SIZE);
@@ -1002,7 +1014,7 @@ static void iommu_page_is_no_larger_than_a_block(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -EINVAL,
 			mm_iommu_hold(t->mm, ua, 1, PAGE_SHIFT + 1, false,
 				      &held));
-	/* smaller ones go to the end of the region */
+	/* smaller IOMMU pages reach to the end of the region */
 	KUNIT_EXPECT_EQ(test, 2 * PAGE_SIZE / SZ_4K,
 			mm_iommu_hold(t->mm, ua, 1000, 12, false, &held));
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
@@ -1024,7 +1036,7 @@ static void refused_region_gives_way_to_new_memory(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, test_map(test, ua, false, &was), 1);
 	KUNIT_ASSERT_EQ(test, mm_iommu_unregister(region), -EBUSY);
 
-	/* other memory at the same address */
+	/* map other memory at the same address */
 	test_map_again(test, ua, TEST_PAGES, PROT_READ | PROT_WRITE);
 	new = test_get_pages(test, ua);
 	next = test_register(test, ua, TEST_SIZE);
@@ -1034,7 +1046,7 @@ static void refused_region_gives_way_to_new_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count_pinned(old), TEST_PAGES);
 	KUNIT_EXPECT_EQ(test, count_pinned(new), TEST_PAGES);
 
-	/* no lookup finds the orphan */
+	/* lookups do not find the orphan */
 	KUNIT_ASSERT_EQ(test, test_map(test, ua, false, &is), 1);
 	KUNIT_EXPECT_EQ(test, is.hpa, page_to_phys(new->page[0]));
 	KUNIT_EXPECT_NE(test, is.hpa, was.hpa);
@@ -1047,7 +1059,7 @@ static void refused_region_gives_way_to_new_memory(struct kunit *test)
 	test_unmap(test, &is);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -ENOENT);
 
-	/* its last TCE ends it, and only it */
+	/* unmapping its last TCE frees the orphan, and nothing else */
 	test_unmap(test, &was);
 	KUNIT_EXPECT_EQ(test, get_state(test, NULL).orphans, 0);
 	KUNIT_EXPECT_EQ(test, get_state(test, NULL).locked_vm, TEST_PAGES);
@@ -1059,7 +1071,7 @@ static void refused_region_gives_way_to_new_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, get_state(test, NULL).locked_vm, start.locked_vm);
 }
 
-/* Registers a page, maps it, and gives it up. */
+/* Registers a page, maps it, and makes it an orphan. */
 static void test_give_up(struct kunit *test, unsigned long ua,
 			 struct mm_iommu_held *held)
 {
@@ -1069,7 +1081,10 @@ static void test_give_up(struct kunit *test, unsigned long ua,
 	mm_iommu_release(region);
 }
 
-/* Each id is of one region, up to its last mapping; then others get it. */
+/*
+ * An id belongs to one region until its last mapping is removed, then it is
+ * reused.
+ */
 static void ids_are_of_one_region(struct kunit *test)
 {
 	unsigned long max = 2 * MM_IOMMU_ID_SLOTS + 10, i, k;
@@ -1093,7 +1108,7 @@ static void ids_are_of_one_region(struct kunit *test)
 	for (i = 0; i < max; i += 2)
 		test_unmap(test, &held[i]);
 
-	/* the rest of the node is taken first, then what was given back */
+	/* the rest of the node is used first, then the freed ids */
 	for (i = 0; i < 2 * max; i++) {
 		region = test_register(test, KUNIT_UA, PAGE_SIZE);
 		for (k = 1; k < max; k += 2)
@@ -1109,7 +1124,7 @@ static void ids_are_of_one_region(struct kunit *test)
 	kvfree(held);
 }
 
-/* Without a free id nothing fails but a new registration. */
+/* Without a free id, only new registrations fail. */
 static void without_an_id_register_is_refused(struct kunit *test)
 {
 	struct mm_iommu_kunit *t = test->priv;
@@ -1134,7 +1149,9 @@ static void without_an_id_register_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->mm->locked_vm, 3);
 	KUNIT_EXPECT_EQ(test, count_pinned(p), 1);
 
-	/* what is registered is shared, mapped, refused, unregistered */
+	/*
+	 * a registered region can be shared, mapped, refused and unregistered
+	 */
 	KUNIT_EXPECT_EQ(test, 0, mm_iommu_kunit_register(test, ua, PAGE_SIZE,
 							 &again));
 	KUNIT_EXPECT_PTR_EQ(test, again, region);
@@ -1143,7 +1160,7 @@ static void without_an_id_register_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
 	test_unmap(test, &held[2]);
 
-	/* an unmap makes room, for one */
+	/* an unmap frees one id */
 	test_unmap(test, &held[0]);
 	again = test_register(test, ua + PAGE_SIZE, PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, -ENOSPC,
@@ -1197,7 +1214,7 @@ static void release_of_one_of_two_leaves_the_other(struct kunit *test)
 	expect_state(test, p, &start);
 }
 
-/* ---- pins that fail ---------------------------------------------------- */
+/* ---- failing pins ------------------------------------------------------ */
 
 static const struct pin_error {
 	const char *name;
@@ -1228,7 +1245,7 @@ static void transient_pin_errors_are_retried(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count_pinned(p), TEST_PAGES);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 
-	/* but not for ever */
+	/* but the number of retries is limited */
 	t->calls = 0;
 	t->fail_calls = UINT_MAX / 2;
 	KUNIT_EXPECT_EQ(test, error->with,
@@ -1255,9 +1272,9 @@ static void partial_pins_go_on(struct kunit *test)
 }
 
 /*
- * What another thread may make of a range while it is pinned. A page before a
- * huge one comes first; a number is a page of the huge one, -1 is one of
- * another place.
+ * Possible changes of a range by another thread while it is pinned. Before
+ * them, the range is a single page followed by a huge page. A number is the
+ * index of a page of the huge page, -1 is a page elsewhere.
  */
 #define REMAPPED	6
 
@@ -1277,7 +1294,7 @@ static const struct remapped {
 
 KUNIT_ARRAY_PARAM_DESC(remapped, remapped, name);
 
-/* A huge page that one entry of the page table maps, or 0. */
+/* A huge page that is mapped by one page table entry, or 0. */
 static unsigned long map_huge_page(struct kunit *test)
 {
 	unsigned long ua, size = HPAGE_PMD_SIZE;
@@ -1322,7 +1339,7 @@ static void only_pages_that_were_pinned_are_entered(struct kunit *test)
 						     &first));
 	refs = folio_ref_count(page_folio(first));
 
-	/* the region is where the huge page is: no page table helps it */
+	/* the region is at the huge page, so the page table is of no help */
 	mm_iommu_kunit_stub_pins(test);
 	t->from = from;
 	ua = huge - PAGE_SIZE;
@@ -1379,15 +1396,15 @@ static void a_killed_process_gives_up(struct kunit *test)
 	kill_current(false);
 	KUNIT_EXPECT_EQ(test, ret, -EINTR);
 	KUNIT_EXPECT_EQ(test, t->calls, 3);
-	/* twice seven */
+	/* two calls of seven pages each have succeeded */
 	expect_refusal(test, "the process was killed: 0x",
 		       ua + 14 * PAGE_SIZE);
 	expect_state(test, p, &start);
 }
 
 /*
- * What pin_user_pages_fast() may answer instead of a pin: also nothing at all,
- * for which a caller must find an error of its own.
+ * Possible results of pin_user_pages_fast() instead of a pin. They include 0,
+ * for which the caller must choose an error code of its own.
  */
 static const struct pin_error permanent[] = {
 	{ "EFAULT", -EFAULT },
@@ -1420,7 +1437,7 @@ static void every_pin_fails_in_turn(struct kunit *test)
 		ret = mm_iommu_kunit_register(test, ua, TEST_SIZE, &region);
 		if (!ret)
 			break;
-		/* never the count of what it could pin */
+		/* never the number of pages that it could pin */
 		KUNIT_EXPECT_EQ(test, ret, error->with ? : -EFAULT);
 		expect_state(test, p, &start);
 		KUNIT_EXPECT_EQ(test, count_pinned(p), 0);
@@ -1432,11 +1449,13 @@ static void every_pin_fails_in_turn(struct kunit *test)
 	expect_state(test, p, &start);
 }
 
-/* ---- allocations that fail --------------------------------------------- */
+/* ---- failing allocations ----------------------------------------------- */
 
 #if defined(CONFIG_FAILSLAB) && defined(CONFIG_FAULT_INJECTION_DEBUG_FS)
 
-/* Where a knob of the fault injection is: inside the kernel it has no name. */
+/*
+ * The value of a fault injection knob. There is no symbol for it in the kernel.
+ */
 static void *fault_knob(struct kunit *test, const char *in, const char *name)
 {
 	struct dentry *dir = debugfs_lookup(in, NULL), *file;
@@ -1452,9 +1471,9 @@ static void *fault_knob(struct kunit *test, const char *in, const char *name)
 }
 
 /*
- * Fails allocations that may sleep, without a word about it. They alone count:
- * pages of which the slab takes fewer, when it cannot have them, would hide the
- * allocation that was to fail.
+ * Fails allocations that may sleep, silently. Only slab allocations count: if a
+ * page allocation fails, slab retries with fewer pages, which would hide the
+ * intended failure.
  */
 static void failslab_set(struct kunit *test, bool sleeping, unsigned long words,
 			 u32 page_order)
@@ -1474,7 +1493,7 @@ static void failslab_reset(void *test)
 
 /**
  * mm_iommu_kunit_failslab() - let allocations fail until the test ends
- * @test: the test, which is skipped where the kernel cannot do this
+ * @test: the test; it is skipped if the kernel does not support this
  */
 void mm_iommu_kunit_failslab(struct kunit *test)
 {
@@ -1485,7 +1504,7 @@ void mm_iommu_kunit_failslab(struct kunit *test)
 
 /**
  * mm_iommu_kunit_fail_alloc() - let one allocation of this thread fail
- * @nth: which one, counted from 1
+ * @nth: number of the allocation, counted from 1
  */
 void mm_iommu_kunit_fail_alloc(unsigned int nth)
 {
@@ -1493,9 +1512,9 @@ void mm_iommu_kunit_fail_alloc(unsigned int nth)
 }
 
 /**
- * mm_iommu_kunit_alloc_failed() - tell whether it was reached, and end it
+ * mm_iommu_kunit_alloc_failed() - check for the injected failure, and end it
  *
- * Return: whether the allocation failed that was to fail.
+ * Return: whether the allocation was reached and failed.
  */
 bool mm_iommu_kunit_alloc_failed(void)
 {
@@ -1505,7 +1524,7 @@ bool mm_iommu_kunit_alloc_failed(void)
 	return failed;
 }
 
-/* Whether the @nth allocation was reached, which then failed. */
+/* Whether the @nth allocation was reached, and therefore failed. */
 static bool register_fail_nth(struct kunit *test, unsigned int nth,
 			      unsigned long ua, unsigned long size, int *ret,
 			      struct mm_iommu_region **region)
@@ -1556,7 +1575,9 @@ static void every_allocation_fails_in_turn(struct kunit *test)
 
 	mm_iommu_kunit_failslab(test);
 
-	/* the first allocation of all makes the registry, which then stays */
+	/*
+	 * the very first allocation is that of the registry, which then stays
+	 */
 	KUNIT_ASSERT_TRUE(test, register_fail_nth(test, 1, ua, TEST_SIZE, &ret,
 						  &region));
 	KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
@@ -1564,11 +1585,11 @@ static void every_allocation_fails_in_turn(struct kunit *test)
 	region = test_register(test, ua, TEST_SIZE);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 
-	/* the region, the array of pages, what nodes there are */
+	/* the region, the array of pages, and the nodes needed */
 	fail_each(test, p, ua, TEST_SIZE, &failed, &survived);
 	KUNIT_EXPECT_GE(test, failed, 2);
 
-	/* a node above two at least */
+	/* a node above at least two */
 	mm_iommu_kunit_stub_pins(test);
 	t->instead = ua;
 	fail_each(test, p, KUNIT_UA + SZ_16M - 300 * PAGE_SIZE,
@@ -1603,17 +1624,17 @@ static void every_allocation_fails_in_turn(struct kunit *test)
 
 /* ---- many regions ------------------------------------------------------ */
 
-/* What checks memory and locks would take minutes for all of them. */
+/* With debugging of memory or locks, all of them would take minutes. */
 #define MANY		(IS_ENABLED(CONFIG_KASAN) ? 10000UL : 100000UL)
 #define MANY_DISTANCE	SZ_1M
 
 static unsigned long many_ua(unsigned long i)
 {
-	/* in no order: a step that has no divisor in common with MANY */
+	/* in no order: the step and MANY are coprime */
 	return KUNIT_UA + i * 61337 % MANY * MANY_DISTANCE;
 }
 
-/* The region that holds @ua, as the registry and as arithmetic knows it. */
+/* The region at @ua, by a lookup and by arithmetic. */
 static void check_lookup(struct kunit *test, unsigned long ua)
 {
 	struct mm_iommu_kunit *t = test->priv;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the KUnit suites of the registry of DMA memory have in common.
+ * Common to the KUnit suites of the registry of DMA memory.
  */
 #ifndef _POWERPC_MM_MM_IOMMU_KUNIT_H
 #define _POWERPC_MM_MM_IOMMU_KUNIT_H
@@ -9,24 +9,24 @@
 
 #include "../mm_iommu.h"
 
-/* Aligned for every node, and far from where the tests map memory. */
+/* Aligned for every node, and far from the memory that tests map. */
 #define KUNIT_UA	BIT(40)
 #define KUNIT_HPA	BIT(44)
 
 /**
- * struct mm_iommu_kunit - what every test has in test->priv
- * @mm: an mm of its own, which its thread uses
- * @instead: pins take the page at this address, if there is one, and not the
- *	one that is asked for
- * @from: the same for each page of the region at @from_ua: the address of the
- *	page that is taken in its place
- * @calls: calls of mm_iommu_pin_user() so far
- * @fail_at: the first of them that fails, counted from 1; 0 for none
- * @fail_calls: how many fail from there on
- * @fail_with: what these return
- * @at_most: pages that one call pins, where not 0
- * @kill_at: the call in which the thread is killed; 0 for none
- * @refusal: why the last registration that failed did so
+ * struct mm_iommu_kunit - state of a test, in test->priv
+ * @mm: mm of the test, used by its thread
+ * @instead: if not 0, pins take the page at this address instead of the
+ *	requested one
+ * @from: the same per page of the region at @from_ua: the addresses of the
+ *	pages to take instead
+ * @calls: number of calls of mm_iommu_pin_user() so far
+ * @fail_at: first call to fail, counted from 1; 0 for none
+ * @fail_calls: number of calls that fail from there on
+ * @fail_with: their return value
+ * @at_most: maximum number of pages pinned per call, if not 0
+ * @kill_at: call during which the thread is killed; 0 for none
+ * @refusal: cause of the last failed registration
  */
 struct mm_iommu_kunit {
 	struct mm_struct *mm;
@@ -54,17 +54,18 @@ void mm_iommu_kunit_fail_alloc(unsigned int nth);
 bool mm_iommu_kunit_alloc_failed(void);
 
 /**
- * struct mm_iommu_kunit_layout - memory as user and host addresses see it
- * @name: for people
- * @offset: where the region starts, from an address aligned for all nodes
- * @size: bytes
- * @run: bytes that are contiguous and aligned in both addresses, as folios are
+ * struct mm_iommu_kunit_layout - layout of memory in user and host addresses
+ * @name: name of the test case
+ * @offset: offset of the region from an address that is aligned for all nodes
+ * @size: size in bytes
+ * @run: size of the contiguous runs, which are aligned in both addresses, as
+ *	folios are
  * @gap: bytes between two runs, in host addresses
- * @skew: host addresses are so far from that alignment
- * @broken: offset of one page that is elsewhere, or 0
+ * @skew: offset of the host addresses from that alignment
+ * @broken: offset of a single page that is located elsewhere, or 0
  * @mixed: every other 2M are single pages
  * @order: log2 of the size of the smallest block, or 0 for any
- * @bytes: what the translation takes at most
+ * @bytes: maximum size of the translation
  */
 struct mm_iommu_kunit_layout {
 	const char *name;
@@ -88,7 +89,7 @@ unsigned long mm_iommu_kunit_hpa(const struct mm_iommu_kunit_layout *l,
 void mm_iommu_kunit_trans(struct kunit *test, struct mm_iommu_trans *trans,
 			  const struct mm_iommu_kunit_layout *l);
 
-/* Calls @fn with @data in one of the two modes of the MMU. */
+/* Calls @fn with @data in real mode or in virtual mode. */
 typedef unsigned long (*mm_iommu_kunit_call)(unsigned long (*fn)(void *data),
 					     void *data);
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit suite of what the registry of DMA memory promises for real mode: the
- * same lookups and struct pages with the MMU on and off.
+ * KUnit suite of the guarantees of the registry of DMA memory for real mode:
+ * lookups and struct pages are the same in real mode and in virtual mode.
  *
- * The MMU goes off where the kernel is the hypervisor and real mode reaches all
- * of its memory. A fault there ends the machine, which is how it fails a test.
+ * Real mode is only entered if the kernel is the hypervisor and real mode
+ * reaches all of its memory. A fault in real mode takes the machine down, so
+ * that is how a test fails.
  */
 #include <linux/memblock.h>
 #include <linux/pgalloc.h>
@@ -20,8 +21,8 @@
 #include "mm_iommu_kunit.h"
 
 /**
- * mm_iommu_kunit_need_real_mode() - go on only where the MMU can be off
- * @test: the test; it ends here, skipped, if not
+ * mm_iommu_kunit_need_real_mode() - skip a test if real mode cannot be used
+ * @test: the test; it ends here in that case
  */
 void mm_iommu_kunit_need_real_mode(struct kunit *test)
 {
@@ -32,11 +33,11 @@ void mm_iommu_kunit_need_real_mode(struct kunit *test)
 }
 
 /**
- * mm_iommu_kunit_virtual_mode() - call a function with interrupts off
+ * mm_iommu_kunit_virtual_mode() - call a function with interrupts disabled
  * @fn: the function
  * @data: its argument
  *
- * Return: what it returned.
+ * Return: the return value of @fn.
  */
 unsigned long mm_iommu_kunit_virtual_mode(unsigned long (*fn)(void *data),
 					  void *data)
@@ -50,11 +51,11 @@ unsigned long mm_iommu_kunit_virtual_mode(unsigned long (*fn)(void *data),
 }
 
 /**
- * mm_iommu_kunit_real_mode() - call a function with interrupts and MMU off
+ * mm_iommu_kunit_real_mode() - call a function in real mode, interrupts off
  * @fn: the function
  * @data: its argument, in the linear map, as stacks are
  *
- * Return: what it returned.
+ * Return: the return value of @fn.
  */
 unsigned long mm_iommu_kunit_real_mode(unsigned long (*fn)(void *data),
 				       void *data)
@@ -89,14 +90,14 @@ static void the_mmu_goes_off(struct kunit *test)
 
 /* ---- lookup and translation -------------------------------------------- */
 
-/* Neighbours of the region under test on each side, so that there is a tree. */
+/* Neighbours on each side of the region under test; they make it a tree. */
 #define NEIGHBOURS		20
 #define NEIGHBOUR_DISTANCE	SZ_16G
 
 /*
- * A question to the registry, and its answers: @tried is true where nobody held
- * the lock, @found where a region holds the address; @has where it has an IOMMU
- * page of 2^@shift there.
+ * A query of the registry, and its results. @tried: the lock was not held.
+ * @found: a region contains the address. @has: the region has an IOMMU page of
+ * 2^@shift there.
  */
 struct lookup {
 	struct mm_iommu *reg;
@@ -169,7 +170,7 @@ static void free_registry(void *data)
 	kfree(reg);
 }
 
-/* A registry with a region of the layout, and smaller ones around it. */
+/* A registry with a region of the layout, and smaller regions around it. */
 static struct mm_iommu *make_registry(struct kunit *test,
 				      const struct mm_iommu_kunit_layout *l)
 {
@@ -189,12 +190,12 @@ static struct mm_iommu *make_registry(struct kunit *test,
 	return reg;
 }
 
-/* Looks up with the MMU off and then on; both must say the same. */
+/* Looks up in real mode, then in virtual mode; the results must be equal. */
 static void compare_lookup(struct kunit *test, struct lookup *q)
 {
 	struct lookup off = *q;
 
-	/* a mark is set with the MMU off and read with the MMU on */
+	/* a mark is set in real mode and read in virtual mode */
 	mm_iommu_kunit_real_mode(look_up, &off);
 	q->mark = false;
 	mm_iommu_kunit_virtual_mode(look_up, q);
@@ -299,7 +300,7 @@ static struct page *test_alloc_pages(struct kunit *test, unsigned int order)
 	return page;
 }
 
-/* log2 of the size of the block of memory in which a struct page begins. */
+/* log2 of the size of the memory block in which a struct page starts. */
 static unsigned int block_shift(const struct page *page)
 {
 	unsigned int shift;
@@ -326,7 +327,7 @@ static void need_answer(struct kunit *test)
 		kunit_skip(test, "needs CONFIG_SPARSEMEM_VMEMMAP or CONFIG_FLATMEM");
 }
 
-/* What is read of a struct page through its other address. */
+/* Contents of a struct page, read through its real mode address. */
 struct look {
 	unsigned long pfn;
 	struct page *found;
@@ -358,7 +359,7 @@ static void expect_found(struct kunit *test, struct page *page,
 	if (found) {
 		KUNIT_EXPECT_EQ(test, q.private, PAGE_MARK(q.pfn));
 		KUNIT_EXPECT_EQ(test, q.tail, PageTail(page));
-		/* the linear map and nothing else */
+		/* in the linear map and nowhere else */
 		KUNIT_EXPECT_TRUE(test, virt_addr_valid(q.found));
 	}
 	set_page_private(page, 0);

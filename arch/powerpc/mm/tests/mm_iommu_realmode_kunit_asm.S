@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * How the KUnit suites of the registry of DMA memory turn the MMU off.
+ * Real mode calls for the KUnit suites of the registry of DMA memory.
  */
 #include <asm/exception-64s.h>
 #include <asm/ppc_asm.h>
@@ -13,8 +13,8 @@
  * unsigned long mm_iommu_kunit_mmu_off(unsigned long entry, void *arg)
  *
  * Calls the code at @entry with @arg, with MSR[IR] and MSR[DR] clear, and
- * returns what it returned. On bare metal, with interrupts hard disabled; code
- * and stack are in the linear map.
+ * returns its return value. Requires bare metal, and interrupts that are hard
+ * disabled. Code and stack must be in the linear map.
  */
 _GLOBAL_TOC(mm_iommu_kunit_mmu_off)
 	mflr	r0
@@ -24,7 +24,7 @@ _GLOBAL_TOC(mm_iommu_kunit_mmu_off)
 	mr	r12, r3
 	mr	r3, r4
 
-	/* SRR0 and SRR1 must not be lost to a machine check */
+	/* a machine check must not clobber SRR0 and SRR1 */
 	mfmsr	r31
 	li	r0, MSR_RI
 	andc	r0, r31, r0

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What it costs to find a region: the index that there is, and others that
- * there could be. For a tool that counts the instructions in bench_insert()
- * and in bench_find() (see bench.sh).
+ * Benchmark of the lookup of a region: the index in use, and possible
+ * alternatives. To be run under a tool that counts the instructions in
+ * bench_insert() and bench_find() (see bench.sh).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 #include "../../../../arch/powerpc/mm/mm_iommu.h"
 #include "bench.h"
 
-#define BENCH_PAGES	2UL	/* in a region, and as many between two */
+#define BENCH_PAGES	2UL	/* per region, and between two regions */
 
 static unsigned long region_ua(unsigned long i)
 {
@@ -42,7 +42,7 @@ static void none_insert(struct mm_iommu_region *region)
 {
 }
 
-/* The loop and the call, which all pay. */
+/* The loop and the call, which are common to all candidates. */
 static void *none_find(unsigned long ua)
 {
 	return (void *)ua;
@@ -60,7 +60,7 @@ static void *rbtree_find(unsigned long ua)
 	return mm_iommu_index_find(reg, slot, ua);
 }
 
-/* All that a reader does for one address. */
+/* All steps of a reader for one address. */
 static void *whole_find(unsigned long ua)
 {
 	struct mm_iommu_region *region;
@@ -99,7 +99,7 @@ static unsigned long array_place(unsigned long ua)
 
 static void array_insert(struct mm_iommu_region *region)
 {
-	/* not how it would be done: only its lookup is of interest */
+	/* not a realistic insertion: only the lookup is of interest */
 	unsigned long i = region - regions;
 
 	array_nr++;
@@ -129,7 +129,7 @@ static const struct candidate candidates[] = {
 	{ "maple", maple_insert, bench_maple_find },
 };
 
-/* -- measure ------------------------------------------------------------- */
+/* -- measurement --------------------------------------------------------- */
 
 void *bench_sink;
 
@@ -171,14 +171,17 @@ static void build(const struct candidate *c, unsigned long n,
 	free(order);
 }
 
-/* What a registration spends on the translation, but not on the pages. */
+/*
+ * The part of a registration that builds the translation, without pinning
+ * pages.
+ */
 noinline void bench_enter(struct mm_iommu_trans *trans, unsigned long bytes,
 			  unsigned int shift)
 {
 	unsigned long ua, end = BIT(40) + bytes;
 
 	mm_iommu_trans_init(trans, BIT(40), bytes >> PAGE_SHIFT);
-	/* nowhere contiguous */
+	/* no two blocks are contiguous */
 	for (ua = BIT(40); ua < end; ua += BIT(shift))
 		if (mm_iommu_trans_add(trans, 2 * ua, BIT(shift) >> PAGE_SHIFT))
 			abort();

@@ -5,7 +5,7 @@
 struct candidate;
 struct mm_iommu_region;
 
-/* What a tool finds by name is not static. */
+/* Not static, so that a tool finds them by name. */
 extern void *bench_sink;
 void bench_insert(const struct candidate *c, struct mm_iommu_region *region);
 struct mm_iommu_trans;

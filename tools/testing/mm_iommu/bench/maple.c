@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The maple tree of the kernel as an index of regions, for comparison.
+ * The kernel's maple tree as an index of regions, for comparison.
  */
 #include <stdlib.h>
 #include <string.h>

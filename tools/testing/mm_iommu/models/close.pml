@@ -1,22 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A window is removed, and a group leaves its table, while hypercalls are served in
- * real mode, where RCU waits for nobody: nothing is mapped in a table after it was
- * cleared, a group is not used after it was freed, and neither is the table.
+ * A window is removed, and a group is unlinked from its table, while hypercalls
+ * run in real mode, where RCU does not wait for them: nothing is mapped in a
+ * table after it was cleared, and neither a group nor the table is used after
+ * it was freed.
  *
  * One CPU maps in real mode (iommu_tce_fast_put()), one on the range path
  * (iommu_tce.c). The container closes the table, clears it and puts it
- * (vfio_iommu_spapr_tce.c); the platform unlinks the group from the list that
- * tce_kill() walks, and frees it (pnv_pci_unlink_table_and_group()). KVM's list has
- * a reference of its own on the table, which goes after a grace period that a
- * hypercall with kvm->srcu held delays.
+ * (vfio_iommu_spapr_tce.c). The platform unlinks the group from the list that
+ * tce_kill() walks, and frees it (pnv_pci_unlink_table_and_group()). KVM's list
+ * has its own reference on the table, which is dropped after a grace period; a
+ * hypercall that holds kvm->srcu delays it.
  *
- * Each mutant breaks one rule, and the checker must refuse it:
+ * Each mutant breaks one rule, and the checker must reject it:
  */
-/* MUTANT CHECK_UNLOCKED: the table is found open before the lock is taken */
-/* MUTANT NO_CLOSE: the container clears a table that is open */
+/* MUTANT CHECK_UNLOCKED: @closed is checked before the lock is taken */
+/* MUTANT NO_CLOSE: the container clears a table that is not closed */
 /* MUTANT NO_GROUP_SYNC: the group is freed without iommu_tce_view_sync() */
-/* MUTANT KILL_UNLOCKED: the fast path kills after the lock is dropped */
+/* MUTANT KILL_UNLOCKED: the fast path kills after it has dropped the lock */
 /* MUTANT NO_SRCU: KVM puts the table without a grace period */
 /* MUTANT NO_TABLE_REF: KVM's list has no reference on the table */
 
@@ -44,7 +45,7 @@ inline put_table() {
 	}
 }
 
-/* tce_kill() walks the list: what it found may be freed before it is used. */
+/* tce_kill() walks the list: a group may be freed between lookup and use. */
 inline kill() {
 	found = linked;
 	assert(!found || group)
@@ -74,7 +75,7 @@ inline map() {
 	ok = false
 }
 
-/* A hypercall; the second time after the guest table was looked up again. */
+/* Two hypercalls; each looks up the guest table. */
 proctype Guest() {
 	bool ok, found;
 	byte i;
@@ -92,7 +93,7 @@ proctype Guest() {
 	od
 }
 
-/* VFIO, under the lock of its container; it has no window after that. */
+/* VFIO, under the lock of its container; the window is gone afterwards. */
 proctype Container() {
 	bool ok, found;
 
@@ -109,7 +110,7 @@ proctype Container() {
 	put_table()
 }
 
-/* The group leaves: unlink, wait for all that walk the list, free. */
+/* Unlink the group, wait for all walks of the list, free it. */
 proctype Platform() {
 	linked = false;
 #ifndef NO_GROUP_SYNC

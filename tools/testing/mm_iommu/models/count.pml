@@ -1,27 +1,27 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * References on registered memory, from the first TCE to the unpin: memory that a
- * device can reach is never unpinned, and every count is exact at the end.
+ * References on registered memory, from the first TCE to the unpin: memory that
+ * a device can reach is never unpinned, and every count is exact at the end.
  *
- * Two regions, and one block of the view with two entries. One CPU updates single
- * entries on the fast path (iommu_tce_fast_put()), one updates an entry as a batch
- * does (iommu_tce_change_commit()), one maps and clears the block, or a part of it,
- * on the range path (iommu_tce.c). The owner unregisters or releases both regions
- * at any time.
+ * Two regions, and one block of the view with two entries. One CPU updates
+ * single entries on the fast path (iommu_tce_fast_put()), one updates an entry
+ * as a batch does (iommu_tce_change_commit()), one maps and clears the block,
+ * or a part of it, on the range path (iommu_tce.c). The owner unregisters or
+ * releases both regions at any time.
  *
- * A block counts the entries of one region, its home, itself, and holds one
- * reference on that region for all of them. Entries of other regions have a
- * reference each. A block without a home takes that of the next entry,
- * tce_view_enter(); entries that had a reference each keep it: only the numbers
- * count.
+ * A block counts the entries of one region, its home, and holds one reference
+ * on that region for all of them. Entries of other regions have a reference
+ * each. A block without a home takes the region of the next entry as home,
+ * tce_view_enter(). Entries that had a reference each keep it: only the numbers
+ * matter.
  *
- * The TCE cache is taken at its worst: it has all that was in the table since the
- * last kill.
+ * Worst case of the TCE cache: it contains every TCE that was in the table
+ * since the last kill.
  *
- * Each mutant breaks one rule, and the checker must refuse it:
+ * Each mutant breaks one rule, and the checker must reject it:
  */
 /* MUTANT DROP_BEFORE_KILL: the fast path drops while the TCE may be cached */
-/* MUTANT RANGE_DROP_BEFORE_KILL: so does the range path */
+/* MUTANT RANGE_DROP_BEFORE_KILL: the range path does that */
 /* MUTANT NO_GATHER_REF: the range path relies on the reference of the block */
 /* MUTANT GET_CLOSED: a region without references can be held */
 /* MUTANT CLOSE_MAPPED: a region with one mapping is closed */
@@ -30,7 +30,7 @@
 /* MUTANT LEAK_BLOCK_REF: an empty block keeps its reference */
 /* MUTANT NO_ROLLBACK: a refused entry keeps its new reference */
 /* MUTANT KEEP_HOME: a block gets a home while it has entries */
-/* MUTANT FIND_GIVEN_UP: a block maps more of a home that was given up */
+/* MUTANT FIND_GIVEN_UP: a block maps more pages of a home that is an orphan */
 
 #define NR	2		/* regions */
 #define NONE	2
@@ -41,14 +41,14 @@ bool dead[3];			/* mm_iommu::dead */
 bool pinned[3] = true;
 
 byte view[2] = NONE;		/* tce_view_block::entry, under the lock */
-byte home = NONE;		/* under the lock, as is */
-byte homes;			/* what the reference of the block covers */
+byte home = NONE;		/* under the lock, like homes */
+byte homes;			/* entries that its reference covers */
 bool locked;			/* the lock of the block */
 
-byte hw[2] = NONE;		/* the table that the bridge reads */
-byte cached[2];			/* what it may have read, one bit for a region */
+byte hw[2] = NONE;		/* TCE table, as the bridge reads it */
+byte cached[2];			/* TCEs it may have read, one bit per region */
 
-bool section;			/* of the batch; those of others are one step */
+bool section;			/* of the batch; other sections are one step */
 bool reaping;
 byte running = 4;
 
@@ -92,7 +92,7 @@ inline tryget(r) {
 	mapped[r] = mapped[r] + ok
 }
 
-/* tce_view_enter(): sets @n to the references that the block has for the entry. */
+/* tce_view_enter(): sets @n to the references taken for the entry. */
 inline enter(r) {
 	atomic {
 		if
@@ -130,12 +130,12 @@ inline hold(r) {
 		:: r != NONE && ok -> enter(r)
 		:: else
 		fi;
-		/* found by its address */
+		/* regions are only found by address while indexed */
 		assert(r == NONE || !ok || indexed[r])
 	}
 }
 
-/* tce_view_leave(); sets @n to how many references are to be dropped. */
+/* tce_view_leave(); sets @n to the number of references to drop. */
 inline forget(r) {
 	atomic {
 		if
@@ -199,7 +199,7 @@ proctype Fast() {
 		:: e = 1; r = NONE
 		fi;
 		fast_put(e, r);
-		/* fewer states */
+		/* reduces the number of states */
 		atomic { e = 0; r = 0; old = 0; n = 0; ok = false }
 	:: else -> break
 	od;
@@ -229,8 +229,8 @@ proctype Batch() {
 }
 
 /*
- * Each old entry has a reference until it is killed: its own, or one that is taken
- * while the block has one.
+ * Each old entry has a reference until its kill: its own, or one that is taken
+ * while the block still has one.
  */
 inline gather(r) {
 	atomic {
@@ -312,7 +312,7 @@ proctype Range() {
 	running--
 }
 
-/* mm_iommu_unregister(), or mm_iommu_release() where it is mapped */
+/* mm_iommu_unregister(), or mm_iommu_release() if it is mapped */
 proctype Owner() {
 	byte r;
 	bool closed;
@@ -327,7 +327,7 @@ proctype Owner() {
 #endif
 			mapped[r] = (closed -> 0 : mapped[r])
 		}
-		/* all slots are held while it leaves the index */
+		/* all slots are held while it is removed from the index */
 		atomic { !section -> indexed[r] = false }
 		if
 		:: closed -> unpin(r)
@@ -339,7 +339,7 @@ proctype Owner() {
 	running--
 }
 
-/* mm_iommu_reap(): takes each slot once after it has taken the region */
+/* mm_iommu_reap(): cycles each slot lock after it has taken the region */
 proctype Reaper() {
 	byte r;
 
@@ -356,13 +356,13 @@ end:	do
 #define SINGLE(r)	((view[0] == r) + (view[1] == r) - (home == r -> homes : 0))
 #define IS_HOME(r)	(home == r)
 
-/* The end: what the view says is what is counted. */
+/* At the end the counts must match the view. */
 proctype Judge() {
 	atomic {
 		running == 0 ->
 		assert(mapped[0] == SINGLE(0) + IS_HOME(0));
 		assert(mapped[1] == SINGLE(1) + IS_HOME(1));
-		/* the reaper may be at it */
+		/* the reaper may be working on it */
 		assert(mapped[0] > 0 || dead[0] || !pinned[0] || reaping);
 		assert(mapped[1] > 0 || dead[1] || !pinned[1] || reaping)
 	}
@@ -370,7 +370,7 @@ proctype Judge() {
 
 init {
 	atomic {
-		/* what earlier calls may have left */
+		/* possible results of earlier calls */
 		if
 		:: true
 		:: view[0] = 0; view[1] = 1; home = 0; homes = 1; mapped[0] = 2; mapped[1] = 2

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory of the kernel for a program: counted, and failing on request.
+ * Kernel memory allocators for a program: they count, and fail on request.
  */
 #include <malloc.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 
 #include "../mm_iommu_internal.h"
 
-/* What the page allocator of a powerpc kernel gives at most. */
+/* Limit of the page allocator of a powerpc kernel. */
 #define KMALLOC_MAX_SIZE	(PAGE_SHIFT == 12 ? SZ_4M : SZ_16M)
 
 struct shim_slab shim_slab;
@@ -22,7 +22,7 @@ __thread char shim_self;
 __thread unsigned long shim_va_calls;
 __thread unsigned long shim_loads;
 
-/* Those who use it only want to know who calls it. */
+/* Empty: its users only need to know which code calls it. */
 void mm_iommu_reap(struct mm_struct *mm)
 {
 }
@@ -34,7 +34,7 @@ void shim_die(const char *file, int line, const char *cond)
 	abort();
 }
 
-/* Lets the @nth allocation from now on fail, and if @on all that follow. */
+/* Fails the @nth allocation from now on, and all that follow if @on. */
 void shim_slab_fail(unsigned long nth, bool on)
 {
 	shim_slab.calls = 0;
@@ -49,7 +49,7 @@ static bool slab_fails(size_t size, gfp_t gfp)
 						__ATOMIC_RELAXED);
 
 	if (size > KMALLOC_MAX_SIZE) {
-		/* a warning, for the kernel */
+		/* the kernel would warn */
 		shim_assert(gfp & __GFP_NOWARN);
 		return true;
 	}
@@ -60,7 +60,10 @@ static bool slab_fails(size_t size, gfp_t gfp)
 
 void *kzalloc(size_t size, gfp_t gfp)
 {
-	/* powers of two are aligned to their size, all else as little as can */
+	/*
+	 * powers of two are aligned to their size, other sizes as little as
+	 * possible
+	 */
 	size_t align = is_power_of_2(size) ? size : 0;
 	void *p;
 
@@ -102,7 +105,7 @@ struct kmem_cache *kmem_cache_create(const char *name, size_t size,
 				     size_t align, unsigned int flags,
 				     void (*ctor)(void *))
 {
-	/* made before the first test, and never destroyed */
+	/* created before the first test, and never destroyed */
 	static struct kmem_cache cache;
 
 	shim_assert(!cache.size);

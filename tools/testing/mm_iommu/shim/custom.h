@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests watch or control: memory that runs out on request, locks that
- * know who holds them, threads that pretend to be CPUs.
+ * Objects that the tests observe or control: memory that runs out on request,
+ * locks that know their owner, threads that act as CPUs.
  */
 #ifndef _MM_IOMMU_SHIM_CUSTOM_H
 #define _MM_IOMMU_SHIM_CUSTOM_H
@@ -11,7 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Ends the program, with a message, when @cond is not true. */
+/* Terminates the program with a message if @cond is false. */
 #define shim_assert(cond)						\
 	do {								\
 		if (!(cond))						\
@@ -23,12 +23,12 @@ void __noreturn shim_die(const char *file, int line, const char *cond);
 /* -- memory -------------------------------------------------------------- */
 
 /*
- * struct shim_slab - what kcalloc() and kzalloc() count and are told
+ * struct shim_slab - counters and controls of kcalloc() and kzalloc()
  * @objects, @bytes: allocated and not freed
  * @largest: bytes of the largest allocation since the test set it to 0
  * @calls: allocations since the test set it to 0
- * @fail_nth: the call, counted from 1, that fails; 0 for none
- * @fail_on: all after it fail too
+ * @fail_nth: number of the call that fails, counted from 1; 0 for none
+ * @fail_on: all later calls fail too
  */
 struct shim_slab {
 	unsigned long objects;
@@ -47,7 +47,7 @@ void *kzalloc(size_t size, gfp_t gfp);
 void kfree(const void *p);
 size_t ksize(const void *p);
 
-/* Caches are no more than a size. */
+/* A cache consists of its size only. */
 struct kmem_cache {
 	size_t size;
 };
@@ -61,8 +61,8 @@ void kmem_cache_free(struct kmem_cache *cache, void *p);
 #define SLAB_PANIC			0
 
 /*
- * Of a page only its address counts. As with SPARSEMEM, what is adjacent to the
- * last page of a buddy block may be the first of any other.
+ * Only the address of a page is used. As with SPARSEMEM, the struct page after
+ * the last one of a buddy block may be the first one of any other block.
  */
 struct page {
 	char of[1UL << PAGE_SHIFT];
@@ -73,10 +73,13 @@ struct page {
 #define page_to_phys(page)	(((unsigned long)(page) & ~1UL) ^ SZ_16M)
 #define page_to_pfn(page)	(page_to_phys(page) >> PAGE_SHIFT)
 
-/* The linear map: who forgets to translate gets a bad address; who does counts. */
+/*
+ * Linear map: an address that was not translated is invalid; translations
+ * count.
+ */
 extern __thread unsigned long shim_va_calls;
 
-/* READ_ONCE() counts. */
+/* Number of READ_ONCE() calls. */
 extern __thread unsigned long shim_loads;
 
 #define SHIM_PAGE_OFFSET	BIT(53)
@@ -101,7 +104,7 @@ extern __thread bool shim_irqs_off;
 #define might_sleep()			shim_assert(!shim_irqs_off)
 #define cond_resched()			might_sleep()
 
-/* Good only while the thread can not move. */
+/* Only valid while the thread cannot migrate. */
 static inline unsigned int raw_smp_processor_id(void)
 {
 	shim_assert(shim_irqs_off);
@@ -121,7 +124,7 @@ struct shim_spinlock {
 
 static inline void shim_spin_lock(struct shim_spinlock *lock)
 {
-	/* the holder may not even run: these CPUs are threads */
+	/* the holder may not be running: these CPUs are threads */
 	while (__atomic_exchange_n(&lock->locked, 1, __ATOMIC_ACQUIRE))
 		sched_yield();
 }
@@ -142,7 +145,7 @@ static inline int arch_spin_trylock(arch_spinlock_t *lock)
 	shim_assert(shim_irqs_off);
 	if (!__atomic_exchange_n(&lock->locked, 1, __ATOMIC_ACQUIRE))
 		return true;
-	/* whoever tries again may have the CPU of the holder */
+	/* the next try may be on the CPU of the holder */
 	sched_yield();
 	return false;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What means the same as in the kernel, for user space.
+ * Functions for user space with the same semantics as in the kernel.
  */
 #ifndef _MM_IOMMU_SHIM_DUP_H
 #define _MM_IOMMU_SHIM_DUP_H
@@ -11,8 +11,8 @@
 #define PAGE_SIZE		BIT(PAGE_SHIFT)
 
 /*
- * Relaxed atomics are what the kernel means, and what TSAN understands, but for what
- * is read through a pointer that was just read: that comes later.
+ * Relaxed atomics have the kernel's semantics, and TSAN understands them. But
+ * reads through a pointer that was just read must be ordered after that read.
  */
 #undef READ_ONCE
 #define READ_ONCE(x)							\
@@ -20,7 +20,9 @@
 #undef WRITE_ONCE
 #define WRITE_ONCE(x, v)	__atomic_store_n(&(x), v, __ATOMIC_RELAXED)
 
-/* Those of tools/include want equal types; the kernel wants equal signs. */
+/*
+ * Those of tools/include require equal types, the kernel's require equal signs.
+ */
 #define shim_signed(x)		((typeof(x))-1 < (typeof(x))1)
 #define shim_select(x, op, y) ({					\
 	__auto_type __x = (x);						\
@@ -86,7 +88,7 @@ static inline void atomic_add(int i, atomic_t *v)
 #define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
 
 #undef smp_load_acquire
-/* pairs with whatever the code under test says */
+/* pairs with the barriers of the code under test */
 #define smp_load_acquire(p) ({						\
 	typeof(p) __p = (p);						\
 	__atomic_load_n(__p, __ATOMIC_ACQUIRE); })

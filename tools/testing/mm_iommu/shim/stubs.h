@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the private header of the registry names and the code under test does
- * not use.
+ * Names that the private header of the registry needs, but the code under test
+ * does not use.
  */
 #ifndef _MM_IOMMU_SHIM_STUBS_H
 #define _MM_IOMMU_SHIM_STUBS_H
@@ -35,7 +35,7 @@ struct completion {
 	unsigned int done;
 };
 
-/* Before main(), as it is before the first process. */
+/* Called before main(), as in the kernel before the first process. */
 #define subsys_initcall(fn)						\
 	static void __attribute__((constructor)) shim_##fn(void)	\
 	{								\

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices of POWER in the hands of iommufd: both DMA windows, attach, replace and
- * detach, two devices, type1 compatibility, and the sPAPR container beside it.
+ * POWER devices under iommufd: both DMA windows, attach, replace and detach,
+ * two devices, type1 compatibility, and coexistence with the sPAPR container.
  *
- * QEMU's edu device says what memory it reaches: its transfers to addresses that
- * are not mapped end without an error and change nothing.
+ * QEMU's edu device shows which memory it can reach: transfers to unmapped
+ * addresses complete without an error and change nothing.
  */
 #include <dirent.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #include "spapr_test.h"
 
 #define LEN		EDU_DMA_MAX
-#define CHUNK		0x10000UL	/* whole pages of any kernel */
+#define CHUNK		0x10000UL	/* multiple of any page size */
 #define CHUNKS		8
 #define WINDOW64	(1ULL << 59)
 #define LOW		0x100000ULL
@@ -40,7 +40,9 @@ FIXTURE(iommufd)
 
 #define MEM(n)	(self->mem + (n) * CHUNK)
 
-/* The calls of /dev/iommu and of a device's cdev: 0 or the negative errno. */
+/*
+ * Calls of /dev/iommu and of a device's cdev. Return: 0 or the negative errno.
+ */
 
 static int ioas_alloc(int fd, __u32 *id)
 {
@@ -98,7 +100,7 @@ static int hwpt_alloc(int fd, __u32 dev, __u32 ioas, __u32 *id)
 	return ret;
 }
 
-/* An IOAS or a HWPT, in place of what the device has. */
+/* Attaches an IOAS or a HWPT, in place of the current one. */
 static int attach(struct device *dev, __u32 pt)
 {
 	struct vfio_device_attach_iommufd_pt arg = {
@@ -150,7 +152,7 @@ static int bind_fd(int fd, int iommufd, __u32 *id)
 	return ret;
 }
 
-/* Opens the n-th device and binds it; it reaches nothing yet. */
+/* Opens the n-th device and binds it; it cannot reach any memory yet. */
 static int open_device(struct device *dev, unsigned int n, int iommufd)
 {
 	int fd = open_cdev(n), ret;
@@ -164,7 +166,9 @@ static int open_device(struct device *dev, unsigned int n, int iommufd)
 	return ret;
 }
 
-/* What a device reads at @src it writes to @dst, whose memory shows it. */
+/*
+ * A device reads at @src and writes to @dst; the result is checked in memory.
+ */
 #define EXPECT_COPIED(dev, dst, src, mem, seed) do {			\
 	EXPECT_EQ(0, edu_memcpy(&(dev)->edu, dst, src, LEN));		\
 	EXPECT_TRUE(is_filled(mem, LEN, seed));				\
@@ -204,7 +208,7 @@ FIXTURE_TEARDOWN(iommufd)
 	close(self->fd);
 }
 
-/* All of these share what resetting a device takes: seconds. */
+/* Each of the tests resets devices, which takes seconds. */
 TEST_F_TIMEOUT(iommufd, the_windows_are_the_iova_ranges, SECONDS)
 {
 	struct iommu_iova_range range[4];
@@ -251,7 +255,7 @@ TEST_F_TIMEOUT(iommufd, the_windows_are_the_iova_ranges, SECONDS)
 	EXPECT_COPIED(&self->dev[0], range[1].last + 1 - CHUNK,
 		      range[0].last + 1 - CHUNK, MEM(1), 1);
 
-	/* where the kernel chooses */
+	/* at an address that the kernel chooses */
 	ASSERT_EQ(0, __spapr_ioctl(self->fd, IOMMU_IOAS_MAP, &map));
 	EXPECT_LE(map.iova, range[0].last);
 }
@@ -278,7 +282,7 @@ TEST_F_TIMEOUT(iommufd, the_device_reaches_what_is_mapped_and_nothing_else, SECO
 	EXPECT_ERRNO(ENOENT, ioas_unmap(self->fd, self->ioas, LOW, CHUNK));
 }
 
-/* The pages of an area are mapped one by one where they are not contiguous. */
+/* Pages of an area that are not contiguous are mapped one by one. */
 TEST_F_TIMEOUT(iommufd, each_page_leads_to_the_page_it_was_given, SECONDS)
 {
 	struct device *dev = &self->dev[0];
@@ -308,7 +312,10 @@ TEST_F_TIMEOUT(iommufd, a_detached_device_is_blocked, SECONDS)
 	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, HIGH, MEM(1), CHUNK));
 	EXPECT_NOT_WRITTEN(dev, LOW, MEM(0));
 
-	/* a domain outlives the device's stay in it, with what is mapped */
+	/*
+	 * a domain outlives the attachment of the device, and keeps its
+	 * mappings
+	 */
 	ASSERT_EQ(0, hwpt_alloc(self->fd, dev->id, self->ioas, &hwpt));
 	EXPECT_NOT_WRITTEN(dev, LOW, MEM(0));
 	ASSERT_EQ(0, attach(dev, hwpt));
@@ -370,7 +377,7 @@ TEST_F_TIMEOUT(iommufd, two_devices_have_one_address_space, SECONDS)
 	ASSERT_EQ(0, attach(one, self->ioas));
 	EXPECT_NOT_WRITTEN(two, LOW, MEM(0));
 
-	/* what was mapped before the second came, and after */
+	/* mapped before the second device was attached, and after */
 	ASSERT_EQ(0, attach(two, self->ioas));
 	fill(MEM(0), LEN, 1);
 	EXPECT_COPIED(two, HIGH, LOW, MEM(1), 1);
@@ -380,7 +387,7 @@ TEST_F_TIMEOUT(iommufd, two_devices_have_one_address_space, SECONDS)
 	fill(MEM(0), LEN, 2);
 	EXPECT_COPIED(two, HIGH + CHUNK, LOW, MEM(2), 2);
 
-	/* one goes, the other stays; what is unmapped is so for both */
+	/* detach one, the other stays; an unmap applies to both */
 	ASSERT_EQ(0, detach(one));
 	EXPECT_NOT_WRITTEN(one, HIGH, MEM(1));
 	EXPECT_COPIED(two, HIGH, LOW, MEM(1), 2);
@@ -391,7 +398,7 @@ TEST_F_TIMEOUT(iommufd, two_devices_have_one_address_space, SECONDS)
 	EXPECT_COPIED(one, HIGH + CHUNK, LOW, MEM(2), 2);
 }
 
-/* A group has one owner: this or the sPAPR container. */
+/* A group has one owner: iommufd or the sPAPR container. */
 TEST_F_TIMEOUT(iommufd, the_container_cannot_have_the_group_too, SECONDS)
 {
 	struct spapr s;
@@ -412,7 +419,7 @@ TEST_F_TIMEOUT(iommufd, the_container_cannot_have_the_group_too, SECONDS)
 	close(fd);
 }
 
-/* Neither windows nor memory are lost on the way. */
+/* Neither windows nor memory are leaked. */
 TEST_F_TIMEOUT(iommufd, attach_and_detach_can_go_on_for_ever, SECONDS)
 {
 	struct device *dev = &self->dev[0];
@@ -433,7 +440,7 @@ TEST_F_TIMEOUT(iommufd, attach_and_detach_can_go_on_for_ever, SECONDS)
 	EXPECT_COPIED(dev, HIGH + LEN, HIGH, MEM(0) + LEN, 1);
 }
 
-/* Runs in a child, until it is killed. */
+/* Runs in a child until it is killed. */
 static void map_and_wait(int ready)
 {
 	int fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
@@ -478,7 +485,7 @@ TEST_F_TIMEOUT(iommufd, a_killed_program_gives_all_back, SECONDS)
 	ASSERT_EQ(0, open_device(&self->dev[0], 0, self->fd));
 }
 
-/* What cannot be pinned is not mapped, nor is a part of it. */
+/* If memory cannot be pinned, no part of it is mapped. */
 TEST_F_TIMEOUT(iommufd, a_map_that_fails_changes_nothing, SECONDS)
 {
 	struct device *dev = &self->dev[0];
@@ -523,7 +530,7 @@ static int type1_unmap(int fd, __u64 iova, __u64 size)
 	return ret ? : unmap.size == size ? 0 : -ERANGE;
 }
 
-/* A program that knows type1 only has /dev/iommu for /dev/vfio/vfio. */
+/* For a program that only knows type1, /dev/iommu replaces /dev/vfio/vfio. */
 TEST_F_TIMEOUT(iommufd, a_type1_program_runs, SECONDS)
 {
 	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };

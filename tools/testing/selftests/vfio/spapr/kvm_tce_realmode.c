@@ -38,7 +38,7 @@ static void __attribute__((constructor)) need_real_mode(void)
 #define TCE(n)		((MIB + (n) % 512 * IP) | TCE_RW)
 
 /* ------------------------------------------------------------------ */
-/* Who completed a call */
+/* Context that completed a call */
 
 enum by {
 	NOBODY = -1,		/* not one call, or counted twice */
@@ -81,7 +81,7 @@ static enum by by_whom(struct counts was)
 	return VIRTUAL_MODE;
 }
 
-/* One hypercall: its return value, and who completed it */
+/* One hypercall: its return value, and the context that completed it */
 #define EXPECT_ANSWER(answer, who, call) do {				\
 	struct counts __was = counts();					\
 									\

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the view of a TCE table needs to know of the table.
+ * Members of the TCE table that its view uses.
  */
 #ifndef _MM_IOMMU_SHIM_ASM_IOMMU_H
 #define _MM_IOMMU_SHIM_ASM_IOMMU_H

@@ -1,2 +1,2 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* See mm_iommu_internal.h, which has it. */
+/* Defined by mm_iommu_internal.h. */
