@@ -83,9 +83,8 @@ static inline __kprobes bool block_trylock(raw_spinlock_t *lock)
 	       block_trylock_again(&lock->raw_lock);
 }
 
-static __kprobes raw_spinlock_t *change_lock_of(
-						const struct iommu_tce_change *c,
-						unsigned int i)
+static __kprobes raw_spinlock_t *
+change_lock_of(const struct iommu_tce_change *c, unsigned int i)
 {
 	return tce_view_block_lock(c->tbl->it_view, change_block(c, i));
 }
@@ -163,9 +162,8 @@ static inline __kprobes int change_start(struct iommu_tce_change *c)
 	return 0;
 }
 
-static __kprobes struct tce_view_block *change_block_of(
-							const struct iommu_tce_change *c,
-							unsigned long i)
+static __kprobes struct tce_view_block *
+change_block_of(const struct iommu_tce_change *c, unsigned long i)
 {
 	return c->blocks[i >= c->in_first];
 }

@@ -212,7 +212,8 @@ void mm_iommu_index_sync(struct mm_iommu *reg);
 int mm_iommu_id_alloc(struct mm_iommu *reg, struct mm_iommu_region *region);
 void mm_iommu_id_free(struct mm_iommu *reg, struct mm_iommu_region *region);
 
-static inline __kprobes unsigned long mm_iommu_last(const struct mm_iommu_region *region)
+static inline __kprobes unsigned long
+mm_iommu_last(const struct mm_iommu_region *region)
 {
 	return region->trans.ua + (region->trans.npages << PAGE_SHIFT) - 1;
 }
@@ -360,9 +361,9 @@ mm_iommu_id_find(const struct mm_iommu *reg, u64 cookie)
 }
 
 /* Returns the cookie of a user address in a region, a multiple of 4K. */
-static inline __kprobes u64 mm_iommu_cookie(
-					    const struct mm_iommu_region *region,
-					    unsigned long ua, bool write)
+static inline __kprobes u64
+mm_iommu_cookie(const struct mm_iommu_region *region, unsigned long ua,
+		bool write)
 {
 	return region->cookie + mm_iommu_cookie_step(ua) + write;
 }
@@ -394,7 +395,8 @@ static inline __kprobes u64 mm_iommu_trans_hpa(u64 block, unsigned long ua)
 }
 
 /* Returns the end of a block; the part in the region may end before. */
-static inline __kprobes unsigned long mm_iommu_trans_end(u64 block, unsigned long ua)
+static inline __kprobes unsigned long
+mm_iommu_trans_end(u64 block, unsigned long ua)
 {
 	return (ua | (BIT(mm_iommu_trans_order(block)) - 1)) + 1;
 }
@@ -430,7 +432,8 @@ mm_iommu_trans_entry(struct mm_iommu_trans *trans, unsigned long ua, u64 *block)
  *
  * Context: Any, virtual or real mode.
  */
-static inline __kprobes void mm_iommu_trans_mark(u64 *entry, u64 block, u64 dirty)
+static inline __kprobes void
+mm_iommu_trans_mark(u64 *entry, u64 block, u64 dirty)
 {
 	if (dirty & ~block)
 		WRITE_ONCE(*entry, block | dirty);
@@ -467,9 +470,8 @@ mm_iommu_region_has_page(const struct mm_iommu_region *region,
  * Context: Inside mm_iommu_read_lock().
  * Return: false if the region is closed.
  */
-static inline __kprobes bool mm_iommu_region_tryget(
-						    struct mm_iommu_region *region,
-						    long n)
+static inline __kprobes bool
+mm_iommu_region_tryget(struct mm_iommu_region *region, long n)
 {
 	long old = atomic_long_read(&region->mapped);
 
@@ -533,9 +535,8 @@ mm_iommu_region_hold_one(struct mm_iommu_region *region, unsigned long ua,
  *	afterwards.
  * Return: whether mm_iommu_reap() must be called.
  */
-static inline __kprobes bool mm_iommu_region_drop(
-						  struct mm_iommu_region *region,
-						  long npages)
+static inline __kprobes bool
+mm_iommu_region_drop(struct mm_iommu_region *region, long npages)
 {
 	struct mm_iommu_region *first;
 	struct mm_iommu *reg;
