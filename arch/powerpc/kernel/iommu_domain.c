@@ -119,10 +119,20 @@ static int pinned_drop(struct mm_struct *mm, u64 cookie, unsigned long npages)
 	return 0;
 }
 
+static void pinned_lose(u64 cookie, unsigned long npages, unsigned int shift)
+{
+	phys_addr_t hpa = pinned_hpa(cookie);
+
+	for (; npages; npages--, hpa += BIT_ULL(shift))
+		if (pfn_valid(PHYS_PFN(hpa)))
+			folio_get(pfn_folio(PHYS_PFN(hpa)));
+}
+
 static const struct iommu_tce_backing pinned_memory = {
 	.hold = pinned_hold,
 	.translate = pinned_translate,
 	.drop = pinned_drop,
+	.lose = pinned_lose,
 	.alike = MM_IOMMU_COOKIE_ID,
 };
 
@@ -162,46 +172,64 @@ void iommu_domain_read_tces(const struct iommu_table *tbl, unsigned long entry,
 
 /*
  * The platform has refused to clear TCEs, so a device may reach the mapped
- * memory permanently: it is never released.
+ * memory permanently: it is never released. The view forgets it, so that it is
+ * not mapped for other groups.
  */
 static void keep_lost(const struct iommu_table *tbl, unsigned long entry,
 		      unsigned long npages)
 {
-	unsigned long i;
-	u64 cookie;
+	unsigned long i = entry - tbl->it_offset, end = i + npages;
+	struct tce_view_block *blk;
+	u64 *cookie;
 
 	pr_err_ratelimited("iommu: TCEs cannot be cleared, their memory is lost\n");
-	for (i = 0; i < npages; i++) {
-		cookie = read_cookie(tbl, entry + i);
-		if (cookie && pfn_valid(PHYS_PFN(pinned_hpa(cookie))))
-			folio_get(pfn_folio(PHYS_PFN(pinned_hpa(cookie))));
+	for (; i < end; i++) {
+		blk = tce_view_lock(tbl->it_view, i / TCE_VIEW_ENTRIES);
+		cookie = blk ? &blk->entry[i % TCE_VIEW_ENTRIES] : NULL;
+		if (cookie && *cookie) {
+			pinned_lose(*cookie, 1, tbl->it_page_shift);
+			*cookie = 0;
+			blk->others--;
+		}
+		tce_view_unlock(tbl->it_view, i / TCE_VIEW_ENTRIES);
+		cond_resched();
 	}
 }
 
 /* Windows */
 
+/*
+ * Sets a window in a group. One that could not be unset before, of any domain,
+ * is in its place: devices still reach what is mapped there.
+ */
+static int set_window(struct spapr_domain *dom, int num,
+		      struct iommu_table_group *table_group)
+{
+	if (table_group->tables[num])
+		return -EBUSY;
+	return dom->ops->set_window(table_group, num, dom->windows[num].tbl);
+}
+
 /* Sets the open windows in a group. After an error some may be set. */
 static int set_windows(struct spapr_domain *dom,
 		       struct iommu_table_group *table_group)
 {
-	struct spapr_window *win;
 	int i, ret = 0;
 
 	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES && !ret; i++) {
-		win = &dom->windows[i];
-		if (!win->open)
-			continue;
-		/* a window that could not be unset before */
-		ret = table_group->tables[i] ? -EBUSY :
-		      dom->ops->set_window(table_group, i, win->tbl);
+		if (dom->windows[i].open)
+			ret = set_window(dom, i, table_group);
+		else if (table_group->tables[i])
+			ret = -EBUSY;
 	}
 	return ret;
 }
 
 /*
  * Unsets all windows of a domain in a group. If the platform fails the table
- * stays, with the group, and devices reach the remaining mappings through it:
- * unmap clears them there too, until the group is taken over by its next owner.
+ * stays, with the group, and devices reach through it what is mapped in the
+ * domain: unmap clears it there too. Such a group cannot be attached to another
+ * domain, nor be claimed again.
  */
 static void unset_windows(struct spapr_domain *dom,
 			  struct iommu_table_group *table_group)
@@ -227,17 +255,18 @@ static int open_in_groups(struct spapr_domain *dom, struct spapr_window *win)
 
 	lockdep_assert_held(&dom->lock);
 	list_for_each_entry(group, &dom->groups, list) {
-		ret = dom->ops->set_window(group->table_group, num, win->tbl);
+		table_group = group->table_group;
+		/* one that an earlier failure could not take back is good */
+		if (table_group->tables[num] != win->tbl)
+			ret = set_window(dom, num, table_group);
 		if (ret)
 			break;
 	}
 	if (!ret)
 		return 0;
 
-	list_for_each_entry_continue_reverse(group, &dom->groups, list) {
-		table_group = group->table_group;
-		dom->ops->unset_window(table_group, num);
-	}
+	list_for_each_entry_continue_reverse(group, &dom->groups, list)
+		dom->ops->unset_window(group->table_group, num);
 	return ret;
 }
 
@@ -249,7 +278,9 @@ static int open_window(struct spapr_domain *dom, struct spapr_window *win)
 	if (smp_load_acquire(&win->open))
 		return 0;
 
-	mutex_lock(&dom->lock);
+	/* others may be waiting for a hypervisor that clears a window */
+	if (mutex_lock_killable(&dom->lock))
+		return -EINTR;
 	if (!win->open)
 		ret = open_in_groups(dom, win);
 	/* pairs with smp_load_acquire() above */
@@ -503,17 +534,17 @@ static int spapr_attach_dev(struct iommu_domain *domain, struct device *dev,
 
 	if (!table_group || !group_fits(dom, table_group))
 		return -EINVAL;
-	if (!old || old->type == IOMMU_DOMAIN_PLATFORM)
-		return -EBUSY;
-	/* done by another device of the group */
+	/* done by another device of the group, which may be older than this */
 	if (domain_has(dom, table_group))
 		return 0;
+	if (!old || old->type == IOMMU_DOMAIN_PLATFORM)
+		return -EBUSY;
 
 	spapr_domain_leave(old, dev);
 	ret = domain_join(dom, table_group, dev);
 	if (ret && old->ops == &spapr_paging_ops &&
 	    domain_join(to_spapr_domain(old), table_group, dev))
-		dev_err(dev, "cannot go back to the DMA windows it had\n");
+		dev_err_ratelimited(dev, "cannot go back to the DMA windows it had\n");
 	return ret;
 }
 

@@ -949,6 +949,19 @@ err_unhold:
 	return ret;
 }
 
+/* The held memory must stay, because devices may reach it permanently. */
+static void map_lose(struct tce_map *map)
+{
+	const struct iommu_tce_backing *backing = map_backing(map);
+	unsigned int i;
+
+	tce_lost();
+	for (i = 0; backing->lose && i < map->nr_held; i++)
+		if (map->held[i].cookie)
+			backing->lose(map->held[i].cookie, map->held[i].npages,
+				      map_shift(map));
+}
+
 /*
  * Steps 2 to 4. If a platform refuses contrary to its promise, or the table is
  * closed during the call, the entries mapped so far are cleared.
@@ -968,7 +981,7 @@ static int map_commit(struct tce_map *map)
 		tce_unmap_range(map->tbl, map->entry, map->done);
 
 	if (map->lost)
-		tce_lost();
+		map_lose(map);
 	else if (ret)
 		map_unhold(map);
 	map_free(map);

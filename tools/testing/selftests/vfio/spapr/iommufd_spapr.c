@@ -179,7 +179,7 @@ static int open_device(struct device *dev, unsigned int n, int iommufd)
 	char *__mem = (mem);						\
 									\
 	fill(__mem, LEN, 99);						\
-	edu_dma_from_device(&(dev)->edu, iova, 0, LEN);			\
+	EXPECT_EQ(0, edu_dma_from_device(&(dev)->edu, iova, 0, LEN));	\
 	EXPECT_TRUE(is_filled(__mem, LEN, 99));				\
 } while (0)
 
@@ -419,7 +419,7 @@ TEST_F_TIMEOUT(iommufd, the_container_cannot_have_the_group_too, SECONDS)
 	close(fd);
 }
 
-/* Neither windows nor memory are leaked. */
+/* Windows are not leaked. */
 TEST_F_TIMEOUT(iommufd, attach_and_detach_can_go_on_for_ever, SECONDS)
 {
 	struct device *dev = &self->dev[0];
