@@ -71,8 +71,17 @@ get() {
 
 count() { awk -F'\t' -v s="$1" '$1 == s { n++ } END { print n + 0 }' "$2"; }
 
-# tell NAME RESULTS FAILURES SECONDS
+# tell NAME RESULTS FAILURES SECONDS: and what failed once more at the end, which is
+# what is left of a long log.
 tell() {
+	if grep -q '^FAIL' "$2"; then
+		row "$@" | tee -a "$DIR/failed"
+	else
+		row "$@"
+	fi
+}
+
+row() {
 	printf '  %-30s %4d passed, %3d failed, %3d skipped  %s\n' "$1" \
 		"$(count PASS "$2")" "$(count FAIL "$2")" "$(count SKIP "$2")" \
 		"$(elapsed "$4")"
@@ -190,6 +199,10 @@ summary() {
 	passed=$(count PASS "$DIR/sum")
 	failed=$(count FAIL "$DIR/sum")
 	skipped=$(count SKIP "$DIR/sum")
+	if [ "$MODE" = test ] && [ -s "$DIR/failed" ] && [ "$(wc -l <"$DIR/plan")" -gt 1 ]; then
+		echo "what failed:"
+		head -n 200 "$DIR/failed"
+	fi
 	rm -rf "$DIR"
 	if [ "$MODE" = stock ]; then
 		echo "on the base kernel: $passed passed, $failed failed, $skipped skipped"
