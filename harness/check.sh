@@ -169,9 +169,9 @@ results() {
 	}
 	function ktap_result(level, good, name, detail,    i, below) {
 		below = count[level + 1]
-		if (below > 0) {
+		if (below > 0 || (plans[level + 1] > 0 && detail !~ /^SKIP/)) {
 			if (plans[level + 1] >= 0 && plans[level + 1] != below) {
-				result("FAIL", name, "incomplete: " below " of " \
+				result("FAIL", name, "incomplete: " below + 0 " of " \
 				       plans[level + 1] " tests reported")
 				bad[level + 1]++
 			}
@@ -183,6 +183,7 @@ results() {
 				result("FAIL", name, detail)
 			good = good && !bad[level + 1]
 			count[level + 1] = bad[level + 1] = skips = 0
+			plans[level + 1] = -1
 		} else if (detail ~ /^SKIP/ && level > 1) {
 			# all of a case are one: see when it ends
 			skip[++skips] = name

@@ -72,7 +72,8 @@ program_limit() {
 kunit() {
 	local - suite pattern one='' suites=''
 	set -f
-	for suite in $(sed '/^#/d' "$HARNESS/kunit"); do
+	for suite in $(cat "$HARNESS/kunit" "$ROOT/bases/$BASE/kunit" 2>/dev/null |
+		       sed '/^#/d'); do
 		[ -n "$TESTS" ] || [ "$MODE" != test ] || suites=$suites,$suite
 		for pattern in ${TESTS//,/ }; do
 			# shellcheck disable=SC2254

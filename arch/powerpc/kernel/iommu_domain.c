@@ -668,3 +668,7 @@ u64 iommu_domain_window64_size(void)
 {
 	return max(roundup_pow_of_two(memory_hotplug_max()) * 4, (u64)SZ_4G);
 }
+
+#ifdef CONFIG_IOMMU_TCE_KUNIT_TEST
+#include "tests/iommu_domain_kunit.c"
+#endif
