@@ -19,7 +19,7 @@
 
 /**
  * struct fake_table - a table of the fake platform
- * @tbl: the table
+ * @tbl: the table; the first member, because its last reference frees it
  * @test: state of the test
  * @tces: its entries
  * @kills: number of invalidations
@@ -112,7 +112,6 @@ static void fake_free(struct iommu_table *tbl)
 {
 	fake_table(tbl)->test->tables--;
 	iommu_tce_view_destroy(tbl);
-	kfree(fake_table(tbl));
 }
 
 static struct iommu_table_ops fake_table_ops = {

@@ -883,14 +883,17 @@ static void register_refuses_overlap(struct kunit *test)
  * Drops CAP_IPC_LOCK; revert_creds() restores all capabilities, as a kthread
  * has.
  */
-static void without_ipc_lock(struct kunit *test, const struct cred **old)
+/* Gives or takes CAP_IPC_LOCK, which lifts the limit, of the test's thread. */
+static void set_ipc_lock(struct kunit *test, bool on)
 {
 	struct cred *cred = prepare_creds();
 
 	KUNIT_ASSERT_NOT_NULL(test, cred);
-	cap_lower(cred->cap_effective, CAP_IPC_LOCK);
-	*old = override_creds(cred);
-	put_cred(cred);
+	if (on)
+		cap_raise(cred->cap_effective, CAP_IPC_LOCK);
+	else
+		cap_lower(cred->cap_effective, CAP_IPC_LOCK);
+	commit_creds(cred);
 }
 
 static void register_keeps_the_limit(struct kunit *test)
@@ -900,22 +903,21 @@ static void register_keeps_the_limit(struct kunit *test)
 	struct test_pages *p = test_get_pages(test, ua);
 	struct test_state start = get_state(test, p);
 	struct mm_iommu_region *region;
-	const struct cred *old;
 	int ret;
 
-	without_ipc_lock(test, &old);
+	set_ipc_lock(test, false);
 	limit->rlim_cur = TEST_SIZE - 1;
 	ret = mm_iommu_kunit_register(test, ua, TEST_SIZE, &region);
-	revert_creds(old);
+	set_ipc_lock(test, true);
 	KUNIT_ASSERT_EQ(test, ret, -ENOMEM);
 	expect_refusal(test, "over the limit of locked memory, bytes left of it: ",
 		       TEST_SIZE - 1);
 	expect_state(test, p, &start);
 
-	without_ipc_lock(test, &old);
+	set_ipc_lock(test, false);
 	limit->rlim_cur = TEST_SIZE;
 	ret = mm_iommu_kunit_register(test, ua, TEST_SIZE, &region);
-	revert_creds(old);
+	set_ipc_lock(test, true);
 	KUNIT_ASSERT_EQ(test, ret, 0);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
 	expect_state(test, p, &start);
