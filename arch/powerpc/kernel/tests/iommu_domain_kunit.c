@@ -129,7 +129,8 @@ static long fake_domain_table(struct iommu_table_group *table_group, int num,
 
 	if (t->no_table & BIT(num))
 		return -ENOMEM;
-	if (num >= (int)table_group->max_dynamic_windows_supported)
+	if (num ? table_group->max_dynamic_windows_supported < 2 :
+		  !table_group->tce32_size)
 		return -ENODEV;
 	ft = kzalloc_obj(*ft);
 	if (!ft)
@@ -323,15 +324,20 @@ static void domain_of_a_platform_with_one_window(struct kunit *test)
 	struct domain_kunit *t = test->priv;
 	struct iommu_domain_geometry ap;
 	struct iommu_domain *domain;
+	int max;
 
-	t->group[0].table_group.max_dynamic_windows_supported = 1;
-	domain = domain_alloc(test);
-	KUNIT_EXPECT_TRUE(test, spapr_get_aperture(domain, 0, &ap));
-	KUNIT_EXPECT_FALSE(test, spapr_get_aperture(domain, 1, &ap));
-	KUNIT_EXPECT_EQ(test, domain_map(test, domain, KUNIT_START64), -EINVAL);
-	KUNIT_EXPECT_EQ(test, domain_attach(test, domain, 0, NULL), 0);
-	spapr_domain_leave(domain, t->group[0].dev);
-	domain_release(domain);
+	/* 0: a hypervisor without dynamic windows */
+	for (max = 1; max >= 0; max--) {
+		t->group[0].table_group.max_dynamic_windows_supported = max;
+		domain = domain_alloc(test);
+		KUNIT_EXPECT_TRUE(test, spapr_get_aperture(domain, 0, &ap));
+		KUNIT_EXPECT_FALSE(test, spapr_get_aperture(domain, 1, &ap));
+		KUNIT_EXPECT_EQ(test, domain_map(test, domain, KUNIT_START64),
+				-EINVAL);
+		KUNIT_EXPECT_EQ(test, domain_attach(test, domain, 0, NULL), 0);
+		spapr_domain_leave(domain, t->group[0].dev);
+		domain_release(domain);
+	}
 }
 
 static void domain_alloc_fails_as_a_whole(struct kunit *test)
@@ -351,6 +357,7 @@ static void domain_alloc_fails_as_a_whole(struct kunit *test)
 					       IOMMU_HWPT_ALLOC_DIRTY_TRACKING,
 					       NULL));
 	t->group[0].table_group.max_dynamic_windows_supported = 0;
+	t->group[0].table_group.tce32_size = 0;
 	KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-EOPNOTSUPP),
 			    spapr_domain_alloc(t->group[0].dev, 0, NULL));
 	KUNIT_EXPECT_EQ(test, t->tables, 0);
