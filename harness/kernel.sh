@@ -1,9 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel.sh FLAVOUR [OBJECT...]: build one kernel in $OUT/kernel-FLAVOUR and print the
-# path of its vmlinux, or compile only these objects. FLAVOUR is stock, series or a part of
-# the series, which is the base with the series up to there; then any of -4k -debug -modular.
-# `each` is the commit of the series that each.sh has checked out.
+# kernel.sh FLAVOUR [TARGET...]: build one kernel in $OUT/kernel-FLAVOUR and print the
+# path of its vmlinux, or compile only these objects or folders. FLAVOUR is stock, series
+# or a part of the series, which is the base with the series up to there; then any of -4k
+# -debug -modular.
+# `each` is the commit of the series that each.sh has checked out, `each-bare` the same
+# without KVM, VFIO and the API that they use.
 . "$(dirname "$0")/lib.sh"
 
 NAME=$1
@@ -11,6 +13,9 @@ DIR=$OUT/kernel-$NAME
 CONFIG=$HARNESS/config
 
 fragments() {
+	case $NAME in
+	*-bare) echo base "$BASE" pseries powernv; return ;;
+	esac
 	echo base "$BASE" pseries powernv kvm vfio test
 	case $NAME in *-debug*) echo debug ;; esac
 	case $NAME in *-modular*) echo modular ;; esac
@@ -49,7 +54,7 @@ fragment() {
 	esac
 	while IFS='=' read -r symbol line; do
 		! grep -rqxE --include='Kconfig*' "(menu)?config ${symbol#CONFIG_}" \
-			"$SRC/arch/powerpc" "$SRC/lib/kunit" ||
+			"$SRC/arch/powerpc" "$SRC/drivers/vfio" "$SRC/lib/kunit" ||
 			echo "$symbol=$line"
 	done <"$CONFIG/$1.config"
 }
@@ -119,10 +124,10 @@ CCACHE=
 case $NAME in
 stock*) SRC=$PRISTINE branch=base ;;
 series*) SRC=$TREE branch=series ;;
-each)
+each*)
 	# Side by side like the series' own two folders: the compiler cache
 	# then sees the same relative paths.
-	SRC=$OUT/each/tree DIR=$OUT/each/kernel
+	SRC=$OUT/each/tree DIR=$OUT/each/kernel${NAME#each}
 	branch=$(git -C "$SRC" rev-parse HEAD) ;;
 *)
 	is_part "${NAME%%-*}" || die "no such kernel: $NAME"
@@ -136,7 +141,7 @@ esac
 if [ $# -gt 1 ]; then
 	mkdir -p "$DIR"
 	configure
-	step "$NAME: compile $(($# - 1)) objects" "$LOGS/$NAME-objects.log" kmake -k "${@:2}"
+	step "$NAME: compile $(($# - 1)) targets" "$LOGS/$NAME-objects.log" kmake -k "${@:2}"
 	exit
 fi
 KEY=$({ sources; merge_fragments

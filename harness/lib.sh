@@ -32,6 +32,18 @@ all_parts() { (cd "$ROOT/patches" && echo [a-z]-*/ | sed 's,[a-z]-\([^/]*\)/,\1,
 # The last commit of a part is refs/parts/NAME.
 is_part() { case " $(all_parts) " in *" $1 "*) ;; *) return 1 ;; esac }
 
+# has_part FLAVOUR PART: is this part of the series in the kernel?
+has_part() {
+	local p
+	case $1 in
+	stock*) return 1 ;;
+	esac
+	for p in $(all_parts); do
+		[ "$p" != "$2" ] || return 0
+		[ "$p" != "${1%%-*}" ] || return 1
+	done
+}
+
 # base_says KEY [BASE]
 base_says() { sed -n "s/^$1: *//p" "$ROOT/bases/${2:-$BASE}/base"; }
 

@@ -70,10 +70,10 @@ program_limit() {
 # The kernel runs its KUnit suites before PID 1, which passes on what they said:
 # those that are asked for, or all of them in a run of all tests.
 kunit() {
-	local - suite pattern one='' suites=''
+	local - suite part pattern one='' suites=''
 	set -f
-	for suite in $(cat "$HARNESS/kunit" "$ROOT/bases/$BASE/kunit" 2>/dev/null |
-		       sed '/^#/d'); do
+	while read -r suite part; do
+		has_part "$FLAVOUR" "$part" || continue
 		[ -n "$TESTS" ] || [ "$MODE" != test ] || suites=$suites,$suite
 		for pattern in ${TESTS//,/ }; do
 			# shellcheck disable=SC2254
@@ -84,7 +84,7 @@ kunit() {
 				[ "$pattern" = "${pattern#*/}" ] || one=$one.${pattern#*/} ;;
 			esac
 		done
-	done
+	done < <(cat "$HARNESS/kunit" "$ROOT/bases/$BASE/kunit" 2>/dev/null | sed '/^#/d')
 	case $FLAVOUR:$suites in
 	stock* | *:) echo "kunit.enable=0"; return ;;
 	esac

@@ -454,6 +454,15 @@ TEST_F(two_containers, closing_one_leaves_the_range_to_the_other)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
+TEST_F(two_containers, one_maps_what_the_other_registered_and_is_closed_last)
+{
+	spapr_register(self->a.fd, self->mem, self->page);
+	spapr_register(self->b.fd, self->mem + self->page, self->page);
+	spapr_map(self->b.fd, 0, self->mem, self->page, SPAPR_RW);
+	spapr_close(&self->a);
+	/* the teardown closes the other, and expects that nothing is left */
+}
+
 TEST_F(two_containers, a_different_range_over_the_first_is_refused)
 {
 	spapr_register(self->a.fd, self->mem, self->size);
