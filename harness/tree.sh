@@ -172,7 +172,15 @@ apply_hunks() {
 	}
 }
 
-# A patch for a younger base: what it adds is not in this tree.
+# for_base: the trailers Base and Until name the first and the last one.
+for_base() {
+	local least most
+	least=$(trailer Base)
+	most=$(trailer Until)
+	at_least "$BASE" "${least:-$BASE}" && at_least "${most:-$BASE}" "$BASE"
+}
+
+# A patch for another base: what it adds is not in this tree.
 leave_out() {
 	local pat
 	trailer Add | while read -r pat; do
@@ -184,7 +192,7 @@ leave_out() {
 
 # commit_patch FILE NUMBER
 commit_patch() {
-	local file=$1 n=$2 patch=${1#"$ROOT/"} subject author mail tree least
+	local file=$1 n=$2 patch=${1#"$ROOT/"} subject author mail tree
 	gitb mailinfo "$WORK/message" "$WORK/diff" <"$file" >"$WORK/info" 2>"$WORK/why" ||
 		die "$patch: git mailinfo cannot read it: $(head -n 1 "$WORK/why")"
 	subject=$(sed -n 's/^Subject: //p' "$WORK/info")
@@ -193,8 +201,7 @@ commit_patch() {
 	[ -n "$subject" ] || die "$patch has no Subject: line"
 	[ -n "$author" ] || die "$patch has no From: line"
 	: >"$WORK/said"
-	least=$(trailer Base)
-	if [ -n "$least" ] && ! at_least "$BASE" "$least"; then
+	if ! for_base; then
 		leave_out "$patch"
 		return
 	fi
@@ -207,7 +214,7 @@ commit_patch() {
 		die "$patch changes nothing"
 	[ -z "$REPORT" ] || grep . "$WORK/said" || printf '%s\tclean\t\n' "${patch#patches/}"
 	HEAD=$({ printf '%s\n\n' "$subject"
-		 sed '/^Overlay-\(Add\|Replace\|Remove\|Base\):/d' "$WORK/message"; } |
+		 sed '/^Overlay-\(Add\|Replace\|Remove\|Base\|Until\):/d' "$WORK/message"; } |
 		gitb stripspace |
 		GIT_AUTHOR_NAME=$author GIT_AUTHOR_EMAIL=$mail \
 		GIT_COMMITTER_NAME=$author GIT_COMMITTER_EMAIL=$mail \

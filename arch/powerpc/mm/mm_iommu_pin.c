@@ -195,43 +195,22 @@ int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad)
 	return ret;
 }
 
-/*
- * Unpins contiguous pages, up to the end of a buddy block, in which their
- * struct pages are known to be adjacent, or of a larger folio; returns their
- * number.
- */
-static unsigned long unpin_some(unsigned long pfn, unsigned long nr, bool dirty)
-{
-	unsigned long end = MAX_ORDER_NR_PAGES - pfn % MAX_ORDER_NR_PAGES;
-	struct page *page = pfn_to_page(pfn);
-	unsigned long i, n;
-	struct folio *folio;
-
-	end = min(nr, end);
-	for (i = 0; i < end; i += n, page += n) {
-		folio = page_folio(page);
-		n = 1;
-		if (folio_test_large(folio))
-			n = min_t(unsigned long, nr - i,
-				  folio_nr_pages(folio) -
-				  folio_page_idx(folio, page));
-		if (!dirty)
-			unpin_user_folio(folio, n);
-		else
-			unpin_user_page_range_dirty_lock(page, n, true);
-	}
-	return i;
-}
-
 /* Unpins contiguous pages, at least one. */
 static void unpin_block(unsigned long pfn, unsigned long nr, bool dirty)
 {
 	unsigned long n;
+	struct folio *folio;
+	struct page *page;
 
-	while ((n = unpin_some(pfn, nr, dirty)) < nr) {
-		pfn += n;
-		nr -= n;
-		cond_resched();
+	for (; nr; nr -= n, pfn += n) {
+		/* as much as a batch, or the rest of a larger folio */
+		page = pfn_to_page(pfn);
+		folio = page_folio(page);
+		n = folio_nr_pages(folio) - folio_page_idx(folio, page);
+		n = min(nr, max(n, MM_IOMMU_PIN_BATCH));
+		unpin_user_page_range_dirty_lock(page, n, dirty);
+		if (n != nr)
+			cond_resched();
 	}
 }
 
@@ -243,21 +222,20 @@ static unsigned long unpin_single(struct mm_iommu_trans *trans,
 				  unsigned long ua, u64 at)
 {
 	unsigned long end = min(trans->run_ua, (ua | (SZ_2M - 1)) + 1);
-	struct page *page;
-	u64 *entry, block;
+	u64 *entry, block, dirty = at & MM_IOMMU_DIRTY;
+	unsigned int n = 0;
+	struct page *pages[32];
 
 	entry = mm_iommu_trans_entry(trans, ua, &block);
 	do {
-		page = pfn_to_page(PHYS_PFN(at & MM_IOMMU_ADDR));
-		if (at & MM_IOMMU_DIRTY)
-			unpin_user_page_range_dirty_lock(page, 1, true);
-		else
-			unpin_user_page(page);
+		pages[n++] = pfn_to_page(PHYS_PFN(at & MM_IOMMU_ADDR));
 		ua += PAGE_SIZE;
-		if (ua == end)
+		if (ua == end || n == ARRAY_SIZE(pages))
 			break;
 		at = *++entry;
-	} while (mm_iommu_trans_order(at) == PAGE_SHIFT);
+	} while (mm_iommu_trans_order(at) == PAGE_SHIFT &&
+		 (at & MM_IOMMU_DIRTY) == dirty);
+	unpin_user_pages_dirty_lock(pages, n, dirty);
 	return ua;
 }
 
