@@ -3,7 +3,8 @@
 # kernel.sh FLAVOUR [OBJECT...]: build one kernel in $OUT/kernel-FLAVOUR and print the
 # path of its vmlinux, or compile only these objects. FLAVOUR is stock, series or a part of
 # the series, which is the base with the series up to there; then any of -4k -debug -modular.
-# `each` is the commit of the series that each.sh has checked out.
+# `each` is the commit of the series that each.sh has checked out, `mutants` what mutants.sh
+# has made of the series.
 . "$(dirname "$0")/lib.sh"
 
 NAME=$1
@@ -118,6 +119,7 @@ CCACHE=
 ! have ccache || CCACHE="ccache "
 case $NAME in
 stock*) SRC=$PRISTINE branch=base ;;
+mutants) SRC=$OUT/mutants/tree DIR=$OUT/mutants/kernel branch=series ;;
 series*) SRC=$TREE branch=series ;;
 each)
 	# Side by side like the series' own two folders: the compiler cache
