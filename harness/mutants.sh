@@ -96,7 +96,7 @@ host() {
 			case $build/$program in
 			*-tsan/fuzz_trans | *-tsan/test_section) continue ;;
 			esac
-			SEED='' STEPS=200000 MUTANT=$1 timeout 60 "$dir/$build/$program" \
+			SEED='' STEPS=200000 MUTANT=$1 timeout 25 "$dir/$build/$program" \
 				"$TREE/tools/testing/mm_iommu/corpus.txt" >"$log" 2>&1 && continue
 			echo "$build/$program: $(grep -m 1 -aE '^not ok|ERROR|not true|assert' "$log")"
 			return

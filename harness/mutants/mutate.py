@@ -39,7 +39,7 @@ for warning in ("parentheses implicit-fallthrough maybe-uninitialized uninitiali
 
 # A statement that says something, or checks something, is no mutant.
 SILENT = re.compile(r"(BUILD_BUG_ON|static_assert|lockdep_|might_|WARN|BUG|pr_|dev_|trace_|"
-                    r"cond_resched|seq_|KUNIT_|cpu_relax|spin_until|__acquire|__release)")
+                    r"cond_resched|seq_|KUNIT_|LIST_HEAD|DEFINE_|cpu_relax|spin_until|__acquire|__release)")
 UNDO = re.compile(r"free|put|drop|release|unpin|destroy|give_|withdraw|remove|del|uncharge|"
                   r"undo|restore|rollback|revert|close|leave|unlink|erase|reap|detach|end\b|exit")
 LOCK = re.compile(r"(un)?lock|_(enter|exit)$|^(tce_view|mm_iommu|kvmppc_tce)_(enter|exit)|srcu_")
@@ -153,6 +153,8 @@ class File:
             if re.match(r"^\t*\w+:$", self.code[first + m.start():first + m.end()]):
                 label = True
             start = first + m.start(2)
+            if not re.search(r"([;{}):]|\belse|\bdo)\s*$", self.code[:start]):
+                continue    # goes on from the line before
             call = re.match(r"(\w+)\(", m.group(2))
             if call:
                 end = closing(self.code, start + call.end() - 1) + 1
