@@ -433,6 +433,28 @@ static void test_last(struct rng *rng)
 	mm_iommu_index_free(reg);
 }
 
+/* A page that is not held has no address, and nothing is counted for it. */
+static void test_not_held(struct rng *rng)
+{
+	const u64 cookie = FIELD_PREP(MM_IOMMU_COOKIE_ID, 5);
+	struct mm_struct mm = { };
+	struct mm_iommu *reg;
+	__be64 out = 77;
+
+	check(mm_iommu_translate(&mm, cookie, 1, PAGE_SHIFT, 0, &out) == -ENOENT);
+	check(!mm_iommu_drop_page(&mm, cookie));
+	mm_iommu_count(&mm, cookie, 1);
+	check(!mm_iommu_is_unregistered(&mm));
+
+	reg = registry_alloc(&mm);
+	check(mm_iommu_translate(&mm, cookie, 1, PAGE_SHIFT, 0, &out) == -ENOENT);
+	check(!mm_iommu_drop_page(&mm, cookie));
+	mm_iommu_count(&mm, cookie, 1);
+	check(!mm_iommu_is_unregistered(&mm));
+	check(out == 77);
+	mm_iommu_index_free(reg);
+}
+
 /* Number of table loads needed to hold IOMMU pages of 1G from @ua on. */
 static unsigned long hold_loads(struct mm_struct *mm, unsigned long ua,
 				unsigned long npages, int want)
@@ -486,6 +508,7 @@ static const struct test tests[] = {
 	{ "random holds and drops agree with a list", test_model },
 	{ "what keeps one out of a section", test_enter },
 	{ "the last page of a region that was given up", test_last },
+	{ "a page that is not held", test_not_held },
 	{ "an IOMMU page of any size takes one walk", test_bounded },
 };
 

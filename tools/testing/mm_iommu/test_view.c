@@ -700,8 +700,54 @@ static void test_bind(struct rng *rng)
 	view_create(&tbl, ENTRIES);
 	iommu_tce_bind(&tbl, &backing, &mm, 5);
 	check(mm.locked_vm == 7 && mm.count == 2);
+	/* what its last drops have left is reaped while the mm is still there */
+	shim_reaped = NULL;
 	iommu_tce_view_destroy(&tbl);
 	check(mm.locked_vm == 2 && mm.count == 1);
+	check(shim_reaped == &mm);
+}
+
+struct closer {
+	struct iommu_table tbl;
+	bool done;
+};
+
+static void *closer_run(void *arg)
+{
+	struct closer *c = arg;
+
+	iommu_tce_close(&c->tbl, true);
+	__atomic_store_n(&c->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Closing waits for a change in any block; later ones see it. */
+static void test_close(struct rng *rng)
+{
+	struct iommu_tce_view *view;
+	struct closer c = { };
+	pthread_t thread;
+	unsigned long block, i;
+
+	view = view_create(&c.tbl, 2 * TCE_VIEW_LOCKS * ENTRIES);
+	for (block = 0; block < TCE_VIEW_LOCKS; block++) {
+		iommu_tce_close(&c.tbl, false);
+		check(!iommu_tce_is_closed(&c.tbl));
+		c.done = false;
+		check(!tce_view_lock(view, block));
+		check(!pthread_create(&thread, NULL, closer_run, &c));
+		/* until it is closed, and then as long as a call may take */
+		while (!iommu_tce_is_closed(&c.tbl))
+			sched_yield();
+		for (i = 0; i < 1000; i++) {
+			sched_yield();
+			check(!__atomic_load_n(&c.done, __ATOMIC_ACQUIRE));
+		}
+		tce_view_unlock(view, block);
+		check(!pthread_join(thread, NULL));
+		check(c.done);
+	}
+	iommu_tce_view_destroy(&c.tbl);
 }
 
 static const struct test tests[] = {
@@ -713,6 +759,7 @@ static const struct test tests[] = {
 	{ "every allocation failed in turn", test_fail_nth },
 	{ "a walk visits what is mapped", test_walk },
 	{ "who owns a table, and its charge", test_bind },
+	{ "closing waits for changes in progress", test_close, true },
 	{ "blocks count references as a list does", test_counts },
 	{ "locks are on lines of their own", test_lines },
 	{ "threads on the same blocks", test_threads, true },

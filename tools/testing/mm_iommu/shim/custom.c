@@ -22,9 +22,12 @@ __thread char shim_self;
 __thread unsigned long shim_va_calls;
 __thread unsigned long shim_loads;
 
-/* Empty: its users only need to know which code calls it. */
+struct mm_struct *shim_reaped;
+
+/* Its users only need to know that it was called. */
 void mm_iommu_reap(struct mm_struct *mm)
 {
+	shim_reaped = mm;
 }
 
 void shim_die(const char *file, int line, const char *cond)

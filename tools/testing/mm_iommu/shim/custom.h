@@ -79,6 +79,9 @@ struct page {
  */
 extern __thread unsigned long shim_va_calls;
 
+/* What mm_iommu_reap() was called for last. */
+extern struct mm_struct *shim_reaped;
+
 /* Number of READ_ONCE() calls. */
 extern __thread unsigned long shim_loads;
 
