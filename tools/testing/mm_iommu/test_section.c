@@ -455,6 +455,30 @@ static void test_not_held(struct rng *rng)
 	mm_iommu_index_free(reg);
 }
 
+/* References that are taken and dropped together, by any page of the region. */
+static void test_count(struct rng *rng)
+{
+	struct mm_iommu_region *region = kzalloc(sizeof(*region), GFP_KERNEL);
+	struct mm_struct mm = { };
+	struct mm_iommu *reg;
+	u64 cookie;
+
+	check(region);
+	reg = registry_alloc(&mm);
+	mm_iommu_trans_init(&region->trans, BLOCK_UA, 2);
+	atomic_long_set(&region->mapped, 2);
+	insert(reg, region);
+	cookie = mm_iommu_cookie(region, BLOCK_UA + PAGE_SIZE, false);
+	mm_iommu_count(&mm, cookie, 5);
+	check(atomic_long_read(&region->mapped) == 7);
+	mm_iommu_count(&mm, cookie, -5);
+	check(atomic_long_read(&region->mapped) == 2);
+	check(!mm_iommu_drop_page(&mm, cookie));
+	check(atomic_long_read(&region->mapped) == 1);
+	erase(reg, region);
+	mm_iommu_index_free(reg);
+}
+
 /* Number of table loads needed to hold IOMMU pages of 1G from @ua on. */
 static unsigned long hold_loads(struct mm_struct *mm, unsigned long ua,
 				unsigned long npages, int want)
@@ -509,6 +533,7 @@ static const struct test tests[] = {
 	{ "what keeps one out of a section", test_enter },
 	{ "the last page of a region that was given up", test_last },
 	{ "a page that is not held", test_not_held },
+	{ "references are counted by any page", test_count },
 	{ "an IOMMU page of any size takes one walk", test_bounded },
 };
 
