@@ -455,20 +455,29 @@ static void test_not_held(struct rng *rng)
 	mm_iommu_index_free(reg);
 }
 
-/* References that are taken and dropped together, by any page of the region. */
-static void test_count(struct rng *rng)
+/* What is done with pages that are held, by the cookie of any of them. */
+static void test_held(struct rng *rng)
 {
 	struct mm_iommu_region *region = kzalloc(sizeof(*region), GFP_KERNEL);
 	struct mm_struct mm = { };
 	struct mm_iommu *reg;
+	__be64 out = 0;
 	u64 cookie;
 
 	check(region);
 	reg = registry_alloc(&mm);
 	mm_iommu_trans_init(&region->trans, BLOCK_UA, 2);
+	check(!mm_iommu_trans_add(&region->trans, BLOCK_HPA, 2));
+	check(!mm_iommu_trans_finish(&region->trans));
 	atomic_long_set(&region->mapped, 2);
 	insert(reg, region);
 	cookie = mm_iommu_cookie(region, BLOCK_UA + PAGE_SIZE, false);
+	check(!mm_iommu_translate(&mm, cookie, 1, PAGE_SHIFT, 3, &out));
+	check(be64_to_cpu(out) == (BLOCK_HPA + PAGE_SIZE) + 3);
+	check(!is_dirty(region, BLOCK_UA + PAGE_SIZE));
+	check(!mm_iommu_translate(&mm, cookie | MM_IOMMU_COOKIE_WRITE, 1,
+				  PAGE_SHIFT, 3, &out));
+	check(is_dirty(region, BLOCK_UA + PAGE_SIZE));
 	mm_iommu_count(&mm, cookie, 5);
 	check(atomic_long_read(&region->mapped) == 7);
 	mm_iommu_count(&mm, cookie, -5);
@@ -533,7 +542,7 @@ static const struct test tests[] = {
 	{ "what keeps one out of a section", test_enter },
 	{ "the last page of a region that was given up", test_last },
 	{ "a page that is not held", test_not_held },
-	{ "references are counted by any page", test_count },
+	{ "pages that are held, by their cookie", test_held },
 	{ "an IOMMU page of any size takes one walk", test_bounded },
 };
 

@@ -672,6 +672,8 @@ static void test_walk(struct rng *rng)
 	struct iommu_tce_view *view;
 
 	check(!iommu_tce_view_walk(&tbl, visit, &v) && !v.calls);
+	check(!iommu_tce_view_mapped(&tbl));
+	iommu_tce_view_sync(&tbl);
 	view = view_create(&tbl, 100 * ENTRIES);
 	tbl.it_offset = 77;
 	check(!tce_view_prepare(view, 3) && !tce_view_prepare(view, 9));
@@ -688,6 +690,28 @@ static void test_walk(struct rng *rng)
 	view_add(view, 9, 300, -1);
 	view_add(view, 3, ENTRIES - 1, -1);
 	iommu_tce_view_destroy(&tbl);
+}
+
+/* A view without a node, and one with a full node: each block is visited once. */
+static void test_walk_once(struct rng *rng)
+{
+	const unsigned long blocks[] = { 1, TCE_VIEW_SLOTS };
+	struct iommu_tce_view *view;
+	struct iommu_table tbl;
+	struct visited v;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(blocks); i++) {
+		v = (struct visited){ };
+		view = view_create(&tbl, blocks[i] * ENTRIES);
+		check(!tce_view_prepare(view, 0));
+		view_add(view, 0, 0, 1);
+		check(!iommu_tce_view_walk(&tbl, visit, &v) && v.calls == 1);
+		check(!v.first && v.npages == 1);
+		check(iommu_tce_view_mapped(&tbl) == 1);
+		view_add(view, 0, 0, -1);
+		iommu_tce_view_destroy(&tbl);
+	}
 }
 
 /* Destroying the view uncharges the table, whichever process does it. */
@@ -760,6 +784,7 @@ static const struct test tests[] = {
 	{ "a block stays where it is, empty or not", test_stay },
 	{ "every allocation failed in turn", test_fail_nth },
 	{ "a walk visits what is mapped", test_walk },
+	{ "a walk visits each block once", test_walk_once },
 	{ "who owns a table, and its charge", test_bind },
 	{ "closing waits for changes in progress", test_close, true },
 	{ "blocks count references as a list does", test_counts },
