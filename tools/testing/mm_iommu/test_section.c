@@ -438,9 +438,11 @@ static void test_not_held(struct rng *rng)
 {
 	const u64 cookie = FIELD_PREP(MM_IOMMU_COOKIE_ID, 5);
 	struct mm_struct mm = { };
+	struct mm_iommu_held held;
 	struct mm_iommu *reg;
 	__be64 out = 77;
 
+	check(mm_iommu_hold_page(&mm, 0, PAGE_SHIFT, false, 0, &held) == -EAGAIN);
 	check(mm_iommu_translate(&mm, cookie, 1, PAGE_SHIFT, 0, &out) == -ENOENT);
 	check(!mm_iommu_drop_page(&mm, cookie));
 	mm_iommu_count(&mm, cookie, 1);
@@ -460,7 +462,9 @@ static void test_held(struct rng *rng)
 {
 	struct mm_iommu_region *region = kzalloc(sizeof(*region), GFP_KERNEL);
 	struct mm_struct mm = { };
+	struct mm_iommu_held held;
 	struct mm_iommu *reg;
+	unsigned long flags;
 	__be64 out = 0;
 	u64 cookie;
 
@@ -484,6 +488,25 @@ static void test_held(struct rng *rng)
 	check(atomic_long_read(&region->mapped) == 2);
 	check(!mm_iommu_drop_page(&mm, cookie));
 	check(atomic_long_read(&region->mapped) == 1);
+
+	local_irq_save(flags);
+	check(mm_iommu_hold_page(&mm, BLOCK_UA + 2 * PAGE_SIZE, PAGE_SHIFT,
+				 true, 0, &held) == -EAGAIN);
+	check(mm_iommu_hold_page(&mm, BLOCK_UA + PAGE_SIZE, PAGE_SHIFT, true, 0,
+				 &held) == 1);
+	check(held.cookie == (cookie | MM_IOMMU_COOKIE_WRITE));
+	check(atomic_long_read(&region->mapped) == 2);
+	/* the reference of another page of the region counts */
+	check(mm_iommu_hold_page(&mm, BLOCK_UA, PAGE_SHIFT, false, cookie,
+				 &held) == 0);
+	check(atomic_long_read(&region->mapped) == 2);
+	/* not while a writer, or another reader, has the slot */
+	arch_spin_lock(&reg->slots[0].lock);
+	check(mm_iommu_hold_page(&mm, BLOCK_UA, PAGE_SHIFT, false, 0,
+				 &held) == -EAGAIN);
+	arch_spin_unlock(&reg->slots[0].lock);
+	local_irq_restore(flags);
+	check(!mm_iommu_drop_page(&mm, cookie));
 	erase(reg, region);
 	mm_iommu_index_free(reg);
 }
