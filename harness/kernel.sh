@@ -22,7 +22,7 @@ fragments() {
 	*) [ ! -f "$CONFIG/series.config" ] || echo series ;;
 	esac
 	case $NAME in
-	series*) [ ! -f "$ROOT/bases/$BASE/series.config" ] || echo "$BASE-series" ;;
+	series* | mutants) [ ! -f "$ROOT/bases/$BASE/series.config" ] || echo "$BASE-series" ;;
 	esac
 }
 
@@ -44,7 +44,7 @@ fragment() {
 	case $NAME:$1 in
 	*:"$BASE") cat "$ROOT/bases/$BASE/config"; return ;;
 	*:"$BASE-series") cat "$ROOT/bases/$BASE/series.config"; return ;;
-	series*:series) cat "$CONFIG/$1.config"; return ;;
+	series*:series | mutants:series) cat "$CONFIG/$1.config"; return ;;
 	*:series) ;;
 	*) cat "$CONFIG/$1.config"; return ;;
 	esac

@@ -14,7 +14,7 @@
 . "$(dirname "$0")/lib.sh"
 
 WORK=$OUT/mutants
-export SEED=${SEED:-$(date +%s)} N=${N:-100} STAGE=${STAGE:-programs} BEFORE=${BEFORE:-}
+export SEED=${SEED:-$(date +%s)} N=${N:-100} STAGE=${STAGE:-programs}
 
 # Where the code is; what only prints, or is not built here, is left out.
 sources() {
@@ -31,6 +31,15 @@ on_host() {
 	*/mm_iommu_pin.c*) return 1 ;;
 	*/mm/mm_iommu* | */iommu_tce_view*) ;;
 	*) return 1 ;;
+	esac
+}
+
+# The suites for a file: none runs the code of KVM.
+suites() {
+	case $1 in
+	*/kvm/*) ;;
+	*/vfio/*) echo kunit:vfio_spapr_tce ;;
+	*) echo 'kunit:*' ;;
 	esac
 }
 
@@ -79,6 +88,9 @@ make_tree() {
 	static int __init set_mutant(char *text) { return kstrtoint(text, 0, &mutant_on); }
 	early_param("mutant", set_mutant);
 	END
+	define arch/powerpc/kvm/realmode.list <<-'END'
+	allow mutant_on of mutants.sh: static data
+	END
 	define tools/testing/mm_iommu/test.c <<-'END'
 	int mutant_on;
 	static void __attribute__((constructor)) set_mutant(void) { mutant_on = setting("MUTANT", 0); }
@@ -88,35 +100,57 @@ make_tree() {
 		$(sources) >"$WORK/list"
 }
 
-# host NUMBER: print what has caught it.
+# host NUMBER SOURCE: print what has caught it.
 host() {
-	local dir=$WORK/host build program log=$WORK/log/$1.host
+	local dir=$WORK/host build program log=$WORK/log/$1.host list
+	list="test_trans test_section test_index fuzz_trans"
+	case $2 in
+	'') list="$list test_view" ;;
+	*/iommu_tce_view*) list=test_view ;;
+	esac
 	for build in 16-asan 12-asan 16-tsan; do
-		for program in test_trans test_index test_section test_view fuzz_trans; do
+		for program in $list; do
 			case $build/$program in
 			*-tsan/fuzz_trans | *-tsan/test_section) continue ;;
 			esac
 			SEED='' STEPS=200000 MUTANT=$1 timeout 25 "$dir/$build/$program" \
 				"$TREE/tools/testing/mm_iommu/corpus.txt" >"$log" 2>&1 && continue
-			echo "$build/$program: $(grep -m 1 -aE '^not ok|ERROR|not true|assert' "$log")"
+			echo "$build/$program: $({
+				grep -aE '^not ok|ERROR|WARNING|not true|runtime error' "$log" ||
+				echo "no end"; } | head -n 1)"
 			return
 		done
 	done
 	rm -f "$log"
 }
 
+# The first test that fails, of a run that may go on.
+failed() { grep -haE -m 1 '(^|[] ])not ok [0-9]+ ' "$1"/{console,report}.log 2>/dev/null; }
+
 # boot NUMBER MACHINE PROGRAMS SECONDS: print what has caught it.
 boot() {
-	local dir
-	printf 'append: mutant=%s\n' "$1" >"$WORK/log/$1.data"
-	# shellcheck disable=SC2086
-	if ! dir=$(OVERRIDE=$WORK/log/$1.data TESTS=$3 RUN_TIMEOUT=$4 PROGRAM_TIMEOUT=60 \
-		$BEFORE "$HARNESS/run.sh" "$2" mutants 2>"$WORK/log/$1.boot"); then
-		printf '%s: ' "$2"
-		{ awk -F'\t' '$1 == "FAIL" { print $2 ": " $3; exit }' "$dir/results.tsv"
-		  sed -n 2p "$dir/verdict"; } | grep . | head -n 1
+	local file=$WORK/log/$1.boot dir='' by=''
+	printf 'append: slub_debug=FZPU mutant=%s\n' "$1" >"$file.data"
+	OVERRIDE=$file.data TESTS=$3 RUN_TIMEOUT=$4 PROGRAM_TIMEOUT=60 \
+		"$HARNESS/run.sh" "$2" mutants >"$file" 2>&1 &
+	while kill -0 $! 2>/dev/null && [ -z "$by" ]; do
+		sleep 0.3
+		dir=$(head -n 1 "$file")
+		by=$(failed "$dir") || true
+		# What is said in the slowest test is seconds apart.
+		[ -z "$dir" ] || [ -n "$(find "$dir" -name '*.log' -newermt '-60 seconds')" ] ||
+			by="not ok hang"
+	done
+	[ -z "$by" ] || kill $! 2>/dev/null || true
+	if ! wait $! && [ -z "$by" ]; then
+		by=$({ failed "$dir"
+		       awk -F'\t' '$1 == "FAIL" { print $2 ": " $3 }' "$dir/results.tsv"
+		       sed -n 2p "$dir/verdict"; } | head -n 1) || true
 	fi
-	rm -rf "$dir" "$WORK/log/$1".{data,boot}
+	by=${by//[$'\r\t']/ }
+	[ -z "$by" ] || printf '%s: %s\n' "$2" "${by##*not ok }"
+	[ -z "$dir" ] || rm -rf "$dir"
+	rm -f "$file" "$file.data"
 }
 
 # object NUMBER SOURCE: what the compiler makes of a file with one mutant.
@@ -146,11 +180,12 @@ same_code() {
 try() {
 	local by machine list
 	if on_host "$2"; then
-		by=$(host "$1")
+		by=$(host "$1" "$2")
 		[ -z "$by" ] || { printf 'host\t%s\n' "$by"; return; }
 	fi
-	if [ "$STAGE" != host ]; then
-		by=$(boot "$1" pseries 'kunit:*' 90)
+	list=$(suites "$2")
+	if [ "$STAGE" != host ] && [ -n "$list" ]; then
+		by=$(boot "$1" pseries "$list" 150)
 		[ -z "$by" ] || { printf 'kunit\t%s\n' "$by"; return; }
 	fi
 	! same_code "$1" "$2" || { printf 'equivalent\tthe same code\n'; return; }
@@ -175,7 +210,7 @@ one() {
 # A test that fails without a mutant says nothing.
 sound() {
 	local by
-	by=$(host 0)
+	by=$(host 0 '')
 	[ -z "$by" ] || die "without a mutant: $by"
 	[ "$STAGE" != host ] || return 0
 	by=$(boot 0 pseries 'kunit:*' 120)
