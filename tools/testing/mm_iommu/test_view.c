@@ -692,6 +692,36 @@ static void test_walk(struct rng *rng)
 	iommu_tce_view_destroy(&tbl);
 }
 
+static struct iommu_tce_view *raced_view;
+
+static void race(void)
+{
+	check(!tce_view_prepare(raced_view, 77));
+}
+
+/* Another thread has made the same block meanwhile: one of them is freed. */
+static void test_raced(struct rng *rng)
+{
+	const unsigned long sizes[] = { 78, 78 * TCE_VIEW_SLOTS };
+	struct iommu_table tbl;
+	unsigned long objects;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		raced_view = view_create(&tbl, sizes[i] * ENTRIES);
+		check(!tce_view_prepare(raced_view, 77));
+		objects = shim_slab.objects;
+		iommu_tce_view_destroy(&tbl);
+
+		raced_view = view_create(&tbl, sizes[i] * ENTRIES);
+		shim_allocating = race;
+		check(!tce_view_prepare(raced_view, 77));
+		check(!shim_allocating);
+		check(shim_slab.objects == objects);
+		iommu_tce_view_destroy(&tbl);
+	}
+}
+
 /* A view without a node, and one with a full node: each block is visited once. */
 static void test_walk_once(struct rng *rng)
 {
@@ -784,6 +814,7 @@ static const struct test tests[] = {
 	{ "a block stays where it is, empty or not", test_stay },
 	{ "every allocation failed in turn", test_fail_nth },
 	{ "a walk visits what is mapped", test_walk },
+	{ "a block that two threads make", test_raced },
 	{ "a walk visits each block once", test_walk_once },
 	{ "who owns a table, and its charge", test_bind },
 	{ "closing waits for changes in progress", test_close, true },

@@ -41,6 +41,9 @@ struct shim_slab {
 
 extern struct shim_slab shim_slab;
 
+/* Called once, before the next allocation: what another thread does then. */
+extern void (*shim_allocating)(void);
+
 void shim_slab_fail(unsigned long nth, bool on);
 void *kcalloc(size_t n, size_t size, gfp_t gfp);
 void *kzalloc(size_t size, gfp_t gfp);
