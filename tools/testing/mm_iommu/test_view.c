@@ -692,6 +692,24 @@ static void test_walk(struct rng *rng)
 	iommu_tce_view_destroy(&tbl);
 }
 
+/* The first region of an empty block has one reference for all its entries. */
+static void test_home(struct rng *rng)
+{
+	const u64 one = FIELD_PREP(MM_IOMMU_COOKIE_ID, 1);
+	const u64 two = FIELD_PREP(MM_IOMMU_COOKIE_ID, 2);
+	struct tce_view_block blk = { };
+
+	check(tce_view_enter(&blk, one, 7) == 1);
+	check(tce_view_enter(&blk, one, 5) == 0);
+	check(tce_view_enter(&blk, two, 3) == 3);
+	check(blk.home == one && blk.homes == 12 && blk.others == 3);
+	check(tce_view_leave(&blk, one, 12) == 1);
+	check(!blk.home && !blk.homes);
+	check(tce_view_enter(&blk, two, 2) == 1);
+	check(tce_view_leave(&blk, two, 5) == 4);
+	check(!tce_view_used(&blk));
+}
+
 static struct iommu_tce_view *raced_view;
 
 static void race(void)
@@ -814,6 +832,7 @@ static const struct test tests[] = {
 	{ "a block stays where it is, empty or not", test_stay },
 	{ "every allocation failed in turn", test_fail_nth },
 	{ "a walk visits what is mapped", test_walk },
+	{ "the home of a block", test_home },
 	{ "a block that two threads make", test_raced },
 	{ "a walk visits each block once", test_walk_once },
 	{ "who owns a table, and its charge", test_bind },
