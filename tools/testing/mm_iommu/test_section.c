@@ -442,14 +442,17 @@ static void test_not_held(struct rng *rng)
 	struct mm_iommu *reg;
 	__be64 out = 77;
 
-	check(mm_iommu_hold_page(&mm, 0, PAGE_SHIFT, false, 0, &held) == -EAGAIN);
-	check(mm_iommu_translate(&mm, cookie, 1, PAGE_SHIFT, 0, &out) == -ENOENT);
+	check(mm_iommu_hold_page(&mm, 0, PAGE_SHIFT, false, 0, &held) ==
+	      -EAGAIN);
+	check(mm_iommu_translate(&mm, cookie, 1, PAGE_SHIFT, 0, &out) ==
+	      -ENOENT);
 	check(!mm_iommu_drop_page(&mm, cookie));
 	mm_iommu_count(&mm, cookie, 1);
 	check(!mm_iommu_is_unregistered(&mm));
 
 	reg = registry_alloc(&mm);
-	check(mm_iommu_translate(&mm, cookie, 1, PAGE_SHIFT, 0, &out) == -ENOENT);
+	check(mm_iommu_translate(&mm, cookie, 1, PAGE_SHIFT, 0, &out) ==
+	      -ENOENT);
 	check(!mm_iommu_drop_page(&mm, cookie));
 	mm_iommu_count(&mm, cookie, 1);
 	check(!mm_iommu_is_unregistered(&mm));
