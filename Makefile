@@ -9,6 +9,7 @@ export TESTS := $(T)
 export KERNELS := $(K)
 export VERBOSE := $(V)
 export BASE LINUX PAGES DEBUG SIGNOFF WIP PROFILE RUNS ACCEPT ALL PART
+export SEED N FILES STAGE
 
 H := $(CURDIR)/harness
 
@@ -20,7 +21,7 @@ help:
 # One script of the same name per target.
 TARGETS := setup tree series bases each kernel stock modular initramfs selftests run demo \
 	   doctor \
-	   test test-stock bench bench-check bench-disk figures shell gdb style rerun clean \
+	   test test-stock bench bench-check bench-disk figures shell gdb style mutants rerun clean \
 	   distclean
 .PHONY: $(TARGETS)
 $(TARGETS):

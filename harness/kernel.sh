@@ -5,7 +5,8 @@
 # or a part of the series, which is the base with the series up to there; then any of -4k
 # -debug -modular.
 # `each` is the commit of the series that each.sh has checked out, `each-bare` the same
-# without KVM, VFIO and the API that they use.
+# without KVM, VFIO and the API that they use, `mutants` what mutants.sh has made of the
+# series.
 . "$(dirname "$0")/lib.sh"
 
 NAME=$1
@@ -26,7 +27,7 @@ fragments() {
 	*) [ ! -f "$CONFIG/series.config" ] || echo series ;;
 	esac
 	case $NAME in
-	series*) [ ! -f "$ROOT/bases/$BASE/series.config" ] || echo "$BASE-series" ;;
+	series* | mutants) [ ! -f "$ROOT/bases/$BASE/series.config" ] || echo "$BASE-series" ;;
 	esac
 }
 
@@ -48,7 +49,7 @@ fragment() {
 	case $NAME:$1 in
 	*:"$BASE") cat "$ROOT/bases/$BASE/config"; return ;;
 	*:"$BASE-series") cat "$ROOT/bases/$BASE/series.config"; return ;;
-	series*:series) cat "$CONFIG/$1.config"; return ;;
+	series*:series | mutants:series) cat "$CONFIG/$1.config"; return ;;
 	*:series) ;;
 	*) cat "$CONFIG/$1.config"; return ;;
 	esac
@@ -123,6 +124,7 @@ CCACHE=
 ! have ccache || CCACHE="ccache "
 case $NAME in
 stock*) SRC=$PRISTINE branch=base ;;
+mutants) SRC=$OUT/mutants/tree DIR=$OUT/mutants/kernel branch=series ;;
 series*) SRC=$TREE branch=series ;;
 each*)
 	# Side by side like the series' own two folders: the compiler cache

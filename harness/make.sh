@@ -29,7 +29,7 @@ clean() {
 		rm -rf "$OUT/kernel-$p"* "$OUT/part-$p" "$OUT/series-$p" "$OUT/series-$p.stamp"
 	done
 	remove selftests headers headers.stamp bin series series.stamp style \
-		each each.done bench bench-check bench-disk kvm.root initramfs.stamp initramfs.cpio.gz mm_iommu
+		each each.done bench bench-check bench-disk mutants kernel-mutants kvm.root initramfs.stamp initramfs.cpio.gz mm_iommu
 	rm -rf "$OUT"/initramfs-{series,debian}-* "$OUT"/kvm-*.img* "$OUT"/files.img \
 		"$OUT"/debian-*
 }
@@ -92,6 +92,7 @@ bench-disk) setup; tree; exec "$HARNESS/bench-disk.sh" ;;
 bench-check) tree; exec "$HARNESS/bench.sh" check ;;
 figures) setup gnuplot-nox; exec "$HARNESS/figures.sh" ;;
 test-stock) tree; exec "$HARNESS/test.sh" stock ;;
+mutants) setup python3; tree; exec "$HARNESS/mutants.sh" ;;
 rerun) exec "$HARNESS/rerun.sh" ;;
 style) tree; exec "$HARNESS/style.sh" ;;
 clean) take_lock; clean ;;

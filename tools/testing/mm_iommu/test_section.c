@@ -433,6 +433,87 @@ static void test_last(struct rng *rng)
 	mm_iommu_index_free(reg);
 }
 
+/* A page that is not held has no address, and nothing is counted for it. */
+static void test_not_held(struct rng *rng)
+{
+	const u64 cookie = FIELD_PREP(MM_IOMMU_COOKIE_ID, 5);
+	struct mm_struct mm = { };
+	struct mm_iommu_held held;
+	struct mm_iommu *reg;
+	__be64 out = 77;
+
+	check(mm_iommu_hold_page(&mm, 0, PAGE_SHIFT, false, 0, &held) ==
+	      -EAGAIN);
+	check(mm_iommu_translate(&mm, cookie, 1, PAGE_SHIFT, 0, &out) ==
+	      -ENOENT);
+	check(!mm_iommu_drop_page(&mm, cookie));
+	mm_iommu_count(&mm, cookie, 1);
+	check(!mm_iommu_is_unregistered(&mm));
+
+	reg = registry_alloc(&mm);
+	check(mm_iommu_translate(&mm, cookie, 1, PAGE_SHIFT, 0, &out) ==
+	      -ENOENT);
+	check(!mm_iommu_drop_page(&mm, cookie));
+	mm_iommu_count(&mm, cookie, 1);
+	check(!mm_iommu_is_unregistered(&mm));
+	check(out == 77);
+	mm_iommu_index_free(reg);
+}
+
+/* What is done with pages that are held, by the cookie of any of them. */
+static void test_held(struct rng *rng)
+{
+	struct mm_iommu_region *region = kzalloc(sizeof(*region), GFP_KERNEL);
+	struct mm_struct mm = { };
+	struct mm_iommu_held held;
+	struct mm_iommu *reg;
+	unsigned long flags;
+	__be64 out = 0;
+	u64 cookie;
+
+	check(region);
+	reg = registry_alloc(&mm);
+	mm_iommu_trans_init(&region->trans, BLOCK_UA, 2);
+	check(!mm_iommu_trans_add(&region->trans, BLOCK_HPA, 2));
+	check(!mm_iommu_trans_finish(&region->trans));
+	atomic_long_set(&region->mapped, 2);
+	insert(reg, region);
+	cookie = mm_iommu_cookie(region, BLOCK_UA + PAGE_SIZE, false);
+	check(!mm_iommu_translate(&mm, cookie, 1, PAGE_SHIFT, 3, &out));
+	check(be64_to_cpu(out) == (BLOCK_HPA + PAGE_SIZE) + 3);
+	check(!is_dirty(region, BLOCK_UA + PAGE_SIZE));
+	check(!mm_iommu_translate(&mm, cookie | MM_IOMMU_COOKIE_WRITE, 1,
+				  PAGE_SHIFT, 3, &out));
+	check(is_dirty(region, BLOCK_UA + PAGE_SIZE));
+	mm_iommu_count(&mm, cookie, 5);
+	check(atomic_long_read(&region->mapped) == 7);
+	mm_iommu_count(&mm, cookie, -5);
+	check(atomic_long_read(&region->mapped) == 2);
+	check(!mm_iommu_drop_page(&mm, cookie));
+	check(atomic_long_read(&region->mapped) == 1);
+
+	local_irq_save(flags);
+	check(mm_iommu_hold_page(&mm, BLOCK_UA + 2 * PAGE_SIZE, PAGE_SHIFT,
+				 true, 0, &held) == -EAGAIN);
+	check(mm_iommu_hold_page(&mm, BLOCK_UA + PAGE_SIZE, PAGE_SHIFT, true, 0,
+				 &held) == 1);
+	check(held.cookie == (cookie | MM_IOMMU_COOKIE_WRITE));
+	check(atomic_long_read(&region->mapped) == 2);
+	/* the reference of another page of the region counts */
+	check(mm_iommu_hold_page(&mm, BLOCK_UA, PAGE_SHIFT, false, cookie,
+				 &held) == 0);
+	check(atomic_long_read(&region->mapped) == 2);
+	/* not while a writer, or another reader, has the slot */
+	arch_spin_lock(&reg->slots[0].lock);
+	check(mm_iommu_hold_page(&mm, BLOCK_UA, PAGE_SHIFT, false, 0,
+				 &held) == -EAGAIN);
+	arch_spin_unlock(&reg->slots[0].lock);
+	local_irq_restore(flags);
+	check(!mm_iommu_drop_page(&mm, cookie));
+	erase(reg, region);
+	mm_iommu_index_free(reg);
+}
+
 /* Number of table loads needed to hold IOMMU pages of 1G from @ua on. */
 static unsigned long hold_loads(struct mm_struct *mm, unsigned long ua,
 				unsigned long npages, int want)
@@ -486,6 +567,8 @@ static const struct test tests[] = {
 	{ "random holds and drops agree with a list", test_model },
 	{ "what keeps one out of a section", test_enter },
 	{ "the last page of a region that was given up", test_last },
+	{ "a page that is not held", test_not_held },
+	{ "pages that are held, by their cookie", test_held },
 	{ "an IOMMU page of any size takes one walk", test_bounded },
 };
 

@@ -531,6 +531,16 @@ static void test_absurd(struct rng *rng)
 	check(mm_iommu_trans_add(&trans, PAGE_SIZE, 1) == -EINVAL);
 	mm_iommu_trans_free(&trans);
 
+	/* the limit, and one page more */
+	for (i = 0; i < 2; i++) {
+		mm_iommu_trans_init(&trans, 0, BIT(63 - PAGE_SHIFT) + i);
+		check(!mm_iommu_trans_add(&trans, PAGE_SIZE, 1) == !i);
+		ret = mm_iommu_trans_add(&trans, 3 * PAGE_SIZE, 1);
+		check((ret == -EINVAL) == i);
+		mm_iommu_trans_free(&trans);
+		check(!shim_slab.objects);
+	}
+
 	for (i = 0; i <= 64 - PAGE_SHIFT; i++) {
 		unsigned long npages = max >> i ? : 1;
 

@@ -672,6 +672,8 @@ static void test_walk(struct rng *rng)
 	struct iommu_tce_view *view;
 
 	check(!iommu_tce_view_walk(&tbl, visit, &v) && !v.calls);
+	check(!iommu_tce_view_mapped(&tbl));
+	iommu_tce_view_sync(&tbl);
 	view = view_create(&tbl, 100 * ENTRIES);
 	tbl.it_offset = 77;
 	check(!tce_view_prepare(view, 3) && !tce_view_prepare(view, 9));
@@ -690,6 +692,76 @@ static void test_walk(struct rng *rng)
 	iommu_tce_view_destroy(&tbl);
 }
 
+/* The first region of an empty block has one reference for all its entries. */
+static void test_home(struct rng *rng)
+{
+	const u64 one = FIELD_PREP(MM_IOMMU_COOKIE_ID, 1);
+	const u64 two = FIELD_PREP(MM_IOMMU_COOKIE_ID, 2);
+	struct tce_view_block blk = { };
+
+	check(tce_view_enter(&blk, one, 7) == 1);
+	check(tce_view_enter(&blk, one, 5) == 0);
+	check(tce_view_enter(&blk, two, 3) == 3);
+	check(blk.home == one && blk.homes == 12 && blk.others == 3);
+	check(tce_view_leave(&blk, one, 12) == 1);
+	check(!blk.home && !blk.homes);
+	check(tce_view_enter(&blk, two, 2) == 1);
+	check(tce_view_leave(&blk, two, 5) == 4);
+	check(!tce_view_used(&blk));
+}
+
+static struct iommu_tce_view *raced_view;
+
+static void race(void)
+{
+	check(!tce_view_prepare(raced_view, 77));
+}
+
+/* Another thread has made the same block meanwhile: one of them is freed. */
+static void test_raced(struct rng *rng)
+{
+	const unsigned long sizes[] = { 78, 78 * TCE_VIEW_SLOTS };
+	struct iommu_table tbl;
+	unsigned long objects;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		raced_view = view_create(&tbl, sizes[i] * ENTRIES);
+		check(!tce_view_prepare(raced_view, 77));
+		objects = shim_slab.objects;
+		iommu_tce_view_destroy(&tbl);
+
+		raced_view = view_create(&tbl, sizes[i] * ENTRIES);
+		shim_allocating = race;
+		check(!tce_view_prepare(raced_view, 77));
+		check(!shim_allocating);
+		check(shim_slab.objects == objects);
+		iommu_tce_view_destroy(&tbl);
+	}
+}
+
+/* A view without a node, and one with a full node: each block is visited once. */
+static void test_walk_once(struct rng *rng)
+{
+	const unsigned long blocks[] = { 1, TCE_VIEW_SLOTS };
+	struct iommu_tce_view *view;
+	struct iommu_table tbl;
+	struct visited v;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(blocks); i++) {
+		v = (struct visited){ };
+		view = view_create(&tbl, blocks[i] * ENTRIES);
+		check(!tce_view_prepare(view, 0));
+		view_add(view, 0, 0, 1);
+		check(!iommu_tce_view_walk(&tbl, visit, &v) && v.calls == 1);
+		check(!v.first && v.npages == 1);
+		check(iommu_tce_view_mapped(&tbl) == 1);
+		view_add(view, 0, 0, -1);
+		iommu_tce_view_destroy(&tbl);
+	}
+}
+
 /* Destroying the view uncharges the table, whichever process does it. */
 static void test_bind(struct rng *rng)
 {
@@ -700,8 +772,56 @@ static void test_bind(struct rng *rng)
 	view_create(&tbl, ENTRIES);
 	iommu_tce_bind(&tbl, &backing, &mm, 5);
 	check(mm.locked_vm == 7 && mm.count == 2);
+	/* what its last drops have left is reaped while the mm is still there */
+	shim_reaped = NULL;
 	iommu_tce_view_destroy(&tbl);
 	check(mm.locked_vm == 2 && mm.count == 1);
+	check(shim_reaped == &mm);
+}
+
+struct closer {
+	struct iommu_table tbl;
+	bool done;
+};
+
+static void *closer_run(void *arg)
+{
+	struct closer *c = arg;
+
+	iommu_tce_close(&c->tbl, true);
+	__atomic_store_n(&c->done, true, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+/* Closing waits for a change in any block; later ones see it. */
+static void test_close(struct rng *rng)
+{
+	struct iommu_tce_view *view;
+	struct closer c = { };
+	pthread_t thread;
+	unsigned long block, i;
+
+	view = view_create(&c.tbl, 2 * TCE_VIEW_LOCKS * ENTRIES);
+	for (block = 0; block < TCE_VIEW_LOCKS; block++) {
+		iommu_tce_close(&c.tbl, false);
+		check(!iommu_tce_is_closed(&c.tbl));
+		c.done = false;
+		check(!tce_view_lock(view, block));
+		check(!pthread_create(&thread, NULL, closer_run, &c));
+		/* it is closed first, and then waits */
+		for (i = 0; !iommu_tce_is_closed(&c.tbl); i++) {
+			check(i < BIT(22));
+			sched_yield();
+		}
+		for (i = 0; i < 1000; i++) {
+			sched_yield();
+			check(!__atomic_load_n(&c.done, __ATOMIC_ACQUIRE));
+		}
+		tce_view_unlock(view, block);
+		check(!pthread_join(thread, NULL));
+		check(c.done);
+	}
+	iommu_tce_view_destroy(&c.tbl);
 }
 
 static const struct test tests[] = {
@@ -712,7 +832,11 @@ static const struct test tests[] = {
 	{ "a block stays where it is, empty or not", test_stay },
 	{ "every allocation failed in turn", test_fail_nth },
 	{ "a walk visits what is mapped", test_walk },
+	{ "the home of a block", test_home },
+	{ "a block that two threads make", test_raced },
+	{ "a walk visits each block once", test_walk_once },
 	{ "who owns a table, and its charge", test_bind },
+	{ "closing waits for changes in progress", test_close, true },
 	{ "blocks count references as a list does", test_counts },
 	{ "locks are on lines of their own", test_lines },
 	{ "threads on the same blocks", test_threads, true },

@@ -438,10 +438,19 @@ static int fake_drop(struct mm_struct *mm, u64 cookie, unsigned long npages)
 	return fake_drop_now((struct fake *)mm, cookie, npages);
 }
 
+/* Pages that the core reported as lost, since a test set it to 0. */
+static unsigned long fake_lost;
+
+static void fake_lose(u64 cookie, unsigned long npages, unsigned int shift)
+{
+	fake_lost += npages;
+}
+
 static const struct iommu_tce_backing fake_backing = {
 	.hold = fake_hold,
 	.translate = fake_translate,
 	.drop = fake_drop,
+	.lose = fake_lose,
 	.alike = MM_IOMMU_COOKIE_ID | MM_IOMMU_COOKIE_WRITE,
 };
 
@@ -450,6 +459,7 @@ static const struct iommu_tce_backing fake_regions = {
 	.translate = fake_translate,
 	.count = fake_count,
 	.drop = fake_drop,
+	.lose = fake_lose,
 	.alike = MM_IOMMU_COOKIE_ID,
 };
 
@@ -1273,8 +1283,10 @@ static void what_cannot_be_cleared_is_never_let_go(struct kunit *test)
 	fake_refuse(f, SET, 1, 1000, BLOCK);
 	f->calls[CLEAR].refuse_at = 1;
 	f->calls[CLEAR].refuse_nr = 1000;
+	fake_lost = 0;
 	KUNIT_EXPECT_EQ(test, fake_map(f, r->first, new->ua, r->npages), -EIO);
 	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
+	KUNIT_EXPECT_EQ(test, fake_lost, r->npages);
 	expect_refs(test, old, r->npages);
 	expect_refs(test, new, r->npages);
 

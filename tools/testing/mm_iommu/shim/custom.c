@@ -22,9 +22,13 @@ __thread char shim_self;
 __thread unsigned long shim_va_calls;
 __thread unsigned long shim_loads;
 
-/* Empty: its users only need to know which code calls it. */
+struct mm_struct *shim_reaped;
+void (*shim_allocating)(void);
+
+/* Its users only need to know that it was called. */
 void mm_iommu_reap(struct mm_struct *mm)
 {
+	shim_reaped = mm;
 }
 
 void shim_die(const char *file, int line, const char *cond)
@@ -65,9 +69,14 @@ void *kzalloc(size_t size, gfp_t gfp)
 	 * possible
 	 */
 	size_t align = is_power_of_2(size) ? size : 0;
+	void (*hook)(void) = shim_allocating;
 	void *p;
 
 	might_sleep();
+	if (hook) {
+		shim_allocating = NULL;
+		hook();
+	}
 	if (slab_fails(size, gfp))
 		return NULL;
 

@@ -41,6 +41,9 @@ struct shim_slab {
 
 extern struct shim_slab shim_slab;
 
+/* Called once, before the next allocation: what another thread does then. */
+extern void (*shim_allocating)(void);
+
 void shim_slab_fail(unsigned long nth, bool on);
 void *kcalloc(size_t n, size_t size, gfp_t gfp);
 void *kzalloc(size_t size, gfp_t gfp);
@@ -78,6 +81,9 @@ struct page {
  * count.
  */
 extern __thread unsigned long shim_va_calls;
+
+/* What mm_iommu_reap() was called for last. */
+extern struct mm_struct *shim_reaped;
 
 /* Number of READ_ONCE() calls. */
 extern __thread unsigned long shim_loads;

@@ -1,0 +1,255 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+# mutants.sh: change one thing at a time in the kernel code of the series, and see
+# whether a test notices: first on the host, then KUnit, then the test programs.
+#
+# harness/mutants/mutate.py puts all mutants of a run into one build, in which the
+# kernel's parameter mutant=NUMBER turns one of them on: so each costs a boot. They are
+# put into copies: $OUT/tree is never changed.
+#
+# A line for each goes to stdout, and to $OUT/mutants/results by tabs: number,
+# file:line, kind, what, result, detail. The result is host, kunit, programs (what has
+# caught it), survived, or equivalent: the compiler makes the same code of it.
+# shellcheck disable=SC2317
+. "$(dirname "$0")/lib.sh"
+
+WORK=$OUT/mutants
+export SEED=${SEED:-$(date +%s)} N=${N:-100} STAGE=${STAGE:-programs}
+
+# Where the code is; what only prints, or is not built here, is left out.
+sources() {
+	(cd "$TREE" && ls arch/powerpc/mm/mm_iommu{.h,_{hold,index,pin,trans}.c} \
+		arch/powerpc/mm/{mmu_context_iommu,realmode_page}.c \
+		arch/powerpc/kernel/iommu_tce{.c,_fast.c,_view.c,_view.h} \
+		arch/powerpc/kvm/book3s_64_vio{.c,.h,_builtin.c} \
+		drivers/vfio/vfio_iommu_spapr_tce.c)
+}
+
+# What tools/testing/mm_iommu compiles.
+on_host() {
+	case $1 in
+	*/mm_iommu_pin.c*) return 1 ;;
+	*/mm/mm_iommu* | */iommu_tce_view*) ;;
+	*) return 1 ;;
+	esac
+}
+
+# The suites for a file: none runs the code of KVM.
+suites() {
+	case $1 in
+	*/kvm/*) ;;
+	*/vfio/*) echo kunit:vfio_spapr_tce ;;
+	*) echo 'kunit:*' ;;
+	esac
+}
+
+# The programs for a file, as lines of "machine programs".
+programs() {
+	case $1 in
+	*/iommu_tce_fast.c* | */mm_iommu_hold.c* | */kvm/*)
+		echo powernv9 kvm_tce,kvm_tce_vfio,kvm_tce_virtual
+		echo powernv8 kvm_tce,kvm_tce_vfio,kvm_tce_realmode ;;
+	*)
+		echo pseries spapr_register,spapr_map,spapr_window,spapr_v1,spapr_order,spapr_lifetime,spapr_uapi,spapr_fdinfo,spapr_memory,spapr_failnth,spapr_races ;;
+	esac
+}
+
+# own_folder FOLDER: a folder with links to what is in that of the tree, and those on
+# the way to it.
+own_folder() {
+	local dir=$WORK/tree/$1
+	[ "$1" = . ] || own_folder "$(dirname "$1")"
+	[ ! -d "$dir" ] || [ -L "$dir" ] || return 0
+	rm -f "$dir"
+	mkdir -p "$dir"
+	find "$TREE/$1" -mindepth 1 -maxdepth 1 ! -name .git -exec ln -s -t "$dir" {} +
+}
+
+# define FILE: append stdin to a file, where the number of the mutant comes from.
+define() {
+	own_folder "$(dirname "$1")"
+	rm "$WORK/tree/$1"
+	cat "$TREE/$1" - >"$WORK/tree/$1"
+}
+
+make_tree() {
+	local f
+	rm -rf "$WORK/tree"
+	own_folder .
+	# Its headers include others by their place beside it.
+	own_folder tools/testing
+	rm "$WORK/tree/tools/testing/mm_iommu"
+	cp -a "$TREE/tools/testing/mm_iommu" "$WORK/tree/tools/testing/"
+	sed -i 's/-Werror/-w/' "$WORK/tree/tools/testing/mm_iommu/Makefile"
+	for f in $(sources); do own_folder "$(dirname "$f")"; done
+	define arch/powerpc/kernel/setup-common.c <<-'END'
+	int mutant_on __ro_after_init;
+	EXPORT_SYMBOL_GPL(mutant_on);
+	static int __init set_mutant(char *text) { return kstrtoint(text, 0, &mutant_on); }
+	early_param("mutant", set_mutant);
+	END
+	define arch/powerpc/kvm/realmode.list <<-'END'
+	allow mutant_on of mutants.sh: static data
+	END
+	define tools/testing/mm_iommu/test.c <<-'END'
+	int mutant_on;
+	static void __attribute__((constructor)) set_mutant(void) { mutant_on = setting("MUTANT", 0); }
+	END
+	# shellcheck disable=SC2046
+	"$HARNESS/mutants/mutate.py" "$TREE" "$WORK/tree" "$SEED" "$N" "${FILES:-*}" \
+		$(sources) >"$WORK/list"
+}
+
+# host NUMBER SOURCE: print what has caught it.
+host() {
+	local dir=$WORK/host build program log=$WORK/log/$1.host list
+	list="test_trans test_section test_index fuzz_trans"
+	case $2 in
+	'') list="$list test_view" ;;
+	*/iommu_tce_view*) list=test_view ;;
+	esac
+	for build in 16-asan 12-asan 16-tsan; do
+		for program in $list; do
+			case $build/$program in
+			*-tsan/fuzz_trans | *-tsan/test_section) continue ;;
+			esac
+			SEED='' STEPS=200000 MUTANT=$1 timeout 25 "$dir/$build/$program" \
+				"$TREE/tools/testing/mm_iommu/corpus.txt" >"$log" 2>&1 && continue
+			echo "$build/$program: $({
+				grep -aE '^not ok|ERROR|WARNING|not true|runtime error' "$log" ||
+				echo "no end"; } | head -n 1)"
+			return
+		done
+	done
+	rm -f "$log"
+}
+
+# The first test that fails, of a run that may go on.
+failed() { grep -haE -m 1 '(^|[] ])not ok [0-9]+ ' "$1"/{console,report}.log 2>/dev/null; }
+
+# boot NUMBER MACHINE PROGRAMS SECONDS: print what has caught it.
+boot() {
+	local file=$WORK/log/$1.boot dir='' by=''
+	printf 'append: slub_debug=FZPU mutant=%s\n' "$1" >"$file.data"
+	OVERRIDE=$file.data TESTS=$3 RUN_TIMEOUT=$4 PROGRAM_TIMEOUT=60 \
+		"$HARNESS/run.sh" "$2" mutants >"$file" 2>&1 &
+	while kill -0 $! 2>/dev/null && [ -z "$by" ]; do
+		sleep 0.3
+		dir=$(head -n 1 "$file")
+		by=$(failed "$dir") || true
+		# What is said in the slowest test is seconds apart.
+		[ -z "$dir" ] || [ -n "$(find "$dir" -name '*.log' -newermt '-60 seconds')" ] ||
+			by="not ok hang"
+	done
+	[ -z "$by" ] || kill $! 2>/dev/null || true
+	if ! wait $! && [ -z "$by" ]; then
+		by=$({ failed "$dir"
+		       awk -F'\t' '$1 == "FAIL" { print $2 ": " $3 }' "$dir/results.tsv"
+		       sed -n 2p "$dir/verdict"; } | head -n 1) || true
+	fi
+	by=${by//[$'\r\t']/ }
+	[ -z "$by" ] || printf '%s: %s\n' "$2" "${by##*not ok }"
+	[ -z "$dir" ] || rm -rf "$dir"
+	rm -f "$file" "$file.data"
+}
+
+# object NUMBER SOURCE: what the compiler makes of a file with one mutant.
+object() {
+	local c=${2%%:*} obj
+	case $c in
+	*/mm_iommu.h) c=arch/powerpc/mm/mm_iommu_hold.c ;;
+	*/iommu_tce_view.h) c=arch/powerpc/kernel/iommu_tce.c ;;
+	*/book3s_64_vio.h) c=arch/powerpc/kvm/book3s_64_vio_builtin.c ;;
+	esac
+	obj=${c%.c}.o
+	(cd "$WORK/kernel" &&
+		sh -c "$(sed -n '1s/^[^=]*:= //p' "$(dirname "$obj")/.$(basename "$obj").cmd" |
+			sed "s,-o $obj ,-DMUTANT_IS=$1 -Wp\,-w -o $WORK/log/$1.o ,; s, -Wp\,-MMD\,[^ ]*,,")" \
+			>/dev/null 2>&1 &&
+		"${CROSS}objdump" -dr --no-show-raw-insn "$WORK/log/$1.o" | sed 1,3d | md5sum)
+	rm -f "$WORK/log/$1.o"
+}
+
+same_code() {
+	local with
+	with=$(object "$1" "$2")
+	[ -n "$with" ] && [ "$with" = "$(object 0 "$2")" ]
+}
+
+# try NUMBER SOURCE: "result detail" by a tab.
+try() {
+	local by machine list
+	if on_host "$2"; then
+		by=$(host "$1" "$2")
+		[ -z "$by" ] || { printf 'host\t%s\n' "$by"; return; }
+	fi
+	list=$(suites "$2")
+	if [ "$STAGE" != host ] && [ -n "$list" ]; then
+		by=$(boot "$1" pseries "$list" 150)
+		[ -z "$by" ] || { printf 'kunit\t%s\n' "$by"; return; }
+	fi
+	! same_code "$1" "$2" || { printf 'equivalent\tthe same code\n'; return; }
+	if [ "$STAGE" = programs ]; then
+		while read -r machine list <&7; do
+			by=$(boot "$1" "$machine" "$list" 600)
+			[ -z "$by" ] || { printf 'programs\t%s\n' "$by"; return; }
+		done 7< <(programs "$2")
+	fi
+	printf 'survived\t%s\n' "$STAGE"
+}
+
+one() {
+	local line source kind what result
+	line=$(awk -F'\t' -v n="$1" '$1 == n' "$WORK/list")
+	IFS=$'\t' read -r _ source kind what <<<"$line"
+	result=$(try "$1" "$source")
+	printf '%s\t%s\n' "$line" "$result" >>"$WORK/results"
+	printf '%4d  %s: %s: %s: %s\n' "$1" "${source##*/}" "$kind" "$what" "${result/$'\t'/: }"
+}
+
+# A test that fails without a mutant says nothing.
+sound() {
+	local by
+	by=$(host 0 '')
+	[ -z "$by" ] || die "without a mutant: $by"
+	[ "$STAGE" != host ] || return 0
+	by=$(boot 0 pseries 'kunit:*' 120)
+	[ -z "$by" ] || die "without a mutant: $by"
+}
+
+build() {
+	step "mutants: build the tests of the host" "$LOGS/mutants-host.log" \
+		make -C "$WORK/tree/tools/testing/mm_iommu" -j"$JOBS" O="$WORK/host" all
+	[ "$STAGE" != host ] || return 0
+	rm -f "$WORK/kernel/built"
+	"$HARNESS/kernel.sh" mutants >/dev/null
+	"$HARNESS/userland.sh" busybox busybox-static >/dev/null
+	"$HARNESS/selftests.sh" >/dev/null
+	"$HARNESS/initramfs.sh" series >/dev/null
+}
+
+summary() {
+	echo
+	echo "SEED=$SEED N=$N STAGE=$STAGE"
+	awk -F'\t' '
+	{ f = $2; sub(/:.*/, "", f); sub(/.*\//, "", f)
+	  n[f]++; n["all"]++; r[f, $5]++; r["all", $5]++ }
+	END {
+		printf "%-28s %6s %6s %6s %9s %9s %11s\n", "file", "drawn", "host", "kunit", "programs", "survived", "equivalent"
+		for (f in n)
+			printf "%-28s %6d %6d %6d %9d %9d %11d\n", f, n[f], r[f, "host"], r[f, "kunit"], r[f, "programs"], r[f, "survived"], r[f, "equivalent"] | "sort"
+	}' "$WORK/results"
+}
+
+case ${1:-} in
+-one) one "$2"; exit ;;
+-try) boot "$2" "$3" "$4" 600; exit ;;
+esac
+mkdir -p "$WORK/log" "$WORK/kernel"
+ln -sfn mutants/kernel "$OUT/kernel-mutants"
+make_tree
+build
+sound
+: >"$WORK/results"
+cut -f1 "$WORK/list" | xargs -P "$JOBS" -n 1 "$0" -one
+summary
