@@ -203,10 +203,16 @@ static void unpin_block(unsigned long pfn, unsigned long nr, bool dirty)
 	struct page *page;
 
 	for (; nr; nr -= n, pfn += n) {
-		/* as much as a batch, or the rest of a larger folio */
 		page = pfn_to_page(pfn);
 		folio = page_folio(page);
 		n = folio_nr_pages(folio) - folio_page_idx(folio, page);
+		/* one step for what is inside of one folio, as most blocks are */
+		if (n >= nr && !dirty) {
+			unpin_user_folio(folio, nr);
+			return;
+		}
+
+		/* as much as a batch, or the rest of a larger folio */
 		n = min(nr, max(n, MM_IOMMU_PIN_BATCH));
 		unpin_user_page_range_dirty_lock(page, n, dirty);
 		if (n != nr)
