@@ -258,7 +258,7 @@ void mm_iommu_unpin(struct mm_iommu_trans *trans)
 
 	for (ua = trans->ua; ua < end; ua = next) {
 		next = ua + mm_iommu_trans_block(trans, ua, &at);
-		if (next - ua == PAGE_SIZE && ua < trans->run_ua)
+		if (next - ua == PAGE_SIZE && next < trans->run_ua)
 			next = unpin_single(trans, ua, at);
 		else
 			unpin_block(PHYS_PFN(at & MM_IOMMU_ADDR),
