@@ -184,7 +184,7 @@ for_base() {
 leave_out() {
 	local pat
 	trailer Add | while read -r pat; do
-		matches "$pat" <"$WORK/overlay" >>"$WORK/claimed"
+		matches "$pat" <"$WORK/overlay" >>"$WORK/elsewhere"
 	done
 	[ -z "$REPORT" ] || printf '%s\tclean\tnot for this base\n' "${1#patches/}"
 	LEFT_OUT=$((LEFT_OUT + 1))
@@ -237,7 +237,7 @@ prepare() {
 # Every file of the overlay belongs to a patch. While one works on it (WIP=1),
 # those that do not yet make a last commit of their own.
 check_claims() {
-	sort "$WORK/claimed" | comm -13 - "$WORK/overlay" >"$WORK/unclaimed"
+	sort -u "$WORK/claimed" "$WORK/elsewhere" | comm -13 - "$WORK/overlay" >"$WORK/unclaimed"
 	[ -s "$WORK/unclaimed" ] || return 0
 	if [ -n "${WIP:-}" ]; then
 		{ printf 'From: WIP <wip@localhost>\nSubject: work in progress\n\n'
@@ -269,6 +269,7 @@ take_lock
 rm -rf "$WORK"
 mkdir -p "$WORK/none"
 : >"$WORK/claimed"
+: >"$WORK/elsewhere"
 list_overlay >"$WORK/overlay"
 sed -n 's/^Overlay-Add:[[:space:]]*\(.*[^/]\)$/\1/p' "$ROOT"/patches/*/[0-9]*-*.patch |
 	grep -v '\*' >"$WORK/named" || true
