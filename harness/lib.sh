@@ -28,7 +28,8 @@ die() { say "error: $*"; exit 1; }
 all_bases() { (cd "$ROOT/bases" && echo [0-9]*); }
 
 # The parts of the series in their order: folders of patches/ without the letter.
-all_parts() { (cd "$ROOT/patches" && echo [a-z]-*/ | sed 's,[a-z]-\([^/]*\)/,\1,g'); }
+# Its callers may have turned globs off.
+all_parts() { (set +f; cd "$ROOT/patches" && echo [a-z]-*/ | sed 's,[a-z]-\([^/]*\)/,\1,g'); }
 # The last commit of a part is refs/parts/NAME.
 is_part() { case " $(all_parts) " in *" $1 "*) ;; *) return 1 ;; esac }
 
