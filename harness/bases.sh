@@ -21,7 +21,7 @@ objects() {
 	gitb diff --no-renames --diff-filter=AM --name-only base "$1" -- \
 		arch drivers kernel mm virt | grep '\.[cS]$' |
 	while read -r f; do
-		gitb grep -q "#include \"${f##*/}\"" "$1" -- "${f%/*}" ||
+		gitb grep -qE "#include \"(tests/)?${f##*/}\"" "$1" -- "${f%/*}" "${f%/tests/*}" ||
 			echo "${f%.*}.o"
 	done
 }
