@@ -23,7 +23,6 @@
 #define WINDOW64	(1ULL << 59)
 #define LOW		0x100000ULL
 #define HIGH		(WINDOW64 + 0x200000ULL)
-#define SECONDS		120
 
 struct device {
 	__u32 id;
@@ -209,7 +208,7 @@ FIXTURE_TEARDOWN(iommufd)
 }
 
 /* Each of the tests resets devices, which takes seconds. */
-TEST_F_TIMEOUT(iommufd, the_windows_are_the_iova_ranges, SECONDS)
+TEST_F(iommufd, the_windows_are_the_iova_ranges)
 {
 	struct iommu_iova_range range[4];
 	struct iommu_ioas_iova_ranges ranges = {
@@ -260,7 +259,7 @@ TEST_F_TIMEOUT(iommufd, the_windows_are_the_iova_ranges, SECONDS)
 	EXPECT_LE(map.iova, range[0].last);
 }
 
-TEST_F_TIMEOUT(iommufd, the_device_reaches_what_is_mapped_and_nothing_else, SECONDS)
+TEST_F(iommufd, the_device_reaches_what_is_mapped_and_nothing_else)
 {
 	struct device *dev = &self->dev[0];
 
@@ -283,7 +282,7 @@ TEST_F_TIMEOUT(iommufd, the_device_reaches_what_is_mapped_and_nothing_else, SECO
 }
 
 /* Pages of an area that are not contiguous are mapped one by one. */
-TEST_F_TIMEOUT(iommufd, each_page_leads_to_the_page_it_was_given, SECONDS)
+TEST_F(iommufd, each_page_leads_to_the_page_it_was_given)
 {
 	struct device *dev = &self->dev[0];
 	unsigned int i;
@@ -303,7 +302,7 @@ TEST_F_TIMEOUT(iommufd, each_page_leads_to_the_page_it_was_given, SECONDS)
 	}
 }
 
-TEST_F_TIMEOUT(iommufd, a_detached_device_is_blocked, SECONDS)
+TEST_F(iommufd, a_detached_device_is_blocked)
 {
 	struct device *dev = &self->dev[0];
 	__u32 hwpt;
@@ -339,7 +338,7 @@ TEST_F_TIMEOUT(iommufd, a_detached_device_is_blocked, SECONDS)
 	EXPECT_EQ(0, destroy(self->fd, hwpt));
 }
 
-TEST_F_TIMEOUT(iommufd, an_address_space_is_replaced_by_another, SECONDS)
+TEST_F(iommufd, an_address_space_is_replaced_by_another)
 {
 	struct device *dev = &self->dev[0];
 	__u32 other;
@@ -367,7 +366,7 @@ TEST_F_TIMEOUT(iommufd, an_address_space_is_replaced_by_another, SECONDS)
 	EXPECT_NOT_WRITTEN(dev, LOW, MEM(2));
 }
 
-TEST_F_TIMEOUT(iommufd, two_devices_have_one_address_space, SECONDS)
+TEST_F(iommufd, two_devices_have_one_address_space)
 {
 	struct device *one = &self->dev[0], *two = &self->dev[1];
 
@@ -399,7 +398,7 @@ TEST_F_TIMEOUT(iommufd, two_devices_have_one_address_space, SECONDS)
 }
 
 /* A group has one owner: iommufd or the sPAPR container. */
-TEST_F_TIMEOUT(iommufd, the_container_cannot_have_the_group_too, SECONDS)
+TEST_F(iommufd, the_container_cannot_have_the_group_too)
 {
 	struct spapr s;
 	__u32 id;
@@ -420,7 +419,7 @@ TEST_F_TIMEOUT(iommufd, the_container_cannot_have_the_group_too, SECONDS)
 }
 
 /* Windows are not leaked. */
-TEST_F_TIMEOUT(iommufd, attach_and_detach_can_go_on_for_ever, SECONDS)
+TEST_F(iommufd, attach_and_detach_can_go_on_for_ever)
 {
 	struct device *dev = &self->dev[0];
 	__u32 other;
@@ -458,7 +457,7 @@ static void map_and_wait(int ready)
 	_exit(1);
 }
 
-TEST_F_TIMEOUT(iommufd, a_killed_program_gives_all_back, SECONDS)
+TEST_F(iommufd, a_killed_program_gives_all_back)
 {
 	bool good = false;
 	struct spapr s;
@@ -486,7 +485,7 @@ TEST_F_TIMEOUT(iommufd, a_killed_program_gives_all_back, SECONDS)
 }
 
 /* If memory cannot be pinned, no part of it is mapped. */
-TEST_F_TIMEOUT(iommufd, a_map_that_fails_changes_nothing, SECONDS)
+TEST_F(iommufd, a_map_that_fails_changes_nothing)
 {
 	struct device *dev = &self->dev[0];
 	long pins;
@@ -531,7 +530,7 @@ static int type1_unmap(int fd, __u64 iova, __u64 size)
 }
 
 /* For a program that only knows type1, /dev/iommu replaces /dev/vfio/vfio. */
-TEST_F_TIMEOUT(iommufd, a_type1_program_runs, SECONDS)
+TEST_F(iommufd, a_type1_program_runs)
 {
 	struct vfio_iommu_type1_info info = { .argsz = sizeof(info) };
 	int container = open("/dev/iommu", O_RDWR | O_CLOEXEC), group;

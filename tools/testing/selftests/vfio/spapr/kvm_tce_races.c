@@ -12,7 +12,6 @@
 
 #include "kvm_tce.h"
 
-#define SECONDS		300
 #define RACERS		4
 #define ROUNDS		500	/* of the slowest racer */
 #define WINDOW		(16 * MIB)
@@ -455,7 +454,7 @@ static long race(struct __test_metadata *_metadata, struct arena *a,
 	EXPECT_ALL_GOES();						\
 } while (0)
 
-TEST_F_TIMEOUT(races, processors_against_each_other, SECONDS)
+TEST_F(races, processors_against_each_other)
 {
 	const move_fn moves[RACERS] = {
 		hcall_some, hcall_some, scribble,
@@ -471,7 +470,7 @@ TEST_F_TIMEOUT(races, processors_against_each_other, SECONDS)
 	EXPECT_ALL_GOES();
 }
 
-TEST_F_TIMEOUT(races, hypercalls_against_map_and_unmap, SECONDS)
+TEST_F(races, hypercalls_against_map_and_unmap)
 {
 	const move_fn moves[RACERS] = {
 		hcall_some, hcall_some, map_or_unmap,
@@ -481,7 +480,7 @@ TEST_F_TIMEOUT(races, hypercalls_against_map_and_unmap, SECONDS)
 	RACE(moves);
 }
 
-TEST_F_TIMEOUT(races, hypercalls_while_memory_comes_and_goes, SECONDS)
+TEST_F(races, hypercalls_while_memory_comes_and_goes)
 {
 	const move_fn moves[RACERS] = {
 		hcall_some, hcall_some, map_or_unmap,
@@ -491,7 +490,7 @@ TEST_F_TIMEOUT(races, hypercalls_while_memory_comes_and_goes, SECONDS)
 	RACE(moves);
 }
 
-TEST_F_TIMEOUT(races, mappings_are_shorter_than_registrations, SECONDS)
+TEST_F(races, mappings_are_shorter_than_registrations)
 {
 	const move_fn moves[RACERS] = {
 		map_and_clear, map_and_clear, scribble,
@@ -501,7 +500,7 @@ TEST_F_TIMEOUT(races, mappings_are_shorter_than_registrations, SECONDS)
 	RACE(moves);
 }
 
-TEST_F_TIMEOUT(races, hypercalls_while_slots_come_and_go, SECONDS)
+TEST_F(races, hypercalls_while_slots_come_and_go)
 {
 	const move_fn moves[RACERS] = {
 		hcall_some, hcall_some, map_or_unmap,
@@ -511,7 +510,7 @@ TEST_F_TIMEOUT(races, hypercalls_while_slots_come_and_go, SECONDS)
 	RACE(moves);
 }
 
-TEST_F_TIMEOUT(races, hypercalls_while_slots_move, SECONDS)
+TEST_F(races, hypercalls_while_slots_move)
 {
 	const move_fn moves[RACERS] = {
 		hcall_some, hcall_many, map_or_unmap,
@@ -521,7 +520,7 @@ TEST_F_TIMEOUT(races, hypercalls_while_slots_move, SECONDS)
 	RACE(moves);
 }
 
-TEST_F_TIMEOUT(races, lists_that_change, SECONDS)
+TEST_F(races, lists_that_change)
 {
 	const move_fn moves[RACERS] = {
 		list_some, list_some, write_lists,
@@ -531,7 +530,7 @@ TEST_F_TIMEOUT(races, lists_that_change, SECONDS)
 	RACE(moves);
 }
 
-TEST_F_TIMEOUT(races, the_table_comes_and_goes, SECONDS)
+TEST_F(races, the_table_comes_and_goes)
 {
 	const move_fn moves[RACERS] = {
 		hcall_some, list_some, lists_go,
@@ -541,7 +540,7 @@ TEST_F_TIMEOUT(races, the_table_comes_and_goes, SECONDS)
 	RACE(moves);
 }
 
-TEST_F_TIMEOUT(races, the_group_comes_and_goes, SECONDS)
+TEST_F(races, the_group_comes_and_goes)
 {
 	const move_fn moves[RACERS] = {
 		hcall_some, hcall_some, map_or_unmap,
@@ -551,7 +550,7 @@ TEST_F_TIMEOUT(races, the_group_comes_and_goes, SECONDS)
 	RACE(moves);
 }
 
-TEST_F_TIMEOUT(races, the_window_comes_and_goes, SECONDS)
+TEST_F(races, the_window_comes_and_goes)
 {
 	const move_fn moves[RACERS] = {
 		hcall_some, hcall_some, region_goes_and_comes,
@@ -561,7 +560,7 @@ TEST_F_TIMEOUT(races, the_window_comes_and_goes, SECONDS)
 	RACE(moves);
 }
 
-TEST_F_TIMEOUT(races, hypercalls_while_everything_changes, SECONDS)
+TEST_F(races, hypercalls_while_everything_changes)
 {
 	const move_fn moves[RACERS] = {
 		hcall_some, hcall_some, memory_changes,

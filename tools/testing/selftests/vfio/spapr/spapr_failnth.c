@@ -17,7 +17,6 @@
 #define V2		VFIO_SPAPR_TCE_v2_IOMMU
 #define IP		4096UL
 #define LEN		EDU_DMA_MAX
-#define SECONDS		300
 #define LIMIT		2000	/* more allocations than any call makes */
 #define DEBUGFS		"/sys/kernel/debug"
 
@@ -388,7 +387,7 @@ static bool old_is_mapped(struct _test_data_fail *self)
 /* ------------------------------------------------------------------ */
 /* MAP and UNMAP */
 
-TEST_F_TIMEOUT(fail, map_of_one_page, SECONDS)
+TEST_F(fail, map_of_one_page)
 {
 	const struct attempt t = {
 		empty_window, map_one, unmap, nothing_is_mapped,
@@ -398,7 +397,7 @@ TEST_F_TIMEOUT(fail, map_of_one_page, SECONDS)
 	fail_each(_metadata, self, &t);
 }
 
-TEST_F_TIMEOUT(fail, map_of_many_pages, SECONDS)
+TEST_F(fail, map_of_many_pages)
 {
 	const struct attempt t = {
 		empty_window, map_many, unmap, nothing_is_mapped,
@@ -408,7 +407,7 @@ TEST_F_TIMEOUT(fail, map_of_many_pages, SECONDS)
 	fail_each(_metadata, self, &t);
 }
 
-TEST_F_TIMEOUT(fail, map_over_what_is_mapped, SECONDS)
+TEST_F(fail, map_over_what_is_mapped)
 {
 	const struct attempt t = {
 		full_window, map_many, unmap, old_is_mapped,
@@ -419,7 +418,7 @@ TEST_F_TIMEOUT(fail, map_over_what_is_mapped, SECONDS)
 	EXPECT_TRUE(is_unmapped(self, self->old));
 }
 
-TEST_F_TIMEOUT(fail, map_over_what_is_half_mapped, SECONDS)
+TEST_F(fail, map_over_what_is_half_mapped)
 {
 	const struct attempt t = {
 		half_full_window, map_many, unmap, old_is_mapped,
@@ -430,7 +429,7 @@ TEST_F_TIMEOUT(fail, map_over_what_is_half_mapped, SECONDS)
 	EXPECT_TRUE(is_unmapped(self, self->old));
 }
 
-TEST_F_TIMEOUT(fail, unmap_of_many_pages, SECONDS)
+TEST_F(fail, unmap_of_many_pages)
 {
 	const struct attempt t = {
 		full_window, unmap, NULL, old_is_mapped,
@@ -461,7 +460,7 @@ static bool old_is_not_registered(struct _test_data_fail *self)
 	return ret == -ENOENT || ret == -EPERM;
 }
 
-TEST_F_TIMEOUT(fail, register_memory_that_is_there, SECONDS)
+TEST_F(fail, register_memory_that_is_there)
 {
 	const struct attempt t = {
 		NULL, register_old, unregister_old, old_is_not_registered,
@@ -476,7 +475,7 @@ static int forget_memory(struct _test_data_fail *self)
 }
 
 /* Pages faulted in by the call count as its allocations. */
-TEST_F_TIMEOUT(fail, register_memory_that_was_never_touched, SECONDS)
+TEST_F(fail, register_memory_that_was_never_touched)
 {
 	const struct attempt t = {
 		forget_memory, register_old, unregister_old,
@@ -509,7 +508,7 @@ static bool old_can_still_go(struct _test_data_fail *self)
 	       !unregister_old(self);
 }
 
-TEST_F_TIMEOUT(fail, register_where_a_refused_region_is, SECONDS)
+TEST_F(fail, register_where_a_refused_region_is)
 {
 	const struct attempt t = {
 		refuse_and_register, register_old, unregister_old,
@@ -530,7 +529,7 @@ static bool old_is_registered(struct _test_data_fail *self)
 	return !unregister_old(self);
 }
 
-TEST_F_TIMEOUT(fail, unregister, SECONDS)
+TEST_F(fail, unregister)
 {
 	const struct attempt t = {
 		register_anew, unregister_old, NULL, old_is_registered,
@@ -574,7 +573,7 @@ static int leave_if_there(struct _test_data_fail *self)
 	return ret == -EINVAL ? 0 : ret;
 }
 
-TEST_F_TIMEOUT(fail, set_container, SECONDS)
+TEST_F(fail, set_container)
 {
 	const struct attempt t = { leave_if_there, join, NULL, NULL };
 
@@ -584,7 +583,7 @@ TEST_F_TIMEOUT(fail, set_container, SECONDS)
 	EXPECT_EQ(0, map_old(self));
 }
 
-TEST_F_TIMEOUT(fail, set_iommu, SECONDS)
+TEST_F(fail, set_iommu)
 {
 	const struct attempt t = { leave_and_join, set_iommu, NULL, NULL };
 
@@ -610,7 +609,7 @@ static bool first_is_as_before(struct _test_data_fail *self)
 	return !map_old(self) && unregister_old(self) == -EBUSY;
 }
 
-TEST_F_TIMEOUT(fail, set_container_of_a_second_group, SECONDS)
+TEST_F(fail, set_container_of_a_second_group)
 {
 	const struct attempt t = {
 		NULL, second_joins, second_leaves, first_is_as_before,
@@ -657,7 +656,7 @@ static bool create_can_be_repeated(struct _test_data_fail *self)
 	return !create(self) && !remove_created(self);
 }
 
-TEST_F_TIMEOUT(fail, create_a_window, SECONDS)
+TEST_F(fail, create_a_window)
 {
 	const struct attempt t = {
 		no_window, create, remove_created, create_can_be_repeated,
@@ -668,7 +667,7 @@ TEST_F_TIMEOUT(fail, create_a_window, SECONDS)
 }
 
 /* Each number of levels fails before the next one is tried. */
-TEST_F_TIMEOUT(fail, create_a_large_window, SECONDS)
+TEST_F(fail, create_a_large_window)
 {
 	const struct attempt t = {
 		no_window, create_large, remove_created, create_can_be_repeated,
@@ -685,7 +684,7 @@ static int create_second(struct _test_data_fail *self)
 }
 
 /* The default one is created first, and reverted when the second one fails. */
-TEST_F_TIMEOUT(fail, create_a_window_beside_the_default_one, SECONDS)
+TEST_F(fail, create_a_window_beside_the_default_one)
 {
 	const struct attempt t = {
 		begin_anew, create_second, remove_created, NULL,
@@ -702,7 +701,7 @@ static int remove_default(struct _test_data_fail *self)
 	return __spapr_remove(self->s.fd, self->start);
 }
 
-TEST_F_TIMEOUT(fail, remove_a_window_with_mappings, SECONDS)
+TEST_F(fail, remove_a_window_with_mappings)
 {
 	const struct attempt t = {
 		register_and_map, remove_default, NULL, NULL,
@@ -712,7 +711,7 @@ TEST_F_TIMEOUT(fail, remove_a_window_with_mappings, SECONDS)
 }
 
 /* The default window is created, and then memory for the map may be short. */
-TEST_F_TIMEOUT(fail, map_that_makes_the_default_window, SECONDS)
+TEST_F(fail, map_that_makes_the_default_window)
 {
 	const struct attempt t = { begin_anew, map_old, unmap, NULL };
 

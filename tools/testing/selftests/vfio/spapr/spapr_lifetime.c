@@ -16,7 +16,6 @@
 #define CHUNK		0x10000UL
 #define CHUNKS		16
 #define LEN		EDU_DMA_MAX
-#define SECONDS		180
 #define EXEC_OPTION	"--wait-after-exec"
 
 /* All resources that a process can hold. */
@@ -136,7 +135,7 @@ static void kill_and_reap(pid_t pid)
 	waitpid(pid, NULL, 0);
 }
 
-TEST_F_TIMEOUT(lifetime, a_killed_process_leaves_nothing, SECONDS)
+TEST_F(lifetime, a_killed_process_leaves_nothing)
 {
 	long pages = CHUNKS * CHUNK / spapr_page_size();
 	int said;
@@ -149,8 +148,7 @@ TEST_F_TIMEOUT(lifetime, a_killed_process_leaves_nothing, SECONDS)
 	EXPECT_USABLE(false);
 }
 
-TEST_F_TIMEOUT(lifetime, a_process_killed_with_an_open_device_leaves_nothing,
-	       SECONDS)
+TEST_F(lifetime, a_process_killed_with_an_open_device_leaves_nothing)
 {
 	long pages = CHUNKS * CHUNK / spapr_page_size();
 	int said;
@@ -163,7 +161,7 @@ TEST_F_TIMEOUT(lifetime, a_process_killed_with_an_open_device_leaves_nothing,
 	EXPECT_USABLE(true);
 }
 
-TEST_F_TIMEOUT(lifetime, a_process_may_just_exit, SECONDS)
+TEST_F(lifetime, a_process_may_just_exit)
 {
 	int status;
 	pid_t pid = fork();
@@ -180,7 +178,7 @@ TEST_F_TIMEOUT(lifetime, a_process_may_just_exit, SECONDS)
 	EXPECT_USABLE(false);
 }
 
-TEST_F_TIMEOUT(lifetime, processes_can_be_killed_one_after_the_other, SECONDS)
+TEST_F(lifetime, processes_can_be_killed_one_after_the_other)
 {
 	int said, i;
 	pid_t pid;
@@ -214,7 +212,7 @@ static void create_large_window(int parent)
 	_exit(2);
 }
 
-TEST_F_TIMEOUT(lifetime, clearing_a_large_window_ends_with_the_process, SECONDS)
+TEST_F(lifetime, clearing_a_large_window_ends_with_the_process)
 {
 	int pair[2], status;
 	siginfo_t info = {};
@@ -251,8 +249,7 @@ TEST_F_TIMEOUT(lifetime, clearing_a_large_window_ends_with_the_process, SECONDS)
 }
 
 /* A refused UNREGISTER must not outlive the process. */
-TEST_F_TIMEOUT(lifetime, a_refused_unregister_leaves_nothing_at_the_end,
-	       SECONDS)
+TEST_F(lifetime, a_refused_unregister_leaves_nothing_at_the_end)
 {
 	pid_t pid = fork();
 	int status;
@@ -303,7 +300,7 @@ FIXTURE_TEARDOWN(closing)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-TEST_F_TIMEOUT(closing, in_any_order_gives_everything_back, SECONDS)
+TEST_F(closing, in_any_order_gives_everything_back)
 {
 	const char *what;
 
@@ -325,7 +322,7 @@ TEST_F_TIMEOUT(closing, in_any_order_gives_everything_back, SECONDS)
 /* ------------------------------------------------------------------ */
 /* Leaving groups */
 
-TEST_F_TIMEOUT(lifetime, the_last_group_takes_everything_along, SECONDS)
+TEST_F(lifetime, the_last_group_takes_everything_along)
 {
 	struct holder h = { 0 };
 
@@ -343,7 +340,7 @@ TEST_F_TIMEOUT(lifetime, the_last_group_takes_everything_along, SECONDS)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-TEST_F_TIMEOUT(lifetime, one_of_two_groups_takes_nothing_along, SECONDS)
+TEST_F(lifetime, one_of_two_groups_takes_nothing_along)
 {
 	struct spapr_account before, after;
 	struct holder h = { 0 };
@@ -366,7 +363,7 @@ TEST_F_TIMEOUT(lifetime, one_of_two_groups_takes_nothing_along, SECONDS)
 }
 
 /* The window keeps its number after the other one was removed. */
-TEST_F_TIMEOUT(lifetime, a_group_joins_a_second_window_that_is_alone, SECONDS)
+TEST_F(lifetime, a_group_joins_a_second_window_that_is_alone)
 {
 	struct vfio_iommu_spapr_tce_info info;
 	char *mem = spapr_mem(CHUNK);
@@ -459,8 +456,7 @@ static long hcalls_of_detach(struct spapr *s, unsigned int n)
 	return spapr_hcalls_end();
 }
 
-TEST_F_TIMEOUT(large, a_group_that_leaves_is_cleared_where_it_is_mapped,
-	       SECONDS)
+TEST_F(large, a_group_that_leaves_is_cleared_where_it_is_mapped)
 {
 	long all = 1L << (SHARED_SHIFT - HCALL_SHIFT), none, few;
 	int fd = self->s.fd;
@@ -484,7 +480,7 @@ TEST_F_TIMEOUT(large, a_group_that_leaves_is_cleared_where_it_is_mapped,
 }
 
 /* The second group reads the TCEs that the first one has left. */
-TEST_F_TIMEOUT(large, a_group_that_joins_can_be_killed, SECONDS)
+TEST_F(large, a_group_that_joins_can_be_killed)
 {
 	__u64 size = 1ULL << (COPIED_SHIFT + iommu_shift(&self->info)), at;
 	long clear = 1L << (COPIED_SHIFT - HCALL_SHIFT), hcalls;
@@ -535,7 +531,7 @@ static pid_t start_large(struct _test_data_large *self)
 	return hcalls_reach(500, pid) ? pid : -1;
 }
 
-TEST_F_TIMEOUT(large, other_groups_do_not_wait_for_it, SECONDS)
+TEST_F(large, other_groups_do_not_wait_for_it)
 {
 	pid_t pid = start_large(self);
 	struct spapr other;
@@ -552,7 +548,7 @@ TEST_F_TIMEOUT(large, other_groups_do_not_wait_for_it, SECONDS)
 	EXPECT_GT(1L << (LARGE_SHIFT - HCALL_SHIFT), spapr_hcalls_end());
 }
 
-TEST_F_TIMEOUT(large, who_waits_for_it_to_attach_can_be_killed, SECONDS)
+TEST_F(large, who_waits_for_it_to_attach_can_be_killed)
 {
 	pid_t pid = start_large(self), second;
 
@@ -575,7 +571,7 @@ TEST_F_TIMEOUT(large, who_waits_for_it_to_attach_can_be_killed, SECONDS)
  * The owner dies while a child has inherited the files: the child cannot use
  * them, and the pages stay pinned until it closes them.
  */
-TEST_F_TIMEOUT(lifetime, the_last_of_the_files_counts_not_the_owner, SECONDS)
+TEST_F(lifetime, the_last_of_the_files_counts_not_the_owner)
 {
 	long pages = CHUNKS * CHUNK / spapr_page_size();
 	int pipe_fd[2];
@@ -681,7 +677,7 @@ static bool hold_and_send(int socket)
 }
 
 /* The files are not open in any process, but can still be received. */
-TEST_F_TIMEOUT(lifetime, files_in_a_socket_keep_the_memory, SECONDS)
+TEST_F(lifetime, files_in_a_socket_keep_the_memory)
 {
 	long pages = CHUNKS * CHUNK / spapr_page_size();
 	int sockets[2];
@@ -697,7 +693,7 @@ TEST_F_TIMEOUT(lifetime, files_in_a_socket_keep_the_memory, SECONDS)
 }
 
 /* The memory is that of a dead process, the files are still usable. */
-TEST_F_TIMEOUT(lifetime, who_receives_the_files_can_begin_anew, SECONDS)
+TEST_F(lifetime, who_receives_the_files_can_begin_anew)
 {
 	long pages = CHUNKS * CHUNK / spapr_page_size();
 	void *mem = spapr_mem(CHUNK);
@@ -742,8 +738,7 @@ static int after_exec(int fd)
 		pause();
 }
 
-TEST_F_TIMEOUT(lifetime, exec_closes_what_is_marked_so_and_leaves_nothing,
-	       SECONDS)
+TEST_F(lifetime, exec_closes_what_is_marked_so_and_leaves_nothing)
 {
 	int pipe_fd[2];
 	pid_t pid;

@@ -364,14 +364,14 @@ TEST_F(rounds, groups_that_come_and_go_print_nothing)
 	       __which->name, __more, MANY);				\
 } while (0)
 
-TEST_F_TIMEOUT(rounds, owners_leave_no_memory_behind, 300)
+TEST_F(rounds, owners_leave_no_memory_behind)
 {
 	NEED_SLABINFO(return);
 	spapr_close(&self->s);
 	EXPECT_NO_OBJECTS(round_of_owners());
 }
 
-TEST_F_TIMEOUT(rounds, windows_leave_no_memory_behind, 300)
+TEST_F(rounds, windows_leave_no_memory_behind)
 {
 	__u64 start = NO_WINDOW;
 
@@ -382,7 +382,7 @@ TEST_F_TIMEOUT(rounds, windows_leave_no_memory_behind, 300)
 			  !__spapr_remove(self->s.fd, start));
 }
 
-TEST_F_TIMEOUT(rounds, a_default_window_leaves_no_memory_behind, 300)
+TEST_F(rounds, a_default_window_leaves_no_memory_behind)
 {
 	__u64 start = NO_WINDOW;
 

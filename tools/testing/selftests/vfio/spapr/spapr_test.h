@@ -11,6 +11,10 @@
 #include "../../kselftest_harness.h"
 #include "libspapr.h"
 
+/* Only to end a test that hangs: an emulated machine may be slow. */
+#undef TEST_TIMEOUT_DEFAULT
+#define TEST_TIMEOUT_DEFAULT	600
+
 #define KIB		1024UL
 #define MIB		(1024 * KIB)
 #define GIB		(1024 * MIB)
