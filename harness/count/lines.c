@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * A plugin of QEMU (TCG) that watches which cache lines (of 128 bytes) the kernel
- * touches while something is measured: what instructions do not tell.
+ * touches during a measurement, which a count of instructions does not show.
  *
  * Something is measured on one processor, as spapr_bench says, from an instruction
  * "twi 0,0,0x7b1" to "twi 0,0,0x7b2". For each such interval, by its number from
@@ -11,9 +11,9 @@
  *
  * TOUCHED are different lines that are read or written, WRITTEN those of them that
  * are written, and MOVED those that came from another processor: another one has
- * written it since this one had it, or had it, and this one writes. What goes on
- * outside the intervals moves nothing. INTERRUPTS tells how many came in between;
- * what they touch cannot be told apart, so that interval is better left out.
+ * written it since this one had it, or had it, and this one writes. Accesses
+ * outside the intervals move nothing. INTERRUPTS is the number of interrupts in the
+ * interval; their lines cannot be separated, so that interval is better left out.
  *
  * With list=on a line follows for each line of the cache:
  *
@@ -24,7 +24,7 @@
  * Only code of the kernel counts, also what it does in real mode, with its stacks
  * and what each processor has for itself; neither user space nor firmware, and no
  * registers of devices. A line is one of physical memory. The marks themselves
- * touch no memory. What dcbz clears is not seen.
+ * touch no memory. Lines cleared by dcbz are not seen.
  *
  * Arguments: out=FILE, list=on.
  */
@@ -48,7 +48,7 @@
 #define USER		0x10000000UL
 #define KERNEL		0xcUL		/* the first digit of its addresses */
 
-/* What an interval of one processor has done to a line: its number, if it has. */
+/* Last interval of a processor that touched, wrote or moved the line; 0: none. */
 struct mine {
 	unsigned long touched, written, moved;
 };
@@ -57,7 +57,7 @@ struct line {
 	uint64_t nr;		/* physical address, shifted; 0: not used */
 	uint64_t vaddr;
 	unsigned int holders;	/* processors that have it as it is */
-	int writer;		/* who wrote it last; -1: nobody */
+	int writer;		/* last processor that wrote it; -1: none */
 	struct mine by[CPUS];
 	uint64_t pc[PCS];
 };

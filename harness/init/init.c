@@ -25,8 +25,8 @@
  *	@end PROGRAM exit N | signal N | timeout SECONDS | stuck SECONDS
  *	@done			every program was run; power off follows
  *
- * What PID 1 checks itself is reported as programs named init:*, and what KUnit
- * ran inside the kernel, before PID 1, as programs named kunit:*.
+ * The checks of PID 1 itself are reported as programs named init:*, and the suites
+ * that KUnit ran inside the kernel, before PID 1, as programs named kunit:*.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -213,7 +213,7 @@ static bool open_report(void)
 	return false;
 }
 
-/* "16M:8,2M:64": sizes that this machine does not have are told, not wrong. */
+/* "16M:8,2M:64": sizes that this machine does not have are reported, no error. */
 static void reserve_hugepages(char *list)
 {
 	for (char *one = strtok(list, ","); one; one = strtok(NULL, ",")) {
@@ -532,12 +532,12 @@ static void forward(int in, bool more, bool *line_open)
 		if (more)
 			return;
 	}
-	/* The other end is closed: poll() returns at once, so wait here. */
+	/* The other end is closed: poll() returns immediately, so wait here. */
 	if (more && p.revents & POLLHUP)
 		usleep(50000);
 }
 
-/* Is @pid over? Whoever else lost its parent is buried on the way. */
+/* Has @pid ended? Other orphans are reaped on the way. */
 static bool reap(pid_t pid, int *status)
 {
 	pid_t got;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What looks to the compiler and in the object file as it does in a kernel.
+ * Definitions that look to the compiler and in the object file as in a kernel.
  */
 #define noinline	__attribute__((__noinline__))
 #define __cold		__attribute__((__cold__, __noinline__))

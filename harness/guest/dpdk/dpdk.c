@@ -10,7 +10,7 @@
  * them from its other card, back to the sender. A device whose DMA fails is heard of
  * nowhere and counts packets all the same. So the headers that testpmd finds in its
  * memory are compared, each of them: those of the forwarder change while it runs, so
- * that what was left in a buffer is told from what has arrived.
+ * stale contents of a buffer are distinguished from a packet that has arrived.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -43,7 +43,7 @@
 
 #define VERSION		"EAL: RTE Version: "
 
-/* What the generator of testpmd writes, always the same. */
+/* Header that the generator of testpmd writes, always the same. */
 #define SENT		"src=00:01:02:03:04:00 - dst=00:01:02:03:04:01 "
 
 #define MAC		"([0-9A-F]{2}:){5}[0-9A-F]{2}"
@@ -55,7 +55,7 @@ struct port {
 	unsigned long good;	/* headers, in this round */
 };
 
-/* A testpmd; vm.report is what it says, vm.control what it is told. */
+/* A testpmd; vm.report is its output, vm.control its input. */
 struct pmd {
 	const char *name;
 	const char *lcores;
@@ -180,11 +180,11 @@ static void nothing_is_left(void)
 }
 
 /* ------------------------------------------------------------------ */
-/* What testpmd says */
+/* Output of testpmd */
 
 /*
- * A whole line of a packet. The echo of what testpmd is told and its prompt come in
- * between, where traffic is on; a line that they tear apart is no header.
+ * A whole line of a packet. While traffic is on, testpmd's prompt and the echo of
+ * its commands come in between; a line that they tear apart is no header.
  */
 static bool is_whole(const char *line)
 {
@@ -265,7 +265,7 @@ static void take(struct pmd *p, const char *line)
 	snprintf(p->kept[p->nr_kept++ % KEPT], sizeof(p->kept[0]), "%s", line);
 }
 
-/* Both are listened to: who is not heard stops. */
+/* Reads the output of both: a testpmd whose pipe is full would stop. */
 static bool listen_until(bool (*done)(struct pmd *p), struct pmd *p)
 {
 	struct pmd *each[] = { &sender, &forwarder };
@@ -492,7 +492,7 @@ static bool check_traffic(const char *what)
 		  what, forwarder.good, forwarder.bad, sender.good, sender.bad);
 }
 
-/* What is mapped is pinned and counted. */
+/* Mapped memory is pinned and accounted. */
 static void check_account(void)
 {
 	long page = spapr_page_size(), each = all.page;
@@ -502,7 +502,7 @@ static void check_account(void)
 	long pins = spapr_pins() - all.pins;
 
 	if (mapped < 0 || more < 0)
-		return;		/* this kernel does not tell */
+		return;		/* no fdinfo in this kernel */
 	is(mapped > 0 && more > 0 && pins * page == (mapped + more) * each,
 	   "%ld and %ld pages of %ld KiB are mapped, %ld of %ld KiB pinned", mapped,
 	   more, each >> 10, pins, page >> 10);

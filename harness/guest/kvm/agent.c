@@ -271,7 +271,7 @@ static int read_drc(const char *bdf, unsigned int *drc)
 	return read_be32(path, drc);
 }
 
-/* What is gone is asked for no more: so all is read at the beginning. */
+/* A removed device has no sysfs files: read all of them at the start. */
 static void note_devices(void)
 {
 	unsigned int i;

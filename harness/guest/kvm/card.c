@@ -163,7 +163,7 @@ static void frame_make(struct frame *f, const unsigned char *from,
 	f->icmp.checksum = checksum(&f->icmp, sizeof(f->icmp) + size);
 }
 
-/* What the guest must make of it; it numbers packets itself. */
+/* The answer expected of the guest; it numbers packets itself. */
 static void frame_answer(struct frame *f, const struct frame *from,
 			 const struct frame *got)
 {
@@ -289,7 +289,7 @@ bool card_up(struct vm *vm)
 			      " netmask 255.255.255.0");
 }
 
-/* Who connects to the port talks to the command. */
+/* Each connection to the port becomes stdin and stdout of the command. */
 static void serve(int port, const char *command)
 {
 	struct sockaddr_in at = {

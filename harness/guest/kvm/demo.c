@@ -44,7 +44,7 @@ static bool check(bool ok, const char *what)
 	return ok;
 }
 
-/* What the rest makes no sense without. */
+/* A step that all later ones depend on. */
 static bool works(bool ok, const char *what)
 {
 	check(ok, what);
@@ -75,7 +75,7 @@ static void wait_for(const char *what)
 }
 
 /* ------------------------------------------------------------------ */
-/* What the kernel knows */
+/* State of the kernel */
 
 static void look_at_the_registration(void)
 {

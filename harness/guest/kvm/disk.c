@@ -51,7 +51,7 @@ static bool in_guest(struct vm *vm, const char *command)
 	return false;
 }
 
-/* What a person would not type, such as to wait. */
+/* Commands that are not shown, such as to wait. */
 bool disk_sh(struct vm *vm, const char *command)
 {
 	return vm ? in_guest(vm, command) : on_host(command);
@@ -119,7 +119,7 @@ bool disk_boot(struct vm *vm, char *version, size_t size)
 }
 
 /* ------------------------------------------------------------------ */
-/* What is on it */
+/* Contents of the disk */
 
 bool disk_mount(struct vm *vm)
 {
@@ -225,7 +225,7 @@ bool disk_release(struct vm *vm)
 		strcpy(disk.line, vm->why);
 		return false;
 	}
-	/* what wrote has failed by now, or will */
+	/* writers have failed by now, or will */
 	return disk_sh(vm, "until umount /mnt; do :; done");
 }
 

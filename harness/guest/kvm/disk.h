@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The NVMe disk that the host passes on to a guest with Debian's kernel: it has a
- * file system and the file "numbers". What is done with it, on the host and in the
- * guest, are commands of the shell; a person may see them. A call is false where
- * its command fails, and disk.line is the last line that the command has said.
+ * file system and the file "numbers". All accesses, on the host and in the guest,
+ * are shell commands, which can be shown to the user. A call returns false if its
+ * command fails, and disk.line is the last line of the command's output.
  */
 #ifndef HARNESS_KVM_DISK_H
 #define HARNESS_KVM_DISK_H
@@ -16,7 +16,7 @@
 struct disk {
 	char bdf[VM_BDF_LEN];
 	char line[512];
-	/* gets each command before it is run, with where that is */
+	/* called with each command before it is run, and the place it runs at */
 	void (*said)(const char *where, const char *command);
 };
 
@@ -30,7 +30,7 @@ const char *disk_missing(void);
 	"Debian's kernel for the guest, of which no package could be had"
 bool disk_has_kernel(void);
 
-/* A command on the host, or in the guest @vm, that nobody sees. */
+/* A command on the host, or in the guest @vm, that is not shown. */
 bool disk_shell(struct vm *vm, const char *command);
 
 /* Another device, to a driver. */
@@ -49,10 +49,10 @@ bool disk_umount(struct vm *vm);
 bool disk_sum(struct vm *vm, const char *file);
 bool disk_check(void);
 
-/* The guest writes a new file; the checksum is that of what it has written. */
+/* The guest writes a new file; the checksum is that of the data written. */
 bool disk_write(struct vm *vm, const char *file);
 
-/* A command that a person does not see, in the guest or on the host (NULL). */
+/* A command that is not shown, in the guest or on the host (NULL). */
 bool disk_sh(struct vm *vm, const char *command);
 
 /* Each CPU of the guest writes until its end; something is under way now. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A test that passes the disk on: what is said, as TAP, of the host before and after
- * the guest, and of what the guest reads and writes.
+ * A test that passes the disk on: its TAP results about the host before and after
+ * the guest, and about the data that the guest reads and writes.
  */
 #ifndef HARNESS_KVM_DISKTEST_H
 #define HARNESS_KVM_DISKTEST_H
@@ -12,13 +12,13 @@
 struct disktest {
 	struct vm vm;
 	long pins;		/* before there was any guest */
-	char numbers[sizeof(disk.line)];	/* checksums: of what the host wrote */
-	char written[sizeof(disk.line)];	/* and of what the guest wrote */
+	char numbers[sizeof(disk.line)];	/* checksums: of the host's data */
+	char written[sizeof(disk.line)];	/* and of the guest's */
 };
 
 extern struct disktest test;
 
-/* What the rest cannot do without. */
+/* A result that all later steps depend on. */
 bool does(bool good, const char *what);
 
 /* A file has this checksum, on the host or in the guest. */
@@ -38,10 +38,10 @@ void disktest_counters(const struct vm_counts *from, bool ddw);
 /* QEMU has ended: nothing is left behind. */
 void disktest_nothing_left(void);
 
-/* What was written before is there, and the file system can be mended. */
+/* All data is on the disk, and the file system can be repaired. */
 bool disktest_host_uses(void);
 
-/* What main() returns. */
+/* Exit status of main(). */
 int disktest_main(const struct tap_case *cases, size_t nr, int argc, char **argv);
 
 #endif

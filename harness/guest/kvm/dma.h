@@ -29,9 +29,9 @@ int dma_map(struct dma *d);
 int dma_unmap(struct dma *d);
 
 /*
- * Lets the device copy from the first half of the memory to the second one; what
- * arrived is -EBADMSG if it is not what was there, and otherwise the number of
- * bytes. Another @seed is other data.
+ * Lets the device copy from the first half of the memory to the second one.
+ * Returns the number of bytes, or -EBADMSG if the copy differs from the original.
+ * Another @seed is other data.
  */
 int dma_copy(struct dma *d, char seed);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Pass a disk to a guest that runs Debian's own kernel, with its own driver, by
- * Debian's own QEMU: what it reads and writes is right, by the 64-bit window and by
- * the 32-bit one, where each I/O is hypercalls; and when QEMU is killed with I/O
+ * Debian's own QEMU: the data it reads and writes is right, by the 64-bit window and
+ * by the 32-bit one, where each I/O is hypercalls; and when QEMU is killed with I/O
  * under way the host can use the disk, and nothing is left behind.
  */
 #include "disktest.h"

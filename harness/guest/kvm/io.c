@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What I/O of a disk that is passed on costs: hypercalls of the guest and those that
+ * Costs of the I/O of a passed-through disk: hypercalls of the guest and those that
  * a host under a hypervisor makes for them, by the 64-bit window and by the 32-bit
  * one, for several sizes of I/O, one at a time. `make disk-figures` takes the lines
  * "# io" of the base kernel and of the series into docs/figures.md.
@@ -86,7 +86,7 @@ static void print_cost(const struct load *load, const struct cost *c)
 	printf("\n");
 }
 
-/* Whoever looks at the trace, at KVM or at the clock makes none of these calls. */
+/* Reading the trace, KVM's counters or the clock makes none of these calls. */
 static void check_cost(const struct load *load, const struct cost *c, bool ddw)
 {
 	const char *why = vm_no_real_mode(&test.vm);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a guest with Debian's own kernel lives through while its disk, which the host
- * passes on, is written to: it is reset and starts anew, loses the disk and gets it
- * again, goes on with another kernel by kexec, and crashes into one. What was written
- * is there each time, and the host has as much pinned and locked as at first.
+ * Life cycle of a guest with Debian's own kernel while its passed-through disk is
+ * written to: it is reset and reboots, loses the disk and gets it again, starts
+ * another kernel by kexec, and crashes into one. Each time the data is on the disk,
+ * and the host has as much pinned and locked as at first.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@
 #define REBOOTS		5
 #define PLUG		"{\"driver\":\"vfio-pci\",\"host\":\"%s\",\"bus\":\"phb1.0\",\"id\":\"dev0\"}"
 
-/* What the host has of the guest. */
+/* Resources that the host holds for the guest. */
 struct held {
 	long pins, locked, windows, mapped;
 };
@@ -122,7 +122,7 @@ static bool start(const char *append, const char *cpus)
 }
 
 /* ------------------------------------------------------------------ */
-/* What happens to the guest */
+/* Events of the guest */
 
 static bool comes_up(const char *what)
 {
@@ -132,7 +132,7 @@ static bool comes_up(const char *what)
 	return true;
 }
 
-/* Between both kernels there is nobody who maps. */
+/* Nothing maps between the two kernels. */
 static bool reset(void)
 {
 	struct held now;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The memory of a guest that has a disk: what QEMU can make it of, what is plugged
- * and unplugged and given back under I/O, and who may lock how much of it. Each
- * time the data are right, what is registered, pinned and locked is what it should
- * be, to the byte, and nothing stays.
+ * The memory of a guest that has a disk: all kinds that QEMU can back it with, DIMMs
+ * plugged and unplugged and pages ballooned under I/O, and the limits of locked
+ * memory. Each time the data is right, the memory registered, pinned and locked is
+ * as expected, to the byte, and nothing is left behind.
  */
 #define _GNU_SOURCE
 #include <grp.h>
@@ -29,15 +29,15 @@
 	"/tests/vfio/spapr_doctor --memory 512M --max-memory 1G --bridges 1 "
 #define REFUSED		"/sys/kernel/tracing/events/spapr_tce/spapr_tce_refused"
 
-/* What spapr_doctor says that such a guest locks. */
+/* Locked memory of such a guest, as spapr_doctor reports it. */
 static struct {
 	long all;
 	long kvm;	/* of it in KVM's tables */
-	long libvirt;	/* what libvirt allows it */
+	long libvirt;	/* limit that libvirt sets */
 } need;
 
 /* ------------------------------------------------------------------ */
-/* What the kernel knows of it */
+/* State of the kernel */
 
 struct sum {
 	unsigned int regions;
@@ -163,7 +163,7 @@ static bool kill_busy(void)
 }
 
 /* ------------------------------------------------------------------ */
-/* What the memory is made of */
+/* Backing of the memory */
 
 static bool use(const char * const *more, unsigned int regions, long page,
 		bool ddw)
@@ -358,7 +358,7 @@ static bool inflate(long left, const char *what)
 		    "the guest has done it");
 }
 
-/* QEMU must keep what the guest gives back: the device has it mapped. */
+/* QEMU must keep ballooned pages: the device has them mapped. */
 static bool balloon(void)
 {
 	static const char * const more[] = {

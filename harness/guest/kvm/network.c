@@ -5,8 +5,8 @@
  * 64-bit window and by the 32-bit one; and when QEMU is killed with traffic under way
  * the host can use the card, and nothing is left behind.
  *
- * The outside is another card of the host: what it sends and gets is not touched by
- * the IOMMU of the card that is passed on.
+ * The outside is another card of the host: its traffic does not pass the IOMMU of
+ * the card that is passed on.
  */
 #include <string.h>
 
@@ -14,7 +14,7 @@
 #include "disktest.h"
 #include "libspapr.h"
 
-/* Who has the card sends and receives. */
+/* The owner of the card, guest or host, sends and receives. */
 static bool frames(struct vm *vm, const char *what)
 {
 	int n = card_frames(vm);

@@ -2,7 +2,7 @@
 /*
  * Pass the devices through to a KVM guest with Debian's own QEMU and let the guest
  * map memory for them: the maps become hypercalls that this host's KVM serves
- * from registered memory. Then what can happen to a guest happens to it while
+ * from registered memory. Then the guest is reset, unplugged from and killed while
  * the devices are in use, and nothing may be left behind.
  */
 #include <errno.h>
@@ -50,7 +50,7 @@ static void said(const char *line)
 }
 
 /* ------------------------------------------------------------------ */
-/* What the host sees */
+/* State of the host */
 
 static void nothing_is_pinned(void)
 {
@@ -127,7 +127,7 @@ static void print_left_calls(void)
 		fclose(f);
 }
 
-/* What the description of the host says of the container that QEMU uses. */
+/* Version of QEMU's container, by the description of the host. */
 static bool is_v1(void)
 {
 	return !strcmp(getenv("harness_container") ? : "", "v1");
@@ -195,7 +195,7 @@ static void check_counters(void)
 }
 
 /* ------------------------------------------------------------------ */
-/* What happens to the guest */
+/* Events of the guest */
 
 static bool tell(const char *command, const char *answer, const char *what)
 {

@@ -9,15 +9,15 @@
 struct tap {
 	unsigned int tests;
 	unsigned int failed;
-	const char *about;	/* what is done now; at first the name of the case */
-	const char *why;	/* what must() prints when it fails */
+	const char *about;	/* current step; at first the name of the case */
+	const char *why;	/* printed by must() when it fails */
 };
 
 extern struct tap tap;
 
 bool is(bool good, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Something that the rest cannot do without. */
+/* A result that the rest of the case depends on. */
 bool must(bool good, const char *what);
 
 void skip(const char *what, const char *why);
@@ -25,7 +25,7 @@ void skip(const char *what, const char *why);
 struct tap_case {
 	const char *name;
 	bool (*call)(void);
-	const char *(*missing)(void);	/* what it needs and is not here, or NULL */
+	const char *(*missing)(void);	/* a requirement that is not met, or NULL */
 };
 
 /* All cases, or with "-t NAME[+NAME...]" some of them, until one is false. */

@@ -26,7 +26,7 @@
 #define STATS		"/sys/kernel/debug/kvm"
 #define DENY		"/tests/kvm/deny"
 
-/* What an emulated POWER can have, nested or not. */
+/* Capabilities that an emulated POWER can have, nested or not. */
 #define MACHINE \
 	"pseries,cap-cfpc=broken,cap-sbbc=broken,cap-ibs=broken," \
 	"cap-ccf-assist=off,cap-htm=off"
@@ -301,7 +301,7 @@ bool vm_start(struct vm *vm, const char *append)
 }
 
 /* ------------------------------------------------------------------ */
-/* What they say */
+/* Output of QEMU and of the guest */
 
 static bool fail(struct vm *vm, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -353,8 +353,8 @@ static long console_size(void)
 }
 
 /*
- * One more piece of @s, while the other stream is only kept: what is not asked
- * for now may be asked for later.
+ * One more piece of @s; input of the other stream is only kept, as it may be asked
+ * for later.
  */
 static bool wait_more(struct vm *vm, struct vm_stream *s, const char *what)
 {
@@ -537,7 +537,7 @@ void vm_kill(struct vm *vm)
 }
 
 /* ------------------------------------------------------------------ */
-/* What the host's kernel knows of it */
+/* State of the host's kernel */
 
 static long read_number(const char *path)
 {

@@ -4,8 +4,8 @@
  *
  * QEMU is a child of ours, and its monitor (QMP) and the guest's ports "report"
  * and "control" are sockets that we have the other ends of. A call that fails
- * says why in vm->why; it fails when QEMU ends, when the guest starts anew by
- * itself and when neither of them says anything for VM_SILENCE seconds.
+ * says why in vm->why; it fails when QEMU ends, when the guest reboots by itself
+ * and when neither of them says anything for VM_SILENCE seconds.
  */
 #ifndef HARNESS_KVM_VM_H
 #define HARNESS_KVM_VM_H
@@ -44,7 +44,7 @@ struct vm {
 	char why[512];
 };
 
-/* What must be there: NULL, or what is missing. */
+/* Checks the requirements: NULL, or the first one that is not met. */
 const char *vm_missing(void);
 
 /*
@@ -62,7 +62,7 @@ void vm_umount(void);
 /* In a child: the disk is all that it sees, and it dies with us. */
 void vm_enter(void);
 
-/* The next line of what was read, and reading more of them. */
+/* The next line of the input, and reading more of it. */
 bool vm_line(struct vm_stream *s, char *line, size_t size);
 bool vm_more(struct vm_stream *s);
 
@@ -83,7 +83,7 @@ bool vm_monitor(struct vm *vm, const char *command, const char *arguments);
 /* Waits for an event that has this word in it. */
 bool vm_event(struct vm *vm, const char *event, const char *word);
 
-/* Waits until QEMU ends, or ends it; the status as waitpid() tells it. */
+/* Waits until QEMU ends, or ends it; the status is that of waitpid(). */
 bool vm_wait(struct vm *vm, int *status);
 void vm_kill(struct vm *vm);
 
@@ -103,12 +103,12 @@ void vm_print_stats(struct vm *vm, const char *prefix);
 bool vm_is_power8(void);	/* the host */
 const char *vm_no_real_mode(struct vm *vm);
 
-/* A line "name: NUMBER kB" of what /proc knows of QEMU, in bytes. */
+/* A line "name: NUMBER kB" of QEMU's status in /proc, in bytes. */
 long vm_memory(struct vm *vm, const char *name);
 
 /*
- * What the containers of QEMU tell in fdinfo, and the TCEs that are mapped in all
- * their windows; -1 where they do not tell.
+ * The fdinfo of QEMU's containers, and the number of TCEs mapped in all their
+ * windows; -1 if the kernel has no such fdinfo.
  */
 void vm_print_containers(struct vm *vm, const char *prefix);
 unsigned int vm_containers(struct vm *vm);
@@ -118,17 +118,17 @@ void vm_each_line(struct vm *vm, void (*call)(const char *line, void *arg),
 		  void *arg);
 long vm_mapped(struct vm *vm);
 
-/* The version of these containers; -1 where they do not tell. */
+/* The version of these containers; -1 if the kernel has no such fdinfo. */
 long vm_version(struct vm *vm);
 
-/* From now on only what the guest's last kernel says can fail a run. */
+/* From now on only the output of the guest's last kernel can fail a run. */
 void vm_expect_crash(void);
 
 /* Lines of the last guest's console that fail a run; prints them. */
 unsigned int vm_print_splats(const char *prefix);
 void vm_print_console(const char *prefix, unsigned int lines);
 
-/* What QEMU is started with, without what is the same for every guest. */
+/* QEMU's command line, without the part that is common to all guests. */
 void vm_print_command(struct vm *vm, const char *prefix);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "../kernel.h"
 
-/* Who gets it will call it. */
+/* The receiver of the pointer will call it. */
 static noinline int called_later(int a)
 {
 	_printk("%d\n", a);

@@ -460,7 +460,7 @@ static void test_not_held(struct rng *rng)
 	mm_iommu_index_free(reg);
 }
 
-/* What is done with pages that are held, by the cookie of any of them. */
+/* Operations on held pages, by the cookie of any of them. */
 static void test_held(struct rng *rng)
 {
 	struct mm_iommu_region *region = kzalloc(sizeof(*region), GFP_KERNEL);

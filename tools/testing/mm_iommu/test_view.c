@@ -717,7 +717,7 @@ static void race(void)
 	check(!tce_view_prepare(raced_view, 77));
 }
 
-/* Another thread has made the same block meanwhile: one of them is freed. */
+/* Another thread has made the same block concurrently: one of them is freed. */
 static void test_raced(struct rng *rng)
 {
 	const unsigned long sizes[] = { 78, 78 * TCE_VIEW_SLOTS };
@@ -772,7 +772,7 @@ static void test_bind(struct rng *rng)
 	view_create(&tbl, ENTRIES);
 	iommu_tce_bind(&tbl, &backing, &mm, 5);
 	check(mm.locked_vm == 7 && mm.count == 2);
-	/* what its last drops have left is reaped while the mm is still there */
+	/* orphans of its last drops are reaped while the mm is still alive */
 	shim_reaped = NULL;
 	iommu_tce_view_destroy(&tbl);
 	check(mm.locked_vm == 2 && mm.count == 1);

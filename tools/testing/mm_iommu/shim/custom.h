@@ -41,7 +41,7 @@ struct shim_slab {
 
 extern struct shim_slab shim_slab;
 
-/* Called once, before the next allocation: what another thread does then. */
+/* Called once, before the next allocation, in the role of another thread. */
 extern void (*shim_allocating)(void);
 
 void shim_slab_fail(unsigned long nth, bool on);
@@ -82,7 +82,7 @@ struct page {
  */
 extern __thread unsigned long shim_va_calls;
 
-/* What mm_iommu_reap() was called for last. */
+/* Argument of the last mm_iommu_reap(). */
 extern struct mm_struct *shim_reaped;
 
 /* Number of READ_ONCE() calls. */

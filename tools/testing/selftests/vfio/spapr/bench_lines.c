@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Single calls, one after another, by one processor or by several in turn: for
- * whoever counts from outside which cache lines they touch, and which of them come
- * from another processor. The program itself measures nothing and needs no clock.
+ * Single calls, one after another, by one processor or by several in turn: for an
+ * outside observer that counts the cache lines they touch, and how many of them
+ * come from another processor. The program itself measures nothing and needs no
+ * clock.
  *
  * A thread is bound to each processor, and waits until it is its turn. So a call
- * never meets another one, and what it takes from other processors is the same each
- * time: what they have written when it was their turn.
+ * never meets another one, and the cache lines it takes from other processors are
+ * the same each time: those written in their last turns.
  *
  * Each row is a line of words between tabs:
  *
  *	lines OPERATION PARAMETERS FIRST STEP ROUNDS N
  *
  * In ROUNDS rounds N marked intervals are calls that are alike: those from FIRST on,
- * from FIRST + STEP on, and so on. What each processor does first is none of them.
+ * from FIRST + STEP on, and so on. The first calls of each processor do not count.
  */
 #define _GNU_SOURCE
 #include <endian.h>

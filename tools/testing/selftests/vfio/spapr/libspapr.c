@@ -100,7 +100,7 @@ static bool bound_to_vfio(const char *bdf)
 	return !strcmp(strrchr(link, '/') + 1, "vfio-pci");
 }
 
-/* A container cannot tell two devices of one group apart: keep one. */
+/* A container works on groups: keep one device of each. */
 static void take_device(const char *bdf)
 {
 	int group = group_of(bdf);
