@@ -938,8 +938,8 @@ static int tce_report_map(struct tce_container *container,
 
 /*
  * Creates the table of the default window for a MAP, and returns it with a
- * reference in @new_tbl, which is NULL the first time. @enabled is checked again: a DISABLE after the
- * caller's check had no table to close.
+ * reference in @new_tbl, which is NULL the first time. @enabled is checked
+ * again: a DISABLE after the caller's check had no table to close.
  */
 static noinline int
 tce_instantiate_default(struct tce_container *container,

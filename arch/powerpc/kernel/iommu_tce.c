@@ -434,7 +434,8 @@ static __be64 tce_of_view(struct iommu_table *tbl, u64 cookie)
 	if (cookie)
 		owner->backing->translate(owner->mm, cookie, 1,
 					  tbl->it_page_shift,
-					  tce_perm(cookie & MM_IOMMU_COOKIE_WRITE),
+					  tce_perm(cookie &
+						   MM_IOMMU_COOKIE_WRITE),
 					  &tce);
 	return tce;
 }
@@ -794,7 +795,8 @@ static void map_put_back(struct tce_map *map, struct tce_view_block *blk,
 	for (k = 0; k < n; k += m) {
 		cookie = map_cookie(map, &at, &step);
 		m = cursor_step(map, &at, n - k);
-		for (end = view + m; view < end; view++, before++, cookie += step) {
+		for (end = view + m; view < end;
+		     view++, before++, cookie += step) {
 			if (*view != cookie)
 				continue;
 			if (cookie)

@@ -124,7 +124,8 @@ int iommu_tce_view_walk(struct iommu_table *tbl,
 		if (blk && tce_view_used(blk)) {
 			for (first = 0; !blk->entry[first]; first++)
 				;
-			for (last = TCE_VIEW_ENTRIES - 1; !blk->entry[last]; last--)
+			for (last = TCE_VIEW_ENTRIES - 1; !blk->entry[last];
+			     last--)
 				;
 			ret = fn(tbl, tbl->it_offset + i * TCE_VIEW_ENTRIES +
 				 first, last - first + 1, arg);

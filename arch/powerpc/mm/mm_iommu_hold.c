@@ -232,7 +232,8 @@ __kprobes bool mm_iommu_section_get(struct mm_iommu_section *section,
 				    u64 cookie, unsigned long n)
 {
 	/* it keeps its id until it leaves the index, so during this section */
-	return mm_iommu_region_tryget(mm_iommu_id_find(section->reg, cookie), n);
+	return mm_iommu_region_tryget(mm_iommu_id_find(section->reg, cookie),
+				      n);
 }
 
 /**

@@ -206,7 +206,7 @@ static void unpin_block(unsigned long pfn, unsigned long nr, bool dirty)
 		page = pfn_to_page(pfn);
 		folio = page_folio(page);
 		n = folio_nr_pages(folio) - folio_page_idx(folio, page);
-		/* one step for what is inside of one folio, as most blocks are */
+		/* most blocks are inside one folio: a single step */
 		if (n >= nr && !dirty) {
 			unpin_user_folio(folio, nr);
 			return;

@@ -191,7 +191,8 @@ static unsigned long trans_run(struct page **pages, unsigned long nr)
 	struct page *page = pages[0];
 	unsigned long n, i, differ;
 
-	nr = min(nr, MAX_ORDER_NR_PAGES - page_to_pfn(page) % MAX_ORDER_NR_PAGES);
+	nr = min(nr,
+		 MAX_ORDER_NR_PAGES - page_to_pfn(page) % MAX_ORDER_NR_PAGES);
 	for (n = 0; n + 8 <= nr; n += 8) {
 		differ = 0;
 #pragma GCC unroll 8

@@ -302,7 +302,8 @@ static void test_stay(struct rng *rng)
 	for (i = 0; i < 100; i++)
 		view_add(view, i, i, -1);
 	for (i = 0; i < 100; i++)
-		check(tce_view_find(view, i) == blk[i] && !tce_view_used(blk[i]));
+		check(tce_view_find(view, i) == blk[i] &&
+		      !tce_view_used(blk[i]));
 	iommu_tce_view_destroy(&tbl);
 }
 
@@ -506,7 +507,8 @@ static void test_lines(struct rng *rng)
 	unsigned long line = 128, last = (unsigned long)&view->locked / line, b;
 
 	for (b = 0; b < TCE_VIEW_LOCKS; b++) {
-		check((unsigned long)tce_view_block_lock(view, b) / line > last);
+		check((unsigned long)tce_view_block_lock(view, b) / line >
+		      last);
 		last = (unsigned long)tce_view_block_lock(view, b) / line;
 	}
 	iommu_tce_view_destroy(&tbl);
@@ -740,7 +742,7 @@ static void test_raced(struct rng *rng)
 	}
 }
 
-/* A view without a node, and one with a full node: each block is visited once. */
+/* A view without a node, and one with a full node: one visit of each block. */
 static void test_walk_once(struct rng *rng)
 {
 	const unsigned long blocks[] = { 1, TCE_VIEW_SLOTS };

@@ -31,9 +31,9 @@ struct tce_view_block;
  *	to, at least one of which remains; NULL if each page is kept by itself
  * @drop: drops references, when no device can reach the pages any more; @cookie
  *	is that of any of them. -ENOENT if it is not held
- * @lose: keeps pages in place permanently, which devices may reach through a TCE
- *	that can neither be set nor cleared; NULL if a reference that is never
- *	dropped does that
+ * @lose: keeps pages in place permanently, as devices may reach them through a
+ *	TCE that can neither be set nor cleared; NULL if leaking the reference
+ *	is enough
  * @alike: cookie bits that must be equal in all pages of one @drop call
  *
  * @ua is a user address, a multiple of the IOMMU page size, whose log2 is

@@ -116,7 +116,8 @@ static unsigned int locks_held(struct fake *f)
 	unsigned int i, held = 0;
 
 	for (i = 0; i < TCE_VIEW_LOCKS; i++)
-		if (arch_spin_is_locked(&f->tbl.it_view->locks[i].lock.raw_lock))
+		if (arch_spin_is_locked(&f->tbl.it_view->locks[i].lock
+					.raw_lock))
 			held |= BIT(i);
 	return held;
 }
@@ -734,7 +735,8 @@ static void expect_picture(struct kunit *test, struct fake *f,
 	unsigned long i;
 
 	for (i = 0; i < ENTRIES; i++) {
-		if (fake_tce(f, i) == p->tce[i] && fake_view(f, i) == p->view[i])
+		if (fake_tce(f, i) == p->tce[i] &&
+		    fake_view(f, i) == p->view[i])
 			continue;
 		KUNIT_ASSERT_EQ(test, fake_tce(f, i), p->tce[i]);
 		KUNIT_ASSERT_EQ(test, fake_view(f, i), p->view[i]);
@@ -1058,8 +1060,8 @@ static void memory_that_is_not_all_registered(struct kunit *test)
 	end += 3 * UNIT;
 	expect_refused(test, f, map(test, f, BLOCK - 5, end - (2 << SHIFT), 3,
 				    true), before);
-	expect_refused(test, f, map(test, f, BLOCK - 5, end - (2 << SHIFT), MOST,
-				    true), before);
+	expect_refused(test, f, map(test, f, BLOCK - 5, end - (2 << SHIFT),
+				    MOST, true), before);
 	expect_refused(test, f, map(test, f, BLOCK - 5, end, 1, true), before);
 	expect_refused(test, f, map(test, f, BLOCK - 5, ua - (1 << SHIFT), 3,
 				    true), before);
@@ -1315,7 +1317,8 @@ static void one_entry_that_is_refused_is_put_back(struct kunit *test)
 						ua_of(new, 0), false, 1));
 	KUNIT_EXPECT_STREQ(test, f->log, "sSK");
 	expect_picture(test, f, before);
-	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 5, 0, true, 1));
+	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 5, 0, true,
+						1));
 	KUNIT_EXPECT_STREQ(test, f->log, "cSK");
 	expect_picture(test, f, before);
 
@@ -1333,7 +1336,8 @@ static void one_entry_that_is_refused_is_put_back(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, f->log, "ssc");
 	KUNIT_EXPECT_EQ(test, mapped(f, new), 0);
 	KUNIT_EXPECT_EQ(test, refs(new), 2);
-	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 6, 0, true, 3));
+	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 6, 0, true,
+						3));
 	KUNIT_EXPECT_EQ(test, mapped(f, old), 20);
 	expect_total(test, f, 20);
 
@@ -1490,7 +1494,8 @@ static void a_block_in_use_counts_by_itself(struct kunit *test)
 					     ua_of(region, 0), n, true));
 		KUNIT_EXPECT_EQ(test, 0, map(test, f, BLOCK - n / 2 - 1,
 					     ua_of(region, 3), n, false));
-		KUNIT_EXPECT_EQ(test, 1, clear(test, f, BLOCK - n / 2 - 1, n / 2 + 1));
+		KUNIT_EXPECT_EQ(test, 1, clear(test, f, BLOCK - n / 2 - 1,
+					       n / 2 + 1));
 		KUNIT_EXPECT_EQ(test, refs(region), 0);
 	}
 	atomic_long_set(&region->mapped, saved);
@@ -1543,11 +1548,13 @@ static void a_block_of_more_than_one_region(struct kunit *test)
 }
 
 static void expect_home(struct kunit *test, struct fake *f, unsigned long i,
-			const struct mm_iommu_region *region, unsigned int homes)
+			const struct mm_iommu_region *region,
+			unsigned int homes)
 {
 	KUNIT_EXPECT_EQ(test, block(f, i)->homes, homes);
 	KUNIT_EXPECT_EQ(test, block(f, i)->home, homes ?
-			id_of(mm_iommu_cookie(region, region->trans.ua, false)) : 0);
+			id_of(mm_iommu_cookie(region, region->trans.ua,
+					      false)) : 0);
 	KUNIT_EXPECT_EQ(test, refs(region), 1 + !!homes);
 }
 
@@ -1572,14 +1579,15 @@ static void an_empty_block_gets_another_home(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, refs(b), 1);
 
 	/* the range path empties a block that it replaces as a whole */
-	KUNIT_EXPECT_EQ(test, 0, iommu_tce_map(&f->tbl, entry, ua_of(b, 0), MOST,
-					       true, NULL));
+	KUNIT_EXPECT_EQ(test, 0, iommu_tce_map(&f->tbl, entry, ua_of(b, 0),
+					       MOST, true, NULL));
 	expect_home(test, f, 0, b, MOST);
 	KUNIT_EXPECT_EQ(test, refs(a), 1);
 	KUNIT_EXPECT_EQ(test, 0, iommu_tce_unmap(&f->tbl, entry, MOST));
 	KUNIT_EXPECT_EQ(test, refs(b), 1);
 	/* a change that failed leaves no home */
-	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, 5, ua_of(a, 0), false, 1));
+	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, 5, ua_of(a, 0), false,
+						1));
 	KUNIT_EXPECT_EQ(test, refs(a), 1);
 	KUNIT_EXPECT_EQ(test, 0, map(test, f, 0, ua_of(b, 0), 1, true));
 	expect_home(test, f, 0, b, 1);
@@ -1744,10 +1752,10 @@ static void nobody_waits_for_a_lock(struct kunit *test)
 	};
 	/* a change and a clear of two blocks, either of which is locked */
 	for (j->nr = 0; j->nr < 2; j->nr++) {
-		expect_not_waiting(test, j, &view->locks[0].lock.raw_lock, -EAGAIN,
-				   before);
-		expect_not_waiting(test, j, &view->locks[15].lock.raw_lock, -EAGAIN,
-				   before);
+		expect_not_waiting(test, j, &view->locks[0].lock.raw_lock,
+				   -EAGAIN, before);
+		expect_not_waiting(test, j, &view->locks[15].lock.raw_lock,
+				   -EAGAIN, before);
 	}
 
 	/* the slot of the registry of the current CPU, whichever that is */

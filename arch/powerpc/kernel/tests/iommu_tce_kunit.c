@@ -659,7 +659,8 @@ static void check_blocks(struct kunit *test, struct fake *f, long *refs)
 		KUNIT_ASSERT_EQ(test, tce_view_used(blk), used);
 		KUNIT_ASSERT_EQ(test, !blk->home, !blk->homes);
 		if (blk->home)
-			refs[fake_find(f, blk->home) - f->mems] -= blk->homes - 1;
+			refs[fake_find(f, blk->home) - f->mems] -=
+				blk->homes - 1;
 	}
 }
 
@@ -1730,7 +1731,8 @@ static void nothing_is_kept_to_be_undone(struct kunit *test)
 	struct fake_mem *old = fake_mem(test, f, 40 * BLOCK);
 	struct fake_mem *new = fake_mem(test, f, 40 * BLOCK);
 
-	KUNIT_EXPECT_GT(test, iommu_tce_map_bytes(&f->tbl, BIT(43)), BIT(46) - 1);
+	KUNIT_EXPECT_GT(test, iommu_tce_map_bytes(&f->tbl, BIT(43)),
+			BIT(46) - 1);
 	f->ops.realmode = fake_realmode;
 	KUNIT_EXPECT_LE(test, iommu_tce_map_bytes(&f->tbl, BIT(43)), SZ_8K);
 	KUNIT_ASSERT_EQ(test, fake_map(f, 0, old->ua, 40 * BLOCK), 0);
@@ -2241,7 +2243,8 @@ static void blocks_stay_as_long_as_the_view(struct kunit *test)
 	for (round = 0; round < 3; round++)
 		for (b = 0; b < 100; b++) {
 			view_use(test, view, b, 1);
-			KUNIT_EXPECT_PTR_EQ(test, tce_view_find(view, b), blk[b]);
+			KUNIT_EXPECT_PTR_EQ(test, tce_view_find(view, b),
+					    blk[b]);
 			view_use(test, view, b, -1);
 		}
 	KUNIT_EXPECT_EQ(test, view_count(view), 100);

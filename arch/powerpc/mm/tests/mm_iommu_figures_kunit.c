@@ -210,7 +210,8 @@ static void cost_of_a_lookup(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->found,
 			4 * ARRAY_SIZE(numbers) * PASSES * LOOKUPS);
 	while (f->nr--)
-		KUNIT_ASSERT_EQ(test, 0, mm_iommu_unregister(f->regions[f->nr]));
+		KUNIT_ASSERT_EQ(test, 0,
+				mm_iommu_unregister(f->regions[f->nr]));
 }
 
 #define GIVEN_UP	100000UL

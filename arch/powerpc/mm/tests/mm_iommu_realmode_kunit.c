@@ -60,7 +60,8 @@ unsigned long mm_iommu_kunit_virtual_mode(unsigned long (*fn)(void *data),
 unsigned long mm_iommu_kunit_real_mode(unsigned long (*fn)(void *data),
 				       void *data)
 {
-	unsigned long entry = (unsigned long)dereference_function_descriptor(fn);
+	unsigned long entry =
+		(unsigned long)dereference_function_descriptor(fn);
 	unsigned long flags, ret;
 
 	local_irq_save(flags);
@@ -123,7 +124,8 @@ static void look_up_region(struct lookup *q, struct mm_iommu_region *region)
 	q->block = *entry;
 	q->at = mm_iommu_trans_hpa(q->block, q->ua);
 	q->has = mm_iommu_region_has_page(region, q->ua, q->shift, q->block);
-	mm_iommu_trans_fill(trans, q->ua, 1, 0, 0, (__force __be64 *)&q->filled);
+	mm_iommu_trans_fill(trans, q->ua, 1, 0, 0,
+			    (__force __be64 *)&q->filled);
 }
 
 static unsigned long look_up(void *data)
@@ -229,7 +231,8 @@ static void lookup_is_the_same_with_the_mmu_off(struct kunit *test)
 		compare_lookup(test, &q);
 		KUNIT_ASSERT_TRUE(test, q.found);
 		KUNIT_ASSERT_EQ(test, q.at, mm_iommu_kunit_hpa(l, q.ua));
-		KUNIT_ASSERT_EQ(test, be64_to_cpu((__force __be64)q.filled), q.at);
+		KUNIT_ASSERT_EQ(test, be64_to_cpu((__force __be64)q.filled),
+				q.at);
 		KUNIT_ASSERT_TRUE(test, !q.mark || q.block & MM_IOMMU_DIRTY);
 	}
 }
@@ -492,8 +495,10 @@ static void last_reference_is_not_dropped_with_the_mmu_off(struct kunit *test)
 
 	need_answer(test);
 	mm_iommu_kunit_need_real_mode(test);
-	expect_drops(test, page, alias_of(test, page), mm_iommu_kunit_real_mode);
-	expect_drops(test, head, alias_of(test, head), mm_iommu_kunit_real_mode);
+	expect_drops(test, page, alias_of(test, page),
+		     mm_iommu_kunit_real_mode);
+	expect_drops(test, head, alias_of(test, head),
+		     mm_iommu_kunit_real_mode);
 	expect_tail_stays(test, head, alias_of(test, head + 1),
 			  mm_iommu_kunit_real_mode);
 }

@@ -209,7 +209,8 @@ int main(int argc, char **argv)
 	struct rng rng;
 
 	if (argc != 5) {
-		fprintf(stderr, "usage: bench CANDIDATE REGIONS LOOKUPS SPREAD\n"
+		fprintf(stderr,
+			"usage: bench CANDIDATE REGIONS LOOKUPS SPREAD\n"
 			"       bench trans GIB SHIFT 0\n"
 			"SPREAD: how many of the regions are looked for\n");
 		return 2;

@@ -181,7 +181,8 @@ struct mutex {
 
 extern __thread char shim_self;
 
-#define DEFINE_MUTEX(name)	struct mutex name = { PTHREAD_MUTEX_INITIALIZER }
+#define DEFINE_MUTEX(name) \
+	struct mutex name = { PTHREAD_MUTEX_INITIALIZER }
 
 static inline void mutex_init(struct mutex *m)
 {

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Single calls, one after another, by one processor or by several in turn: for an
- * outside observer that counts the cache lines they touch, and how many of them
- * come from another processor. The program itself measures nothing and needs no
- * clock.
+ * Single calls, one after another, by one processor or by several in turn, for
+ * an outside observer that counts the cache lines they touch, and those of them
+ * that come from another processor. The program itself measures nothing and
+ * needs no clock.
  *
- * A thread is bound to each processor, and waits until it is its turn. So a call
- * never meets another one, and the cache lines it takes from other processors are
- * the same each time: those written in their last turns.
+ * A thread is bound to each processor, and waits until it is its turn. So a
+ * call never meets another one, and the cache lines it takes from other
+ * processors are the same each time: those written in their last turns.
  *
  * Each row is a line of words between tabs:
  *
  *	lines OPERATION PARAMETERS FIRST STEP ROUNDS N
  *
- * In ROUNDS rounds N marked intervals are calls that are alike: those from FIRST on,
- * from FIRST + STEP on, and so on. The first calls of each processor do not count.
+ * In ROUNDS rounds N marked intervals are calls that are alike: those from
+ * FIRST on, from FIRST + STEP on, and so on. The first calls of each processor
+ * do not count.
  */
 #define _GNU_SOURCE
 #include <endian.h>
@@ -136,7 +137,7 @@ static const char *processors(void)
 	return text("%u CPU%s", nr_workers, nr_workers > 1 ? "s" : "");
 }
 
-/* A call, and its opposite for the next round; they have to be one interval each. */
+/* A call, and its opposite for the next round; each must be one interval. */
 struct op {
 	const char *name;
 	void (*call)(struct worker *w);
@@ -295,7 +296,7 @@ static bool open_containers(bool own)
 	return true;
 }
 
-/* Each processor has a page of its own; so that no two of them are neighbours. */
+/* Each processor has a page of its own; no two of them are adjacent. */
 static char *give_pages(void)
 {
 	unsigned long size = MAX_WORKERS * 2 * MIB, i;

@@ -75,7 +75,8 @@ static bool open_container(void)
 	say_step("Take the device from the kernel, into a VFIO container");
 	if (!succeeds(__spapr_open(&demo.s, VFIO_SPAPR_TCE_v2_IOMMU, 1),
 		      "the container has the sPAPR TCE IOMMU, version 2") ||
-	    !succeeds(__spapr_info(demo.s.fd, info), "it tells its DMA windows"))
+	    !succeeds(__spapr_info(demo.s.fd, info),
+		      "it tells its DMA windows"))
 		return false;
 	printf("          default window: %u MiB at bus address %#x\n",
 	       info->dma32_window_size >> 20, info->dma32_window_start);

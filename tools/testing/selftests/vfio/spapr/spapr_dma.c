@@ -23,7 +23,7 @@
 #include "memkind.h"
 #include "spapr_test.h"
 
-/* An assertion that fails ends its case; the harness alone would end the test. */
+/* A failed assertion ends its case; the harness alone would end the test. */
 static jmp_buf case_end;
 
 static inline int end_of_case(int for_real)

@@ -1011,7 +1011,8 @@ int main(int argc, char **argv)
 	int c;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	while ((c = getopt_long(argc, argv, "hm:x:b:r:", options, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "hm:x:b:r:", options,
+				NULL)) != -1) {
 		switch (c) {
 		case 'h':
 			return print_help(argv[0], 0);

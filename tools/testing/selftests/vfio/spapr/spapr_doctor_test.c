@@ -455,8 +455,8 @@ static int run_guest(size_t limit, unsigned int bridges, int version,
 				     add_bridge_v1(i, mem, info);
 	if (!ret)
 		ret = add_kvm_tables(bridges, version == 2 &&
-				     info->ddw.max_dynamic_windows_supported > 1 ?
-				     window : 0);
+				     info->ddw.max_dynamic_windows_supported >
+				     1 ? window : 0);
 	return ret;
 }
 

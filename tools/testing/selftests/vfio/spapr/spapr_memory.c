@@ -562,8 +562,8 @@ static void *find_mapping(const char *name)
 }
 
 /*
- * Page frames of the kernel without struct page: VM_PFNMAP. Not [vvar], which has
- * pages since Linux 7.
+ * Page frames of the kernel without struct page: VM_PFNMAP. Not [vvar], which
+ * has pages since Linux 7.
  */
 TEST_F(special, page_frames_of_the_kernel_are_refused)
 {

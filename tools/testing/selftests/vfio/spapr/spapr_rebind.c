@@ -179,11 +179,13 @@ static void scan(struct _test_data_rebind *self)
 	struct device *dev;
 	char group[16];
 
-	for (name = strtok_r(names, " ,", &rest); name && self->nr < MAX_DEVICES;
+	for (name = strtok_r(names, " ,", &rest);
+	     name && self->nr < MAX_DEVICES;
 	     name = strtok_r(NULL, " ,", &rest)) {
 		dev = &self->dev[self->nr];
 		snprintf(dev->bdf, sizeof(dev->bdf), "%s", name);
-		if (read_link(name, "driver", dev->driver, sizeof(dev->driver)) ||
+		if (read_link(name, "driver", dev->driver,
+			      sizeof(dev->driver)) ||
 		    read_link(name, "iommu_group", group, sizeof(group)))
 			continue;
 		dev->group = atoi(group);

@@ -128,7 +128,8 @@ static bool read_caches(void)
 		len += n;
 	text[len] = '\0';
 	for (line = strtok_r(text, "\n", &rest);
-	     line && c < caches + MAX_CACHES; line = strtok_r(NULL, "\n", &rest))
+	     line && c < caches + MAX_CACHES;
+	     line = strtok_r(NULL, "\n", &rest))
 		if (strncmp(line, "kmalloc-cg-", 11) &&
 		    sscanf(line, "kmalloc-%20s %ld", c->name, &c->used) == 2)
 			c++;
