@@ -7,7 +7,7 @@
 # and H_EOI. arch/powerpc/kvm/Makefile keeps KASAN out of all its objects, UBSAN of
 # none.
 #
-# What these calls lead to prints and dumps the stack. Here that happens with the MMU
+# These calls end in code that prints and dumps the stack. Here that happens with the MMU
 # off, on a CPU that still has the guest's state, where no code may print. As long as
 # nothing is undefined none of it runs; but a report is not what a POWER8 host gets
 # from it. A check that real mode reaches only functions that may run there fails with

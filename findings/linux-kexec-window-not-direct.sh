@@ -3,7 +3,7 @@
 # Linux 6.12.107 and 7.2.13 (Debian 13 and sid, linux-image-6.12.107+deb13-powerpc64le-64k
 # 6.12.107-1 and linux-binary-7.2.13+deb14-powerpc64le-64k 7.2.13-1) as a pseries guest
 # that was started by kexec: the 64-bit DMA window is no longer what it was. The kernel
-# that the firmware has started maps all its memory there at once, and 64 reads of an
+# that the firmware has started maps all its memory there at boot, and 64 reads of an
 # NVMe disk are 0 hypercalls. The kernel that kexec starts next finds the window, and
 # maps and unmaps each I/O in it: 128 hypercalls. Nothing looks different: the property
 # is still named linux,direct64-ddr-window-info. The log has "direct mapping: 0".
@@ -117,7 +117,7 @@ unpack 7.2.13 sid ppc64el alone linux-binary-7.2.13+deb14-powerpc64le-64k=7.2.13
 	linux-modules-7.2.13+deb14-powerpc64le-64k=7.2.13-1
 truncate -s 16M disk
 
-# What each kernel does: 64 reads of the disk, with the hypercalls that write TCEs
+# Result of each kernel: 64 reads of the disk, with the hypercalls that write TCEs
 # (H_PUT_TCE, H_STUFF_TCE, H_PUT_TCE_INDIRECT) traced.
 cat >reads <<'EOF'
 i=0

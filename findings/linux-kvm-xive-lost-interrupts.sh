@@ -7,7 +7,7 @@
 #	xive: xive: got interrupt 4864 without descriptor, dropping
 #
 # with a warning, and each command times out after 60 seconds. The guest with Linux
-# 6.12.107 reads the same disk at once, on the same host with the same QEMU 11.1.3.
+# 6.12.107 reads the same disk immediately, on the same host with the same QEMU 11.1.3.
 #
 # KVM routes the interrupt of the device to the guest with the number of its source
 # (kvmppc_xive_set_mapped()). The guest looks for the event number that it has given by

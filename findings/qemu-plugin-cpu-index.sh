@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 # QEMU 10.0.13 and 11.1.3 (Debian qemu-system-ppc 1:10.0.13+ds-0+deb13u1 and
 # 1:11.1.3+ds-1): where one thread runs all virtual CPUs (-icount, or -accel
-# tcg,thread=single), a TCG plugin is told a wrong CPU. A callback gets the index of
-# the CPU that was first to translate the block, whoever executes it. QEMU 7.2.22
-# (Debian 12, 1:7.2+dfsg-7+deb12u18+b3) told the right one, and with a thread for
+# tcg,thread=single), a TCG plugin gets a wrong CPU. A callback gets the index of
+# the CPU that was first to translate the block, whichever executes it. QEMU 7.2.22
+# (Debian 12, 1:7.2+dfsg-7+deb12u18+b3) passes the right one, and with a thread for
 # each CPU all three do.
 #
 # So what a plugin counts by CPU under -icount is added to one of them, and a plugin
-# that follows something on one CPU (from a mark to a mark) takes in what the others
-# do meanwhile. Nothing warns: the sum is right, and the plugin was told of all CPUs
+# that follows one CPU (from a mark to a mark) includes concurrent work of the
+# others. Nothing warns: the sum is right, and the plugin was notified of all CPUs
 # when they were made. Count with one CPU (-smp 1), or have the guest say which it is.
 #
 # Three CPUs of a powernv9 start at 0x10, in a firmware of three instructions, and the

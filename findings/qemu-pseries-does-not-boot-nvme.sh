@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # QEMU 10.0.13 and 11.1.3 (Debian qemu-system-ppc 1:10.0.13+ds-0+deb13u1 and
 # 1:11.1.3+ds-1): a pseries guest cannot boot from an NVMe disk, and nothing says so
-# before it runs. "-device nvme,bootindex=0" is taken, the firmware (SLOF) is told to
+# before it runs. "-device nvme,bootindex=0" is taken, the firmware (SLOF) is to
 # boot from it, finds its node, has no driver for it, and says "E3404: Not a bootable
 # device!" to a disk from which it boots by virtio.
 #

@@ -7,7 +7,7 @@
 # dumpdtb writes the tree of a machine that was made but never run (-S).
 #
 # The option is served before the first reset now, and pseries makes its tree at
-# reset. A script that looks at what a pseries guest is told, e.g. about DMA
+# reset. A script that reads the device tree of a pseries guest, e.g. for DMA
 # windows and MMU page sizes, must go by the monitor.
 #
 # Needs: an apt set up for Debian on amd64, 1 GB in TMPDIR.

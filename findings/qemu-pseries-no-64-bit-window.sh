@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# QEMU 7.2.22 (Debian 12, qemu-system-ppc 1:7.2+dfsg-7+deb12u18+b3) tells a pseries
-# guest to which no memory can be added (no maxmem=) that its memory ends at 0: the
+# QEMU 7.2.22 (Debian 12, qemu-system-ppc 1:7.2+dfsg-7+deb12u18+b3) reports to a
+# pseries guest without room for more memory (no maxmem=) that memory ends at 0: the
 # first cells of ibm,lrdr-capacity. Linux 6.1.176 (Debian 12) looked at its memory as
 # well. Linux 6.12.107 (Debian 13) goes by that property alone, asks for a DMA window
 # of 2^0 bytes ("create-pe-dma-window(2027) 0 8000000 20000000 18 0 returned -3"), and

@@ -76,7 +76,7 @@ rust() {
 		--edition 2018 --crate-type lib -C opt-level=2 -A warnings "$@"
 }
 
-# What the two take from the crate libc.
+# The types that the two take from the crate libc.
 cat >libc.rs <<'EOF'
 #![allow(non_camel_case_types)]
 pub type c_char = u8;

@@ -21,8 +21,8 @@
  *
  * CODE are instructions that touch it, MOVED and WRITTEN 0 or 1.
  *
- * Only code of the kernel counts, also what it does in real mode, with its stacks
- * and what each processor has for itself; neither user space nor firmware, and no
+ * Only code of the kernel counts, also in real mode, with its stacks and
+ * per-CPU data; neither user space nor firmware, and no
  * registers of devices. A line is one of physical memory. The marks themselves
  * touch no memory. Lines cleared by dcbz are not seen.
  *

@@ -20,8 +20,8 @@ static struct {
 	unsigned int failed;
 	unsigned int waited;
 	const char *what;	/* is waited for */
-	char numbers[sizeof(disk.line)];	/* checksums: of what the host wrote */
-	char written[2][sizeof(disk.line)];	/* and of what each guest wrote */
+	char numbers[sizeof(disk.line)];	/* checksums: of the host's data */
+	char written[2][sizeof(disk.line)];	/* and of each guest's */
 } demo;
 
 static const char * const files[] = { "by-64-bit", "by-32-bit" };

@@ -99,7 +99,7 @@ bool disk_give(void)
 	return disk_bind(disk.bdf, "vfio-pci");
 }
 
-/* A driver looks for the disk behind the back of who binds it. */
+/* A driver probes the disk asynchronously after the bind. */
 bool disk_take(void)
 {
 	return disk_bind(disk.bdf, "nvme") && disk_sh(NULL, FOUND);

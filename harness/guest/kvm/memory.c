@@ -389,7 +389,7 @@ static bool balloon(void)
 }
 
 /* ------------------------------------------------------------------ */
-/* A user, and what it may lock */
+/* A user, and its limit of locked memory */
 
 static struct rlimit limit;
 

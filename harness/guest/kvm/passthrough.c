@@ -356,7 +356,7 @@ static bool end(void)
 	return true;
 }
 
-/* One guest for what leaves it alive. */
+/* One guest for all events that leave it alive. */
 static bool use(void)
 {
 	if (!boot_and_map() || !reset_in_use() || !unplug_in_use())

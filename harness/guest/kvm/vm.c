@@ -137,7 +137,7 @@ static void add_port(char **args, unsigned int *nr, const char *name, int fd)
 	add(args, nr, "virtserialport,chardev=%s,name=%s", name, name);
 }
 
-/* Debian's own kernel is to drive what it gets. */
+/* Debian's own kernel is to drive the devices it gets. */
 static bool is_debian(struct vm *vm)
 {
 	return vm->disk || vm->card;

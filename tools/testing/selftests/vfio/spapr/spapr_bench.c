@@ -908,7 +908,7 @@ static void add_hcall_ops(void)
 	add_number_ops("hcall-stuff", bench_hcall_stuff, 4);
 }
 
-/* Only where they are asked for: they are for who watches from outside. */
+/* Only on request: they are for an observer outside. */
 static void add_lines_ops(void)
 {
 	unsigned long n = 4;
