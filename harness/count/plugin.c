@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A plugin of QEMU (TCG) that counts, while something is measured, what costs the
+ * A plugin of QEMU (TCG) that counts, during a measurement, events that cost the
  * guest no instructions: hypercalls, calls of the firmware, TCE kills and stores
- * to registers of devices; also context switches; and if asked how often each
- * block of code is executed.
+ * to registers of devices; also context switches; and on request the executions
+ * of each block of code.
  *
  * Something is measured, as spapr_bench says, from an instruction "twi 0,0,0x7b1"
  * to "twi 0,0,0x7b2". For each such interval, by its number from 1, this is

@@ -19,7 +19,7 @@ struct card {
 
 extern struct card card;
 
-/* Finds both and starts what the guest can call: NULL, or what is missing. */
+/* Finds both and starts services for the guest: NULL, or what is missing. */
 const char *card_missing(void);
 
 /* To vfio-pci, and to the host's own driver. */
@@ -28,15 +28,15 @@ bool card_take(void);
 
 /*
  * Frames of all sizes, each compared whole: the host's from either card to the other
- * one, or the answers of the guest @vm to what the peer sends. The number of frames,
- * or -1.
+ * one, or the answers of the guest @vm to frames of the peer. Returns the number of
+ * frames, or -1.
  */
 int card_frames(struct vm *vm);
 
 /* The guest brings the card up. */
 bool card_up(struct vm *vm);
 
-/* Streams by TCP: the checksum of what arrives, in disk.line. */
+/* Streams by TCP: the checksum of the data received, in disk.line. */
 bool card_numbers(char *sum, size_t size);
 bool card_receive(struct vm *vm);
 bool card_send(struct vm *vm);

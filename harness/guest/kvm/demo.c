@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A disk goes to a guest and comes back, for people: says what happens, shows what
- * the kernel knows of it, and ends with 0 only if all went as it should.
+ * Demonstrates that a disk goes to a guest and comes back: prints each step and the
+ * state of the kernel, and exits with 0 only if all steps succeeded.
  */
 #include <stdlib.h>
 #include <string.h>

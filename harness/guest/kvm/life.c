@@ -54,7 +54,7 @@ static void print_held(const struct held *h)
 	       h->pins, h->locked >> 10, h->windows, h->mapped);
 }
 
-/* Version 1 pins what is mapped, which need not be the same each time. */
+/* Version 1 pins mapped memory only, which can differ each time. */
 static void check_held(void)
 {
 	struct held now = held();
@@ -201,7 +201,7 @@ static bool kexec(void)
 }
 
 /*
- * The kernel after the crash puts what the dead one has left on the disk. Before that
+ * The kernel after the crash writes the memory of the dead one to the disk. Before that
  * it asks for each TCE that may be in use, and does not schedule: an emulated guest
  * of a guest needs more time than a watchdog allows.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 #include "../kernel.h"
 
-/* It needs no TOC, so what calls it names its section and its place there. */
+/* It needs no TOC, so its callers name its section and its place there. */
 static __cold int beside(int a)
 {
 	return a * 5;

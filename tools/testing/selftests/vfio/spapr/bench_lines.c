@@ -392,7 +392,7 @@ static void run_register(bool own, bool unused)
 	measure_register(own);
 }
 
-/* @how: the number of processors, and what each of them has for itself */
+/* @how: the number of processors, and their private resources */
 bool bench_lines_map(unsigned long how)
 {
 	return with_containers(how & LINES_CPUS, how & LINES_OWN_WINDOW,
