@@ -21,6 +21,8 @@ ROOT=$(dirname "$HARNESS")
 : "${PAGES:=}" "${DEBUG:=}" "${SIGNOFF:=}" "${WIP:=}" "${PROFILE:=}"
 : "${RUNS:=}" "${ACCEPT:=}" "${ALL:=}" "${PART:=}"
 
+# Of the random tests of the host, with these the mutants of docs/reliability.md were tried.
+HOST_STEPS=200000
 CROSS=powerpc64le-linux-gnu-
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }

@@ -29,7 +29,7 @@ clean() {
 		rm -rf "$OUT/kernel-$p"* "$OUT/part-$p" "$OUT/series-$p" "$OUT/series-$p.stamp"
 	done
 	remove selftests headers headers.stamp bin series series.stamp style \
-		each each.done bench bench-check bench-disk mutants kernel-mutants kvm.root initramfs.stamp initramfs.cpio.gz mm_iommu
+		each each.done bench bench-check bench-disk mutants mutants-check kernel-mutants kvm.root initramfs.stamp initramfs.cpio.gz mm_iommu
 	rm -rf "$OUT"/initramfs-{series,debian}-* "$OUT"/kvm-*.img* "$OUT"/files.img \
 		"$OUT"/debian-*
 }

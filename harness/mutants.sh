@@ -1,19 +1,27 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# mutants.sh: change one thing at a time in the kernel code of the series, and see
-# whether a test notices: first on the host, then KUnit, then the test programs.
+# mutants.sh [check]: change one thing at a time in the kernel code of the series, and see
+# whether a test notices: first on the host, then KUnit, then the test programs. `check`
+# is the short form for make test: a few mutants, the tests of the host, results as of
+# any test; one that survives fails.
 #
 # harness/mutants/mutate.py puts all mutants of a run into one build, in which the
 # kernel's parameter mutant=NUMBER turns one of them on: so each costs a boot. They are
 # put into copies: $OUT/tree is never changed.
 #
 # A line for each goes to stdout, and to $OUT/mutants/results by tabs: number,
-# file:line, kind, what, result, detail. The result is host, kunit, programs (what has
-# caught it), survived, or equivalent: the compiler makes the same code of it.
+# file:line:function, kind, what, result, detail. The result is host, kunit, programs (what
+# has caught it), survived, or equivalent: the compiler makes the same code of it, or
+# harness/mutants/uncaught says why no test can tell.
 # shellcheck disable=SC2317
 . "$(dirname "$0")/lib.sh"
 
-WORK=$OUT/mutants
+if [ "${1:-}" = check ]; then
+	export MUTANTS=$OUT/mutants-check BUILDS="16-asan 16-tsan" STAGE=host
+	export SEED=19 N=10 FILES='mm_iommu_trans.c mm_iommu_index.c mm_iommu_hold.c mm_iommu.h iommu_tce_view.c iommu_tce_view.h'
+fi
+WORK=${MUTANTS:-$OUT/mutants}
+: "${BUILDS:=16-asan 12-asan 16-tsan}"
 export SEED=${SEED:-$(date +%s)} N=${N:-100} STAGE=${STAGE:-programs}
 
 # Where the code is; what only prints, or is not built here, is left out.
@@ -80,7 +88,7 @@ make_tree() {
 	own_folder tools/testing
 	rm "$WORK/tree/tools/testing/mm_iommu"
 	cp -a "$TREE/tools/testing/mm_iommu" "$WORK/tree/tools/testing/"
-	sed -i 's/-Werror/-w/' "$WORK/tree/tools/testing/mm_iommu/Makefile"
+	sed -i 's/-Werror/-w/; s/ -O2 / -O1 /' "$WORK/tree/tools/testing/mm_iommu/Makefile"
 	for f in $(sources); do own_folder "$(dirname "$f")"; done
 	define arch/powerpc/kernel/setup-common.c <<-'END'
 	int mutant_on __ro_after_init;
@@ -100,21 +108,31 @@ make_tree() {
 		$(sources) >"$WORK/list"
 }
 
-# host NUMBER SOURCE: print what has caught it.
-host() {
-	local dir=$WORK/host build program log=$WORK/log/$1.host list
-	list="test_trans test_section test_index fuzz_trans"
-	case $2 in
-	'') list="$list test_view" ;;
-	*/iommu_tce_view*) list=test_view ;;
+# The programs for a file, that about it first.
+host_programs() {
+	case $1 in
+	*/iommu_tce_view*) echo test_view ;;
+	*/mm_iommu_index*) echo test_index test_section test_trans fuzz_trans ;;
+	*/mm_iommu.h* | *_hold*) echo test_section test_index test_trans fuzz_trans ;;
+	'') echo test_trans test_section test_index fuzz_trans test_view ;;
+	*) echo test_trans test_section test_index fuzz_trans ;;
 	esac
-	for build in 16-asan 12-asan 16-tsan; do
-		for program in $list; do
+}
+
+# host NUMBER SOURCE: print what has caught it. What spins is ended by the time of the
+# processor, what sleeps by the clock.
+host() {
+	local build program limit log=$WORK/log/$1.host
+	for build in $BUILDS; do
+		for program in $(host_programs "$2"); do
 			case $build/$program in
 			*-tsan/fuzz_trans | *-tsan/test_section) continue ;;
 			esac
-			SEED='' STEPS=200000 MUTANT=$1 timeout 25 "$dir/$build/$program" \
-				"$TREE/tools/testing/mm_iommu/corpus.txt" >"$log" 2>&1 && continue
+			limit=10
+			[ $program != test_trans ] || limit=30
+			(ulimit -t $limit; SEED='' STOP=1 STEPS=$HOST_STEPS MUTANT=$1 exec timeout 600 \
+				"$WORK/host/$build/$program" \
+				"$TREE/tools/testing/mm_iommu/corpus.txt") >"$log" 2>&1 && continue
 			echo "$build/$program: $({
 				grep -aE '^not ok|ERROR|WARNING|not true|runtime error' "$log" ||
 				echo "no end"; } | head -n 1)"
@@ -122,6 +140,15 @@ host() {
 		done
 	done
 	rm -f "$log"
+}
+
+# uncaught SOURCE KIND WHAT: why no test can notice it.
+uncaught() {
+	local f=${1##*/}
+	SOURCE=${f%%:*} FUNCTION=${1##*:} KIND=$2 WHAT=$3 awk -F'\t' '
+		!/^#/ && $1 == ENVIRON["SOURCE"] && $2 == ENVIRON["FUNCTION"] &&
+		$3 == ENVIRON["KIND"] && $4 == ENVIRON["WHAT"] { print $5; exit }
+	' "$HARNESS/mutants/uncaught"
 }
 
 # The first test that fails, of a run that may go on.
@@ -153,7 +180,8 @@ boot() {
 	rm -f "$file" "$file.data"
 }
 
-# object NUMBER SOURCE: what the compiler makes of a file with one mutant.
+# object NUMBER SOURCE: what the compiler makes of a file with one mutant; nothing where
+# no kernel was built.
 object() {
 	local c=${2%%:*} obj
 	case $c in
@@ -163,9 +191,9 @@ object() {
 	esac
 	obj=${c%.c}.o
 	(cd "$WORK/kernel" &&
-		sh -c "$(sed -n '1s/^[^=]*:= //p' "$(dirname "$obj")/.$(basename "$obj").cmd" |
+		sh -c "$(sed -n '1s/^[^=]*:= //p' "$(dirname "$obj")/.$(basename "$obj").cmd" 2>/dev/null |
 			sed "s,-o $obj ,-DMUTANT_IS=$1 -Wp\,-w -o $WORK/log/$1.o ,; s, -Wp\,-MMD\,[^ ]*,,")" \
-			>/dev/null 2>&1 &&
+			>/dev/null 2>&1 && [ -s "$WORK/log/$1.o" ] &&
 		"${CROSS}objdump" -dr --no-show-raw-insn "$WORK/log/$1.o" | sed 1,3d | md5sum)
 	rm -f "$WORK/log/$1.o"
 }
@@ -176,9 +204,11 @@ same_code() {
 	[ -n "$with" ] && [ "$with" = "$(object 0 "$2")" ]
 }
 
-# try NUMBER SOURCE: "result detail" by a tab.
+# try NUMBER SOURCE KIND WHAT: "result detail" by a tab.
 try() {
-	local by machine list
+	local by machine list why
+	why=$(uncaught "${@:2}")
+	[ -z "$why" ] || { printf 'equivalent\t%s\n' "$why"; return; }
 	if on_host "$2"; then
 		by=$(host "$1" "$2")
 		[ -z "$by" ] || { printf 'host\t%s\n' "$by"; return; }
@@ -202,7 +232,7 @@ one() {
 	local line source kind what result
 	line=$(awk -F'\t' -v n="$1" '$1 == n' "$WORK/list")
 	IFS=$'\t' read -r _ source kind what <<<"$line"
-	result=$(try "$1" "$source")
+	result=$(try "$1" "$source" "$kind" "$what")
 	printf '%s\t%s\n' "$line" "$result" >>"$WORK/results"
 	printf '%4d  %s: %s: %s: %s\n' "$1" "${source##*/}" "$kind" "$what" "${result/$'\t'/: }"
 }
@@ -219,7 +249,9 @@ sound() {
 
 build() {
 	step "mutants: build the tests of the host" "$LOGS/mutants-host.log" \
-		make -C "$WORK/tree/tools/testing/mm_iommu" -j"$JOBS" O="$WORK/host" all
+		env CCACHE_BASEDIR="$OUT" CCACHE_NOHASHDIR=1 \
+		make -C "$WORK/tree/tools/testing/mm_iommu" -j"$JOBS" O="$WORK/host" \
+		CC="$(have ccache && echo ccache) gcc" BUILDS="$BUILDS" all
 	[ "$STAGE" != host ] || return 0
 	rm -f "$WORK/kernel/built"
 	"$HARNESS/kernel.sh" mutants >/dev/null
@@ -241,15 +273,28 @@ summary() {
 	}' "$WORK/results"
 }
 
+# As any test of the harness: what a run of it prints for make test.
+tests() {
+	awk 'BEGIN { FS = OFS = "\t" }
+	{ name = $2 ": " $3 ": " $4 }
+	$5 == "survived" { print "FAIL", "mutants", name, ""; next }
+	$5 == "equivalent" { print "SKIP", "mutants", name, $6; next }
+	{ print "PASS", "mutants", name, "" }' "$WORK/results"
+}
+
 case ${1:-} in
 -one) one "$2"; exit ;;
 -try) boot "$2" "$3" "$4" 600; exit ;;
 esac
+if [ "${1:-}" = check ] && ! have python3; then
+	printf 'SKIP\tmutants\tall\tneeds python3\n'
+	exit
+fi
 mkdir -p "$WORK/log" "$WORK/kernel"
-ln -sfn mutants/kernel "$OUT/kernel-mutants"
+[ "$STAGE" = host ] || ln -sfn mutants/kernel "$OUT/kernel-mutants"
 make_tree
 build
 sound
 : >"$WORK/results"
 cut -f1 "$WORK/list" | xargs -P "$JOBS" -n 1 "$0" -one
-summary
+if [ "${1:-}" = check ]; then tests; else summary; fi

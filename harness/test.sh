@@ -244,6 +244,7 @@ if is_full; then
 	run_own round-trip "$HARNESS/series.sh"
 	run_own fixes-alone env PART=fixes "$HARNESS/series.sh"
 	run_own host "$HARNESS/host.sh"
+	run_own mutants "$HARNESS/mutants.sh" check
 	run_own demo env TESTS=vfio:spapr_demo "$HARNESS/run.sh" -demo \
 		powernv9 series
 	run_own run env TESTS=kvm:demo "$HARNESS/run.sh" -demo powernv9-kvm series

@@ -4,8 +4,8 @@
 
 Draws COUNT of all mutants that the files of the tree FROM whose names fit one of GLOBS
 can have, writes all files below TO, with the mutants in them, and a line for each mutant
-to stdout, by tabs: number, file:line, kind, what is changed. The kinds are drawn in turn,
-so that rare ones are among them.
+to stdout, by tabs: number, file:line:function, kind, what is changed. The kinds are drawn
+in turn, so that rare ones are among them.
 
 Each mutant is behind MUTANT(number), so one build has all of them, and each costs a
 boot and no build. Which one is on, if any, says the variable mutant_on; or MUTANT_IS,
@@ -89,6 +89,7 @@ class File:
         with open(os.path.join(tree, name)) as f:
             self.text = f.read()
         self.code = blank(self.text)
+        self.function = ""
         self.found = []
 
     def line(self, at):
@@ -98,11 +99,13 @@ class File:
         """An edit is (first, last, before, after): what is put around a part of the text;
         # in it stands for the number."""
         what = " ".join(what.split())
-        self.found.append((self, kind, at, what, edits))
+        self.found.append((self, kind, at, what, edits, self.function))
 
     def functions(self):
-        for m in re.finditer(r"^\{", self.code, flags=re.M):
-            yield m.start(), closing(self.code, m.start())
+        """The name and the body of each."""
+        for m in re.finditer(r"^(?:\w[^\n;={}(]*[ *])?(\w+)\([^;{}]*\)\s*^\{", self.code, flags=re.M):
+            first = m.end() - 1
+            yield m.group(1), first, closing(self.code, first)
 
     def conditions(self, first, last):
         for m in re.finditer(r"\b(if|while) \(", self.code[first:last]):
@@ -211,7 +214,7 @@ class File:
                      (a, b, "MUTANT_LOAD(#, /*", "*/ "))
 
     def mutants(self):
-        for first, last in self.functions():
+        for self.function, first, last in self.functions():
             self.conditions(first, last)
             self.bounds(first, last)
             self.statements(first, last)
@@ -250,10 +253,10 @@ def main():
                if any(fnmatch.fnmatch(f.name, "*" + g) for g in globs.split())]
     chosen = draw(mutants, random.Random(int(seed)), int(count))
     edits = {f: [] for f in files}
-    for number, (f, kind, at, what, changes) in enumerate(chosen, 1):
+    for number, (f, kind, at, what, changes, function) in enumerate(chosen, 1):
         edits[f] += [(a, b, before.replace("#", str(number)), after)
                      for a, b, before, after in changes]
-        print(number, "%s:%d" % (f.name, f.line(at)), kind, what, sep="\t")
+        print(number, "%s:%d:%s" % (f.name, f.line(at), function), kind, what, sep="\t")
     for f in files:
         f.write(target, edits[f])
     print("%d of %d mutants" % (len(chosen), len(mutants)), file=sys.stderr)

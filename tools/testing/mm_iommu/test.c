@@ -120,6 +120,8 @@ int test_main(const struct test *tests, unsigned int nr)
 		ok = test_run(&tests[i], seed);
 		ksft_test_result(ok, "%s (%.1f s)\n", tests[i].name,
 				 now() - start);
+		if (!ok && setting("STOP", 0))
+			break;
 	}
 	/* skip the leak report after a failure, it adds nothing */
 	if (ksft_get_fail_cnt()) {
