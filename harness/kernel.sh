@@ -3,7 +3,7 @@
 # kernel.sh FLAVOUR [TARGET...]: build one kernel in $OUT/kernel-FLAVOUR and print the
 # path of its vmlinux, or compile only these objects or folders. FLAVOUR is stock, series
 # or a part of the series, which is the base with the series up to there; then any of -4k
-# -debug -modular.
+# -debug -faults -modular.
 # `each` is the commit of the series that each.sh has checked out, `each-bare` the same
 # without KVM, VFIO and the API that they use, `mutants` what mutants.sh has made of the
 # series.
@@ -19,6 +19,7 @@ fragments() {
 	esac
 	echo base "$BASE" pseries powernv kvm vfio test
 	case $NAME in *-debug*) echo debug ;; esac
+	case $NAME in *-debug* | *-faults*) echo faults ;; esac
 	case $NAME in *-modular*) echo modular ;; esac
 	case $NAME in *-4k*) echo pages4k ;; esac
 	# Symbols that only the series has.

@@ -40,8 +40,8 @@ check_variables() {
 	flavour series >/dev/null
 	machines "" >/dev/null
 	for k in $KERNELS; do
-		echo "$k" | grep -qxE "(stock|series|$(all_parts | tr ' ' '|'))(-4k)?(-debug)?(-modular)?" ||
-			die "K=$k: no such kernel; stock, series or a part of it ($(all_parts)), then -4k -debug -modular"
+		echo "$k" | grep -qxE "(stock|series|$(all_parts | tr ' ' '|'))(-4k)?(-debug)?(-faults)?(-modular)?" ||
+			die "K=$k: no such kernel; stock, series or a part of it ($(all_parts)), then -4k -debug -faults -modular"
 	done
 	[ -z "$PART" ] || is_part "$PART" ||
 		die "PART=$PART: the series has no such part; there are: $(all_parts)"

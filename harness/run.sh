@@ -60,10 +60,11 @@ DISK=$(data disk)
 # Empty disks, scratch1 and so on, that the run keeps.
 SCRATCH=$(data scratch)
 
-# Seconds for one program. What checks memory or locks is slow.
+# Seconds for one program. What checks memory or locks is slow, and so are programs that
+# repeat a call for each of its allocations.
 program_limit() {
 	local limit=${PROGRAM_TIMEOUT:-300}
-	case $FLAVOUR in *-debug*) limit=$((limit * 4)) ;; esac
+	case $FLAVOUR in *-debug* | *-faults*) limit=$((limit * 4)) ;; esac
 	echo "$limit"
 }
 

@@ -443,12 +443,11 @@ static bool group_fits(const struct spapr_domain *dom,
 }
 
 /*
- * Adds a group, whose device is @dev; the platform finds the others through it.
- * The existing mappings become valid for the group, or nothing has changed.
+ * Adds a group. The existing mappings become valid for it, or nothing has
+ * changed.
  */
 static int domain_join(struct spapr_domain *dom,
-		       struct iommu_table_group *table_group,
-		       struct device *dev)
+		       struct iommu_table_group *table_group)
 {
 	struct spapr_group *group;
 	int ret;
@@ -459,14 +458,11 @@ static int domain_join(struct spapr_domain *dom,
 	group->table_group = table_group;
 
 	mutex_lock(&dom->lock);
-	table_group->dev = get_device(dev);
 	ret = set_windows(dom, table_group);
 	if (!ret) {
 		list_add_tail(&group->list, &dom->groups);
 	} else {
 		unset_windows(dom, table_group);
-		table_group->dev = NULL;
-		put_device(dev);
 		kfree(group);
 	}
 	mutex_unlock(&dom->lock);
@@ -500,8 +496,6 @@ bool spapr_domain_leave(struct iommu_domain *domain, struct device *dev)
 	group = find_group(dom, table_group);
 	if (group) {
 		unset_windows(dom, table_group);
-		put_device(table_group->dev);
-		table_group->dev = NULL;
 		list_del(&group->list);
 		kfree(group);
 	}
@@ -541,9 +535,9 @@ static int spapr_attach_dev(struct iommu_domain *domain, struct device *dev,
 		return -EBUSY;
 
 	spapr_domain_leave(old, dev);
-	ret = domain_join(dom, table_group, dev);
+	ret = domain_join(dom, table_group);
 	if (ret && old->ops == &spapr_paging_ops &&
-	    domain_join(to_spapr_domain(old), table_group, dev))
+	    domain_join(to_spapr_domain(old), table_group))
 		dev_err_ratelimited(dev, "cannot go back to the DMA windows it had\n");
 	return ret;
 }

@@ -383,7 +383,6 @@ static void domain_opens_the_64_bit_window_when_it_is_used(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, spapr_domain_leave(domain,
 							   t->group[i].dev));
 		KUNIT_EXPECT_EQ(test, domain_windows(test, domain, i), 0);
-		KUNIT_EXPECT_NULL(test, t->group[i].table_group.dev);
 	}
 	domain_release(domain);
 }
@@ -463,7 +462,6 @@ static void domain_refused_attach_leaves_nothing(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, domain_attach(test, domain, 1, NULL), -EIO);
 		KUNIT_EXPECT_NULL(test, g->table_group.tables[0]);
 		KUNIT_EXPECT_NULL(test, g->table_group.tables[1]);
-		KUNIT_EXPECT_NULL(test, g->table_group.dev);
 		KUNIT_EXPECT_EQ(test, domain_windows(test, domain, 0),
 				BIT(0) | BIT(1));
 	}
@@ -518,6 +516,30 @@ static void domain_refused_replace_keeps_the_old_one(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, domain_attach(test, domain, 0, old), 0);
 	KUNIT_EXPECT_EQ(test, domain_windows(test, old, 0), 0);
 	KUNIT_EXPECT_EQ(test, domain_windows(test, domain, 0), BIT(0) | BIT(1));
+	spapr_domain_leave(domain, t->group[0].dev);
+	domain_release(domain);
+	domain_release(old);
+}
+
+/* A group that cannot even have the old one again has none, until it is attached. */
+static void domain_refused_way_back_reaches_nothing(struct kunit *test)
+{
+	struct iommu_domain *old = domain_alloc(test);
+	struct iommu_domain *domain = domain_alloc(test);
+	struct domain_kunit *t = test->priv;
+
+	KUNIT_EXPECT_EQ(test, domain_attach(test, old, 0, NULL), 0);
+	t->group[0].refuse_set = BIT(0);
+	KUNIT_EXPECT_EQ(test, domain_attach(test, domain, 0, old), -EIO);
+	KUNIT_EXPECT_EQ(test, domain_windows(test, old, 0), 0);
+	KUNIT_EXPECT_EQ(test, domain_windows(test, domain, 0), 0);
+	KUNIT_EXPECT_EQ(test, domain_map(test, old, KUNIT_START64), 0);
+	KUNIT_EXPECT_EQ(test, domain_windows(test, old, 0), 0);
+
+	/* for its callers it is still in the old one */
+	t->group[0].refuse_set = 0;
+	KUNIT_EXPECT_EQ(test, domain_attach(test, domain, 0, old), 0);
+	KUNIT_EXPECT_EQ(test, domain_windows(test, domain, 0), BIT(0));
 	spapr_domain_leave(domain, t->group[0].dev);
 	domain_release(domain);
 	domain_release(old);
@@ -647,6 +669,7 @@ static struct kunit_case domain_kunit_cases[] = {
 	KUNIT_CASE(domain_refused_attach_leaves_nothing),
 	KUNIT_CASE(domain_refused_window_is_open_in_no_group),
 	KUNIT_CASE(domain_refused_replace_keeps_the_old_one),
+	KUNIT_CASE(domain_refused_way_back_reaches_nothing),
 	KUNIT_CASE(domain_that_cannot_leave_is_still_unmapped),
 	KUNIT_CASE(domain_maps_and_unmaps_in_one_kill),
 	KUNIT_CASE(domain_maps_only_what_it_can),

@@ -6,28 +6,16 @@
  * QEMU's edu device shows which memory it can reach: transfers to unmapped
  * addresses complete without an error and change nothing.
  */
-#include <dirent.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <linux/iommufd.h>
 
-#include "edu.h"
+#include "libiommufd.h"
 #include "spapr_test.h"
 
 #define LEN		EDU_DMA_MAX
-#define CHUNK		0x10000UL	/* multiple of any page size */
 #define CHUNKS		8
-#define WINDOW64	(1ULL << 59)
-#define LOW		0x100000ULL
-#define HIGH		(WINDOW64 + 0x200000ULL)
-
-struct device {
-	__u32 id;
-	struct edu edu;
-};
 
 FIXTURE(iommufd)
 {
@@ -39,149 +27,6 @@ FIXTURE(iommufd)
 
 #define MEM(n)	(self->mem + (n) * CHUNK)
 
-/*
- * Calls of /dev/iommu and of a device's cdev. Return: 0 or the negative errno.
- */
-
-static int ioas_alloc(int fd, __u32 *id)
-{
-	struct iommu_ioas_alloc arg = { .size = sizeof(arg) };
-	int ret = __spapr_ioctl(fd, IOMMU_IOAS_ALLOC, &arg);
-
-	*id = arg.out_ioas_id;
-	return ret;
-}
-
-static int destroy(int fd, __u32 id)
-{
-	struct iommu_destroy arg = { .size = sizeof(arg), .id = id };
-
-	return __spapr_ioctl(fd, IOMMU_DESTROY, &arg);
-}
-
-static int ioas_map(int fd, __u32 ioas, __u64 iova, const void *va, __u64 len)
-{
-	struct iommu_ioas_map arg = {
-		.size = sizeof(arg),
-		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
-			 IOMMU_IOAS_MAP_WRITEABLE,
-		.ioas_id = ioas,
-		.user_va = (__u64)va,
-		.length = len,
-		.iova = iova,
-	};
-
-	return __spapr_ioctl(fd, IOMMU_IOAS_MAP, &arg);
-}
-
-static int ioas_unmap(int fd, __u32 ioas, __u64 iova, __u64 len)
-{
-	struct iommu_ioas_unmap arg = {
-		.size = sizeof(arg),
-		.ioas_id = ioas,
-		.iova = iova,
-		.length = len,
-	};
-
-	return __spapr_ioctl(fd, IOMMU_IOAS_UNMAP, &arg);
-}
-
-static int hwpt_alloc(int fd, __u32 dev, __u32 ioas, __u32 *id)
-{
-	struct iommu_hwpt_alloc arg = {
-		.size = sizeof(arg),
-		.dev_id = dev,
-		.pt_id = ioas,
-	};
-	int ret = __spapr_ioctl(fd, IOMMU_HWPT_ALLOC, &arg);
-
-	*id = arg.out_hwpt_id;
-	return ret;
-}
-
-/* Attaches an IOAS or a HWPT, in place of the current one. */
-static int attach(struct device *dev, __u32 pt)
-{
-	struct vfio_device_attach_iommufd_pt arg = {
-		.argsz = sizeof(arg),
-		.pt_id = pt,
-	};
-
-	return __spapr_ioctl(dev->edu.fd, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &arg);
-}
-
-static int detach(struct device *dev)
-{
-	struct vfio_device_detach_iommufd_pt arg = { .argsz = sizeof(arg) };
-
-	return __spapr_ioctl(dev->edu.fd, VFIO_DEVICE_DETACH_IOMMUFD_PT, &arg);
-}
-
-static int open_cdev(unsigned int n)
-{
-	char path[PATH_MAX];
-	struct dirent *d;
-	int fd = -ENOENT;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/vfio-dev",
-		 spapr_bdf(n));
-	dir = opendir(path);
-	if (!dir)
-		return -errno;
-	while ((d = readdir(dir)))
-		if (d->d_name[0] != '.') {
-			snprintf(path, sizeof(path), "/dev/vfio/devices/%s",
-				 d->d_name);
-			fd = open(path, O_RDWR | O_CLOEXEC);
-		}
-	closedir(dir);
-	return fd < 0 ? -errno : fd;
-}
-
-static int bind_fd(int fd, int iommufd, __u32 *id)
-{
-	struct vfio_device_bind_iommufd arg = {
-		.argsz = sizeof(arg),
-		.iommufd = iommufd,
-	};
-	int ret = __spapr_ioctl(fd, VFIO_DEVICE_BIND_IOMMUFD, &arg);
-
-	*id = arg.out_devid;
-	return ret;
-}
-
-/* Opens the n-th device and binds it; it cannot reach any memory yet. */
-static int open_device(struct device *dev, unsigned int n, int iommufd)
-{
-	int fd = open_cdev(n), ret;
-
-	if (fd < 0)
-		return fd;
-	ret = bind_fd(fd, iommufd, &dev->id);
-	if (!ret)
-		return edu_open_device(&dev->edu, fd);
-	close(fd);
-	return ret;
-}
-
-/*
- * A device reads at @src and writes to @dst; the result is checked in memory.
- */
-#define EXPECT_COPIED(dev, dst, src, mem, seed) do {			\
-	EXPECT_EQ(0, edu_memcpy(&(dev)->edu, dst, src, LEN));		\
-	EXPECT_TRUE(is_filled(mem, LEN, seed));				\
-} while (0)
-
-/* A device writes to @iova, and the memory does not change. */
-#define EXPECT_NOT_WRITTEN(dev, iova, mem) do {				\
-	char *__mem = (mem);						\
-									\
-	fill(__mem, LEN, 99);						\
-	EXPECT_EQ(0, edu_dma_from_device(&(dev)->edu, iova, 0, LEN));	\
-	EXPECT_TRUE(is_filled(__mem, LEN, 99));				\
-} while (0)
-
 FIXTURE_SETUP(iommufd)
 {
 	unsigned int i;
@@ -192,7 +37,7 @@ FIXTURE_SETUP(iommufd)
 	ASSERT_EQ(0, ioas_alloc(self->fd, &self->ioas));
 	for (i = 0; i < 2; i++)
 		self->dev[i].edu.fd = -1;
-	ASSERT_EQ(0, open_device(&self->dev[0], 0, self->fd));
+	ASSERT_EQ(0, open_device(&self->dev[0], spapr_bdf(0), self->fd));
 	self->mem = spapr_mem(CHUNKS * CHUNK);
 	ASSERT_NE(NULL, self->mem);
 }
@@ -335,7 +180,7 @@ TEST_F(iommufd, a_detached_device_is_blocked)
 	EXPECT_COPIED(dev, HIGH + CHUNK, LOW, MEM(3), 3);
 	EXPECT_TRUE(is_filled(MEM(0), LEN, 99));
 	ASSERT_EQ(0, detach(dev));
-	EXPECT_EQ(0, destroy(self->fd, hwpt));
+	EXPECT_EQ(0, iommufd_destroy(self->fd, hwpt));
 }
 
 TEST_F(iommufd, an_address_space_is_replaced_by_another)
@@ -370,7 +215,7 @@ TEST_F(iommufd, two_devices_have_one_address_space)
 {
 	struct device *one = &self->dev[0], *two = &self->dev[1];
 
-	ASSERT_EQ(0, open_device(two, 1, self->fd));
+	ASSERT_EQ(0, open_device(two, spapr_bdf(1), self->fd));
 	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, LOW, MEM(0), CHUNK));
 	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, HIGH, MEM(1), CHUNK));
 	ASSERT_EQ(0, attach(one, self->ioas));
@@ -410,7 +255,7 @@ TEST_F(iommufd, the_container_cannot_have_the_group_too)
 	edu_close(&self->dev[0].edu);
 
 	spapr_open(&s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
-	fd = open_cdev(0);
+	fd = open_cdev(spapr_bdf(0));
 	ASSERT_GE(fd, 0);
 	EXPECT_ERRNO(EBUSY, bind_fd(fd, self->fd, &id));
 	spapr_close(&s);
@@ -449,7 +294,7 @@ static void map_and_wait(int ready)
 	bool good;
 
 	good = fd >= 0 && mem && !ioas_alloc(fd, &ioas) &&
-	       !open_device(&dev, 0, fd) && !attach(&dev, ioas) &&
+	       !open_device(&dev, spapr_bdf(0), fd) && !attach(&dev, ioas) &&
 	       !ioas_map(fd, ioas, LOW, mem, CHUNK) &&
 	       !ioas_map(fd, ioas, HIGH, mem + CHUNK, CHUNK);
 	if (write(ready, &good, sizeof(good)) == sizeof(good))
@@ -481,7 +326,7 @@ TEST_F(iommufd, a_killed_program_gives_all_back)
 	EXPECT_EQ(pins, spapr_pins_settle(pins));
 	spapr_open(&s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
 	spapr_close(&s);
-	ASSERT_EQ(0, open_device(&self->dev[0], 0, self->fd));
+	ASSERT_EQ(0, open_device(&self->dev[0], spapr_bdf(0), self->fd));
 }
 
 /* If memory cannot be pinned, no part of it is mapped. */

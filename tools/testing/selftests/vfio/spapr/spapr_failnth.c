@@ -12,126 +12,16 @@
 #include <sys/mman.h>
 
 #include "edu.h"
+#include "failnth.h"
 #include "spapr_test.h"
 
 #define V2		VFIO_SPAPR_TCE_v2_IOMMU
 #define IP		4096UL
 #define LEN		EDU_DMA_MAX
-#define LIMIT		2000	/* more allocations than any call makes */
-#define DEBUGFS		"/sys/kernel/debug"
 
 /* Entries in two leaves of 512 and a part of the third. */
 #define MANY		(1024 * IP)
 #define OFFSET		(511 * IP)
-
-/* ------------------------------------------------------------------ */
-/* Fault injection */
-
-static int fail_nth = -1;
-
-static bool set(const char *file, const char *value)
-{
-	int fd = open(file, O_WRONLY);
-	bool done = fd >= 0 && write(fd, value, strlen(value)) > 0;
-
-	close(fd);
-	return done;
-}
-
-/* All allocations count, including GFP_KERNEL ones and single pages. */
-static bool injection_is_there(void)
-{
-	fail_nth = open("/proc/self/fail-nth", O_RDWR);
-	return fail_nth >= 0 &&
-	       set(DEBUGFS "/failslab/ignore-gfp-wait", "N") &&
-	       set(DEBUGFS "/failslab/verbose", "0") &&
-	       set(DEBUGFS "/fail_page_alloc/ignore-gfp-wait", "N") &&
-	       set(DEBUGFS "/fail_page_alloc/ignore-gfp-highmem", "N") &&
-	       set(DEBUGFS "/fail_page_alloc/min-order", "0") &&
-	       set(DEBUGFS "/fail_page_alloc/verbose", "0");
-}
-
-#define NEEDS_INJECTION							\
-	"needs CONFIG_FAULT_INJECTION_DEBUG_FS, CONFIG_FAILSLAB and "	\
-	"CONFIG_FAIL_PAGE_ALLOC: make test DEBUG=1"
-
-#define NEED_INJECTION(statement) do {					\
-	if (!injection_is_there())					\
-		SKIP(statement, NEEDS_INJECTION);			\
-} while (0)
-
-/* Finds the addresses of a kernel function and of the next one. */
-static bool find_function(const char *wanted, unsigned long *start,
-			  unsigned long *end)
-{
-	FILE *f = fopen("/proc/kallsyms", "r");
-	unsigned long at;
-	char name[256];
-
-	*start = 0;
-	*end = -1UL;
-	while (f && fscanf(f, "%lx %*c %255s%*[^\n]", &at, name) == 2)
-		if (!strcmp(name, wanted))
-			*start = at;
-	if (f)
-		rewind(f);
-	while (*start && fscanf(f, "%lx %*c %255s%*[^\n]", &at, name) == 2)
-		if (at > *start && at < *end)
-			*end = at;
-	if (f)
-		fclose(f);
-	return *start;
-}
-
-/* Excludes allocations in this function and its callees. */
-static bool spare(const char *function)
-{
-	unsigned long start, end;
-	char from[32], to[32];
-
-	if (!find_function(function, &start, &end))
-		return false;
-	snprintf(from, sizeof(from), "0x%lx", start);
-	snprintf(to, sizeof(to), "0x%lx", end);
-	return set(DEBUGFS "/failslab/reject-start", from) &&
-	       set(DEBUGFS "/failslab/reject-end", to) &&
-	       set(DEBUGFS "/fail_page_alloc/reject-start", from) &&
-	       set(DEBUGFS "/fail_page_alloc/reject-end", to);
-}
-
-/*
- * Under a hypervisor a window is a property in the device tree. A failure to
- * show it in sysfs is a warning, but not of the tested code.
- */
-#define NEEDS_FILTER							\
-	"needs CONFIG_FAULT_INJECTION_STACKTRACE_FILTER: "		\
-	"make test DEBUG=1"
-
-#define SPARE_DEVICE_TREE(statement) do {				\
-	if (self->info.ddw.levels < 2 &&				\
-	    !spare("__of_add_property_sysfs"))				\
-		SKIP(statement, NEEDS_FILTER);				\
-} while (0)
-
-static bool arm(unsigned int nth)
-{
-	char text[16];
-	int len = snprintf(text, sizeof(text), "%u", nth);
-
-	return pwrite(fail_nth, text, len, 0) == len;
-}
-
-/* Whether the failure was injected. The kernel counts down to 0. */
-static bool disarm(void)
-{
-	char text[16] = "";
-	bool reached = pread(fail_nth, text, sizeof(text) - 1, 0) > 0 &&
-		       !atoi(text);
-
-	if (pwrite(fail_nth, "0", 1, 0) != 1)
-		abort();
-	return reached;
-}
 
 /* ------------------------------------------------------------------ */
 /* State that must not change */
@@ -197,9 +87,9 @@ static bool fail_one(struct __test_metadata *_metadata,
 	if (t->prepare)
 		ASSERT_EQ(0, t->prepare(self));
 	look(self, &before);
-	ASSERT_TRUE(arm(nth));
+	ASSERT_TRUE(failnth_arm(nth));
 	*ret = t->call(self);
-	reached = disarm();
+	reached = failnth_disarm();
 	if (!*ret) {
 		ASSERT_EQ(0, t->undo ? t->undo(self) : 0);
 		return reached;
@@ -224,7 +114,7 @@ static void fail_each(struct __test_metadata *_metadata,
 	bool reached = true;
 	int ret = 0, last = 0;
 
-	for (nth = 1; reached && nth < LIMIT; nth++) {
+	for (nth = 1; reached && nth < FAILNTH_LIMIT; nth++) {
 		reached = fail_one(_metadata, self, t, nth, &ret);
 		refused += !!ret;
 		last = ret ? : last;
