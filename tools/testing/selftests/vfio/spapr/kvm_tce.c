@@ -473,7 +473,7 @@ static void check_table(struct __test_metadata *_metadata,
 		close(table);
 }
 
-TEST_F(emulated, tables_end_where_they_should)
+TEST_F_TIMEOUT(emulated, tables_end_where_they_should, 120)
 {
 	static const unsigned char shifts[] = { 12, 16, 34 };
 	unsigned int i, k, m;

@@ -12,6 +12,7 @@
 
 #include "kvm_tce.h"
 
+#define SECONDS		300
 #define RACERS		4
 #define ROUNDS		500	/* of the slowest racer */
 #define WINDOW		(16 * MIB)
@@ -454,7 +455,7 @@ static long race(struct __test_metadata *_metadata, struct arena *a,
 	EXPECT_ALL_GOES();						\
 } while (0)
 
-TEST_F(races, processors_against_each_other)
+TEST_F_TIMEOUT(races, processors_against_each_other, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		hcall_some, hcall_some, scribble,
@@ -470,7 +471,7 @@ TEST_F(races, processors_against_each_other)
 	EXPECT_ALL_GOES();
 }
 
-TEST_F(races, hypercalls_against_map_and_unmap)
+TEST_F_TIMEOUT(races, hypercalls_against_map_and_unmap, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		hcall_some, hcall_some, map_or_unmap,
@@ -480,7 +481,7 @@ TEST_F(races, hypercalls_against_map_and_unmap)
 	RACE(moves);
 }
 
-TEST_F(races, hypercalls_while_memory_comes_and_goes)
+TEST_F_TIMEOUT(races, hypercalls_while_memory_comes_and_goes, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		hcall_some, hcall_some, map_or_unmap,
@@ -490,7 +491,7 @@ TEST_F(races, hypercalls_while_memory_comes_and_goes)
 	RACE(moves);
 }
 
-TEST_F(races, mappings_are_shorter_than_registrations)
+TEST_F_TIMEOUT(races, mappings_are_shorter_than_registrations, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		map_and_clear, map_and_clear, scribble,
@@ -500,7 +501,7 @@ TEST_F(races, mappings_are_shorter_than_registrations)
 	RACE(moves);
 }
 
-TEST_F(races, hypercalls_while_slots_come_and_go)
+TEST_F_TIMEOUT(races, hypercalls_while_slots_come_and_go, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		hcall_some, hcall_some, map_or_unmap,
@@ -510,7 +511,7 @@ TEST_F(races, hypercalls_while_slots_come_and_go)
 	RACE(moves);
 }
 
-TEST_F(races, hypercalls_while_slots_move)
+TEST_F_TIMEOUT(races, hypercalls_while_slots_move, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		hcall_some, hcall_many, map_or_unmap,
@@ -520,7 +521,7 @@ TEST_F(races, hypercalls_while_slots_move)
 	RACE(moves);
 }
 
-TEST_F(races, lists_that_change)
+TEST_F_TIMEOUT(races, lists_that_change, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		list_some, list_some, write_lists,
@@ -530,7 +531,7 @@ TEST_F(races, lists_that_change)
 	RACE(moves);
 }
 
-TEST_F(races, the_table_comes_and_goes)
+TEST_F_TIMEOUT(races, the_table_comes_and_goes, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		hcall_some, list_some, lists_go,
@@ -540,7 +541,7 @@ TEST_F(races, the_table_comes_and_goes)
 	RACE(moves);
 }
 
-TEST_F(races, the_group_comes_and_goes)
+TEST_F_TIMEOUT(races, the_group_comes_and_goes, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		hcall_some, hcall_some, map_or_unmap,
@@ -550,7 +551,7 @@ TEST_F(races, the_group_comes_and_goes)
 	RACE(moves);
 }
 
-TEST_F(races, the_window_comes_and_goes)
+TEST_F_TIMEOUT(races, the_window_comes_and_goes, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		hcall_some, hcall_some, region_goes_and_comes,
@@ -560,7 +561,7 @@ TEST_F(races, the_window_comes_and_goes)
 	RACE(moves);
 }
 
-TEST_F(races, hypercalls_while_everything_changes)
+TEST_F_TIMEOUT(races, hypercalls_while_everything_changes, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		hcall_some, hcall_some, memory_changes,

@@ -24,6 +24,7 @@ static void __attribute__((constructor)) need_real_mode(void)
 		ksft_exit_skip("needs real mode: write Y to debugfs' powerpc/kvm_tce_real_mode\n");
 }
 
+#define SECONDS		120
 #define WINDOW		GIB
 #define MEM_SIZE	(4 * MIB)
 /* Entries per page of the shadow, and per leaf of the view */
@@ -228,7 +229,7 @@ TEST_F(real, put_maps_replaces_and_clears)
 	EXPECT_COUNTED(1, 0, PUT(IOBA(0), 0));
 }
 
-TEST_F(real, lists_of_every_length)
+TEST_F_TIMEOUT(real, lists_of_every_length, SECONDS)
 {
 	unsigned long n, at;
 
@@ -335,7 +336,7 @@ TEST_F(real, the_switch_turns_it_off)
 }
 
 /* The device must see the updates that the counters show. */
-TEST_F(real, the_device_reaches_it)
+TEST_F_TIMEOUT(real, the_device_reaches_it, SECONDS)
 {
 	char *from = self->g.mem + MIB, *to = from + IP;
 	struct edu edu;
@@ -445,7 +446,7 @@ TEST_F(real, a_block_of_the_table_is_missing)
  * Drivers map a page per I/O and unmap it afterwards, at new addresses each
  * time: nothing is missing in the second pass over the window.
  */
-TEST_F(real, a_walk_through_the_window)
+TEST_F_TIMEOUT(real, a_walk_through_the_window, SECONDS)
 {
 	unsigned long i, round, step = 61, calls = 0;
 	struct counts was, is;

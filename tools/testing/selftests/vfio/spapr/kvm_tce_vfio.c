@@ -17,6 +17,7 @@
 /* ------------------------------------------------------------------ */
 /* Table with a device */
 
+#define SECONDS		120
 #define NR_PAGES	4	/* of the guest, at least */
 #define MEM_SIZE	(NR_PAGES * 16 * MIB)
 #define WINDOW		GIB
@@ -701,7 +702,7 @@ static int window_comes_and_goes(struct guest *g, unsigned int hw_shift,
 	return ret ? : __spapr_remove(g->s.fd, g->window);
 }
 
-TEST_F(hardware, the_same_group_twice)
+TEST_F_TIMEOUT(hardware, the_same_group_twice, SECONDS)
 {
 	struct guest *g = &self->g;
 	long table = WINDOW / IP * 8, before;
@@ -820,7 +821,7 @@ static void attach_sleeps(struct attach_call *call)
  * User space repeats the guest's mappings in a table after attaching it. An
  * older call that does not know the table must not write it afterwards.
  */
-TEST_F(hardware, attach_waits_for_calls_in_flight)
+TEST_F_TIMEOUT(hardware, attach_waits_for_calls_in_flight, SECONDS)
 {
 	struct guest *g = &self->g;
 	struct attach_call attach = { .g = g };
@@ -1042,7 +1043,7 @@ static bool device_copies(struct edu *edu, struct guest *g, __u64 src,
 #define COPIES(from, to, seed) \
 	device_copies(&edu, &self->g, IOBA(from), IOBA(to), self->page, seed)
 
-TEST_F(hardware, the_device_reaches_what_is_mapped)
+TEST_F_TIMEOUT(hardware, the_device_reaches_what_is_mapped, SECONDS)
 {
 	struct guest *g = &self->g;
 	struct edu edu;
@@ -1071,7 +1072,7 @@ TEST_F(hardware, the_device_reaches_what_is_mapped)
 }
 
 /* All of a large page, from the first to the last bytes. */
-TEST_F(hardware, all_of_a_page_is_mapped)
+TEST_F_TIMEOUT(hardware, all_of_a_page_is_mapped, SECONDS)
 {
 	struct guest *g = &self->g;
 	char *end = g->mem + 3 * self->page;
@@ -1171,7 +1172,7 @@ static void order_of(unsigned int n, unsigned int *order)
 	}
 }
 
-TEST_F(lifetime, closed_in_every_order)
+TEST_F_TIMEOUT(lifetime, closed_in_every_order, SECONDS)
 {
 	unsigned int order[PARTS] = { 0 }, n, i;
 

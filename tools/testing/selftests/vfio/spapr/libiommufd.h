@@ -10,6 +10,7 @@
 
 #include "edu.h"
 
+#define TEST_SECONDS	300	/* only to end a test that hangs */
 #define CHUNK		0x10000UL	/* multiple of any page size */
 #define WINDOW64	(1ULL << 59)
 #define LOW		0x100000ULL

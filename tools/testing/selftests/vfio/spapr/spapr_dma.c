@@ -39,6 +39,7 @@ static inline int end_of_case(int for_real)
 #define CHUNKS		8
 #define SIZE		(CHUNKS * CHUNK)
 #define LEN		EDU_DMA_MAX
+#define SECONDS		60
 
 struct dma {
 	struct spapr s;
@@ -747,7 +748,7 @@ static void run_case(const struct dma_case *c, struct dma *self,
 	struct __test_metadata meta = { .name = c->name, .results = &results };
 	struct __test_metadata *_metadata = &meta;
 
-	alarm(TEST_TIMEOUT_DEFAULT);
+	alarm(SECONDS);
 	if (!setjmp(case_end)) {
 		begin_case(_metadata, self);
 		c->run(_metadata, self);

@@ -460,7 +460,8 @@ static int run_guest(size_t limit, unsigned int bridges, int version,
 	return ret;
 }
 
-TEST_F(doctor, the_locked_memory_is_enough_and_a_page_less_is_not)
+/* eight guests on a debug kernel */
+TEST_F_TIMEOUT(doctor, the_locked_memory_is_enough_and_a_page_less_is_not, 240)
 {
 	/* hotplugged memory starts at 1 GiB */
 	static const struct {

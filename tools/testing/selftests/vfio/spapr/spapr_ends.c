@@ -15,6 +15,7 @@
 #include "spapr_test.h"
 
 #define PAGES		8
+#define SECONDS		120
 #define MAX_MARKS	64
 #define LEN		EDU_DMA_MAX
 #define CHUNK		0x10000UL
@@ -167,7 +168,7 @@ static int register_answer(struct _test_data_ends *self, const struct range *r)
 	return -EFAULT;
 }
 
-TEST_F(ends, only_what_lies_below_the_end_is_registered)
+TEST_F_TIMEOUT(ends, only_what_lies_below_the_end_is_registered, SECONDS)
 {
 	struct range r = { 0 };
 	struct marks m;
@@ -266,7 +267,7 @@ static void unmap_all(struct __test_metadata *_metadata,
 	}
 }
 
-TEST_F(ends, unmap_is_answered_at_every_end)
+TEST_F_TIMEOUT(ends, unmap_is_answered_at_every_end, SECONDS)
 {
 	/* of a default window before and after its first use */
 	unmap_all(_metadata, self);
@@ -287,7 +288,7 @@ static int map_answer(struct _test_data_ends *self, const struct range *r,
 	return type == VFIO_SPAPR_TCE_IOMMU ? -EFAULT : -EINVAL;
 }
 
-TEST_F(ends, map_is_answered_at_every_end_of_the_window)
+TEST_F_TIMEOUT(ends, map_is_answered_at_every_end_of_the_window, SECONDS)
 {
 	struct range r = { 0 };
 	struct marks m;
@@ -325,7 +326,7 @@ static int memory_answer(struct _test_data_ends *self, const struct range *r,
 	return r->start + r->size ? -EFAULT : -EOVERFLOW;
 }
 
-TEST_F(ends, map_is_answered_at_every_end_of_memory)
+TEST_F_TIMEOUT(ends, map_is_answered_at_every_end_of_memory, SECONDS)
 {
 	struct range r = { 0 };
 	struct marks m;
@@ -372,7 +373,7 @@ static void check_window(struct __test_metadata *_metadata,
 	EXPECT_EQ(0, __spapr_remove(fd, start));
 }
 
-TEST_F(ends, windows_of_every_size_are_made_or_leave_nothing)
+TEST_F_TIMEOUT(ends, windows_of_every_size_are_made_or_leave_nothing, SECONDS)
 {
 	__u32 shift = iommu_shift(&self->info), levels;
 	const int may[] = { EINVAL, ENOMEM, EPERM, ENODEV };
@@ -451,7 +452,7 @@ static void compare(struct __test_metadata *_metadata,
 	spapr_unmap(self->s.fd, to, CHUNK);
 }
 
-TEST_F(ends, a_device_finds_what_is_at_the_ends)
+TEST_F_TIMEOUT(ends, a_device_finds_what_is_at_the_ends, SECONDS)
 {
 	char *last = (char *)(self->task_size - CHUNK);
 	__u64 end = self->window + self->window_size;

@@ -18,6 +18,7 @@
 #define V2		VFIO_SPAPR_TCE_v2_IOMMU
 #define IP		4096UL
 #define LEN		EDU_DMA_MAX
+#define SECONDS		300
 
 /* Entries in two leaves of 512 and a part of the third. */
 #define MANY		(1024 * IP)
@@ -277,7 +278,7 @@ static bool old_is_mapped(struct _test_data_fail *self)
 /* ------------------------------------------------------------------ */
 /* MAP and UNMAP */
 
-TEST_F(fail, map_of_one_page)
+TEST_F_TIMEOUT(fail, map_of_one_page, SECONDS)
 {
 	const struct attempt t = {
 		empty_window, map_one, unmap, nothing_is_mapped,
@@ -287,7 +288,7 @@ TEST_F(fail, map_of_one_page)
 	fail_each(_metadata, self, &t);
 }
 
-TEST_F(fail, map_of_many_pages)
+TEST_F_TIMEOUT(fail, map_of_many_pages, SECONDS)
 {
 	const struct attempt t = {
 		empty_window, map_many, unmap, nothing_is_mapped,
@@ -297,7 +298,7 @@ TEST_F(fail, map_of_many_pages)
 	fail_each(_metadata, self, &t);
 }
 
-TEST_F(fail, map_over_what_is_mapped)
+TEST_F_TIMEOUT(fail, map_over_what_is_mapped, SECONDS)
 {
 	const struct attempt t = {
 		full_window, map_many, unmap, old_is_mapped,
@@ -308,7 +309,7 @@ TEST_F(fail, map_over_what_is_mapped)
 	EXPECT_TRUE(is_unmapped(self, self->old));
 }
 
-TEST_F(fail, map_over_what_is_half_mapped)
+TEST_F_TIMEOUT(fail, map_over_what_is_half_mapped, SECONDS)
 {
 	const struct attempt t = {
 		half_full_window, map_many, unmap, old_is_mapped,
@@ -319,7 +320,7 @@ TEST_F(fail, map_over_what_is_half_mapped)
 	EXPECT_TRUE(is_unmapped(self, self->old));
 }
 
-TEST_F(fail, unmap_of_many_pages)
+TEST_F_TIMEOUT(fail, unmap_of_many_pages, SECONDS)
 {
 	const struct attempt t = {
 		full_window, unmap, NULL, old_is_mapped,
@@ -350,7 +351,7 @@ static bool old_is_not_registered(struct _test_data_fail *self)
 	return ret == -ENOENT || ret == -EPERM;
 }
 
-TEST_F(fail, register_memory_that_is_there)
+TEST_F_TIMEOUT(fail, register_memory_that_is_there, SECONDS)
 {
 	const struct attempt t = {
 		NULL, register_old, unregister_old, old_is_not_registered,
@@ -365,7 +366,7 @@ static int forget_memory(struct _test_data_fail *self)
 }
 
 /* Pages faulted in by the call count as its allocations. */
-TEST_F(fail, register_memory_that_was_never_touched)
+TEST_F_TIMEOUT(fail, register_memory_that_was_never_touched, SECONDS)
 {
 	const struct attempt t = {
 		forget_memory, register_old, unregister_old,
@@ -398,7 +399,7 @@ static bool old_can_still_go(struct _test_data_fail *self)
 	       !unregister_old(self);
 }
 
-TEST_F(fail, register_where_a_refused_region_is)
+TEST_F_TIMEOUT(fail, register_where_a_refused_region_is, SECONDS)
 {
 	const struct attempt t = {
 		refuse_and_register, register_old, unregister_old,
@@ -419,7 +420,7 @@ static bool old_is_registered(struct _test_data_fail *self)
 	return !unregister_old(self);
 }
 
-TEST_F(fail, unregister)
+TEST_F_TIMEOUT(fail, unregister, SECONDS)
 {
 	const struct attempt t = {
 		register_anew, unregister_old, NULL, old_is_registered,
@@ -463,7 +464,7 @@ static int leave_if_there(struct _test_data_fail *self)
 	return ret == -EINVAL ? 0 : ret;
 }
 
-TEST_F(fail, set_container)
+TEST_F_TIMEOUT(fail, set_container, SECONDS)
 {
 	const struct attempt t = { leave_if_there, join, NULL, NULL };
 
@@ -473,7 +474,7 @@ TEST_F(fail, set_container)
 	EXPECT_EQ(0, map_old(self));
 }
 
-TEST_F(fail, set_iommu)
+TEST_F_TIMEOUT(fail, set_iommu, SECONDS)
 {
 	const struct attempt t = { leave_and_join, set_iommu, NULL, NULL };
 
@@ -499,7 +500,7 @@ static bool first_is_as_before(struct _test_data_fail *self)
 	return !map_old(self) && unregister_old(self) == -EBUSY;
 }
 
-TEST_F(fail, set_container_of_a_second_group)
+TEST_F_TIMEOUT(fail, set_container_of_a_second_group, SECONDS)
 {
 	const struct attempt t = {
 		NULL, second_joins, second_leaves, first_is_as_before,
@@ -546,7 +547,7 @@ static bool create_can_be_repeated(struct _test_data_fail *self)
 	return !create(self) && !remove_created(self);
 }
 
-TEST_F(fail, create_a_window)
+TEST_F_TIMEOUT(fail, create_a_window, SECONDS)
 {
 	const struct attempt t = {
 		no_window, create, remove_created, create_can_be_repeated,
@@ -557,7 +558,7 @@ TEST_F(fail, create_a_window)
 }
 
 /* Each number of levels fails before the next one is tried. */
-TEST_F(fail, create_a_large_window)
+TEST_F_TIMEOUT(fail, create_a_large_window, SECONDS)
 {
 	const struct attempt t = {
 		no_window, create_large, remove_created, create_can_be_repeated,
@@ -574,7 +575,7 @@ static int create_second(struct _test_data_fail *self)
 }
 
 /* The default one is created first, and reverted when the second one fails. */
-TEST_F(fail, create_a_window_beside_the_default_one)
+TEST_F_TIMEOUT(fail, create_a_window_beside_the_default_one, SECONDS)
 {
 	const struct attempt t = {
 		begin_anew, create_second, remove_created, NULL,
@@ -591,7 +592,7 @@ static int remove_default(struct _test_data_fail *self)
 	return __spapr_remove(self->s.fd, self->start);
 }
 
-TEST_F(fail, remove_a_window_with_mappings)
+TEST_F_TIMEOUT(fail, remove_a_window_with_mappings, SECONDS)
 {
 	const struct attempt t = {
 		register_and_map, remove_default, NULL, NULL,
@@ -601,7 +602,7 @@ TEST_F(fail, remove_a_window_with_mappings)
 }
 
 /* The default window is created, and then memory for the map may be short. */
-TEST_F(fail, map_that_makes_the_default_window)
+TEST_F_TIMEOUT(fail, map_that_makes_the_default_window, SECONDS)
 {
 	const struct attempt t = { begin_anew, map_old, unmap, NULL };
 

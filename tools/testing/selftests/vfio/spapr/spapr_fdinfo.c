@@ -964,7 +964,7 @@ TEST_F(fdinfo, each_call_is_traced)
 	EXPECT_TRUE(spapr_trace_has("spapr_tce_remove_window: start="));
 }
 
-TEST_F(fdinfo, reading_while_others_map)
+TEST_F_TIMEOUT(fdinfo, reading_while_others_map, 120)
 {
 	struct mapper m[MAPPERS];
 	bool stop = false;

@@ -16,6 +16,7 @@
 #define CHUNK		0x10000UL
 #define CHUNKS		16
 #define LEN		EDU_DMA_MAX
+#define SECONDS		180
 #define EXEC_OPTION	"--wait-after-exec"
 
 /* All resources that a process can hold. */
@@ -135,7 +136,7 @@ static void kill_and_reap(pid_t pid)
 	waitpid(pid, NULL, 0);
 }
 
-TEST_F(lifetime, a_killed_process_leaves_nothing)
+TEST_F_TIMEOUT(lifetime, a_killed_process_leaves_nothing, SECONDS)
 {
 	long pages = CHUNKS * CHUNK / spapr_page_size();
 	int said;
@@ -148,7 +149,8 @@ TEST_F(lifetime, a_killed_process_leaves_nothing)
 	EXPECT_USABLE(false);
 }
 
-TEST_F(lifetime, a_process_killed_with_an_open_device_leaves_nothing)
+TEST_F_TIMEOUT(lifetime, a_process_killed_with_an_open_device_leaves_nothing,
+	       SECONDS)
 {
 	long pages = CHUNKS * CHUNK / spapr_page_size();
 	int said;
@@ -161,7 +163,7 @@ TEST_F(lifetime, a_process_killed_with_an_open_device_leaves_nothing)
 	EXPECT_USABLE(true);
 }
 
-TEST_F(lifetime, a_process_may_just_exit)
+TEST_F_TIMEOUT(lifetime, a_process_may_just_exit, SECONDS)
 {
 	int status;
 	pid_t pid = fork();
@@ -178,7 +180,7 @@ TEST_F(lifetime, a_process_may_just_exit)
 	EXPECT_USABLE(false);
 }
 
-TEST_F(lifetime, processes_can_be_killed_one_after_the_other)
+TEST_F_TIMEOUT(lifetime, processes_can_be_killed_one_after_the_other, SECONDS)
 {
 	int said, i;
 	pid_t pid;
@@ -212,7 +214,7 @@ static void create_large_window(int parent)
 	_exit(2);
 }
 
-TEST_F(lifetime, clearing_a_large_window_ends_with_the_process)
+TEST_F_TIMEOUT(lifetime, clearing_a_large_window_ends_with_the_process, SECONDS)
 {
 	int pair[2], status;
 	siginfo_t info = {};
@@ -249,7 +251,8 @@ TEST_F(lifetime, clearing_a_large_window_ends_with_the_process)
 }
 
 /* A refused UNREGISTER must not outlive the process. */
-TEST_F(lifetime, a_refused_unregister_leaves_nothing_at_the_end)
+TEST_F_TIMEOUT(lifetime, a_refused_unregister_leaves_nothing_at_the_end,
+	       SECONDS)
 {
 	pid_t pid = fork();
 	int status;
@@ -300,7 +303,7 @@ FIXTURE_TEARDOWN(closing)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-TEST_F(closing, in_any_order_gives_everything_back)
+TEST_F_TIMEOUT(closing, in_any_order_gives_everything_back, SECONDS)
 {
 	const char *what;
 
@@ -322,7 +325,7 @@ TEST_F(closing, in_any_order_gives_everything_back)
 /* ------------------------------------------------------------------ */
 /* Leaving groups */
 
-TEST_F(lifetime, the_last_group_takes_everything_along)
+TEST_F_TIMEOUT(lifetime, the_last_group_takes_everything_along, SECONDS)
 {
 	struct holder h = { 0 };
 
@@ -340,7 +343,7 @@ TEST_F(lifetime, the_last_group_takes_everything_along)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-TEST_F(lifetime, one_of_two_groups_takes_nothing_along)
+TEST_F_TIMEOUT(lifetime, one_of_two_groups_takes_nothing_along, SECONDS)
 {
 	struct spapr_account before, after;
 	struct holder h = { 0 };
@@ -363,7 +366,7 @@ TEST_F(lifetime, one_of_two_groups_takes_nothing_along)
 }
 
 /* The window keeps its number after the other one was removed. */
-TEST_F(lifetime, a_group_joins_a_second_window_that_is_alone)
+TEST_F_TIMEOUT(lifetime, a_group_joins_a_second_window_that_is_alone, SECONDS)
 {
 	struct vfio_iommu_spapr_tce_info info;
 	char *mem = spapr_mem(CHUNK);
@@ -456,7 +459,8 @@ static long hcalls_of_detach(struct spapr *s, unsigned int n)
 	return spapr_hcalls_end();
 }
 
-TEST_F(large, a_group_that_leaves_is_cleared_where_it_is_mapped)
+TEST_F_TIMEOUT(large, a_group_that_leaves_is_cleared_where_it_is_mapped,
+	       SECONDS)
 {
 	long all = 1L << (SHARED_SHIFT - HCALL_SHIFT), none, few;
 	int fd = self->s.fd;
@@ -480,7 +484,7 @@ TEST_F(large, a_group_that_leaves_is_cleared_where_it_is_mapped)
 }
 
 /* The second group reads the TCEs that the first one has left. */
-TEST_F(large, a_group_that_joins_can_be_killed)
+TEST_F_TIMEOUT(large, a_group_that_joins_can_be_killed, SECONDS)
 {
 	__u64 size = 1ULL << (COPIED_SHIFT + iommu_shift(&self->info)), at;
 	long clear = 1L << (COPIED_SHIFT - HCALL_SHIFT), hcalls;
@@ -531,7 +535,7 @@ static pid_t start_large(struct _test_data_large *self)
 	return hcalls_reach(500, pid) ? pid : -1;
 }
 
-TEST_F(large, other_groups_do_not_wait_for_it)
+TEST_F_TIMEOUT(large, other_groups_do_not_wait_for_it, SECONDS)
 {
 	pid_t pid = start_large(self);
 	struct spapr other;
@@ -548,7 +552,7 @@ TEST_F(large, other_groups_do_not_wait_for_it)
 	EXPECT_GT(1L << (LARGE_SHIFT - HCALL_SHIFT), spapr_hcalls_end());
 }
 
-TEST_F(large, who_waits_for_it_to_attach_can_be_killed)
+TEST_F_TIMEOUT(large, who_waits_for_it_to_attach_can_be_killed, SECONDS)
 {
 	pid_t pid = start_large(self), second;
 
@@ -571,7 +575,7 @@ TEST_F(large, who_waits_for_it_to_attach_can_be_killed)
  * The owner dies while a child has inherited the files: the child cannot use
  * them, and the pages stay pinned until it closes them.
  */
-TEST_F(lifetime, the_last_of_the_files_counts_not_the_owner)
+TEST_F_TIMEOUT(lifetime, the_last_of_the_files_counts_not_the_owner, SECONDS)
 {
 	long pages = CHUNKS * CHUNK / spapr_page_size();
 	int pipe_fd[2];
@@ -677,7 +681,7 @@ static bool hold_and_send(int socket)
 }
 
 /* The files are not open in any process, but can still be received. */
-TEST_F(lifetime, files_in_a_socket_keep_the_memory)
+TEST_F_TIMEOUT(lifetime, files_in_a_socket_keep_the_memory, SECONDS)
 {
 	long pages = CHUNKS * CHUNK / spapr_page_size();
 	int sockets[2];
@@ -693,7 +697,7 @@ TEST_F(lifetime, files_in_a_socket_keep_the_memory)
 }
 
 /* The memory is that of a dead process, the files are still usable. */
-TEST_F(lifetime, who_receives_the_files_can_begin_anew)
+TEST_F_TIMEOUT(lifetime, who_receives_the_files_can_begin_anew, SECONDS)
 {
 	long pages = CHUNKS * CHUNK / spapr_page_size();
 	void *mem = spapr_mem(CHUNK);
@@ -738,7 +742,8 @@ static int after_exec(int fd)
 		pause();
 }
 
-TEST_F(lifetime, exec_closes_what_is_marked_so_and_leaves_nothing)
+TEST_F_TIMEOUT(lifetime, exec_closes_what_is_marked_so_and_leaves_nothing,
+	       SECONDS)
 {
 	int pipe_fd[2];
 	pid_t pid;

@@ -21,6 +21,7 @@
 
 #define NR_MSEAL	462
 #define PAGES		16
+#define SECONDS		120
 
 /* Next larger IOMMU page size, as a shift; 0 if there is none. */
 static __u32 larger_shift(const struct vfio_iommu_spapr_tce_info *info,
@@ -91,7 +92,7 @@ FIXTURE_TEARDOWN(kind)
 }
 
 /* All of it is accounted, even if a huge page needs one pin only. */
-TEST_F(kind, is_counted_mapped_and_given_back)
+TEST_F_TIMEOUT(kind, is_counted_mapped_and_given_back, SECONDS)
 {
 	size_t size = self->size;
 	int fd = self->s.fd;
@@ -115,7 +116,7 @@ TEST_F(kind, is_counted_mapped_and_given_back)
 }
 
 /* Two regions meet inside a page: each keeps its own part of it. */
-TEST_F(kind, can_be_cut_anywhere)
+TEST_F_TIMEOUT(kind, can_be_cut_anywhere, SECONDS)
 {
 	size_t page = self->page, size = self->size - 2 * page;
 	size_t cut = self->unit / 2 / page * page + page;
@@ -334,7 +335,7 @@ static int huge_kind(size_t at_least)
 		     __size >> 10);					\
 } while (0)
 
-TEST_F(large, huge_pages_are_mapped_as_a_whole)
+TEST_F_TIMEOUT(large, huge_pages_are_mapped_as_a_whole, SECONDS)
 {
 	size_t unit;
 	char *mem;
@@ -349,7 +350,7 @@ TEST_F(large, huge_pages_are_mapped_as_a_whole)
 	EXPECT_LT(0U, self->mapped);
 }
 
-TEST_F(large, transparent_huge_pages_are_mapped_as_a_whole)
+TEST_F_TIMEOUT(large, transparent_huge_pages_are_mapped_as_a_whole, SECONDS)
 {
 	size_t size = 2 * mem_unit(MEM_THP);
 	char *mem;
@@ -363,7 +364,8 @@ TEST_F(large, transparent_huge_pages_are_mapped_as_a_whole)
 }
 
 /* Pages that are adjacent by chance are as good as a huge page. */
-TEST_F(large, ordinary_pages_are_mapped_where_they_make_a_block)
+TEST_F_TIMEOUT(large, ordinary_pages_are_mapped_where_they_make_a_block,
+	       SECONDS)
 {
 	size_t size = 2UL << self->shift;
 	char *mem = mem_reserve(size, size);
@@ -375,7 +377,7 @@ TEST_F(large, ordinary_pages_are_mapped_where_they_make_a_block)
 	EXPECT_LT(0U, self->refused);
 }
 
-TEST_F(large, each_page_of_a_mixed_region_has_its_own_size)
+TEST_F_TIMEOUT(large, each_page_of_a_mixed_region_has_its_own_size, SECONDS)
 {
 	size_t thp = mem_unit(MEM_THP), size, small;
 	char *mem;
@@ -403,7 +405,7 @@ TEST_F(large, each_page_of_a_mixed_region_has_its_own_size)
 }
 
 /* Not only the page size matters, but also the alignment. */
-TEST_F(large, huge_pages_at_a_shifted_address_are_small)
+TEST_F_TIMEOUT(large, huge_pages_at_a_shifted_address_are_small, SECONDS)
 {
 	size_t unit = mem_unit(MEM_THP), size = 2 * unit;
 	char *mem, *to;
@@ -424,7 +426,7 @@ TEST_F(large, huge_pages_at_a_shifted_address_are_small)
 	spapr_map(self->s.fd, self->start, to, size, SPAPR_RW);
 }
 
-TEST_F(large, a_part_of_a_huge_page_is_not_the_whole)
+TEST_F_TIMEOUT(large, a_part_of_a_huge_page_is_not_the_whole, SECONDS)
 {
 	size_t unit;
 	char *mem;
@@ -440,7 +442,7 @@ TEST_F(large, a_part_of_a_huge_page_is_not_the_whole)
 }
 
 /* One IOMMU page must be in one region, or it could lose half of its memory. */
-TEST_F(large, two_regions_do_not_make_one_iommu_page)
+TEST_F_TIMEOUT(large, two_regions_do_not_make_one_iommu_page, SECONDS)
 {
 	size_t unit, cut;
 	char *mem;
@@ -474,7 +476,7 @@ static char *half_read_only(struct _test_data_large *self, size_t from)
 	return mem;
 }
 
-TEST_F(large, read_only_huge_pages_are_mapped_for_reading)
+TEST_F_TIMEOUT(large, read_only_huge_pages_are_mapped_for_reading, SECONDS)
 {
 	size_t unit = mem_unit(MEM_THP);
 	int fd = self->s.fd;
@@ -493,7 +495,8 @@ TEST_F(large, read_only_huge_pages_are_mapped_for_reading)
 		  VFIO_DMA_MAP_FLAG_READ);
 }
 
-TEST_F(large, a_huge_page_that_is_half_read_only_is_not_written)
+TEST_F_TIMEOUT(large, a_huge_page_that_is_half_read_only_is_not_written,
+	       SECONDS)
 {
 	size_t unit = mem_unit(MEM_THP), ip;
 	int fd = self->s.fd, ret;

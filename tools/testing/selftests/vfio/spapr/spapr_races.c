@@ -16,6 +16,7 @@
 
 #define V2		VFIO_SPAPR_TCE_v2_IOMMU
 #define IP		4096UL
+#define SECONDS		300
 #define RACERS		4
 #define ROUNDS		100	/* of the slowest racer */
 #define REGIONS		4
@@ -386,7 +387,7 @@ FIXTURE_TEARDOWN(races)
 	EXPECT_EQ(self->base.pins, spapr_pins());			\
 } while (0)
 
-TEST_F(races, map_and_unmap_the_same_range)
+TEST_F_TIMEOUT(races, map_and_unmap_the_same_range, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		map_some, map_some, unmap_some, map_or_unmap,
@@ -398,7 +399,7 @@ TEST_F(races, map_and_unmap_the_same_range)
 	EXPECT_ALL_GOES();
 }
 
-TEST_F(races, map_and_unmap_entries_side_by_side)
+TEST_F_TIMEOUT(races, map_and_unmap_entries_side_by_side, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		enter_own, enter_own, enter_own, enter_own,
@@ -420,7 +421,7 @@ TEST_F(races, map_and_unmap_entries_side_by_side)
 	EXPECT_ALL_GOES();
 }
 
-TEST_F(races, map_while_the_window_goes)
+TEST_F_TIMEOUT(races, map_while_the_window_goes, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		map_some, map_or_unmap, window_goes_and_comes, ask,
@@ -434,7 +435,7 @@ TEST_F(races, map_while_the_window_goes)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-TEST_F(races, map_while_memory_comes_and_goes)
+TEST_F_TIMEOUT(races, map_while_memory_comes_and_goes, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		map_some, map_or_unmap, unmap_some, region_goes_and_comes,
@@ -448,7 +449,8 @@ TEST_F(races, map_while_memory_comes_and_goes)
 }
 
 /* A changing page table does not affect pages that were pinned before. */
-TEST_F(races, huge_pages_are_replaced_while_they_are_registered)
+TEST_F_TIMEOUT(races, huge_pages_are_replaced_while_they_are_registered,
+	       SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		register_and_map_huge, register_and_map_huge,
@@ -470,7 +472,7 @@ TEST_F(races, huge_pages_are_replaced_while_they_are_registered)
 	munmap(a->huge, 2 * RACERS * a->unit);
 }
 
-TEST_F(races, windows_and_memory_come_and_go)
+TEST_F_TIMEOUT(races, windows_and_memory_come_and_go, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		map_some, map_or_unmap, window_goes_and_comes,
@@ -483,7 +485,7 @@ TEST_F(races, windows_and_memory_come_and_go)
 	EXPECT_ALL_GOES();
 }
 
-TEST_F(races, fork_while_memory_is_mapped)
+TEST_F_TIMEOUT(races, fork_while_memory_is_mapped, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		map_some, unmap_some, region_goes_and_comes, fork_and_try,
@@ -496,7 +498,7 @@ TEST_F(races, fork_while_memory_is_mapped)
 	EXPECT_ACCOUNT(&self->base, self->table, 0);
 }
 
-TEST_F(races, ask_while_a_group_comes_and_goes)
+TEST_F_TIMEOUT(races, ask_while_a_group_comes_and_goes, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		ask, ask, map_or_unmap, second_group_comes_and_goes,
@@ -551,7 +553,7 @@ static int call_both(struct arena *a, struct one_call c[2])
 	return ret;
 }
 
-TEST_F(races, two_threads_make_the_default_window_once)
+TEST_F_TIMEOUT(races, two_threads_make_the_default_window_once, SECONDS)
 {
 	struct arena *a = &self->arena;
 	struct one_call c[2] = {
@@ -576,7 +578,7 @@ TEST_F(races, two_threads_make_the_default_window_once)
 }
 
 /* Either mapped completely, and not unregistered; or not mapped. */
-TEST_F(races, memory_is_mapped_while_it_goes)
+TEST_F_TIMEOUT(races, memory_is_mapped_while_it_goes, SECONDS)
 {
 	struct arena *a = &self->arena;
 	struct one_call c[2] = { { .iova = a->iova }, { .iova = a->iova } };
@@ -646,7 +648,7 @@ static int end_of(pid_t pid)
 	return waitpid(pid, &status, 0) == pid ? status : -1;
 }
 
-TEST_F(races, processes_are_killed_in_the_middle)
+TEST_F_TIMEOUT(races, processes_are_killed_in_the_middle, SECONDS)
 {
 	struct arena *a = &self->arena;
 	unsigned int seed = test_seed(), i;
@@ -673,7 +675,7 @@ TEST_F(races, processes_are_killed_in_the_middle)
 	EXPECT_ALL_GOES();
 }
 
-TEST_F(races, processes_exit_in_the_middle)
+TEST_F_TIMEOUT(races, processes_exit_in_the_middle, SECONDS)
 {
 	struct arena *a = &self->arena;
 	unsigned int seed = test_seed(), i;
@@ -697,7 +699,7 @@ TEST_F(races, processes_exit_in_the_middle)
 /* ------------------------------------------------------------------ */
 /* Containers that are opened and closed */
 
-TEST_F(races, call_while_the_last_group_leaves)
+TEST_F_TIMEOUT(races, call_while_the_last_group_leaves, SECONDS)
 {
 	const move_fn moves[RACERS] = {
 		map_or_unmap, region_goes_and_comes, ask,

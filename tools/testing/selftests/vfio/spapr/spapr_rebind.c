@@ -20,6 +20,7 @@
 #define IO_SIZE		MIB
 #define IO_CHUNK	(128 * KIB)
 #define IP		4096UL
+#define SECONDS		600
 
 #define HOW_TO_NAME \
 	"needs VFIO_REBIND_BDF='BDF BDF...': disks to be overwritten, two of " \
@@ -299,7 +300,8 @@ static void user_space_has_all(struct __test_metadata *_metadata,
 	}
 }
 
-TEST_F(rebind, every_device_of_a_group_does_dma_for_its_driver_again)
+TEST_F_TIMEOUT(rebind, every_device_of_a_group_does_dma_for_its_driver_again,
+	       SECONDS)
 {
 	unsigned int i, n;
 	int round;
@@ -319,7 +321,7 @@ TEST_F(rebind, every_device_of_a_group_does_dma_for_its_driver_again)
 }
 
 /* One driver is bound and works before the other one is bound. */
-TEST_F(rebind, one_driver_works_while_the_other_is_away)
+TEST_F_TIMEOUT(rebind, one_driver_works_while_the_other_is_away, SECONDS)
 {
 	struct _test_data_rebind one = *self;
 	unsigned int i;

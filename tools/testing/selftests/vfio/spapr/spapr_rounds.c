@@ -365,14 +365,14 @@ TEST_F(rounds, groups_that_come_and_go_print_nothing)
 	       __which->name, __more, MANY);				\
 } while (0)
 
-TEST_F(rounds, owners_leave_no_memory_behind)
+TEST_F_TIMEOUT(rounds, owners_leave_no_memory_behind, 300)
 {
 	NEED_SLABINFO(return);
 	spapr_close(&self->s);
 	EXPECT_NO_OBJECTS(round_of_owners());
 }
 
-TEST_F(rounds, windows_leave_no_memory_behind)
+TEST_F_TIMEOUT(rounds, windows_leave_no_memory_behind, 300)
 {
 	__u64 start = NO_WINDOW;
 
@@ -383,7 +383,7 @@ TEST_F(rounds, windows_leave_no_memory_behind)
 			  !__spapr_remove(self->s.fd, start));
 }
 
-TEST_F(rounds, a_default_window_leaves_no_memory_behind)
+TEST_F_TIMEOUT(rounds, a_default_window_leaves_no_memory_behind, 300)
 {
 	__u64 start = NO_WINDOW;
 

@@ -16,6 +16,7 @@
 #include "stall.h"
 
 #define V2		VFIO_SPAPR_TCE_v2_IOMMU
+#define SECONDS		300
 
 /* Container with the first device, and one with the second if available. */
 FIXTURE(stress)
@@ -99,7 +100,7 @@ static int map_sample(int fd, __u64 iova, char *mem)
 	return ret;
 }
 
-TEST_F(stress, ten_thousand_regions_go_in_any_order)
+TEST_F_TIMEOUT(stress, ten_thousand_regions_go_in_any_order, SECONDS)
 {
 	unsigned int *order = calloc(MANY, sizeof(*order));
 	unsigned int seed = test_seed();
@@ -252,7 +253,7 @@ static int claim(int fd)
 	return ret ? : __spapr_unregister(fd, mem, spapr_page_size());
 }
 
-TEST_F(stress, threads_do_not_disturb_each_other)
+TEST_F_TIMEOUT(stress, threads_do_not_disturb_each_other, SECONDS)
 {
 	size_t size = SLOTS * SLOT_PAGES * self->page;
 	unsigned int seed = test_seed(), i;
@@ -320,7 +321,7 @@ static void *map_and_unmap(void *arg)
  * looks it up. It is found completely or not at all, and not after it was
  * unregistered.
  */
-TEST_F(stress, regions_go_while_they_are_looked_up)
+TEST_F_TIMEOUT(stress, regions_go_while_they_are_looked_up, SECONDS)
 {
 	struct mapper m = { .size = 4 * self->page };
 	int i, ret, busy = 0;
@@ -357,7 +358,7 @@ TEST_F(stress, regions_go_while_they_are_looked_up)
 #define AT_ONCE_PAGES	64
 #define AT_ONCE_ROUNDS	30
 
-TEST_F(stress, two_containers_register_one_range_at_once)
+TEST_F_TIMEOUT(stress, two_containers_register_one_range_at_once, SECONDS)
 {
 	size_t size = AT_ONCE_PAGES * self->page;
 	char *mem = spapr_mem(size);
@@ -403,7 +404,7 @@ static pid_t start_rival(int fd, int *go)
 	_exit(!ret ? TOOK_IT : ret == -EPERM ? NOT_PERMITTED : SOMETHING_ELSE);
 }
 
-TEST_F(stress, two_processes_cannot_both_have_a_container)
+TEST_F_TIMEOUT(stress, two_processes_cannot_both_have_a_container, SECONDS)
 {
 	int *go = mmap(NULL, self->page, PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -443,7 +444,7 @@ static pid_t start_mapper(int fd, __u64 iova, void *mem, int *go)
 	_exit(ret == -EPERM ? NOT_PERMITTED : SOMETHING_ELSE);
 }
 
-TEST_F(stress, nobody_maps_what_another_process_registers)
+TEST_F_TIMEOUT(stress, nobody_maps_what_another_process_registers, SECONDS)
 {
 	int *go = mmap(NULL, self->page, PROT_READ | PROT_WRITE,
 		       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -1082,7 +1083,7 @@ static bool is_done(int *done)
 }
 
 /* The kernel's counters show that it has begun and is not complete. */
-TEST_F(stress, a_long_registration_can_be_killed_anywhere)
+TEST_F_TIMEOUT(stress, a_long_registration_can_be_killed_anywhere, SECONDS)
 {
 	int *done = mmap(NULL, self->page, PROT_READ | PROT_WRITE,
 			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -1168,7 +1169,7 @@ static long register_beside(struct __test_metadata *_metadata, int fd,
  * the whole registration. A busy emulated machine may starve the others once,
  * but not each time.
  */
-TEST_F(stress, others_live_on_beside_a_long_registration)
+TEST_F_TIMEOUT(stress, others_live_on_beside_a_long_registration, SECONDS)
 {
 	size_t size = LONG_PAGES * self->page;
 	char *mem = spapr_mem(size);
@@ -1292,7 +1293,7 @@ static void use_one_cpu(void)
 	sched_setaffinity(0, sizeof(set), &set);
 }
 
-TEST_F(stress, a_page_that_cannot_be_moved_just_now)
+TEST_F_TIMEOUT(stress, a_page_that_cannot_be_moved_just_now, SECONDS)
 {
 	struct holder h = { 0 };
 	struct zone zone;
@@ -1311,7 +1312,7 @@ TEST_F(stress, a_page_that_cannot_be_moved_just_now)
 	EXPECT_TRUE(pfn && (pfn < zone.start || pfn >= zone.end));
 }
 
-TEST_F(stress, a_page_that_can_never_be_moved_is_an_error)
+TEST_F_TIMEOUT(stress, a_page_that_can_never_be_moved_is_an_error, SECONDS)
 {
 	struct holder h = { 0 };
 	struct zone zone;
@@ -1350,7 +1351,7 @@ static void *compact(void *arg)
 }
 
 /* Compaction isolates and migrates pages that are being registered. */
-TEST_F(stress, pages_may_move_before_they_are_pinned)
+TEST_F_TIMEOUT(stress, pages_may_move_before_they_are_pinned, SECONDS)
 {
 	size_t size = AT_ONCE_PAGES * self->page;
 	struct compactor c = { 0 };

@@ -11,9 +11,11 @@
 #include "../../kselftest_harness.h"
 #include "libspapr.h"
 
-/* Only to end a test that hangs: an emulated machine may be slow. */
+/* Seconds that each test of a program may take, if not 30. */
+#ifdef TEST_SECONDS
 #undef TEST_TIMEOUT_DEFAULT
-#define TEST_TIMEOUT_DEFAULT	600
+#define TEST_TIMEOUT_DEFAULT	TEST_SECONDS
+#endif
 
 #define KIB		1024UL
 #define MIB		(1024 * KIB)

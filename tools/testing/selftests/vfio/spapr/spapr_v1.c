@@ -16,6 +16,7 @@
 
 #define PAGES		16
 #define IP		4096UL
+#define SECONDS		120
 
 FIXTURE(v1)
 {
@@ -442,7 +443,7 @@ TEST_F(v1, the_window_over_the_limit_is_refused)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-TEST_F(v1, the_device_copies_until_disabled)
+TEST_F_TIMEOUT(v1, the_device_copies_until_disabled, SECONDS)
 {
 	char *src = self->mem, *dst = self->mem + self->size / 2;
 	__u64 half = self->size / 2;

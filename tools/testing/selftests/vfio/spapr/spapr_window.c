@@ -17,6 +17,7 @@
 #define PAGES		16
 #define IP		4096UL
 #define NO_WINDOW	(~0ULL)
+#define SECONDS		120
 
 FIXTURE(window)
 {
@@ -267,7 +268,7 @@ TEST_F(window, the_first_window_comes_again_or_is_refused_beside_the_second)
 	create_both(_metadata, self, shifts, at);
 }
 
-TEST_F(window, the_device_copies_from_one_window_to_the_other)
+TEST_F_TIMEOUT(window, the_device_copies_from_one_window_to_the_other, SECONDS)
 {
 	const __u32 shifts[2] = { self->shift, self->shift };
 	__u64 at[2] = { NO_WINDOW, NO_WINDOW };
