@@ -22,14 +22,6 @@ new*) NAME=$NAME-new SUITE=sid
 esac
 DIR=$OUT/debian-$NAME
 
-# With what they need, also what is only named in a module.
-needed() {
-	local m
-	for m in $MODULES; do
-		/sbin/modprobe -d "$1" -S "$2" --show-depends "$m"
-	done | sed -n "s|^insmod $1/*lib/modules/$2/\([^ ]*\).*|\1|p" | sort -u
-}
-
 make_dir() {
 	local from version m to
 	from=$TOP/userland/linux-$NAME
@@ -37,7 +29,8 @@ make_dir() {
 	rm -rf "$DIR"
 	mkdir -p "$DIR/modroot"
 	/sbin/depmod -b "$from" "$version"
-	for m in $(needed "$from" "$version"); do
+	# shellcheck disable=SC2086
+	for m in $(needed_modules "$from" "$version" $MODULES); do
 		to=$DIR/modroot/lib/modules/$version/${m%.xz}
 		mkdir -p "$(dirname "$to")"
 		case $m in

@@ -11,8 +11,8 @@ GEN=$OUT/bin/gen_init_cpio
 INSTALL=$OUT/selftests/install
 MODROOT=
 case $FLAVOUR in
-*-modular*) MODROOT=$OUT/kernel-$FLAVOUR/modroot ;;
 debian-*) MODROOT=$OUT/$FLAVOUR/modroot ;;
+*) [ -z "$(modules "$FLAVOUR")" ] || MODROOT=$OUT/kernel-$FLAVOUR/modroot ;;
 esac
 NAME=initramfs${MODROOT:+-$FLAVOUR}
 CPIO=$OUT/$NAME.cpio.gz

@@ -16,6 +16,7 @@ CONFIG=$HARNESS/config
 fragments() {
 	case $NAME in
 	*-bare) echo base "$BASE" pseries powernv; return ;;
+	distro) echo distro; return ;;
 	esac
 	echo base "$BASE" pseries powernv kvm vfio test
 	case $NAME in *-debug*) echo debug ;; esac
@@ -81,11 +82,19 @@ not_taken() {
 	' "$DIR/.config" "$DIR/wanted.config"
 }
 
+# Debian's own configuration with those modules only that distro.modules names.
+debian_config() {
+	[ "$NAME" = distro ] || return 0
+	sed '/^#/d; s/.*/CONFIG_(&)=m/' "$CONFIG/distro.modules" |
+		grep -xEf - -e '.*=[^m].*' "$DEBIAN"/boot/config-*
+}
+
 configure() {
 	merge_fragments >"$DIR/wanted.config"
+	{ debian_config; cat "$DIR/wanted.config"; } >"$DIR/all.config"
 	cp "$DIR/.config" "$DIR/.config.before" 2>/dev/null || true
 	step "$NAME: configure" "$LOGS/$NAME-config.log" \
-		kmake KCONFIG_ALLCONFIG="$DIR/wanted.config" allnoconfig
+		kmake KCONFIG_ALLCONFIG="$DIR/all.config" allnoconfig
 	not_taken >"$DIR/not-taken"
 	[ ! -s "$DIR/not-taken" ] ||
 		die "$NAME: configuration lines that did not take: $(paste -sd, "$DIR/not-taken")"
@@ -95,23 +104,30 @@ configure() {
 }
 
 targets() {
-	case $NAME in
-	*-modular*) echo vmlinux modules ;;
-	*) echo vmlinux ;;
-	esac
+	echo vmlinux
+	[ -z "$(modules "$NAME")" ] || echo modules
 }
 
 # A kernel that was linked has been checked for what real mode must not do.
 checked() {
-	case $NAME in series*) ;; *) return 0 ;; esac
+	case $NAME in series* | distro) ;; *) return 0 ;; esac
 	[ "$DIR/vmlinux" -ot "$DIR/wanted.config" ] ||
 		grep -q '^  CHKRM  ' "$LOGS/$NAME-build.log" ||
 		die "$NAME: realmode_check.sh did not run when vmlinux was linked"
 }
 
+# All of them, and in modroot those that the test guest loads.
 install_modules() {
-	rm -rf "$DIR/modroot"
-	kmake INSTALL_MOD_PATH="$DIR/modroot" INSTALL_MOD_STRIP=1 modules_install
+	local version m
+	rm -rf "$DIR/modules" "$DIR/modroot"
+	kmake INSTALL_MOD_PATH="$DIR/modules" INSTALL_MOD_STRIP=1 modules_install
+	version=$(ls "$DIR/modules/lib/modules")
+	# shellcheck disable=SC2046
+	for m in $(needed_modules "$DIR/modules" "$version" $(modules "$NAME")); do
+		install -Dm644 "$DIR/modules/lib/modules/$version/$m" \
+			"$DIR/modroot/lib/modules/$version/$m"
+	done
+	/sbin/depmod -b "$DIR/modroot" "$version"
 }
 
 # What a kernel is made of: not its documentation, not its tests.
@@ -120,13 +136,19 @@ sources() {
 	gitb ls-tree "$branch:tools" | grep -vE "\\stesting\$"
 }
 
+# The newest kernel of Debian 13 that can be had; a guest boots it too (debian.sh).
+if [ "$NAME" = distro ]; then
+	[ "$BASE" = 6.12 ] || die "K=distro is for BASE=6.12"
+	DEBIAN=$("$HARNESS/userland.sh" -newest trixie linux-4k \
+		'linux-image-[0-9][^-]*-powerpc64le')
+fi
 take_lock
 CCACHE=
 ! have ccache || CCACHE="ccache "
 case $NAME in
 stock*) SRC=$PRISTINE branch=base ;;
 mutants) SRC=$OUT/mutants/tree DIR=$OUT/mutants/kernel branch=series ;;
-series*) SRC=$TREE branch=series ;;
+series* | distro) SRC=$TREE branch=series ;;
 each*)
 	# Side by side like the series' own two folders: the compiler cache
 	# then sees the same relative paths.
@@ -147,7 +169,7 @@ if [ $# -gt 1 ]; then
 	step "$NAME: compile $(($# - 1)) targets" "$LOGS/$NAME-objects.log" kmake -k "${@:2}"
 	exit
 fi
-KEY=$({ sources; merge_fragments
+KEY=$({ sources; merge_fragments; debian_config
 	"${CROSS}gcc" --version; cat "$0"; } | hash_of)
 
 if ! is_done "$DIR/built" "$KEY" || [ ! -f "$DIR/vmlinux" ]; then
@@ -158,9 +180,8 @@ if ! is_done "$DIR/built" "$KEY" || [ ! -f "$DIR/vmlinux" ]; then
 	# shellcheck disable=SC2046
 	step "$NAME: build the kernel" "$LOGS/$NAME-build.log" kmake $(targets)
 	checked
-	case $NAME in *-modular*)
-		step "$NAME: install the modules" "$LOGS/$NAME-modules.log" install_modules ;;
-	esac
+	[ -z "$(modules "$NAME")" ] ||
+		step "$NAME: install the modules" "$LOGS/$NAME-modules.log" install_modules
 	set_done "$DIR/built" "$KEY"
 fi
 echo "$DIR/vmlinux"

@@ -228,6 +228,26 @@ flavour() {
 	echo "$name"
 }
 
+# What a test guest loads, of a flavour that has VFIO and KVM as modules: with what
+# finds the disks and network cards of its machine, where that is a module too.
+modules() {
+	case $1 in
+	*-modular*) echo kvm kvm-hv kvm-pr vfio vfio-pci vfio_iommu_spapr_tce ;;
+	distro) echo kvm kvm-hv vfio vfio-pci vfio_iommu_spapr_tce ext4 brd nvme e1000e \
+		virtio_blk ;;
+	esac
+}
+
+# needed_modules FOLDER VERSION MODULE...: their files and those of what they need, also
+# of what is only named in one, as paths in lib/modules/VERSION.
+needed_modules() {
+	local from=$1 version=$2 m
+	shift 2
+	for m in "$@"; do
+		/sbin/modprobe -d "$from" -S "$version" --show-depends "$m"
+	done | sed -n "s|^insmod $from/*lib/modules/$version/\([^ ]*\).*|\1|p" | sort -u
+}
+
 all_machines() { (cd "$HARNESS/machines" && echo *); }
 
 # What the data of a machine, or any file like it, says of KEY: says KEY FILE, all

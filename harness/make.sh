@@ -24,13 +24,13 @@ remove() {
 
 clean() {
 	local p
-	rm -rf "$OUT"/kernel-{stock,series,style}*
+	rm -rf "$OUT"/kernel-{stock,series,style,distro}*
 	for p in $(all_parts); do
 		rm -rf "$OUT/kernel-$p"* "$OUT/part-$p" "$OUT/series-$p" "$OUT/series-$p.stamp"
 	done
 	remove selftests headers headers.stamp bin series series.stamp style \
 		each each.done bench bench-check bench-disk mutants mutants-check kernel-mutants kvm.root initramfs.stamp initramfs.cpio.gz mm_iommu
-	rm -rf "$OUT"/initramfs-{series,debian}-* "$OUT"/kvm-*.img* "$OUT"/files.img \
+	rm -rf "$OUT"/initramfs-{series-,debian-,distro}* "$OUT"/kvm-*.img* "$OUT"/files.img \
 		"$OUT"/debian-*
 }
 
@@ -40,8 +40,8 @@ check_variables() {
 	flavour series >/dev/null
 	machines "" >/dev/null
 	for k in $KERNELS; do
-		echo "$k" | grep -qxE "(stock|series|$(all_parts | tr ' ' '|'))(-4k)?(-debug)?(-faults)?(-modular)?" ||
-			die "K=$k: no such kernel; stock, series or a part of it ($(all_parts)), then -4k -debug -faults -modular"
+		echo "$k" | grep -qxE "distro|(stock|series|$(all_parts | tr ' ' '|'))(-4k)?(-debug)?(-faults)?(-modular)?" ||
+			die "K=$k: no such kernel; distro, or stock, series or a part of it ($(all_parts)), then -4k -debug -faults -modular"
 	done
 	[ -z "$PART" ] || is_part "$PART" ||
 		die "PART=$PART: the series has no such part; there are: $(all_parts)"

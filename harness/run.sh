@@ -20,12 +20,8 @@ MACHINE=$1 FLAVOUR=$2
 
 KERNEL=$OUT/kernel-$FLAVOUR/vmlinux
 CPIO=$OUT/initramfs.cpio.gz
-MODULES=
-case $FLAVOUR in
-*-modular*)
-	CPIO=$OUT/initramfs-$FLAVOUR.cpio.gz
-	MODULES=kvm,kvm-hv,kvm-pr,vfio,vfio-pci,vfio_iommu_spapr_tce ;;
-esac
+MODULES=$(modules "$FLAVOUR" | tr ' ' ,)
+[ -z "$MODULES" ] || CPIO=$OUT/initramfs-$FLAVOUR.cpio.gz
 
 # The base with the fixes alone: what must pass is a list, for want of all that the
 # tests ask for beside that.
@@ -87,6 +83,7 @@ kunit() {
 		done
 	done < <(cat "$HARNESS/kunit" "$ROOT/bases/$BASE/kunit" 2>/dev/null | sed '/^#/d')
 	case $FLAVOUR:$suites in
+	distro:*) return ;; # has no KUnit
 	stock* | *:) echo "kunit.enable=0"; return ;;
 	esac
 	echo "harness_kunit=${suites#,}"
@@ -110,6 +107,8 @@ append() {
 	stock | fixes) echo "VFIO_TEST_STOCK=1" ;;
 	*) echo "panic_on_warn=1" ;;
 	esac
+	# Debian's kernel would stay where it is, ours are built so that they end.
+	[ "$FLAVOUR" != distro ] || echo "panic=-1"
 }
 
 # One argument of QEMU per line; a folder name may hold blanks.

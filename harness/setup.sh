@@ -3,7 +3,7 @@
 # Install the Debian packages that are missing, all in one call.
 . "$(dirname "$0")/lib.sh"
 
-PACKAGES="make gcc libc6-dev git e2fsprogs flex bison bc perl xz-utils rsync kmod ccache libelf-dev
+PACKAGES="make gcc libc6-dev git e2fsprogs flex bison bc perl xz-utils rsync kmod ccache libelf-dev libssl-dev
 	sparse spin clang libclang-rt-dev gcc-powerpc64le-linux-gnu libc6-dev-ppc64el-cross
 	qemu-system-ppc qemu-system-data"
 
