@@ -19,7 +19,7 @@ help:
 	@sed 1d $(H)/help.txt
 
 # One script of the same name per target.
-TARGETS := setup tree series bases each kernel stock modular initramfs selftests run demo \
+TARGETS := setup tree series bases each kernel stock modular deb initramfs selftests run demo \
 	   doctor \
 	   test test-stock bench bench-check bench-disk figures shell gdb style mutants rerun clean \
 	   distclean

@@ -29,7 +29,7 @@ clean() {
 		rm -rf "$OUT/kernel-$p"* "$OUT/part-$p" "$OUT/series-$p" "$OUT/series-$p.stamp"
 	done
 	remove selftests headers headers.stamp bin series series.stamp style \
-		each each.done bench bench-check bench-disk mutants mutants-check kernel-mutants kvm.root initramfs.stamp initramfs.cpio.gz mm_iommu
+		deb deb.root each each.done bench bench-check bench-disk mutants mutants-check kernel-mutants kvm.root initramfs.stamp initramfs.cpio.gz mm_iommu
 	rm -rf "$OUT"/initramfs-{series-,debian-,distro}* "$OUT"/kvm-*.img* "$OUT"/files.img \
 		"$OUT"/debian-*
 }
@@ -73,6 +73,7 @@ each) tree; "$HARNESS/each.sh" ;;
 kernel) tree; kernel "${KERNELS:-$(flavour series)}" ;;
 stock) base; kernel "$(flavour stock)" ;;
 modular) tree; kernel "$(flavour series)-modular" ;;
+deb) tree; kernel distro >/dev/null; "$HARNESS/deb.sh" distro ;;
 selftests) tree; "$HARNESS/selftests.sh" ;;
 initramfs) tree; guest "${KERNELS:-$(flavour series)}" ;;
 run)
