@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "failnth.h"
+#include "libspapr.h"
 
 #define DEBUGFS		"/sys/kernel/debug"
 
@@ -14,11 +15,7 @@ static int fail_nth = -1;
 
 static bool set(const char *file, const char *value)
 {
-	int fd = open(file, O_WRONLY);
-	bool done = fd >= 0 && write(fd, value, strlen(value)) > 0;
-
-	close(fd);
-	return done;
+	return !spapr_write(file, value);
 }
 
 /* All allocations count, including GFP_KERNEL ones and single pages. */

@@ -37,27 +37,6 @@ FIXTURE(unplug)
 /* ------------------------------------------------------------------ */
 /* sysfs */
 
-static int write_text(const char *path, const char *text)
-{
-	ssize_t len = strlen(text);
-	int fd = open(path, O_WRONLY | O_CLOEXEC), ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, len) != len)
-		ret = -errno;
-	close(fd);
-	return ret;
-}
-
-static int write_attr(const char *bdf, const char *attr, const char *text)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), PCI "/devices/%s/%s", bdf, attr);
-	return write_text(path, text);
-}
-
 static bool has(const char *bdf, const char *attr)
 {
 	char path[PATH_MAX];
@@ -68,23 +47,23 @@ static bool has(const char *bdf, const char *attr)
 
 static int remove_it(const char *bdf)
 {
-	return write_attr(bdf, "remove", "1");
+	return spapr_write_attr(bdf, "remove", "1");
 }
 
 static int unbind_it(const char *bdf)
 {
-	return write_attr(bdf, "driver/unbind", bdf);
+	return spapr_write_attr(bdf, "driver/unbind", bdf);
 }
 
 /* Whatever became of it. */
 static int plug_in(const char *bdf)
 {
-	int ret = has(bdf, "") ? 0 : write_text(PCI "/rescan", "1");
+	int ret = has(bdf, "") ? 0 : spapr_write(PCI "/rescan", "1");
 
 	if (ret || has(bdf, "driver"))
 		return ret;
-	ret = write_attr(bdf, "driver_override", "vfio-pci");
-	return ret ? : write_text(PCI "/drivers_probe", bdf);
+	ret = spapr_write_attr(bdf, "driver_override", "vfio-pci");
+	return ret ? : spapr_write(PCI "/drivers_probe", bdf);
 }
 
 /* ------------------------------------------------------------------ */
@@ -292,21 +271,6 @@ TEST_F(unplug, a_program_is_killed_and_the_device_goes)
 /* ------------------------------------------------------------------ */
 /* Two devices of a group */
 
-static bool is_edu(const char *bdf)
-{
-	char path[PATH_MAX], text[16] = "";
-	FILE *f;
-
-	snprintf(path, sizeof(path), PCI "/devices/%s/device", bdf);
-	f = fopen(path, "r");
-	if (!f)
-		return false;
-	if (!fgets(text, sizeof(text), f))
-		text[0] = '\0';
-	fclose(f);
-	return !strncmp(text, "0x11e8", 6);
-}
-
 /* The other device of the group of a device. */
 static bool find_sibling(const char *bdf, char *name, size_t len)
 {
@@ -318,7 +282,7 @@ static bool find_sibling(const char *bdf, char *name, size_t len)
 	snprintf(path, sizeof(path), PCI "/devices/%s/iommu_group/devices", bdf);
 	dir = opendir(path);
 	while (dir && (d = readdir(dir)))
-		if (strcmp(d->d_name, bdf) && is_edu(d->d_name)) {
+		if (strcmp(d->d_name, bdf) && spapr_is_edu(d->d_name)) {
 			snprintf(name, len, "%.*s", (int)len - 1, d->d_name);
 			found = true;
 		}

@@ -16,6 +16,7 @@
 
 #include "kvm_tce_guest.h"
 #include "libkvm_tce.h"
+#include "libspapr.h"
 #include "memkind.h"
 
 #define KVM_VM_HV	1UL
@@ -134,17 +135,6 @@ int vm_real_mode(void)
 	return ret;
 }
 
-static int set_real_mode(const char *value)
-{
-	int fd = open(REAL_MODE, O_WRONLY | O_CLOEXEC), ret;
-
-	if (fd < 0)
-		return -errno;
-	ret = write(fd, value, 1) == 1 ? 0 : -errno;
-	close(fd);
-	return ret;
-}
-
 /*
  * Runs in a session of its own, so that killing the test does not kill it. It
  * waits until all holders of the other end of the pipe have exited.
@@ -161,7 +151,7 @@ static void keep_switch(int pipe)
 	close_range(1, ~0U, 0);
 	while (read(0, &byte, 1) < 0 && errno == EINTR)
 		;
-	_exit(set_real_mode("Y") ? 1 : 0);
+	_exit(spapr_write(REAL_MODE, "Y") ? 1 : 0);
 }
 
 int vm_real_mode_off(struct vm_switch *sw)
@@ -179,7 +169,7 @@ int vm_real_mode_off(struct vm_switch *sw)
 		keep_switch(fds[0]);
 	close(fds[0]);
 	if (sw->pid > 0)
-		return set_real_mode("N");
+		return spapr_write(REAL_MODE, "N");
 	close(sw->fd);
 	return -EAGAIN;
 }

@@ -56,6 +56,19 @@ unsigned int spapr_page_shift(void)
 	return __builtin_ctzl(spapr_page_size());
 }
 
+int spapr_write(const char *path, const char *text)
+{
+	size_t len = strlen(text);
+	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC), ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, len) != (ssize_t)len)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
 /* ------------------------------------------------------------------ */
 /* Devices */
 
@@ -85,6 +98,20 @@ static bool sysfs_says(const char *bdf, const char *file, const char *value)
 		text[0] = '\0';
 	fclose(f);
 	return !strncmp(text, value, strlen(value));
+}
+
+bool spapr_is_edu(const char *bdf)
+{
+	return sysfs_says(bdf, "vendor", "0x1234") &&
+	       sysfs_says(bdf, "device", "0x11e8");
+}
+
+int spapr_write_attr(const char *bdf, const char *attr, const char *text)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), PCI_DEVICES "/%s/%s", bdf, attr);
+	return spapr_write(path, text);
 }
 
 static bool bound_to_vfio(const char *bdf)
@@ -120,8 +147,7 @@ static int scan_one(const struct dirent *d)
 {
 	const char *bdf = d->d_name;
 
-	return bdf[0] != '.' && sysfs_says(bdf, "vendor", "0x1234") &&
-	       sysfs_says(bdf, "device", "0x11e8") && bound_to_vfio(bdf);
+	return bdf[0] != '.' && spapr_is_edu(bdf) && bound_to_vfio(bdf);
 }
 
 static void scan_sysfs(void)
@@ -481,30 +507,17 @@ long spapr_pins_settle(long expected)
 #define TCE_HCALLS \
 	"opcode == 0x1c || opcode == 0x20 || opcode == 0x138 || opcode == 0x13c"
 
-static int write_text(const char *path, const char *text)
-{
-	size_t len = strlen(text);
-	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC), ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, len) != (ssize_t)len)
-		ret = -errno;
-	close(fd);
-	return ret;
-}
-
 static int trace_enable(const char *group, const char *value)
 {
 	char path[128];
 
 	snprintf(path, sizeof(path), TRACE "/events/%s/enable", group);
-	return write_text(path, value);
+	return spapr_write(path, value);
 }
 
 int spapr_trace_begin(const char *group)
 {
-	int ret = write_text(TRACE "/trace", "\n");
+	int ret = spapr_write(TRACE "/trace", "\n");
 
 	return ret ? : trace_enable(group, "1");
 }
@@ -535,16 +548,16 @@ int spapr_trace_functions(const char *glob)
 	int ret;
 
 	if (!glob) {
-		write_text(TRACE "/current_tracer", "nop");
-		write_text(TRACE "/set_ftrace_pid", "\n");
-		return write_text(TRACE "/set_ftrace_filter", "\n");
+		spapr_write(TRACE "/current_tracer", "nop");
+		spapr_write(TRACE "/set_ftrace_pid", "\n");
+		return spapr_write(TRACE "/set_ftrace_filter", "\n");
 	}
 	snprintf(tid, sizeof(tid), "%ld", syscall(SYS_gettid));
-	ret = write_text(TRACE "/set_ftrace_filter", glob);
+	ret = spapr_write(TRACE "/set_ftrace_filter", glob);
 	if (!ret)
-		ret = write_text(TRACE "/set_ftrace_pid", tid);
+		ret = spapr_write(TRACE "/set_ftrace_pid", tid);
 	if (!ret)
-		ret = write_text(TRACE "/current_tracer", "function");
+		ret = spapr_write(TRACE "/current_tracer", "function");
 	return ret;
 }
 
@@ -561,11 +574,11 @@ int spapr_hcalls_begin(void)
 	/* the kernel supports both: is there a hypervisor? */
 	if (access("/proc/device-tree/rtas/ibm,hypertas-functions", F_OK))
 		return -ENOENT;
-	ret = write_text(HCALL_EVENT "/filter", TCE_HCALLS);
+	ret = spapr_write(HCALL_EVENT "/filter", TCE_HCALLS);
 	if (!ret)
-		ret = write_text(TRACE "/trace", "\n");
+		ret = spapr_write(TRACE "/trace", "\n");
 	if (!ret)
-		ret = write_text(HCALL_EVENT "/enable", "1");
+		ret = spapr_write(HCALL_EVENT "/enable", "1");
 	return ret;
 }
 
@@ -588,10 +601,10 @@ long spapr_hcalls_end(void)
 {
 	long count;
 
-	write_text(HCALL_EVENT "/enable", "0");
+	spapr_write(HCALL_EVENT "/enable", "0");
 	count = spapr_hcalls();
-	write_text(TRACE "/trace", "\n");
-	write_text(HCALL_EVENT "/filter", "0");
+	spapr_write(TRACE "/trace", "\n");
+	spapr_write(HCALL_EVENT "/filter", "0");
 	return count;
 }
 

@@ -44,10 +44,13 @@ struct spapr_account {
 bool spapr_on_stock(void);
 size_t spapr_page_size(void);
 unsigned int spapr_page_shift(void);
+int spapr_write(const char *path, const char *text);
 
 /* devices: the n-th of those with a group of their own */
 unsigned int spapr_nr_devices(void);
 const char *spapr_bdf(unsigned int n);
+bool spapr_is_edu(const char *bdf);
+int spapr_write_attr(const char *bdf, const char *attr, const char *text);
 
 /* containers and groups */
 int spapr_container_fd(void);

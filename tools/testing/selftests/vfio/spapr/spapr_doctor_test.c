@@ -114,18 +114,6 @@ static bool says(const char *words)
 
 #define bdf(n)	((char *)spapr_bdf(n))
 
-static int write_to(const char *path, const char *what)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC), ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, what, strlen(what)) != (ssize_t)strlen(what))
-		ret = -errno;
-	close(fd);
-	return ret;
-}
-
 /* ------------------------------------------------------------------ */
 
 FIXTURE(doctor)
@@ -223,14 +211,14 @@ TEST_F(doctor, a_device_without_driver_is_said_with_the_command)
 {
 	char command[128];
 
-	ASSERT_EQ(0, write_to(DRIVER "unbind", bdf(0)));
+	ASSERT_EQ(0, spapr_write(DRIVER "unbind", bdf(0)));
 	EXPECT_DOCTOR(1, bdf(0));
 	EXPECT_TRUE(says("no driver, not vfio-pci"));
 	snprintf(command, sizeof(command),
 		 "echo %s > /sys/bus/pci/drivers_probe", spapr_bdf(0));
 	EXPECT_TRUE(says(command));
 	/* the remedy works */
-	ASSERT_EQ(0, write_to("/sys/bus/pci/drivers_probe", bdf(0)));
+	ASSERT_EQ(0, spapr_write("/sys/bus/pci/drivers_probe", bdf(0)));
 	EXPECT_DOCTOR(0, bdf(0));
 }
 
@@ -308,7 +296,7 @@ static int do_as_told(void)
 		if (sscanf(at, "echo %63s > %4095[^;,\n ]", word, file) != 2 ||
 		    strncmp(file, "/sys/bus/pci/", 13))
 			return -EINVAL;
-		ret = write_to(file, word);
+		ret = spapr_write(file, word);
 		at += strlen("echo ");
 	}
 	return ret;
@@ -319,10 +307,10 @@ static int give_back(const char *name)
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), DEVICES "%s/driver/unbind", name);
-	write_to(path, name);
+	spapr_write(path, name);
 	snprintf(path, sizeof(path), DEVICES "%s/driver_override", name);
-	write_to(path, "\n");
-	write_to("/sys/bus/pci/drivers_probe", name);
+	spapr_write(path, "\n");
+	spapr_write("/sys/bus/pci/drivers_probe", name);
 	return is_disk(name) ? 0 : -ENODEV;
 }
 

@@ -57,27 +57,6 @@ static int read_link(const char *bdf, const char *link, char *name, size_t len)
 	return 0;
 }
 
-static int write_text(const char *path, const char *text)
-{
-	ssize_t len = strlen(text);
-	int fd = open(path, O_WRONLY | O_CLOEXEC), ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, len) != len)
-		ret = -errno;
-	close(fd);
-	return ret;
-}
-
-static int write_attr(const char *bdf, const char *attr, const char *text)
-{
-	char path[PATH_MAX];
-
-	snprintf(path, sizeof(path), PCI_DEVICES "/%s/%s", bdf, attr);
-	return write_text(path, text);
-}
-
 /* Binds a device to this driver only; NULL: to its own driver. */
 static int bind_to(const struct device *dev, const char *driver)
 {
@@ -85,15 +64,15 @@ static int bind_to(const struct device *dev, const char *driver)
 	char now[64];
 	int ret;
 
-	ret = write_attr(dev->bdf, "driver_override", driver ?: "\n");
+	ret = spapr_write_attr(dev->bdf, "driver_override", driver ?: "\n");
 	if (ret)
 		return ret;
 	if (!read_link(dev->bdf, "driver", now, sizeof(now))) {
-		ret = write_attr(dev->bdf, "driver/unbind", dev->bdf);
+		ret = spapr_write_attr(dev->bdf, "driver/unbind", dev->bdf);
 		if (ret)
 			return ret;
 	}
-	ret = write_text("/sys/bus/pci/drivers_probe", dev->bdf);
+	ret = spapr_write("/sys/bus/pci/drivers_probe", dev->bdf);
 	if (ret)
 		return ret;
 	ret = read_link(dev->bdf, "driver", now, sizeof(now));
