@@ -68,7 +68,7 @@ check) ;; # the variables alone, for a test
 setup) setup; say "all packages are there" ;;
 tree) tree; echo "$TREE" ;;
 series) tree; "$HARNESS/series.sh" ;;
-bases) setup; "$HARNESS/bases.sh" ;;
+bases) setup; ALL=1 "$HARNESS/bases.sh" ;;
 each) tree; "$HARNESS/each.sh" ;;
 kernel) tree; kernel "${KERNELS:-$(flavour series)}" ;;
 stock) base; kernel "$(flavour stock)" ;;
