@@ -21,7 +21,7 @@ help:
 # One script of the same name per target.
 TARGETS := setup tree series bases each kernel stock modular deb initramfs selftests run demo \
 	   doctor \
-	   test test-stock bench bench-check bench-disk figures shell gdb style mutants rerun clean \
+	   test test-stock bench bench-check bench-disk figures shell gdb style mutants fuzz rerun clean \
 	   distclean
 .PHONY: $(TARGETS)
 $(TARGETS):

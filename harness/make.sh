@@ -93,6 +93,13 @@ bench-disk) setup; tree; exec "$HARNESS/bench-disk.sh" ;;
 bench-check) tree; exec "$HARNESS/bench.sh" check ;;
 figures) setup gnuplot-nox; exec "$HARNESS/figures.sh" ;;
 test-stock) tree; exec "$HARNESS/test.sh" stock ;;
+fuzz)
+	tree
+	# Until it has run that long it is not stuck.
+	export TESTS=spapr_fuzz PROGRAM_TIMEOUT=${PROGRAM_TIMEOUT:-86400}
+	export WORDS="VFIO_FUZZ_SEQUENCES=${N:-2000}${SEED:+ VFIO_TEST_SEED=$SEED}"
+	export KERNELS=${KERNELS:-series-debug} MACHINES=${MACHINES:-pseries}
+	exec "$HARNESS/test.sh" ;;
 mutants) setup python3; tree; exec "$HARNESS/mutants.sh" ;;
 rerun) exec "$HARNESS/rerun.sh" ;;
 style) tree; exec "$HARNESS/style.sh" ;;

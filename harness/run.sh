@@ -101,6 +101,7 @@ append() {
 	echo "harness_hugepages=$(data hugepages)"
 	[ -z "$MODULES" ] || echo "harness_modules=$MODULES"
 	[ -z "$tests" ] || echo "harness_tests=$tests"
+	[ -z "${WORDS:-}" ] || echo "$WORDS"
 	kunit
 	case $MODE in
 	shell | gdb) echo "harness_mode=shell" ;;

@@ -1,0 +1,1045 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Random sequences of container and memory calls, compared with a model.
+ *
+ * The model knows which memory is registered, which pages it had at that time,
+ * and what each window maps. It predicts the result of each call, and after
+ * each sequence the pinned pages, locked memory and what a device reads: the
+ * page that was registered, or nothing.
+ *
+ * A failure prints the calls of its sequence. VFIO_TEST_SEED repeats a run,
+ * VFIO_FUZZ_SEQUENCES makes it longer.
+ */
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "edu.h"
+#include "memkind.h"
+#include "spapr_test.h"
+
+#define V2		VFIO_SPAPR_TCE_v2_IOMMU
+#define SECONDS		86400		/* the harness ends what hangs */
+#define SEQUENCES	60
+#define CALLS		80
+
+#define IP		4096UL		/* smallest IOMMU page */
+#define ARENA		(3 * MIB)
+#define MAX_PAGES	(ARENA / IP)
+#define MAX_REGIONS	128
+#define NR_CONTAINERS	2
+#define NR_WINDOWS	2
+
+/* Entries of a window that calls use: the first and the last ones. */
+#define HEAD		2048
+#define TAIL		256
+#define PROBE		(HEAD - 1)	/* for the result of a transfer */
+
+#define TAG_MAGIC	0xa5000000U
+#define TAG_MASK	0xff000000U
+#define MARKER		0x5a5a5a5aU
+#define ANY		1		/* no errno: the result is not predicted */
+
+/* ------------------------------------------------------------------ */
+/* Model */
+
+/* A page of the process: its content is its tag. 0: not touched yet. */
+struct page {
+	bool present;
+	bool read_only;
+	__u32 frame;
+};
+
+struct region {
+	bool alive;
+	bool orphan;
+	bool refused;		/* its last UNREGISTER failed */
+	bool used[NR_CONTAINERS];
+	unsigned int start;
+	unsigned int len;
+	unsigned int mapped;
+	__u32 frame[MAX_PAGES];
+	bool read_only[MAX_PAGES];
+};
+
+struct entry {
+	struct region *region;	/* NULL: not mapped */
+	__u32 tag;
+};
+
+struct window {
+	bool active;
+	__u64 start;
+	__u64 size;
+	__u32 shift;
+	struct entry entry[HEAD + TAIL];
+};
+
+struct container {
+	struct spapr s;
+	struct vfio_iommu_spapr_tce_info info;
+	struct window window[NR_WINDOWS];
+	bool bound;		/* to this process, by a call that binds */
+	bool enabled;		/* it has registered memory */
+};
+
+static struct {
+	char *arena;
+	char *probe;
+	size_t page;
+	unsigned int nr_pages;
+	unsigned int nr_groups;
+	bool joined;		/* all groups are in the first container */
+	__u32 last_frame;
+	pid_t child;
+	struct page mem[MAX_PAGES];
+	struct region region[MAX_REGIONS];
+	struct container container[NR_CONTAINERS];
+	unsigned int seed;
+	unsigned long calls;
+	unsigned long done;	/* calls that succeeded */
+	unsigned long transfers;
+} f;
+
+static char log_text[CALLS * 160];
+static size_t log_len;
+
+static void note(const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	log_len += vsnprintf(log_text + log_len, sizeof(log_text) - log_len,
+			     format, ap);
+	va_end(ap);
+	if (log_len >= sizeof(log_text))
+		log_len = sizeof(log_text) - 1;
+}
+
+static unsigned int pick(unsigned int n)
+{
+	return rand_r(&f.seed) % n;
+}
+
+static bool wrong(const char *format, ...)
+{
+	va_list ap;
+
+	note("=> ");
+	va_start(ap, format);
+	log_len += vsnprintf(log_text + log_len, sizeof(log_text) - log_len,
+			     format, ap);
+	va_end(ap);
+	return false;
+}
+
+/* Compares the result of a call with the prediction. */
+static bool is_result(int expected, int ret)
+{
+	note(" = %d\n", ret);
+	f.calls++;
+	f.done += !ret;
+	if (expected == ANY || ret == expected)
+		return true;
+	return wrong("expected %d\n", expected);
+}
+
+static char *va_of(unsigned int page)
+{
+	return f.arena + page * f.page;
+}
+
+static __u32 tag_of(__u32 frame, unsigned int sub)
+{
+	return TAG_MAGIC | (frame << 4 & ~TAG_MASK) | sub;
+}
+
+static void protect(unsigned int start, unsigned int len, int prot)
+{
+	if (mprotect(va_of(start), len * f.page, prot))
+		abort();
+}
+
+/* Makes the content of a page unique, in each of its IOMMU pages. */
+static void write_tags(unsigned int page)
+{
+	__u32 frame = ++f.last_frame;
+	size_t off;
+
+	protect(page, 1, PROT_READ | PROT_WRITE);
+	for (off = 0; off < f.page; off += IP)
+		*(volatile __u32 *)(va_of(page) + off) =
+			tag_of(frame, off / IP);
+	if (f.mem[page].read_only)
+		protect(page, 1, PROT_READ);
+	f.mem[page].frame = frame;
+}
+
+static bool overlaps(const struct region *r, unsigned int start,
+		     unsigned int len)
+{
+	return r->alive && !r->orphan && r->start < start + len &&
+	       start < r->start + r->len;
+}
+
+static unsigned int nr_used(const struct region *r)
+{
+	return r->used[0] + r->used[1];
+}
+
+static struct region *find_exact(unsigned int start, unsigned int len)
+{
+	struct region *r;
+
+	for (r = f.region; r < f.region + MAX_REGIONS; r++)
+		if (overlaps(r, start, len) && r->start == start &&
+		    r->len == len)
+			return r;
+	return NULL;
+}
+
+static struct region *find_page(unsigned int page)
+{
+	struct region *r;
+
+	for (r = f.region; r < f.region + MAX_REGIONS; r++)
+		if (overlaps(r, page, 1))
+			return r;
+	return NULL;
+}
+
+static void settle(struct region *r)
+{
+	if (r->orphan && !r->mapped)
+		r->alive = false;
+}
+
+/* No container uses it any more, but windows may still map it. */
+static void abandon(struct region *r)
+{
+	memset(r->used, 0, sizeof(r->used));
+	r->orphan = true;
+	settle(r);
+}
+
+static void set_entry(struct entry *e, struct region *r, __u32 tag)
+{
+	struct region *old = e->region;
+
+	if (r)
+		r->mapped++;
+	e->region = r;
+	e->tag = tag;
+	if (old) {
+		old->mapped--;
+		settle(old);
+	}
+}
+
+static void clear_window(struct window *w)
+{
+	unsigned int i;
+
+	for (i = 0; i < HEAD + TAIL; i++)
+		set_entry(&w->entry[i], NULL, 0);
+}
+
+static __u64 nr_entries(const struct window *w)
+{
+	return w->size >> w->shift;
+}
+
+/* The record of an entry; NULL: calls do not use it. */
+static struct entry *entry_of(struct window *w, __u64 index)
+{
+	__u64 n = nr_entries(w);
+
+	if (index < HEAD)
+		return index < n ? &w->entry[index] : NULL;
+	if (index < n && index >= n - TAIL)
+		return &w->entry[HEAD + index - (n - TAIL)];
+	return NULL;
+}
+
+/* Another window is now where this one was. */
+static bool is_replaced(const struct container *c, const struct window *w)
+{
+	unsigned int i;
+
+	for (i = 0; !w->active && i < NR_WINDOWS; i++)
+		if (c->window[i].active &&
+		    w->start < c->window[i].start + c->window[i].size &&
+		    c->window[i].start < w->start + w->size)
+			return true;
+	return false;
+}
+
+static struct window *free_window(struct container *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_WINDOWS; i++)
+		if (!c->window[i].active)
+			return &c->window[i];
+	return NULL;
+}
+
+/* ------------------------------------------------------------------ */
+/* Containers */
+
+static bool open_container(unsigned int n)
+{
+	struct container *c = &f.container[n];
+	struct window *w = c->window;
+	int ret;
+
+	memset(c, 0, sizeof(*c));
+	ret = __spapr_open_with(&c->s, V2, n);
+	ret = ret ? : __spapr_info(c->s.fd, &c->info);
+	if (ret)
+		return wrong("open: %d\n", ret);
+	*w = (struct window){
+		.active = true,
+		.start = c->info.dma32_window_start,
+		.size = c->info.dma32_window_size,
+		.shift = 12,
+	};
+	/* not there yet: an address without a window */
+	w[1] = (struct window){ .start = 1ULL << 61, .size = GIB, .shift = 12 };
+	return true;
+}
+
+static void close_container(unsigned int n)
+{
+	struct container *c = &f.container[n];
+	struct region *r;
+	unsigned int i;
+
+	spapr_close(&c->s);
+	for (i = 0; i < NR_WINDOWS; i++)
+		clear_window(&c->window[i]);
+	for (r = f.region; r < f.region + MAX_REGIONS; r++) {
+		if (!r->alive || !r->used[n])
+			continue;
+		r->used[n] = false;
+		if (!nr_used(r))
+			abandon(r);
+	}
+}
+
+static unsigned int nr_containers(void)
+{
+	return f.joined ? 1 : f.nr_groups;
+}
+
+static bool call_reopen(unsigned int n)
+{
+	bool both = f.joined;
+
+	note("close and open container %u\n", n);
+	close_container(n);
+	f.joined = false;
+	return open_container(n) && (!both || open_container(1));
+}
+
+/* The second group leaves its container, or comes back to it. */
+static bool call_join_or_leave(void)
+{
+	struct spapr *s = &f.container[0].s;
+	int ret;
+
+	if (f.nr_groups < 2)
+		return true;
+	if (f.joined) {
+		note("leave");
+		f.joined = false;
+		return is_result(0, __spapr_detach(s, 1)) && open_container(1);
+	}
+	close_container(1);
+	note("join");
+	ret = __spapr_attach(s, 1);
+	if (!is_result(ANY, ret))
+		return false;
+	f.joined = !ret;
+	if (!ret)
+		return true;
+	/* its windows are elsewhere */
+	return (ret == -EPERM && open_container(1)) ||
+	       wrong("no error of this call\n");
+}
+
+/* ------------------------------------------------------------------ */
+/* REGISTER and UNREGISTER */
+
+static bool all_present(unsigned int start, unsigned int len)
+{
+	while (len--)
+		if (!f.mem[start + len].present)
+			return false;
+	return true;
+}
+
+static int predict_register(unsigned int n, unsigned int start,
+			    unsigned int len)
+{
+	struct region *r = find_exact(start, len);
+
+	if (r && !r->refused)
+		return r->used[n] ? -EBUSY : 0;
+	for (r = f.region; r < f.region + MAX_REGIONS; r++)
+		if (overlaps(r, start, len) && !r->refused)
+			return -EINVAL;
+	return all_present(start, len) ? 0 : -EFAULT;
+}
+
+static bool add_region(unsigned int n, unsigned int start, unsigned int len)
+{
+	struct region *r;
+	unsigned int i;
+
+	for (r = f.region; r < f.region + MAX_REGIONS; r++)
+		if (overlaps(r, start, len))
+			abandon(r);
+	for (r = f.region; r->alive; r++)
+		if (r == f.region + MAX_REGIONS - 1)
+			return wrong("too many regions for the model\n");
+	memset(r, 0, sizeof(*r));
+	r->alive = true;
+	r->used[n] = true;
+	r->start = start;
+	r->len = len;
+	for (i = 0; i < len; i++) {
+		if (!f.mem[start + i].frame)
+			write_tags(start + i);
+		r->frame[i] = f.mem[start + i].frame;
+		r->read_only[i] = f.mem[start + i].read_only;
+	}
+	return true;
+}
+
+static bool call_register(unsigned int n, unsigned int start, unsigned int len)
+{
+	struct container *c = &f.container[n];
+	int expected = predict_register(n, start, len);
+	struct region *r = find_exact(start, len);
+
+	c->bound = true;
+	note("register(%u, page %u, %u)", n, start, len);
+	if (!is_result(expected, __spapr_register(c->s.fd, va_of(start),
+						  len * f.page)))
+		return false;
+	if (expected)
+		return true;
+	c->enabled = true;
+	if (r && !r->refused) {
+		r->used[n] = true;
+		return true;
+	}
+	return add_region(n, start, len);
+}
+
+static bool call_unregister(unsigned int n, unsigned int start,
+			    unsigned int len)
+{
+	struct container *c = &f.container[n];
+	struct region *r = find_exact(start, len);
+	int expected = 0;
+
+	if (!c->bound)
+		expected = -EPERM;
+	else if (!r || !r->used[n])
+		expected = -ENOENT;
+	else if (r->mapped && nr_used(r) == 1)
+		expected = -EBUSY;
+	note("unregister(%u, page %u, %u)", n, start, len);
+	if (!is_result(expected, __spapr_unregister(c->s.fd, va_of(start),
+						    len * f.page)))
+		return false;
+	if (expected == -EBUSY)
+		r->refused = true;
+	if (expected)
+		return true;
+	r->used[n] = false;
+	if (!nr_used(r))
+		abandon(r);
+	return true;
+}
+
+/* ------------------------------------------------------------------ */
+/* MAP and UNMAP */
+
+/* What holds for both; 0 if the range is good. */
+static int predict_range(const struct container *c, const struct window *w,
+			 __u64 index, __u64 n, __u64 off)
+{
+	if (!c->enabled)
+		return -EPERM;
+	if (!w->active || index >= nr_entries(w))
+		return -ENXIO;
+	if (off || index + n > nr_entries(w))
+		return -EINVAL;
+	return 0;
+}
+
+static int predict_map(unsigned int n, const struct window *w, __u64 index,
+		       unsigned int nr, __u64 off, size_t at, __u32 flags)
+{
+	int ret = predict_range(&f.container[n], w, index, nr, off);
+	size_t ip = 1UL << w->shift, i;
+	struct region *r;
+
+	if (ret == -EPERM)
+		return ret;
+	if (!ret && (!flags || at % ip))
+		ret = -EINVAL;
+	if (ret || !nr)
+		return ret;
+	/* the first page that is refused is the cause */
+	for (i = at; i < at + nr * ip; i += IP) {
+		r = i < ARENA ? find_page(i / f.page) : NULL;
+		if (!r)
+			return -EINVAL;
+		if (flags & VFIO_DMA_MAP_FLAG_WRITE &&
+		    r->read_only[i / f.page - r->start])
+			return ip > f.page ? ANY : -EFAULT;
+	}
+	/* larger than a page: it depends on the host's memory */
+	return ip > f.page ? ANY : 0;
+}
+
+static void map_entries(struct window *w, __u64 index, unsigned int nr,
+			size_t at)
+{
+	struct region *r;
+	unsigned int i, page;
+
+	for (i = 0; i < nr; i++, at += 1UL << w->shift) {
+		page = at / f.page;
+		r = find_page(page);
+		set_entry(entry_of(w, index + i), r,
+			  tag_of(r->frame[page - r->start], at % f.page / IP));
+	}
+}
+
+static bool call_map(unsigned int n, struct window *w, __u64 index,
+		     unsigned int nr, __u64 off, size_t at, __u32 flags)
+{
+	int expected = predict_map(n, w, index, nr, off, at, flags);
+	__u64 iova = w->start + (index << w->shift) + off;
+	int ret;
+
+	note("map(%u, %llx, arena + %zx, %llx, %u)", n, iova, at,
+	     (__u64)nr << w->shift, flags);
+	ret = __spapr_map(f.container[n].s.fd, iova, f.arena + at,
+			  (__u64)nr << w->shift, flags);
+	if (expected == ANY && ret && ret != -EINVAL && ret != -EFAULT)
+		expected = 0;
+	if (!is_result(expected, ret))
+		return false;
+	if (!ret)
+		map_entries(w, index, nr, at);
+	return true;
+}
+
+static bool call_unmap(unsigned int n, struct window *w, __u64 index,
+		       __u64 nr, __u64 off)
+{
+	int expected = predict_range(&f.container[n], w, index, nr, off);
+	__u64 iova = w->start + (index << w->shift) + off;
+	struct entry *e;
+	unsigned int i;
+
+	note("unmap(%u, %llx, %llx)", n, iova, nr << w->shift);
+	if (!is_result(expected, __spapr_unmap(f.container[n].s.fd, iova,
+					       nr << w->shift)))
+		return false;
+	if (expected)
+		return true;
+	if (nr == nr_entries(w)) {
+		clear_window(w);
+		return true;
+	}
+	for (i = 0; i < nr; i++) {
+		e = entry_of(w, index + i);
+		if (e)
+			set_entry(e, NULL, 0);
+	}
+	return true;
+}
+
+/* ------------------------------------------------------------------ */
+/* Windows */
+
+static bool is_error_of_create(int ret)
+{
+	/* a hypervisor may refuse for reasons of its own */
+	return ret == -EINVAL || ret == -EPERM || ret == -ENODEV ||
+	       ret == -ENOMEM;
+}
+
+static bool call_create(unsigned int n, __u32 shift, __u64 size, __u32 levels)
+{
+	struct container *c = &f.container[n];
+	struct window *w = free_window(c);
+	__u64 start = 0;
+	int expected = ANY, ret;
+
+	if (!(c->info.ddw.pgsizes & 1ULL << shift))
+		expected = -EINVAL;
+	else if (!w)
+		expected = -ENOSPC;
+	c->bound = true;
+	note("create(%u, %u, %llx, %u)", n, shift, size, levels);
+	ret = __spapr_create(c->s.fd, shift, size, levels, &start);
+	if (!is_result(expected, ret))
+		return false;
+	if (ret)
+		return expected != ANY || is_error_of_create(ret) ||
+		       wrong("no error of this call\n");
+	w->active = true;
+	w->start = start;
+	w->size = size;
+	w->shift = shift;
+	return true;
+}
+
+static bool call_remove(unsigned int n, struct window *w)
+{
+	bool was = w->active;
+
+	f.container[n].bound = true;
+	note("remove(%u, %llx)", n, w->start);
+	if (!is_result(was ? 0 : -EINVAL,
+		       __spapr_remove(f.container[n].s.fd, w->start)))
+		return false;
+	if (was)
+		clear_window(w);
+	w->active = false;
+	return true;
+}
+
+/* ------------------------------------------------------------------ */
+/* Memory of the process */
+
+static void new_memory(unsigned int start, unsigned int len)
+{
+	note("new memory(page %u, %u)\n", start, len);
+	if (mmap(va_of(start), len * f.page, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+		abort();
+	madvise(va_of(start), len * f.page,
+		pick(2) ? MADV_NOHUGEPAGE : MADV_HUGEPAGE);
+	while (len--)
+		f.mem[start + len] = (struct page){ .present = true };
+}
+
+static void no_memory(unsigned int start, unsigned int len)
+{
+	note("no memory(page %u, %u)\n", start, len);
+	if (mmap(va_of(start), len * f.page, PROT_NONE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1,
+		 0) == MAP_FAILED)
+		abort();
+	while (len--)
+		f.mem[start + len] = (struct page){ .present = false };
+}
+
+static void protect_memory(unsigned int start, unsigned int len, bool write)
+{
+	note("%s memory(page %u, %u)\n", write ? "writable" : "read-only",
+	     start, len);
+	for (; len--; start++) {
+		if (!f.mem[start].present)
+			continue;
+		f.mem[start].read_only = !write;
+		protect(start, 1, write ? PROT_READ | PROT_WRITE : PROT_READ);
+	}
+}
+
+/* The next access finds zeros. */
+static void forget_memory(unsigned int start, unsigned int len)
+{
+	note("forget memory(page %u, %u)\n", start, len);
+	if (madvise(va_of(start), len * f.page, MADV_DONTNEED))
+		abort();
+	while (len--)
+		f.mem[start + len].frame = 0;
+}
+
+/*
+ * Writes a page whose content is the tag of its frame. A registered page is not
+ * written to, because regions have the old tag.
+ */
+static void touch_memory(unsigned int start, unsigned int len)
+{
+	note("touch memory(page %u, %u)\n", start, len);
+	for (; len--; start++)
+		if (f.mem[start].present && !f.mem[start].frame)
+			write_tags(start);
+}
+
+static void end_child(void)
+{
+	if (f.child <= 0)
+		return;
+	kill(f.child, SIGKILL);
+	waitpid(f.child, NULL, 0);
+	f.child = 0;
+}
+
+/* A child with copies of all pages, to which it writes, and no container. */
+static void make_child(void)
+{
+	unsigned int i;
+	int pipes[2];
+	char byte;
+
+	note("new child\n");
+	end_child();
+	if (pipe(pipes))
+		abort();
+	f.child = fork();
+	if (f.child < 0)
+		abort();
+	if (f.child) {
+		close(pipes[1]);
+		if (read(pipes[0], &byte, 1))
+			abort();
+		close(pipes[0]);
+		return;
+	}
+	for (i = 0; i < f.nr_groups; i++)
+		spapr_close(&f.container[i].s);
+	for (i = 0; i < f.nr_pages; i++)
+		if (f.mem[i].present && !f.mem[i].read_only)
+			memset(va_of(i), 0xa5, 8);
+	close(pipes[1]);
+	for (;;)
+		pause();
+}
+
+/* ------------------------------------------------------------------ */
+/* Random calls */
+
+static void pick_pages(unsigned int *start, unsigned int *len)
+{
+	static const unsigned int lens[] = { 1, 1, 2, 3, 5, 16, 48 };
+
+	*len = lens[pick(ARRAY_SIZE(lens))];
+	*start = pick(f.nr_pages);
+	if (pick(2))
+		*start = pick(8) * 4;
+	if (*start + *len > f.nr_pages)
+		*len = f.nr_pages - *start;
+}
+
+/* The pages of a region, mostly. */
+static void pick_region(unsigned int *start, unsigned int *len)
+{
+	unsigned int first = pick(MAX_REGIONS), i;
+	const struct region *r;
+
+	pick_pages(start, len);
+	for (i = 0; pick(16) && i < MAX_REGIONS; i++) {
+		r = &f.region[(first + i) % MAX_REGIONS];
+		if (!r->alive || r->orphan)
+			continue;
+		*start = r->start;
+		*len = r->len;
+		return;
+	}
+}
+
+/* Entries of which all are in the head or in the tail. */
+static void pick_entries(const struct window *w, __u64 *index,
+			 unsigned int *nr)
+{
+	static const unsigned int nrs[] = { 1, 1, 2, 7, 16, 100, 512, 600 };
+	__u64 n = nr_entries(w), limit = n < PROBE ? n : PROBE;
+
+	*nr = nrs[pick(ARRAY_SIZE(nrs))];
+	*index = pick(limit ? : 1);
+	if (pick(2))
+		*index = pick(3) * 256;
+	if (n > HEAD + TAIL && !pick(4)) {
+		*index = n - 1 - pick(TAIL);
+		limit = n;
+	}
+	/* sometimes beyond the end of the window */
+	if (*index + *nr > limit && (limit < n || pick(16)))
+		*nr = *index < limit ? limit - *index : 0;
+}
+
+static bool random_map(unsigned int n, struct window *w)
+{
+	static const __u32 flags[] = { SPAPR_RW, SPAPR_RW, SPAPR_RW, SPAPR_RW,
+				       VFIO_DMA_MAP_FLAG_READ,
+				       VFIO_DMA_MAP_FLAG_WRITE, 0 };
+	unsigned int start, len, nr, max;
+	size_t at, ip = 1UL << w->shift;
+	__u64 index;
+
+	pick_entries(w, &index, &nr);
+	pick_region(&start, &len);
+	at = start * f.page;
+	max = len * f.page / ip;
+	if (pick(4) && max) {
+		at += pick(max) * ip;
+		max = (start * f.page + len * f.page - at) / ip;
+		if (nr > max)
+			nr = max;
+	}
+	if (!pick(32))
+		at += IP / 2;
+	return call_map(n, w, index, nr, pick(64) ? 0 : IP / 2, at,
+			flags[pick(ARRAY_SIZE(flags))]);
+}
+
+static bool random_unmap(unsigned int n, struct window *w)
+{
+	unsigned int nr;
+	__u64 index;
+
+	if (w->active && !pick(6))
+		return call_unmap(n, w, 0, nr_entries(w), 0);
+	pick_entries(w, &index, &nr);
+	return call_unmap(n, w, index, nr, pick(64) ? 0 : IP / 2);
+}
+
+static bool random_create(unsigned int n)
+{
+	static const __u32 shifts[] = { 12, 12, 16, 16, 21, 24, 13 };
+	__u32 shift = shifts[pick(ARRAY_SIZE(shifts))];
+
+	return call_create(n, shift, 1ULL << (28 + pick(8)), 1 + pick(3));
+}
+
+static bool random_call(void)
+{
+	unsigned int n = pick(nr_containers()), start, len;
+	struct window *w = &f.container[n].window[pick(NR_WINDOWS)];
+
+	if (is_replaced(&f.container[n], w) || (!w->active && pick(8)))
+		w = &f.container[n].window[w == f.container[n].window];
+	if (is_replaced(&f.container[n], w))
+		return true;
+	switch (pick(25)) {
+	case 0 ... 3:
+		pick_pages(&start, &len);
+		return call_register(n, start, len);
+	case 4:
+		pick_region(&start, &len);
+		return call_register(n, start, len);
+	case 5 ... 7:
+		pick_region(&start, &len);
+		return call_unregister(n, start, len);
+	case 8 ... 12:
+		return random_map(n, w);
+	case 13 ... 14:
+		return random_unmap(n, w);
+	case 15:
+		return random_create(n);
+	case 16:
+		return pick(2) ? true : call_remove(n, w);
+	case 17 ... 18:
+		pick_pages(&start, &len);
+		new_memory(start, len);
+		return true;
+	case 19:
+		pick_pages(&start, &len);
+		no_memory(start, len);
+		return true;
+	case 20:
+		pick_pages(&start, &len);
+		forget_memory(start, len);
+		return true;
+	case 21:
+		pick_pages(&start, &len);
+		touch_memory(start, len);
+		return true;
+	case 22:
+		pick_pages(&start, &len);
+		protect_memory(start, len, pick(2));
+		return true;
+	case 23:
+		if (!pick(4))
+			make_child();
+		return true;
+	default:
+		return pick(3) ? true : pick(2) ? call_reopen(n) :
+		       call_join_or_leave();
+	}
+}
+
+/* ------------------------------------------------------------------ */
+/* Checks */
+
+static long pages_registered(void)
+{
+	struct region *r;
+	long n = 0;
+
+	for (r = f.region; r < f.region + MAX_REGIONS; r++)
+		n += r->alive ? r->len : 0;
+	return n;
+}
+
+static bool pins_are(long base)
+{
+	long expected = base + pages_registered();
+	long pins = spapr_pins_settle(expected);
+
+	return pins == expected ||
+	       wrong("%ld pages pinned, expected %ld\n", pins - base,
+		     expected - base);
+}
+
+/* Reads the first word behind a DMA address by the device. */
+static int device_reads(struct edu *edu, __u64 iova, __u64 probe, __u32 *word)
+{
+	int ret;
+
+	*(volatile __u32 *)f.probe = MARKER;
+	ret = edu_dma_to_device(edu, probe, 0, sizeof(*word));
+	if (!ret)
+		ret = edu_dma_to_device(edu, iova, 0, sizeof(*word));
+	if (!ret)
+		ret = edu_dma_from_device(edu, probe, 0, sizeof(*word));
+	*word = *(volatile __u32 *)f.probe;
+	f.transfers++;
+	return ret;
+}
+
+/* The page that was registered, or no page of this process. */
+static bool is_reachable_as(struct edu *edu, struct window *w, __u64 index)
+{
+	struct entry *e = entry_of(w, index);
+	__u64 iova = w->start + (index << w->shift);
+	__u64 probe = w->start + ((__u64)PROBE << w->shift);
+	__u32 word;
+	int ret = device_reads(edu, iova, probe, &word);
+
+	if (ret)
+		return wrong("transfer of %llx: %d\n", iova, ret);
+	if (e->region ? word == e->tag : (word & TAG_MASK) != TAG_MAGIC)
+		return true;
+	return wrong("the device reads %x at %llx, expected %x\n", word, iova,
+		     e->tag);
+}
+
+/* An entry that is mapped, or the next one. */
+static __u64 find_mapped(struct window *w, bool mapped)
+{
+	__u64 first = pick(PROBE), i;
+
+	for (i = 0; i < PROBE; i++)
+		if (!!w->entry[(first + i) % PROBE].region == mapped)
+			return (first + i) % PROBE;
+	return first;
+}
+
+static bool device_sees(unsigned int n)
+{
+	struct container *c = &f.container[n];
+	struct window *w = &c->window[pick(NR_WINDOWS)];
+	unsigned int dev = f.joined ? pick(f.nr_groups) : n;
+	struct edu edu;
+	bool good = true;
+	int ret;
+
+	if (!w->active || w->shift > (unsigned int)__builtin_ctzl(f.page) ||
+	    nr_entries(w) < HEAD)
+		return true;
+	ret = edu_open(&edu, c->s.group[dev], spapr_bdf(dev));
+	ret = ret ? : __spapr_register(c->s.fd, f.probe, f.page);
+	if (ret)
+		return wrong("open the device: %d\n", ret);
+	c->bound = true;
+	c->enabled = true;
+	ret = __spapr_map(c->s.fd, w->start + ((__u64)PROBE << w->shift),
+			  f.probe, 1ULL << w->shift, SPAPR_RW);
+	if (ret)
+		good = wrong("map the result: %d\n", ret);
+	good = good && is_reachable_as(&edu, w, find_mapped(w, true)) &&
+	       is_reachable_as(&edu, w, find_mapped(w, false));
+	edu_close(&edu);
+	ret = __spapr_unmap(c->s.fd, w->start + ((__u64)PROBE << w->shift),
+			    1ULL << w->shift);
+	ret = ret ? : __spapr_unregister(c->s.fd, f.probe, f.page);
+	return good && (!ret || wrong("unmap the result: %d\n", ret));
+}
+
+static bool run_sequence(long pins)
+{
+	unsigned int i;
+
+	log_len = 0;
+	for (i = 0; i < CALLS; i++)
+		if (!random_call())
+			return false;
+	return device_sees(pick(nr_containers())) && pins_are(pins);
+}
+
+/* ------------------------------------------------------------------ */
+
+FIXTURE(fuzz)
+{
+	struct spapr_account base;
+};
+
+FIXTURE_SETUP(fuzz)
+{
+	unsigned int i;
+
+	NEED_DEVICES(return, 1);
+	NOT_ON_STOCK(return);
+	memset(&f, 0, sizeof(f));
+	f.page = spapr_page_size();
+	f.nr_pages = ARENA / f.page;
+	f.nr_groups = spapr_nr_devices() > 1 ? 2 : 1;
+	f.probe = spapr_mem(f.page);
+	f.arena = mem_reserve(ARENA, 2 * MIB);
+	ASSERT_TRUE(f.probe && f.arena);
+	memset(f.probe, 1, f.page);
+	new_memory(0, f.nr_pages);
+	spapr_account(&self->base);
+	for (i = 0; i < f.nr_groups; i++)
+		ASSERT_TRUE(open_container(i));
+}
+
+FIXTURE_TEARDOWN(fuzz)
+{
+	unsigned int i;
+
+	end_child();
+	for (i = 0; i < nr_containers(); i++)
+		close_container(i);
+	EXPECT_EQ(0, pages_registered());
+	EXPECT_ACCOUNT(&self->base, 0, 0);
+}
+
+static unsigned int nr_sequences(void)
+{
+	const char *text = getenv("VFIO_FUZZ_SEQUENCES");
+
+	return text ? atoi(text) : SEQUENCES;
+}
+
+TEST_F_TIMEOUT(fuzz, results_are_those_of_the_model, SECONDS)
+{
+	unsigned int i, n = nr_sequences();
+
+	f.seed = test_seed();
+	for (i = 0; i < n; i++) {
+		ASSERT_TRUE(run_sequence(self->base.pins)) {
+			TH_LOG("sequence %u:\n%s", i, log_text);
+		}
+		if (!pick(8))
+			ASSERT_TRUE(call_reopen(pick(nr_containers())));
+	}
+	TH_LOG("%lu calls, %lu of them succeeded, %lu transfers", f.calls,
+	       f.done, f.transfers);
+}
+
+TEST_HARNESS_MAIN
