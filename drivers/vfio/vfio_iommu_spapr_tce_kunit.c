@@ -351,6 +351,50 @@ static void tce_failed_map_keeps_a_new_window(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, t->container->windows[0].tbl, other);
 }
 
+static struct iommu_group *tce_kunit_group(struct kunit *test, int i)
+{
+	struct iommu_group *grp = iommu_group_alloc();
+	struct tce_kunit *t = test->priv;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, grp);
+	t->group[i].table_group.tce32_size = KUNIT_WINDOW;
+	iommu_group_set_iommudata(grp, &t->group[i].table_group, NULL);
+	return grp;
+}
+
+/* The slot may be taken by a table that could not be unset, see above. */
+static void tce_default_window_is_of_the_first_group(struct kunit *test)
+{
+	struct iommu_group *first = tce_kunit_group(test, 0);
+	struct iommu_group *second = tce_kunit_group(test, 1);
+	struct tce_kunit *t = test->priv;
+	struct tce_container *container = t->container;
+	struct iommu_table leaked = { };
+
+	INIT_LIST_HEAD(&container->groups);
+	t->group[0].table_group.tables[0] = &leaked;
+	KUNIT_EXPECT_EQ(test, 0,
+			tce_iommu_attach_group(container, first, VFIO_IOMMU));
+	KUNIT_EXPECT_EQ(test, container->windows[0].size, 0);
+	tce_iommu_detach_group(container, first);
+
+	t->group[0].table_group.tables[0] = NULL;
+	KUNIT_EXPECT_EQ(test, 0,
+			tce_iommu_attach_group(container, first, VFIO_IOMMU));
+	KUNIT_EXPECT_EQ(test, container->windows[0].size, KUNIT_WINDOW);
+
+	/* a window that user space has removed does not come back */
+	KUNIT_EXPECT_EQ(test, tce_kunit_remove(t), 0);
+	KUNIT_EXPECT_EQ(test, 0,
+			tce_iommu_attach_group(container, second, VFIO_IOMMU));
+	KUNIT_EXPECT_EQ(test, container->windows[0].size, 0);
+
+	tce_iommu_detach_group(container, second);
+	tce_iommu_detach_group(container, first);
+	iommu_group_put(second);
+	iommu_group_put(first);
+}
+
 /* KVM may hold the table of a removed window: it stays in locked_vm. */
 static void tce_table_is_charged_until_it_is_freed(struct kunit *test)
 {
@@ -428,6 +472,7 @@ static struct kunit_case tce_kunit_cases[] = {
 	KUNIT_CASE(tce_failed_map_reverts_the_default_window),
 	KUNIT_CASE(tce_map_creates_the_default_window_again),
 	KUNIT_CASE(tce_failed_map_keeps_a_new_window),
+	KUNIT_CASE(tce_default_window_is_of_the_first_group),
 	KUNIT_CASE(tce_table_is_charged_until_it_is_freed),
 	KUNIT_CASE(tce_fdinfo_waits_for_no_lock),
 	KUNIT_CASE(tce_refusals_survive_counter_wrap),

@@ -15,6 +15,7 @@
 #include <linux/prandom.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/swap.h>
 
 #include "mm_iommu_kunit.h"
@@ -159,6 +160,18 @@ static int pin_instead(const struct mm_iommu_kunit *t, unsigned long ua, int n,
 	return i;
 }
 
+/* The range at @ua is just being pinned: waits for it, and is killed. */
+static int register_killed(struct mm_iommu_kunit *t, unsigned long ua)
+{
+	struct mm_iommu_region *region;
+	int ret;
+
+	kill_current(true);
+	ret = mm_iommu_register(t->mm, ua, t->again, &region, &t->refusal);
+	kill_current(false);
+	return ret;
+}
+
 /* Replaces mm_iommu_pin_user(). */
 static int pin_stub(unsigned long ua, int n, unsigned int flags,
 		    struct page **pages)
@@ -169,6 +182,8 @@ static int pin_stub(unsigned long ua, int n, unsigned int flags,
 	if (t->fail_at && t->calls >= t->fail_at &&
 	    t->calls < t->fail_at + t->fail_calls)
 		return t->fail_with;
+	if (t->calls == 1 && t->again)
+		t->again_ret = register_killed(t, ua);
 	if (t->calls == t->kill_at)
 		kill_current(true);
 	if (t->at_most)
@@ -1404,6 +1419,54 @@ static void a_killed_process_gives_up(struct kunit *test)
 	expect_state(test, p, &start);
 }
 
+/* One thread is both: it cannot wait for the end of its own call. */
+static void a_killed_process_waits_for_nobody(struct kunit *test)
+{
+	struct mm_iommu_kunit *t = test->priv;
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
+	struct test_pages *p = test_get_pages(test, ua);
+	struct test_state start = get_state(test, p);
+	struct mm_iommu_region *region;
+
+	mm_iommu_kunit_stub_pins(test);
+	t->again = TEST_SIZE;
+	region = test_register(test, ua, TEST_SIZE);
+	KUNIT_EXPECT_EQ(test, t->again_ret, -EINTR);
+	expect_refusal(test, "the process was killed", 0);
+	KUNIT_EXPECT_EQ(test, region->used, 1);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+	expect_state(test, p, &start);
+}
+
+static int ask_for_region(void *region)
+{
+	return mm_iommu_is_current(region);
+}
+
+/* The lock of the registry has more to it than its first owner needs. */
+static void a_second_thread_waits_for_the_lock(struct kunit *test)
+{
+	unsigned long ua = mm_iommu_kunit_map(test, TEST_PAGES);
+	struct mm_iommu_region *region = test_register(test, ua, TEST_SIZE);
+	struct task_struct *task;
+	bool waits = false;
+
+	task = kthread_create(ask_for_region, region, "mm_iommu_kunit");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	get_task_struct(task);
+	mutex_lock(&region->registry->lock);
+	wake_up_process(task);
+	while (!waits && !READ_ONCE(task->exit_state)) {
+		waits = wait_task_inactive(task, TASK_UNINTERRUPTIBLE);
+		cond_resched();
+	}
+	mutex_unlock(&region->registry->lock);
+	KUNIT_EXPECT_TRUE(test, waits);
+	KUNIT_EXPECT_EQ(test, kthread_stop(task), 1);
+	put_task_struct(task);
+	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), 0);
+}
+
 /*
  * Possible results of pin_user_pages_fast() instead of a pin. They include 0,
  * for which the caller must choose an error code of its own.
@@ -1725,6 +1788,8 @@ static struct kunit_case mm_iommu_cases[] = {
 			 remapped_gen_params),
 	KUNIT_CASE(a_hole_is_efault),
 	KUNIT_CASE(a_killed_process_gives_up),
+	KUNIT_CASE(a_killed_process_waits_for_nobody),
+	KUNIT_CASE(a_second_thread_waits_for_the_lock),
 	KUNIT_CASE_PARAM(every_pin_fails_in_turn, permanent_gen_params),
 	KUNIT_CASE(every_allocation_fails_in_turn),
 	KUNIT_CASE_SLOW(many_regions_are_found),

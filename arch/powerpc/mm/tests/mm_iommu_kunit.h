@@ -26,6 +26,9 @@
  * @fail_with: their return value
  * @at_most: maximum number of pages pinned per call, if not 0
  * @kill_at: call during which the thread is killed; 0 for none
+ * @again: if not 0, bytes that the killed thread registers a second time, at
+ *	the same address, during the first call
+ * @again_ret: result of that
  * @refusal: cause of the last failed registration
  */
 struct mm_iommu_kunit {
@@ -39,6 +42,8 @@ struct mm_iommu_kunit {
 	int fail_with;
 	int at_most;
 	unsigned int kill_at;
+	unsigned long again;
+	int again_ret;
 	struct mm_iommu_refusal refusal;
 };
 
