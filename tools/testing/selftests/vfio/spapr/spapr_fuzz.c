@@ -10,6 +10,7 @@
  * A failure prints the calls of its sequence. VFIO_TEST_SEED repeats a run,
  * VFIO_FUZZ_SEQUENCES makes it longer.
  */
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/mman.h>
@@ -1040,6 +1041,115 @@ TEST_F_TIMEOUT(fuzz, results_are_those_of_the_model, SECONDS)
 	}
 	TH_LOG("%lu calls, %lu of them succeeded, %lu transfers", f.calls,
 	       f.done, f.transfers);
+}
+
+/* ------------------------------------------------------------------ */
+/* The same calls by several threads: no model, but nothing may be left */
+
+#define THREADS		4
+#define RACE_CALLS	1500
+
+enum { REGISTER, UNREGISTER, MAP, UNMAP, CREATE, REMOVE, NR_KINDS };
+
+struct racer {
+	pthread_t thread;
+	unsigned int seed;
+	unsigned int done[NR_KINDS];
+};
+
+static __u64 window_start[NR_CONTAINERS][NR_WINDOWS];
+
+static unsigned int next(struct racer *r, unsigned int n)
+{
+	return rand_r(&r->seed) % n;
+}
+
+/* Creates with 64K pages, if possible, or with 4K. */
+static int race_create(struct racer *r, unsigned int n)
+{
+	const struct container *c = &f.container[n];
+	__u32 shift = next(r, 2) ? iommu_shift(&c->info) : 12;
+	__u64 start;
+	int ret;
+
+	ret = __spapr_create(c->s.fd, shift, GIB, 1, &start);
+	if (!ret)
+		__atomic_store_n(&window_start[n][next(r, NR_WINDOWS)], start,
+				 __ATOMIC_RELAXED);
+	return ret;
+}
+
+static int race_call(struct racer *r, unsigned int kind, unsigned int n)
+{
+	unsigned int start = next(r, 8) * 4 % f.nr_pages;
+	unsigned int len = 1U << next(r, 4);
+	size_t size = (start + len > f.nr_pages ? 1 : len) * f.page;
+	int fd = f.container[n].s.fd;
+	__u64 window = __atomic_load_n(&window_start[n][next(r, NR_WINDOWS)],
+				       __ATOMIC_RELAXED);
+	__u64 iova = window + next(r, 16) * size;
+
+	switch (kind) {
+	case REGISTER:
+		return __spapr_register(fd, va_of(start), size);
+	case UNREGISTER:
+		return __spapr_unregister(fd, va_of(start), size);
+	case MAP:
+		return __spapr_map(fd, iova, va_of(start), size, SPAPR_RW);
+	case UNMAP:
+		return __spapr_unmap(fd, next(r, 4) ? iova : window,
+				     next(r, 4) ? size : GIB);
+	case CREATE:
+		return race_create(r, n);
+	default:
+		return __spapr_remove(fd, window);
+	}
+}
+
+static void *race(void *arg)
+{
+	/* windows come and go less often than what is in them */
+	static const unsigned int kinds[] = {
+		REGISTER, REGISTER, UNREGISTER, UNREGISTER, MAP, MAP, MAP, MAP,
+		MAP, UNMAP, UNMAP, CREATE, CREATE, REMOVE,
+	};
+	struct racer *r = arg;
+	unsigned int i, kind, page;
+
+	for (i = 0; i < RACE_CALLS; i++) {
+		kind = kinds[next(r, ARRAY_SIZE(kinds))];
+		r->done[kind] += !race_call(r, kind, next(r, f.nr_groups));
+		if (next(r, 8))
+			continue;
+		page = next(r, f.nr_pages);
+		madvise(va_of(page), f.page, MADV_DONTNEED);
+		*(volatile char *)va_of(page) = 1;
+	}
+	return NULL;
+}
+
+TEST_F_TIMEOUT(fuzz, calls_of_threads_leave_nothing, SECONDS)
+{
+	unsigned int i, k, seed = test_seed(), done;
+	struct racer r[THREADS] = { };
+
+	for (i = 0; i < f.nr_groups; i++)
+		window_start[i][0] = window_start[i][1] =
+			f.container[i].info.dma32_window_start;
+	for (i = 0; i < THREADS; i++) {
+		r[i].seed = seed + i;
+		ASSERT_EQ(0, pthread_create(&r[i].thread, NULL, race, &r[i]));
+	}
+	for (i = 0; i < THREADS; i++)
+		pthread_join(r[i].thread, NULL);
+	for (k = 0; k < NR_KINDS; k++) {
+		for (done = i = 0; i < THREADS; i++)
+			done += r[i].done[k];
+		EXPECT_NE(0U, done) {
+			TH_LOG("no call of kind %u succeeded", k);
+		}
+		TH_LOG("kind %u: %u succeeded", k, done);
+	}
 }
 
 TEST_HARNESS_MAIN
