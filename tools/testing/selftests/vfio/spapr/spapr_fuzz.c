@@ -4,8 +4,8 @@
  *
  * The model knows which memory is registered, which pages it had at that time,
  * and what each window maps. It predicts the result of each call, and after
- * each sequence the pinned pages, locked memory and what a device reads: the
- * page that was registered, or nothing.
+ * each sequence the pinned pages and what a device reads: the page that was
+ * registered, or nothing. When all containers are closed, no memory is locked.
  *
  * A failure prints the calls of its sequence. VFIO_TEST_SEED repeats a run,
  * VFIO_FUZZ_SEQUENCES makes it longer.
@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "edu.h"
@@ -37,10 +38,13 @@
 #define TAIL		256
 #define PROBE		(HEAD - 1)	/* for the result of a transfer */
 
-#define TAG_MAGIC	0xa5000000U
-#define TAG_MASK	0xff000000U
-#define MARKER		0x5a5a5a5aU
-#define ANY		1		/* no errno: the result is not predicted */
+#define TAG_MAGIC	0xa5a5000000000000UL
+#define TAG_MASK	0xffff000000000000UL
+#define MARKER		0x5a5a5a5a5a5a5a5aUL
+
+/* No errnos: the result depends on the machine, or there are two causes. */
+#define ANY		1
+#define REFUSED		2
 
 /* ------------------------------------------------------------------ */
 /* Model */
@@ -49,7 +53,7 @@
 struct page {
 	bool present;
 	bool read_only;
-	__u32 frame;
+	__u64 frame;
 };
 
 struct region {
@@ -60,13 +64,13 @@ struct region {
 	unsigned int start;
 	unsigned int len;
 	unsigned int mapped;
-	__u32 frame[MAX_PAGES];
+	__u64 frame[MAX_PAGES];
 	bool read_only[MAX_PAGES];
 };
 
 struct entry {
 	struct region *region;	/* NULL: not mapped */
-	__u32 tag;
+	__u64 tag;
 };
 
 struct window {
@@ -92,7 +96,7 @@ static struct {
 	unsigned int nr_pages;
 	unsigned int nr_groups;
 	bool joined;		/* all groups are in the first container */
-	__u32 last_frame;
+	__u64 last_frame;
 	pid_t child;
 	struct page mem[MAX_PAGES];
 	struct region region[MAX_REGIONS];
@@ -100,22 +104,29 @@ static struct {
 	unsigned int seed;
 	unsigned long calls;
 	unsigned long done;	/* calls that succeeded */
+	unsigned long maps;
+	unsigned long no_memory;	/* calls that failed for want of it */
 	unsigned long transfers;
 } f;
 
 static char log_text[CALLS * 160];
 static size_t log_len;
 
+static void add_note(const char *format, va_list ap)
+{
+	log_len += vsnprintf(log_text + log_len, sizeof(log_text) - log_len,
+			     format, ap);
+	if (log_len >= sizeof(log_text))
+		log_len = sizeof(log_text) - 1;
+}
+
 static void note(const char *format, ...)
 {
 	va_list ap;
 
 	va_start(ap, format);
-	log_len += vsnprintf(log_text + log_len, sizeof(log_text) - log_len,
-			     format, ap);
+	add_note(format, ap);
 	va_end(ap);
-	if (log_len >= sizeof(log_text))
-		log_len = sizeof(log_text) - 1;
 }
 
 static unsigned int pick(unsigned int n)
@@ -129,8 +140,7 @@ static bool wrong(const char *format, ...)
 
 	note("=> ");
 	va_start(ap, format);
-	log_len += vsnprintf(log_text + log_len, sizeof(log_text) - log_len,
-			     format, ap);
+	add_note(format, ap);
 	va_end(ap);
 	return false;
 }
@@ -143,6 +153,13 @@ static bool is_result(int expected, int ret)
 	f.done += !ret;
 	if (expected == ANY || ret == expected)
 		return true;
+	if (expected == REFUSED && (ret == -EINVAL || ret == -EFAULT))
+		return true;
+	/* nothing was changed; the test fails if that is no exception */
+	if (!expected && ret == -ENOMEM) {
+		f.no_memory++;
+		return true;
+	}
 	return wrong("expected %d\n", expected);
 }
 
@@ -151,9 +168,9 @@ static char *va_of(unsigned int page)
 	return f.arena + page * f.page;
 }
 
-static __u32 tag_of(__u32 frame, unsigned int sub)
+static __u64 tag_of(__u64 frame, unsigned int sub)
 {
-	return TAG_MAGIC | (frame << 4 & ~TAG_MASK) | sub;
+	return TAG_MAGIC | frame << 4 | sub;
 }
 
 static void protect(unsigned int start, unsigned int len, int prot)
@@ -165,12 +182,12 @@ static void protect(unsigned int start, unsigned int len, int prot)
 /* Makes the content of a page unique, in each of its IOMMU pages. */
 static void write_tags(unsigned int page)
 {
-	__u32 frame = ++f.last_frame;
+	__u64 frame = ++f.last_frame;
 	size_t off;
 
 	protect(page, 1, PROT_READ | PROT_WRITE);
 	for (off = 0; off < f.page; off += IP)
-		*(volatile __u32 *)(va_of(page) + off) =
+		*(volatile __u64 *)(va_of(page) + off) =
 			tag_of(frame, off / IP);
 	if (f.mem[page].read_only)
 		protect(page, 1, PROT_READ);
@@ -224,7 +241,7 @@ static void abandon(struct region *r)
 	settle(r);
 }
 
-static void set_entry(struct entry *e, struct region *r, __u32 tag)
+static void set_entry(struct entry *e, struct region *r, __u64 tag)
 {
 	struct region *old = e->region;
 
@@ -329,6 +346,14 @@ static void close_container(unsigned int n)
 	}
 }
 
+/* A platform may have no room for a window, or have it elsewhere. */
+static bool is_error_of_windows(int ret)
+{
+	return ret == -EINVAL || ret == -EPERM || ret == -ENODEV ||
+	       ret == -ENOMEM || ret == -EIO ||
+	       wrong("no error of this call\n");
+}
+
 static unsigned int nr_containers(void)
 {
 	return f.joined ? 1 : f.nr_groups;
@@ -365,9 +390,7 @@ static bool call_join_or_leave(void)
 	f.joined = !ret;
 	if (!ret)
 		return true;
-	/* its windows are elsewhere */
-	return (ret == -EPERM && open_container(1)) ||
-	       wrong("no error of this call\n");
+	return is_error_of_windows(ret) && open_container(1);
 }
 
 /* ------------------------------------------------------------------ */
@@ -394,7 +417,17 @@ static int predict_register(unsigned int n, unsigned int start,
 	return all_present(start, len) ? 0 : -EFAULT;
 }
 
-static bool add_region(unsigned int n, unsigned int start, unsigned int len)
+static struct region *free_region(void)
+{
+	struct region *r;
+
+	for (r = f.region; r < f.region + MAX_REGIONS; r++)
+		if (!r->alive)
+			return r;
+	return NULL;
+}
+
+static void add_region(unsigned int n, unsigned int start, unsigned int len)
 {
 	struct region *r;
 	unsigned int i;
@@ -402,9 +435,7 @@ static bool add_region(unsigned int n, unsigned int start, unsigned int len)
 	for (r = f.region; r < f.region + MAX_REGIONS; r++)
 		if (overlaps(r, start, len))
 			abandon(r);
-	for (r = f.region; r->alive; r++)
-		if (r == f.region + MAX_REGIONS - 1)
-			return wrong("too many regions for the model\n");
+	r = free_region();
 	memset(r, 0, sizeof(*r));
 	r->alive = true;
 	r->used[n] = true;
@@ -416,28 +447,29 @@ static bool add_region(unsigned int n, unsigned int start, unsigned int len)
 		r->frame[i] = f.mem[start + i].frame;
 		r->read_only[i] = f.mem[start + i].read_only;
 	}
-	return true;
 }
 
 static bool call_register(unsigned int n, unsigned int start, unsigned int len)
 {
 	struct container *c = &f.container[n];
-	int expected = predict_register(n, start, len);
+	int expected = predict_register(n, start, len), ret;
 	struct region *r = find_exact(start, len);
 
+	if (!free_region())
+		return true;
 	c->bound = true;
 	note("register(%u, page %u, %u)", n, start, len);
-	if (!is_result(expected, __spapr_register(c->s.fd, va_of(start),
-						  len * f.page)))
+	ret = __spapr_register(c->s.fd, va_of(start), len * f.page);
+	if (!is_result(expected, ret))
 		return false;
-	if (expected)
+	if (ret)
 		return true;
 	c->enabled = true;
-	if (r && !r->refused) {
+	if (r && !r->refused)
 		r->used[n] = true;
-		return true;
-	}
-	return add_region(n, start, len);
+	else
+		add_region(n, start, len);
+	return true;
 }
 
 static bool call_unregister(unsigned int n, unsigned int start,
@@ -483,12 +515,35 @@ static int predict_range(const struct container *c, const struct window *w,
 	return 0;
 }
 
+/*
+ * One IOMMU page. If it has several pages, they must be contiguous memory of
+ * the host, which cannot be predicted, of one region, and of one protection.
+ */
+static int predict_entry(size_t at, size_t ip, bool write)
+{
+	struct region *first = NULL, *r;
+	bool bad = false;
+	size_t i;
+
+	for (i = at; i < at + ip; i += IP) {
+		r = i < ARENA ? find_page(i / f.page) : NULL;
+		if (!r)
+			return ip > f.page ? REFUSED : -EINVAL;
+		first = first ? : r;
+		bad |= r != first ||
+		       (write && r->read_only[i / f.page - r->start]);
+	}
+	if (ip > f.page)
+		return bad ? REFUSED : ANY;
+	return bad ? -EFAULT : 0;
+}
+
 static int predict_map(unsigned int n, const struct window *w, __u64 index,
 		       unsigned int nr, __u64 off, size_t at, __u32 flags)
 {
 	int ret = predict_range(&f.container[n], w, index, nr, off);
 	size_t ip = 1UL << w->shift, i;
-	struct region *r;
+	bool any = false;
 
 	if (ret == -EPERM)
 		return ret;
@@ -496,17 +551,14 @@ static int predict_map(unsigned int n, const struct window *w, __u64 index,
 		ret = -EINVAL;
 	if (ret || !nr)
 		return ret;
-	/* the first page that is refused is the cause */
-	for (i = at; i < at + nr * ip; i += IP) {
-		r = i < ARENA ? find_page(i / f.page) : NULL;
-		if (!r)
-			return -EINVAL;
-		if (flags & VFIO_DMA_MAP_FLAG_WRITE &&
-		    r->read_only[i / f.page - r->start])
-			return ip > f.page ? ANY : -EFAULT;
+	for (i = at; i < at + nr * ip; i += ip) {
+		ret = predict_entry(i, ip, flags & VFIO_DMA_MAP_FLAG_WRITE);
+		/* the first page that is refused is the cause */
+		if (ret < 0 || ret == REFUSED)
+			return any ? REFUSED : ret;
+		any |= ret == ANY;
 	}
-	/* larger than a page: it depends on the host's memory */
-	return ip > f.page ? ANY : 0;
+	return any ? ANY : 0;
 }
 
 static void map_entries(struct window *w, __u64 index, unsigned int nr,
@@ -534,12 +586,13 @@ static bool call_map(unsigned int n, struct window *w, __u64 index,
 	     (__u64)nr << w->shift, flags);
 	ret = __spapr_map(f.container[n].s.fd, iova, f.arena + at,
 			  (__u64)nr << w->shift, flags);
-	if (expected == ANY && ret && ret != -EINVAL && ret != -EFAULT)
-		expected = 0;
+	if (expected == ANY && ret)
+		expected = REFUSED;
 	if (!is_result(expected, ret))
 		return false;
 	if (!ret)
 		map_entries(w, index, nr, at);
+	f.maps += !ret && nr;
 	return true;
 }
 
@@ -550,12 +603,13 @@ static bool call_unmap(unsigned int n, struct window *w, __u64 index,
 	__u64 iova = w->start + (index << w->shift) + off;
 	struct entry *e;
 	unsigned int i;
+	int ret;
 
 	note("unmap(%u, %llx, %llx)", n, iova, nr << w->shift);
-	if (!is_result(expected, __spapr_unmap(f.container[n].s.fd, iova,
-					       nr << w->shift)))
+	ret = __spapr_unmap(f.container[n].s.fd, iova, nr << w->shift);
+	if (!is_result(expected, ret))
 		return false;
-	if (expected)
+	if (ret)
 		return true;
 	if (nr == nr_entries(w)) {
 		clear_window(w);
@@ -571,13 +625,6 @@ static bool call_unmap(unsigned int n, struct window *w, __u64 index,
 
 /* ------------------------------------------------------------------ */
 /* Windows */
-
-static bool is_error_of_create(int ret)
-{
-	/* a hypervisor may refuse for reasons of its own */
-	return ret == -EINVAL || ret == -EPERM || ret == -ENODEV ||
-	       ret == -ENOMEM;
-}
 
 static bool call_create(unsigned int n, __u32 shift, __u64 size, __u32 levels)
 {
@@ -596,8 +643,7 @@ static bool call_create(unsigned int n, __u32 shift, __u64 size, __u32 levels)
 	if (!is_result(expected, ret))
 		return false;
 	if (ret)
-		return expected != ANY || is_error_of_create(ret) ||
-		       wrong("no error of this call\n");
+		return expected != ANY || is_error_of_windows(ret);
 	w->active = true;
 	w->start = start;
 	w->size = size;
@@ -710,6 +756,7 @@ static void make_child(void)
 		close(pipes[0]);
 		return;
 	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (i = 0; i < f.nr_groups; i++)
 		spapr_close(&f.container[i].s);
 	for (i = 0; i < f.nr_pages; i++)
@@ -779,7 +826,8 @@ static bool random_map(unsigned int n, struct window *w)
 				       VFIO_DMA_MAP_FLAG_WRITE, 0 };
 	unsigned int start, len, nr, max;
 	size_t at, ip = 1UL << w->shift;
-	__u64 index;
+	__u64 index, off;
+	__u32 flag;
 
 	pick_entries(w, &index, &nr);
 	pick_region(&start, &len);
@@ -793,8 +841,9 @@ static bool random_map(unsigned int n, struct window *w)
 	}
 	if (!pick(32))
 		at += IP / 2;
-	return call_map(n, w, index, nr, pick(64) ? 0 : IP / 2, at,
-			flags[pick(ARRAY_SIZE(flags))]);
+	off = pick(64) ? 0 : IP / 2;
+	flag = flags[pick(ARRAY_SIZE(flags))];
+	return call_map(n, w, index, nr, off, at, flag);
 }
 
 static bool random_unmap(unsigned int n, struct window *w)
@@ -812,8 +861,9 @@ static bool random_create(unsigned int n)
 {
 	static const __u32 shifts[] = { 12, 12, 16, 16, 21, 24, 13 };
 	__u32 shift = shifts[pick(ARRAY_SIZE(shifts))];
+	__u64 size = 1ULL << (28 + pick(8));
 
-	return call_create(n, shift, 1ULL << (28 + pick(8)), 1 + pick(3));
+	return call_create(n, shift, size, 1 + pick(3));
 }
 
 static bool random_call(void)
@@ -897,17 +947,17 @@ static bool pins_are(long base)
 }
 
 /* Reads the first word behind a DMA address by the device. */
-static int device_reads(struct edu *edu, __u64 iova, __u64 probe, __u32 *word)
+static int device_reads(struct edu *edu, __u64 iova, __u64 probe, __u64 *word)
 {
 	int ret;
 
-	*(volatile __u32 *)f.probe = MARKER;
+	*(volatile __u64 *)f.probe = MARKER;
 	ret = edu_dma_to_device(edu, probe, 0, sizeof(*word));
 	if (!ret)
 		ret = edu_dma_to_device(edu, iova, 0, sizeof(*word));
 	if (!ret)
 		ret = edu_dma_from_device(edu, probe, 0, sizeof(*word));
-	*word = *(volatile __u32 *)f.probe;
+	*word = *(volatile __u64 *)f.probe;
 	f.transfers++;
 	return ret;
 }
@@ -918,26 +968,29 @@ static bool is_reachable_as(struct edu *edu, struct window *w, __u64 index)
 	struct entry *e = entry_of(w, index);
 	__u64 iova = w->start + (index << w->shift);
 	__u64 probe = w->start + ((__u64)PROBE << w->shift);
-	__u32 word;
+	__u64 word;
 	int ret = device_reads(edu, iova, probe, &word);
 
 	if (ret)
 		return wrong("transfer of %llx: %d\n", iova, ret);
 	if (e->region ? word == e->tag : (word & TAG_MASK) != TAG_MAGIC)
 		return true;
-	return wrong("the device reads %x at %llx, expected %x\n", word, iova,
-		     e->tag);
+	return wrong("the device reads %llx at %llx, expected %llx\n", word,
+		     iova, e->tag);
 }
 
-/* An entry that is mapped, or the next one. */
-static __u64 find_mapped(struct window *w, bool mapped)
+/* An entry at the start or at the end that is mapped or not, if there is one. */
+static __u64 find_mapped(const struct window *w, bool mapped)
 {
-	__u64 first = pick(PROBE), i;
+	bool tail = nr_entries(w) > HEAD + TAIL && !pick(3);
+	__u64 base = tail ? nr_entries(w) - TAIL : 0;
+	const struct entry *e = &w->entry[tail ? HEAD : 0];
+	unsigned int n = tail ? TAIL : PROBE, first = pick(n), i;
 
-	for (i = 0; i < PROBE; i++)
-		if (!!w->entry[(first + i) % PROBE].region == mapped)
-			return (first + i) % PROBE;
-	return first;
+	for (i = 0; i < n; i++)
+		if (!!e[(first + i) % n].region == mapped)
+			return base + (first + i) % n;
+	return base + first;
 }
 
 static bool device_sees(unsigned int n)
@@ -949,7 +1002,7 @@ static bool device_sees(unsigned int n)
 	bool good = true;
 	int ret;
 
-	if (!w->active || w->shift > (unsigned int)__builtin_ctzl(f.page) ||
+	if (!spapr_is_edu(spapr_bdf(dev)) || !w->active || w->shift > (unsigned int)__builtin_ctzl(f.page) ||
 	    nr_entries(w) < HEAD)
 		return true;
 	ret = edu_open(&edu, c->s.group[dev], spapr_bdf(dev));
@@ -971,15 +1024,41 @@ static bool device_sees(unsigned int n)
 	return good && (!ret || wrong("unmap the result: %d\n", ret));
 }
 
-static bool run_sequence(long pins)
+/* Each call has random numbers of its own, whatever came of those before. */
+static bool run_sequence(unsigned int seed, unsigned int nr, long pins)
 {
 	unsigned int i;
 
 	log_len = 0;
-	for (i = 0; i < CALLS; i++)
+	for (i = 0; i < CALLS; i++) {
+		f.seed = seed + (nr * CALLS + i) * 2654435761U;
 		if (!random_call())
 			return false;
+	}
 	return device_sees(pick(nr_containers())) && pins_are(pins);
+}
+
+static bool close_all(const struct spapr_account *base)
+{
+	unsigned int i;
+
+	for (i = nr_containers(); i--;)
+		close_container(i);
+	f.joined = false;
+	if (spapr_locked() != base->locked)
+		return wrong("%ld bytes locked, all is closed\n",
+			     spapr_locked() - base->locked);
+	return pins_are(base->pins);
+}
+
+static bool open_all(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < f.nr_groups; i++)
+		if (!open_container(i))
+			return false;
+	return true;
 }
 
 /* ------------------------------------------------------------------ */
@@ -991,8 +1070,6 @@ FIXTURE(fuzz)
 
 FIXTURE_SETUP(fuzz)
 {
-	unsigned int i;
-
 	NEED_DEVICES(return, 1);
 	NOT_ON_STOCK(return);
 	memset(&f, 0, sizeof(f));
@@ -1005,18 +1082,13 @@ FIXTURE_SETUP(fuzz)
 	memset(f.probe, 1, f.page);
 	new_memory(0, f.nr_pages);
 	spapr_account(&self->base);
-	for (i = 0; i < f.nr_groups; i++)
-		ASSERT_TRUE(open_container(i));
+	ASSERT_TRUE(open_all());
 }
 
 FIXTURE_TEARDOWN(fuzz)
 {
-	unsigned int i;
-
 	end_child();
-	for (i = 0; i < nr_containers(); i++)
-		close_container(i);
-	EXPECT_EQ(0, pages_registered());
+	close_all(&self->base);
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
@@ -1029,18 +1101,20 @@ static unsigned int nr_sequences(void)
 
 TEST_F_TIMEOUT(fuzz, results_are_those_of_the_model, SECONDS)
 {
-	unsigned int i, n = nr_sequences();
+	unsigned int i, n = nr_sequences(), seed = test_seed();
 
-	f.seed = test_seed();
+	ASSERT_LT(0U, n);
 	for (i = 0; i < n; i++) {
-		ASSERT_TRUE(run_sequence(self->base.pins)) {
+		ASSERT_TRUE(run_sequence(seed, i, self->base.pins) &&
+			    (i % 8 || (close_all(&self->base) && open_all()))) {
 			TH_LOG("sequence %u:\n%s", i, log_text);
 		}
-		if (!pick(8))
-			ASSERT_TRUE(call_reopen(pick(nr_containers())));
 	}
-	TH_LOG("%lu calls, %lu of them succeeded, %lu transfers", f.calls,
-	       f.done, f.transfers);
+	TH_LOG("%lu calls, %lu of them succeeded, %lu maps, %lu transfers",
+	       f.calls, f.done, f.maps, f.transfers);
+	TH_LOG("%lu failed for want of memory", f.no_memory);
+	EXPECT_GE(f.calls / 50, f.no_memory);
+	EXPECT_LE(n / 2, f.maps);
 }
 
 /* ------------------------------------------------------------------ */
@@ -1064,11 +1138,10 @@ static unsigned int next(struct racer *r, unsigned int n)
 	return rand_r(&r->seed) % n;
 }
 
-/* Creates with 64K pages, if possible, or with 4K. */
 static int race_create(struct racer *r, unsigned int n)
 {
 	const struct container *c = &f.container[n];
-	__u32 shift = next(r, 2) ? iommu_shift(&c->info) : 12;
+	__u32 shift = __builtin_ctzll(c->info.ddw.pgsizes);
 	__u64 start;
 	int ret;
 
@@ -1130,8 +1203,8 @@ static void *race(void *arg)
 
 TEST_F_TIMEOUT(fuzz, calls_of_threads_leave_nothing, SECONDS)
 {
+	static struct racer r[THREADS];
 	unsigned int i, k, seed = test_seed(), done;
-	struct racer r[THREADS] = { };
 
 	for (i = 0; i < f.nr_groups; i++)
 		window_start[i][0] = window_start[i][1] =
@@ -1145,7 +1218,8 @@ TEST_F_TIMEOUT(fuzz, calls_of_threads_leave_nothing, SECONDS)
 	for (k = 0; k < NR_KINDS; k++) {
 		for (done = i = 0; i < THREADS; i++)
 			done += r[i].done[k];
-		EXPECT_NE(0U, done) {
+		/* not every hypervisor has room for a window */
+		EXPECT_TRUE(done || k == CREATE || k == REMOVE) {
 			TH_LOG("no call of kind %u succeeded", k);
 		}
 		TH_LOG("kind %u: %u succeeded", k, done);
