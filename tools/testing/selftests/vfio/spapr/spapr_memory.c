@@ -810,8 +810,11 @@ TEST_F(special, small_pages_do_not_become_a_huge_one)
 		SKIP(return, "needs transparent huge pages");
 	mem = mem_reserve(unit, unit);
 	ASSERT_NE(NULL, mem_map(MEM_ANON, mem, unit));
+	/* distributions make huge pages where they can */
+	ASSERT_EQ(0, madvise(mem, unit, MADV_NOHUGEPAGE));
 	mem_mark(mem, unit, 1);
 	spapr_register(self->s.fd, mem, unit);
+	ASSERT_EQ(0, madvise(mem, unit, MADV_HUGEPAGE));
 	EXPECT_EQ(-1, madvise(mem, unit, MADV_COLLAPSE));
 	EXPECT_EQ(EAGAIN, errno);
 	spapr_unregister(self->s.fd, mem, unit);
