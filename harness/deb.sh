@@ -4,6 +4,7 @@
 # print its path. It has a name of its own, so that it is installed beside Debian's.
 . "$(dirname "$0")/lib.sh"
 
+umask 022
 DIR=$OUT/kernel-$1
 ROOTFS=$OUT/deb.root
 RELEASE=$(ls "$DIR/modules/lib/modules")
@@ -33,11 +34,37 @@ control() {
 	EOF
 }
 
+# What is Debian's own to do beside the hooks: all builds have one name and no versions of
+# symbols, so the modules of another build must not get under the running one.
+own_part() {
+	case $1 in
+	preinst) cat <<-EOF
+		if [ "\$1" = upgrade ] && [ "\$(uname -r)" = $RELEASE ]; then
+		        echo "$RELEASE is running: boot another kernel, then install this" >&2
+		        exit 1
+		fi
+		EOF
+		;;
+	postinst) echo "depmod $RELEASE" ;;
+	prerm) echo "[ \"\$1\" != remove ] || linux-check-removal $RELEASE" ;;
+	postrm) cat <<-EOF
+		if [ "\$1" = purge ]; then
+		        rm -f /usr/lib/modules/$RELEASE/modules.*
+		        rmdir /usr/lib/modules/$RELEASE 2>/dev/null || true
+		fi
+		EOF
+		;;
+	esac
+}
+
 # Initramfs and boot menu are made, and go, by what other packages have put there.
 hook() {
 	cat <<-EOF
 	#!/bin/sh
 	set -e
+	EOF
+	own_part "$1"
+	cat <<-EOF
 	export DEB_MAINT_PARAMS="\$*" INITRD=Yes
 	[ ! -d /etc/kernel/$1.d ] ||
 	        run-parts --exit-on-error --arg=$RELEASE \\
@@ -51,6 +78,7 @@ make_deb() {
 	mkdir -p "$ROOTFS"/{DEBIAN,boot,usr/lib}
 	cp -a "$DIR/modules/lib/modules" "$ROOTFS/usr/lib/"
 	rm -f "$ROOTFS/usr/lib/modules/$RELEASE/build"
+	chmod -R u=rwX,go=rX "$ROOTFS/usr"
 	"${CROSS}strip" -o "$ROOTFS/boot/vmlinux-$RELEASE" "$DIR/vmlinux"
 	cp "$DIR/System.map" "$ROOTFS/boot/System.map-$RELEASE"
 	cp "$DIR/.config" "$ROOTFS/boot/config-$RELEASE"

@@ -89,7 +89,14 @@ debian_config() {
 		grep -xEf - -e '.*=[^m].*' "$DEBIAN"/boot/config-*
 }
 
+# Modules that were asked for, and depend on something that was not.
+not_built() {
+	debian_config | sed -n 's/=m$//p' | grep -vxFf <(sed -n 's/=[my]$//p' "$DIR/.config") |
+		paste -sd' '
+}
+
 configure() {
+	local missing
 	merge_fragments >"$DIR/wanted.config"
 	{ debian_config; cat "$DIR/wanted.config"; } >"$DIR/all.config"
 	cp "$DIR/.config" "$DIR/.config.before" 2>/dev/null || true
@@ -98,6 +105,9 @@ configure() {
 	not_taken >"$DIR/not-taken"
 	[ ! -s "$DIR/not-taken" ] ||
 		die "$NAME: configuration lines that did not take: $(paste -sd, "$DIR/not-taken")"
+	missing=$(not_built) || true
+	[ -z "$missing" ] || say "$NAME: not built, needs other modules in" \
+		"harness/config/distro.modules: $missing"
 	# An unchanged .config keeps its time: nothing is built for it again.
 	! cmp -s "$DIR/.config" "$DIR/.config.before" ||
 		mv "$DIR/.config.before" "$DIR/.config"
@@ -118,12 +128,13 @@ checked() {
 
 # All of them, and in modroot those that the test guest loads.
 install_modules() {
-	local version m
+	local version m files
 	rm -rf "$DIR/modules" "$DIR/modroot"
 	kmake INSTALL_MOD_PATH="$DIR/modules" INSTALL_MOD_STRIP=1 modules_install
 	version=$(ls "$DIR/modules/lib/modules")
 	# shellcheck disable=SC2046
-	for m in $(needed_modules "$DIR/modules" "$version" $(modules "$NAME")); do
+	files=$(needed_modules "$DIR/modules" "$version" $(modules "$NAME"))
+	for m in $files; do
 		install -Dm644 "$DIR/modules/lib/modules/$version/$m" \
 			"$DIR/modroot/lib/modules/$version/$m"
 	done
@@ -169,7 +180,7 @@ if [ $# -gt 1 ]; then
 	step "$NAME: compile $(($# - 1)) targets" "$LOGS/$NAME-objects.log" kmake -k "${@:2}"
 	exit
 fi
-KEY=$({ sources; merge_fragments; debian_config
+KEY=$({ sources; merge_fragments; debian_config; modules "$NAME"
 	"${CROSS}gcc" --version; cat "$0"; } | hash_of)
 
 if ! is_done "$DIR/built" "$KEY" || [ ! -f "$DIR/vmlinux" ]; then

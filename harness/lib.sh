@@ -191,7 +191,9 @@ step() {
 	mkdir -p "$(dirname "$log")"
 	if [ -n "$VERBOSE" ]; then
 		say "  $what"
-		"$@" 2>&1 </dev/null | tee "$log" >&2 || rc=$?
+		# Not in a list of commands, where errors in a function do not end it
+		"$@" > >(tee "$log" >&2) 2>&1 </dev/null &
+		wait $! || rc=$?
 	else
 		: >"$log"
 		"$@" >"$log" 2>&1 </dev/null &
@@ -244,7 +246,8 @@ needed_modules() {
 	local from=$1 version=$2 m
 	shift 2
 	for m in "$@"; do
-		/sbin/modprobe -d "$from" -S "$version" --show-depends "$m"
+		/sbin/modprobe -d "$from" -S "$version" --show-depends "$m" ||
+			die "the kernel $version has no module $m"
 	done | sed -n "s|^insmod $from/*lib/modules/$version/\([^ ]*\).*|\1|p" | sort -u
 }
 

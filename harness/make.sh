@@ -94,11 +94,17 @@ bench-check) tree; exec "$HARNESS/bench.sh" check ;;
 figures) setup gnuplot-nox; exec "$HARNESS/figures.sh" ;;
 test-stock) tree; exec "$HARNESS/test.sh" stock ;;
 fuzz)
+	: "${N:=}" "${SEED:=}"
+	for v in "N=$N" "SEED=$SEED"; do
+		case ${v#*=} in *[!0-9]*) die "$v is not a number" ;; esac
+	done
+	[ "$N" != 0 ] || die "N=0: no sequence"
 	tree
 	# Until it has run that long it is not stuck.
-	export TESTS=spapr_fuzz PROGRAM_TIMEOUT=${PROGRAM_TIMEOUT:-86400}
+	export RUN_TIMEOUT=${RUN_TIMEOUT:-86400} PROGRAM_TIMEOUT=${PROGRAM_TIMEOUT:-86400}
 	export WORDS="VFIO_FUZZ_SEQUENCES=${N:-2000}${SEED:+ VFIO_TEST_SEED=$SEED}"
-	export KERNELS=${KERNELS:-series-debug} MACHINES=${MACHINES:-pseries}
+	export KERNELS=${KERNELS:-$(DEBUG=1 flavour series)} PAGES='' DEBUG=''
+	export TESTS=spapr_fuzz MACHINES=${MACHINES:-pseries}
 	exec "$HARNESS/test.sh" ;;
 mutants) setup python3; tree; exec "$HARNESS/mutants.sh" ;;
 rerun) exec "$HARNESS/rerun.sh" ;;

@@ -160,7 +160,7 @@ run_one() {
 # kernels. The archive may have another one by now.
 newest() {
 	local rc=0 tests=spapr_register,spapr_memory,spapr_map,spapr_window,spapr_dma
-	env BASE="$NEWEST" MACHINES=pseries KERNELS=series-4k "TESTS=kunit:*,iommufd_*,$tests" \
+	env BASE="$NEWEST" MACHINES=pseries KERNELS="series-4k${ALL:+ series}" "TESTS=kunit:*,iommufd_*,$tests" \
 		"$HARNESS/make.sh" test || rc=$?
 	[ $rc = 4 ] || return $rc
 	printf 'SKIP\tbases\t%s has no source\t\n' "$NEWEST"
