@@ -391,7 +391,7 @@ TEST_F_TIMEOUT(large, each_page_of_a_mixed_region_has_its_own_size, SECONDS)
 		{ MEM_ANON, small }, { MEM_THP, thp }, { },
 	}, mem_unit(kind), &size);
 	/* some MMUs do not support hugetlb pages beside others */
-	if (!mem)
+	if (!mem && thp)
 		mem = put_together((struct piece[]){
 			{ MEM_ANON, small }, { MEM_THP, thp },
 			{ MEM_ANON, small }, { },
