@@ -192,14 +192,15 @@ stop() {
 	exit 130
 }
 
-# How many machines at a time: their programs wait most of the time, for the
-# device under test and its resets, so more than there are processors. Each of
-# them may touch all of its memory.
+# How many machines at a time: their programs wait a good part of the time, for the
+# device under test and its resets, so more than there are processors. With three for
+# each of them the guests of guests starved on a slow machine. Each machine may touch all
+# of its memory.
 slots() {
 	local free
 	free=$(awk '/^MemAvailable:/ { print int($2 / 2621440) }' /proc/meminfo)
 	[ "$free" -ge 1 ] || free=1
-	echo $((free < 3 * $(nproc) ? free : 3 * $(nproc)))
+	echo $((free < 2 * $(nproc) ? free : 2 * $(nproc)))
 }
 
 run_all() {
