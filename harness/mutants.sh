@@ -58,7 +58,7 @@ programs() {
 		echo powernv9 kvm_tce,kvm_tce_vfio,kvm_tce_virtual
 		echo powernv8 kvm_tce,kvm_tce_vfio,kvm_tce_realmode ;;
 	*)
-		echo pseries spapr_register,spapr_map,spapr_window,spapr_v1,spapr_order,spapr_lifetime,spapr_uapi,spapr_fdinfo,spapr_memory,spapr_failnth,spapr_races ;;
+		echo pseries spapr_fuzz,spapr_register,spapr_map,spapr_window,spapr_v1,spapr_order,spapr_lifetime,spapr_uapi,spapr_fdinfo,spapr_memory,spapr_failnth,spapr_races ;;
 	esac
 }
 

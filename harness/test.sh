@@ -173,8 +173,9 @@ run_one() {
 # What only the newest base has, and what depends on the page size, in that of Debian's
 # kernels. The archive may have another one by now.
 newest() {
-	local rc=0 tests=spapr_register,spapr_memory,spapr_map,spapr_window,spapr_dma
-	env BASE="$NEWEST" MACHINES=pseries KERNELS="series-4k${ALL:+ series}" "TESTS=kunit:*,iommufd_*,$tests" \
+	local rc=0 tests=spapr_register,spapr_memory,spapr_map,spapr_window,spapr_dma,spapr_fuzz
+	env BASE="$NEWEST" MACHINES=pseries KERNELS="series-4k${ALL:+ series}" \
+		"TESTS=kunit:*,iommufd_*,$tests" \
 		"$HARNESS/make.sh" test || rc=$?
 	[ $rc = 4 ] || return $rc
 	printf 'SKIP\tbases\t%s has no source\t\n' "$NEWEST"

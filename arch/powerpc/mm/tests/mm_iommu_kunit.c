@@ -1457,8 +1457,9 @@ static void a_second_thread_waits_for_the_lock(struct kunit *test)
 	mutex_lock(&region->registry->lock);
 	wake_up_process(task);
 	while (!waits && !READ_ONCE(task->exit_state)) {
+		/* it spins as long as the owner of the lock runs */
+		schedule_timeout_uninterruptible(1);
 		waits = wait_task_inactive(task, TASK_UNINTERRUPTIBLE);
-		cond_resched();
 	}
 	mutex_unlock(&region->registry->lock);
 	KUNIT_EXPECT_TRUE(test, waits);

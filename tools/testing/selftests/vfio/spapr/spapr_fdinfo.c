@@ -303,6 +303,8 @@ TEST_F(fdinfo, windows_come_and_go)
 	READ_INFO();
 	EXPECT_EQ(0, nr_lines(self->text, "spapr_tce_window"));
 	EXPECT_EQ(0, locked_of(self->text));
+	/* none of these calls was refused */
+	EXPECT_EQ(0, nr_lines(self->text, "spapr_tce_refusal"));
 }
 
 TEST_F(fdinfo, two_windows_are_two_lines)

@@ -3,9 +3,10 @@
  * Random sequences of container and memory calls, compared with a model.
  *
  * The model knows which memory is registered, which pages it had at that time,
- * and what each window maps. It predicts the result of each call, and after
- * each sequence the pinned pages and what a device reads: the page that was
- * registered, or nothing. When all containers are closed, no memory is locked.
+ * and what each window maps. It predicts the result of each call, the pinned
+ * pages after each sequence, and what a device reads after some: the page that
+ * was registered, or nothing. When all containers are closed, no memory is
+ * locked.
  *
  * A failure prints the calls of its sequence. VFIO_TEST_SEED repeats a run,
  * VFIO_FUZZ_SEQUENCES makes it longer.
@@ -866,6 +867,29 @@ static bool random_create(unsigned int n)
 	return call_create(n, shift, size, 1 + pick(3));
 }
 
+static void random_memory(void)
+{
+	unsigned int start, len;
+
+	pick_pages(&start, &len);
+	switch (pick(6)) {
+	case 0 ... 1:
+		new_memory(start, len);
+		break;
+	case 2:
+		no_memory(start, len);
+		break;
+	case 3:
+		forget_memory(start, len);
+		break;
+	case 4:
+		touch_memory(start, len);
+		break;
+	default:
+		protect_memory(start, len, pick(2));
+	}
+}
+
 static bool random_call(void)
 {
 	unsigned int n = pick(nr_containers()), start, len;
@@ -893,25 +917,8 @@ static bool random_call(void)
 		return random_create(n);
 	case 16:
 		return pick(2) ? true : call_remove(n, w);
-	case 17 ... 18:
-		pick_pages(&start, &len);
-		new_memory(start, len);
-		return true;
-	case 19:
-		pick_pages(&start, &len);
-		no_memory(start, len);
-		return true;
-	case 20:
-		pick_pages(&start, &len);
-		forget_memory(start, len);
-		return true;
-	case 21:
-		pick_pages(&start, &len);
-		touch_memory(start, len);
-		return true;
-	case 22:
-		pick_pages(&start, &len);
-		protect_memory(start, len, pick(2));
+	case 17 ... 22:
+		random_memory();
 		return true;
 	case 23:
 		if (!pick(4))
