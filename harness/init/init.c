@@ -399,7 +399,10 @@ static int group_of(const char *bdf)
 	return atoi(strrchr(group, '/') + 1);
 }
 
-/* Bind one edu device of each group and name them in VFIO_BDF. */
+/*
+ * Bind one edu device of each group and name them in VFIO_BDF; the first is that
+ * of upstream's tests.
+ */
 static int bind_devices(void)
 {
 	int groups[MAX_GROUPS], n = 0;
@@ -428,6 +431,8 @@ static int bind_devices(void)
 		groups[n++] = group;
 		if (*bdfs)
 			strcat(bdfs, " ");
+		else
+			setenv("VFIO_SELFTESTS_BDF", bdf, 1);
 		strcat(bdfs, bdf);
 	}
 	setenv("VFIO_BDF", bdfs, 1);

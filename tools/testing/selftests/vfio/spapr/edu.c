@@ -20,6 +20,8 @@
 
 #define EDU_IDENTITY		0x00
 #define  EDU_IDENTITY_VALUE	0x010000edU
+#define EDU_IRQ_RAISE		0x60
+#define EDU_IRQ_ACK		0x64
 #define EDU_DMA_SRC		0x80
 #define EDU_DMA_DST		0x88
 #define EDU_DMA_COUNT		0x90
@@ -39,6 +41,13 @@ static __u32 edu_read32(struct edu *edu, size_t reg)
 				  __ATOMIC_SEQ_CST);
 
 	return edu->swap ? __builtin_bswap32(v) : v;
+}
+
+static void edu_write32(struct edu *edu, size_t reg, __u32 v)
+{
+	__atomic_store_n((__u32 *)((char *)edu->bar + reg),
+			 edu->swap ? __builtin_bswap32(v) : v,
+			 __ATOMIC_SEQ_CST);
 }
 
 static __u64 edu_read64(struct edu *edu, size_t reg)
@@ -238,4 +247,10 @@ int edu_memcpy(struct edu *edu, __u64 dst, __u64 src, size_t len)
 		done += n;
 	}
 	return ret;
+}
+
+void edu_interrupt(struct edu *edu)
+{
+	edu_write32(edu, EDU_IRQ_RAISE, 1);
+	edu_write32(edu, EDU_IRQ_ACK, 1);
 }

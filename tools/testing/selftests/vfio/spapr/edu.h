@@ -40,4 +40,7 @@ int edu_memcpy(struct edu *edu, __u64 dst, __u64 src, size_t len);
 int edu_start_from_device(struct edu *edu, __u64 iova, size_t off, size_t len);
 int edu_wait(struct edu *edu);
 
+/* Raises an interrupt, an MSI where it is enabled, and acknowledges it. */
+void edu_interrupt(struct edu *edu);
+
 #endif
