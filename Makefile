@@ -9,7 +9,7 @@ export TESTS := $(T)
 export KERNELS := $(K)
 export VERBOSE := $(V)
 export BASE LINUX PAGES DEBUG SIGNOFF WIP PROFILE RUNS ACCEPT ALL PART
-export SEED N FILES STAGE
+export SEED N FILES STAGE CONFIGS
 
 H := $(CURDIR)/harness
 
@@ -19,7 +19,7 @@ help:
 	@sed 1d $(H)/help.txt
 
 # One script of the same name per target.
-TARGETS := setup tree series bases each kernel stock modular deb initramfs selftests run demo \
+TARGETS := setup tree series bases configs each kernel stock modular deb deb-check initramfs selftests run demo \
 	   doctor \
 	   test test-stock bench bench-check bench-disk figures shell gdb style mutants fuzz rerun clean \
 	   distclean

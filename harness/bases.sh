@@ -16,21 +16,9 @@ one() {
 	[ "$1" != FAIL ] || BAD=1
 }
 
-# objects COMMIT: what the compiler is asked for: of the kernel, what no other source
-# includes.
-objects() {
-	local f
-	gitb diff --no-renames --diff-filter=AM --name-only base "$1" -- \
-		arch drivers kernel mm virt | grep '\.[cS]$' |
-	while read -r f; do
-		gitb grep -qE "#include \"(tests/)?${f##*/}\"" "$1" -- "${f%/*}" "${f%/tests/*}" ||
-			echo "${f%.*}.o"
-	done
-}
-
 # compile KERNEL COMMIT
 compile() {
-	objects "$2" >"$OUT/bases.objects"
+	objects_of "$2" AM >"$OUT/bases.objects"
 	# shellcheck disable=SC2046
 	if "$HARNESS/kernel.sh" "$1" $(cat "$OUT/bases.objects") >/dev/null; then
 		one PASS "$1 compiles, $(wc -l <"$OUT/bases.objects") objects"

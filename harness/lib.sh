@@ -107,10 +107,31 @@ qemu_version() {
 	"$1" --version | sed -n '1s/.*version \([0-9]*\.[0-9]*\).*/\1/p'
 }
 
+# The name of this machine's Debian, and where its packages come from.
+release() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
+archive() {
+	# shellcheck disable=SC2016
+	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
+		'Origin: Debian' "Codename: $(release)" 'Component: main' |
+		head -n 1
+}
+
 have() { command -v "$1" >/dev/null 2>&1; }
 
 # The repository has no work tree of its own.
 gitb() { git --git-dir="$GITDIR" "$@"; }
+
+# objects_of COMMIT FILTER: what the compiler is asked for of what is added (A) or
+# changed (M) there: of the kernel, what no other source includes.
+objects_of() {
+	local f
+	gitb diff --no-renames --diff-filter="$2" --name-only base "$1" -- \
+		arch drivers kernel mm virt | grep '\.[cS]$' |
+	while read -r f; do
+		gitb grep -qE "#include \"(tests/)?${f##*/}\"" "$1" -- "${f%/*}" "${f%/tests/*}" ||
+			echo "${f%.*}.o"
+	done
+}
 
 # Only one make at a time builds in $OUT. The lock's descriptor is inherited,
 # so it lasts until the last child is gone, even when this script was killed.
@@ -235,7 +256,7 @@ flavour() {
 modules() {
 	case $1 in
 	*-modular*) echo kvm kvm-hv kvm-pr vfio vfio-pci vfio_iommu_spapr_tce ;;
-	distro) echo kvm kvm-hv vfio vfio-pci vfio_iommu_spapr_tce ext4 brd nvme e1000e \
+	distro | installed) echo kvm kvm-hv vfio vfio-pci vfio_iommu_spapr_tce ext4 brd nvme e1000e \
 		virtio_blk ;;
 	esac
 }

@@ -29,7 +29,7 @@ clean() {
 		rm -rf "$OUT/kernel-$p"* "$OUT/part-$p" "$OUT/series-$p" "$OUT/series-$p.stamp"
 	done
 	remove selftests headers headers.stamp bin series series.stamp style \
-		deb deb.root each each.done bench bench-check bench-disk mutants mutants-check kernel-mutants kvm.root initramfs.stamp initramfs.cpio.gz mm_iommu
+		deb deb.root installed each each.done bench bench-check bench-disk mutants mutants-check kernel-mutants kvm.root initramfs.stamp initramfs.cpio.gz mm_iommu
 	rm -rf "$OUT"/initramfs-{series-,debian-,distro}* "$OUT"/kvm-*.img* "$OUT"/files.img \
 		"$OUT"/debian-*
 }
@@ -69,11 +69,13 @@ setup) setup; say "all packages are there" ;;
 tree) tree; echo "$TREE" ;;
 series) tree; "$HARNESS/series.sh" ;;
 bases) setup; ALL=1 "$HARNESS/bases.sh" ;;
+configs) setup clang-19 lld-19 llvm-19; exec "$HARNESS/configs.sh" ;;
 each) tree; "$HARNESS/each.sh" ;;
 kernel) tree; kernel "${KERNELS:-$(flavour series)}" ;;
 stock) base; kernel "$(flavour stock)" ;;
 modular) tree; kernel "$(flavour series)-modular" ;;
 deb) tree; kernel distro >/dev/null; "$HARNESS/deb.sh" distro ;;
+deb-check) setup debootstrap cpio; tree; exec "$HARNESS/installed.sh" ;;
 selftests) tree; "$HARNESS/selftests.sh" ;;
 initramfs) tree; guest "${KERNELS:-$(flavour series)}" ;;
 run)
@@ -87,7 +89,9 @@ demo | doctor)
 shell | gdb)
 	tree; f=${KERNELS:-$(flavour series)}; guest "$f" >/dev/null
 	exec "$HARNESS/run.sh" -"$1" "$(machines powernv9)" "$f" ;;
-test) tree; exec "$HARNESS/test.sh" ;;
+test)
+	[ -z "$ALL" ] || setup clang-19 lld-19 llvm-19 debootstrap cpio
+	tree; exec "$HARNESS/test.sh" ;;
 bench) setup gnuplot-nox; tree; exec "$HARNESS/bench.sh" ;;
 bench-disk) setup; tree; exec "$HARNESS/bench-disk.sh" ;;
 bench-check) tree; exec "$HARNESS/bench.sh" check ;;

@@ -22,6 +22,8 @@ KERNEL=$OUT/kernel-$FLAVOUR/vmlinux
 CPIO=$OUT/initramfs.cpio.gz
 MODULES=$(modules "$FLAVOUR" | tr ' ' ,)
 [ -z "$MODULES" ] || CPIO=$OUT/initramfs-$FLAVOUR.cpio.gz
+# Debian with K=distro as a package, by installed.sh.
+[ "$FLAVOUR" != installed ] || CPIO=$OUT/installed/initrd.img KERNEL=$OUT/installed/vmlinux
 
 # The base with the fixes alone: what must pass is a list, for want of all that the
 # tests ask for beside that.
@@ -83,7 +85,7 @@ kunit() {
 		done
 	done < <(cat "$HARNESS/kunit" "$ROOT/bases/$BASE/kunit" 2>/dev/null | sed '/^#/d')
 	case $FLAVOUR:$suites in
-	distro:*) return ;; # has no KUnit
+	distro:* | installed:*) return ;; # has no KUnit
 	stock* | *:) echo "kunit.enable=0"; return ;;
 	esac
 	echo "harness_kunit=${suites#,}"
@@ -96,7 +98,11 @@ kunit() {
 append() {
 	local tests
 	tests=$(echo "$TESTS" | tr -s ' ' ,)
-	echo "console=hvc0 rdinit=/init harness_timeout=$(program_limit)"
+	echo "console=hvc0 harness_timeout=$(program_limit)"
+	case $FLAVOUR in
+	installed) echo "root=/dev/vda rw init=/init" ;;
+	*) echo "rdinit=/init" ;;
+	esac
 	both append
 	echo "harness_hugepages=$(data hugepages)"
 	[ -z "$MODULES" ] || echo "harness_modules=$MODULES"
@@ -109,7 +115,7 @@ append() {
 	*) echo "panic_on_warn=1" ;;
 	esac
 	# Debian's kernel would stay where it is, ours are built so that they end.
-	[ "$FLAVOUR" != distro ] || echo "panic=-1"
+	case $FLAVOUR in distro | installed) echo "panic=-1" ;; esac
 }
 
 # One argument of QEMU per line; a folder name may hold blanks.
@@ -121,6 +127,9 @@ qemu_args() {
 	[ -z "$DISK" ] || printf '%s\n' \
 		-drive "if=none,id=disk,file=$DISK,format=raw,snapshot=on" \
 		-drive "if=none,id=files,file=$OUT/files.img,format=raw,snapshot=on"
+	[ "$FLAVOUR" != installed ] || printf '%s\n' \
+		-drive "if=none,id=root,file=$OUT/installed/root.img,format=raw,snapshot=on" \
+		-device "virtio-blk-pci,drive=root,bus=$(data report-bus)"
 	for n in $(seq 1 "${SCRATCH:-0}"); do
 		printf '%s\n' -drive \
 			"if=none,id=scratch$n,file=$DIR/scratch$n.img,format=raw"

@@ -255,6 +255,8 @@ if is_full; then
 		run_own golden "$HARNESS/golden.sh"
 		run_own realmode "$HARNESS/realmode.sh"
 		run_own bases "$HARNESS/bases.sh"
+		[ -z "$ALL" ] || run_own configs "$HARNESS/configs.sh"
+		[ -z "$ALL" ] || run_own deb-check "$HARNESS/installed.sh"
 		run_own "pseries $NEWEST" newest
 		run_own figures "$HARNESS/figures.sh" -check
 		run_own bench-check env ACCEPT= "$HARNESS/bench.sh" check

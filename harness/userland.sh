@@ -18,15 +18,6 @@ case $1 in
 esac
 FROM=${SUITE:-ppc64el} APT=$TOP/apt${SUITE:+-$SUITE}
 
-# The name of the release, and where its packages come from.
-release() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
-archive() {
-	# shellcheck disable=SC2016
-	apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' \
-		'Origin: Debian' "Codename: $(release)" 'Component: main' |
-		head -n 1
-}
-
 # add_suite NAME: another suite of the same archive.
 add_suite() {
 	local uri

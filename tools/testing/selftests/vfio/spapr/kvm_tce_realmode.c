@@ -30,6 +30,8 @@ static void __attribute__((constructor)) need_real_mode(void)
 /* Entries per page of the shadow, and per leaf of the view */
 #define VIEW_PAGE	(spapr_page_size() / sizeof(__u64))
 #define BLOCK		512UL
+/* A page of the shadow that WARM_UP() does not touch, with pages of any size */
+#define COLD_PAGE	(VIEW_PAGE > 2 * BLOCK ? VIEW_PAGE : 2 * BLOCK)
 /* Maximal number of entries of the fast path */
 #define AT_ONCE		512UL
 
@@ -380,7 +382,7 @@ TEST_F(real, the_first_list_of_a_processor)
 /* User space maps a page there before, so that the leaf exists. */
 TEST_F(real, a_page_of_the_view_is_missing)
 {
-	unsigned long first = VIEW_PAGE, second = 2 * VIEW_PAGE;
+	unsigned long first = COLD_PAGE, second = COLD_PAGE + VIEW_PAGE;
 	struct guest *g = &self->g;
 
 	WARM_UP();
@@ -404,18 +406,18 @@ TEST_F(real, a_page_of_the_view_is_missing)
 
 TEST_F(real, user_space_has_made_the_page_of_the_view)
 {
-	size_t size = 2 * spapr_page_size();
+	size_t size = (COLD_PAGE + VIEW_PAGE) * sizeof(__u64);
 	unsigned long *view = map_view(self->g.table, size);
 	struct guest *g = &self->g;
 
 	ASSERT_NE(NULL, view);
 	WARM_UP();
-	spapr_map(g->s.fd, IOBA(VIEW_PAGE), g->mem, IP, SPAPR_RW);
-	view[VIEW_PAGE + 1] = 0x1000;
-	EXPECT_REAL(PUT(IOBA(VIEW_PAGE), TCE(0)));
-	EXPECT_EQ(TCE(0), view[VIEW_PAGE]);
-	EXPECT_GOT(0x1000, IOBA(VIEW_PAGE + 1));
-	EXPECT_REAL(PUT(IOBA(VIEW_PAGE), 0));
+	spapr_map(g->s.fd, IOBA(COLD_PAGE), g->mem, IP, SPAPR_RW);
+	view[COLD_PAGE + 1] = 0x1000;
+	EXPECT_REAL(PUT(IOBA(COLD_PAGE), TCE(0)));
+	EXPECT_EQ(TCE(0), view[COLD_PAGE]);
+	EXPECT_GOT(0x1000, IOBA(COLD_PAGE + 1));
+	EXPECT_REAL(PUT(IOBA(COLD_PAGE), 0));
 	EXPECT_MAPPED(0);
 	munmap(view, size);
 }
