@@ -31,12 +31,12 @@ can() {
 # configure COMPILER DIR CONFIG [SYMBOL=value...]
 configure() {
 	local s compiler=$1 dir=$2
-	kmake "$compiler" "$dir" "$3"
+	kmake "$compiler" "$dir" "$3" || return 1
 	shift 3
 	for s in "$@"; do
 		"$TREE/scripts/config" --file "$dir/.config" --set-val "${s%%=*}" "${s#*=}"
 	done
-	kmake "$compiler" "$dir" olddefconfig
+	kmake "$compiler" "$dir" olddefconfig || return 1
 	for s in "$@"; do
 		grep -qx "CONFIG_$s" "$dir/.config" || { [ "${s#*=}" = n ] &&
 			! grep -q "^CONFIG_${s%%=*}=" "$dir/.config"; } ||
@@ -48,31 +48,36 @@ configure() {
 # wanted COMPILER DIR: which of the objects this configuration has, by what make would do.
 wanted() {
 	kmake "$1" "$2" -n -k arch/powerpc/ drivers/vfio/ drivers/iommu/ mm/ virt/ 2>/dev/null |
-		grep -oE '[^ ]+\.o\b' | sort -u | grep -xFf "$WORK/objects" || true
+		grep -oE '[^ ]+\.o\b' | sed 's,arch/powerpc/kvm/\.\./\.\./\.\./,,' | sort -u | grep -xFf "$WORK/objects" || true
 }
 
 # compile COMPILER DIR: what is new, then what is changed.
 compile() {
-	local o
+	local o rc=0
 	wanted "$1" "$2" >"$WORK/wanted"
+	[ -s "$WORK/wanted" ] || { echo "error: make would compile none of them"; return 1; }
 	o=$(grep -xFf "$WORK/new" "$WORK/wanted" | paste -sd' ') || true
 	# shellcheck disable=SC2086
-	[ -z "$o" ] || kmake "$1" "$2" -k W=1 KCFLAGS=-Werror $o
+	[ -z "$o" ] || kmake "$1" "$2" -k W=1 KCFLAGS=-Werror $o || rc=1
 	o=$(grep -vxFf "$WORK/new" "$WORK/wanted" | paste -sd' ') || true
 	# shellcheck disable=SC2086
-	[ -z "$o" ] || kmake "$1" "$2" -k KCFLAGS=-Werror $o
+	[ -z "$o" ] || kmake "$1" "$2" -k KCFLAGS=-Werror $o || rc=1
+	return $rc
 }
 
 # one NAME COMPILER CONFIG [SYMBOL=value...]
 one() {
-	local name=$1 compiler=$2 dir=$WORK/$1
+	local name=$1 compiler=$2 dir=$WORK/$1 rc=0
 	if ! can "$compiler"; then
 		printf 'SKIP\tconfigs\t%s\t%s is not installed\n' "$name" "$compiler"
 		return
 	fi
 	rm -rf "$dir"
 	mkdir -p "$dir"
-	if step "configs: $name" "$LOGS/configs-$name.log" build "$compiler" "$dir" "${@:3}"; then
+	# step() ends the script that fails: the others are tried all the same.
+	(step "configs: $name" "$LOGS/configs-$name.log" build "$compiler" "$dir" "${@:3}") || rc=$?
+	[ $rc -lt 128 ] || exit $rc
+	if [ $rc = 0 ]; then
 		printf 'PASS\tconfigs\t%s\t%s objects\n' "$name" "$(wc -l <"$WORK/wanted")"
 		rm -rf "$dir"
 	else
@@ -84,6 +89,12 @@ one() {
 build() { configure "$@" && compile "$1" "$2"; }
 
 "$HARNESS/tree.sh" >/dev/null
+take_lock
+need_space 2 "other configurations"
+for c in ${CONFIGS:-}; do
+	grep -qE "^$c[[:space:]]" "$LIST" ||
+		die "CONFIGS=$c: no such configuration; there are: $(sed '/^#/d; /^$/d' "$LIST" | cut -f1 | paste -sd' ')"
+done
 WORK=$OUT/configs
 mkdir -p "$WORK"
 objects_of series AM >"$WORK/objects"

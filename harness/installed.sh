@@ -7,6 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 
 DIR=$OUT/installed
+KERNEL=$OUT/kernel-installed	# what run.sh boots
 ROOTFS=$DIR/root
 LIMIT=5400
 BAD=0
@@ -54,7 +55,7 @@ unpack() {
 
 # The kernel of the tests has what it takes to boot from a disk without an initramfs.
 install_there() {
-	timeout $LIMIT qemu-system-ppc64 -M pseries -cpu power9 -smp 2 -m 2G -net none \
+	setpriv --pdeathsig TERM timeout $LIMIT qemu-system-ppc64 -M pseries -cpu power9 -smp 2 -m 2G -net none \
 		-vga none -display none -no-reboot -monitor none -serial "file:$DIR/console.log" \
 		-kernel "$OUT/kernel-series/vmlinux" -append \
 		"console=hvc0 root=/dev/vda rw init=/first-boot kunit.enable=0 panic=-1" \
@@ -63,14 +64,17 @@ install_there() {
 	grep -q '^installed.sh: installed' "$DIR/console.log"
 }
 
-# take NAME FILE: copy a file of the image.
+# take PATH NAME: copy a file out of /boot of the image.
 take() {
-	/sbin/debugfs -R "dump /boot/$2 $DIR/$1" "$DIR/root.img"
-	[ -s "$DIR/$1" ] || { echo "error: there is no /boot/$2"; return 1; }
+	/sbin/debugfs -R "dump /boot/$2 $1" "$DIR/root.img"
+	[ -s "$1" ] || { echo "error: there is no /boot/$2"; return 1; }
 }
 
 take_boot_files() {
-	take vmlinux "vmlinux-$RELEASE" && take initrd.img "initrd.img-$RELEASE"
+	mkdir -p "$KERNEL"
+	take "$KERNEL/vmlinux" "vmlinux-$RELEASE" &&
+		take "$KERNEL/.config" "config-$RELEASE" &&
+		take "$DIR/initrd.img" "initrd.img-$RELEASE"
 }
 
 make_it() {
@@ -80,10 +84,14 @@ make_it() {
 	set_done "$DIR/stamp" "$KEY"
 }
 
-have debootstrap && have cpio || {
-	printf 'SKIP\tdeb-check\tall\tneeds debootstrap and cpio\n'
+PATH=$PATH:/usr/sbin:/sbin
+if [ "$(id -u)" != 0 ]; then
+	printf 'SKIP\tdeb-check\tall\tdebootstrap needs root: sudo make deb-check\n'
 	exit
-}
+fi
+have debootstrap || die "debootstrap is missing: apt install debootstrap"
+have cpio || die "cpio is missing: apt install cpio"
+[ -n "$(archive)" ] || die "this machine is set up for no archive of Debian"
 "$HARNESS/kernel.sh" series >/dev/null
 "$HARNESS/kernel.sh" distro >/dev/null
 "$HARNESS/userland.sh" busybox busybox-static >/dev/null
@@ -91,11 +99,13 @@ have debootstrap && have cpio || {
 CPIO=$("$HARNESS/initramfs.sh" series)
 DEB=$("$HARNESS/deb.sh" distro)
 RELEASE=$(ls "$OUT/kernel-distro/modules/lib/modules")
-KEY=$(cat "$OUT/kernel-distro/built" "$OUT/initramfs.stamp" "$0" | hash_of)
+KEY=$(cat "$OUT/kernel-distro/built" "$DEB.stamp" "$OUT/initramfs.stamp" "$0" | hash_of)
+take_lock
 if ! is_done "$DIR/stamp" "$KEY"; then
 	need_space 6 "a fresh Debian"
 	make_it
 fi
+exec 9>&-
 printf 'PASS\tdeb-check\tit is installed\t\n'
 while read -r machine tests; do
 	if TESTS=$tests "$HARNESS/run.sh" "$machine" installed >"$DIR/$machine.run"; then

@@ -24,12 +24,12 @@ remove() {
 
 clean() {
 	local p
-	rm -rf "$OUT"/kernel-{stock,series,style,distro}*
+	rm -rf "$OUT"/kernel-{stock,series,style,distro,installed}*
 	for p in $(all_parts); do
 		rm -rf "$OUT/kernel-$p"* "$OUT/part-$p" "$OUT/series-$p" "$OUT/series-$p.stamp"
 	done
 	remove selftests headers headers.stamp bin series series.stamp style \
-		deb deb.root installed each each.done bench bench-check bench-disk mutants mutants-check kernel-mutants kvm.root initramfs.stamp initramfs.cpio.gz mm_iommu
+		deb deb.root installed configs each each.done bench bench-check bench-disk mutants mutants-check kernel-mutants kvm.root initramfs.stamp initramfs.cpio.gz mm_iommu
 	rm -rf "$OUT"/initramfs-{series-,debian-,distro}* "$OUT"/kvm-*.img* "$OUT"/files.img \
 		"$OUT"/debian-*
 }
@@ -69,7 +69,7 @@ setup) setup; say "all packages are there" ;;
 tree) tree; echo "$TREE" ;;
 series) tree; "$HARNESS/series.sh" ;;
 bases) setup; ALL=1 "$HARNESS/bases.sh" ;;
-configs) setup clang-19 lld-19 llvm-19; exec "$HARNESS/configs.sh" ;;
+configs) setup clang-19 lld-19 llvm-19; tree; exec "$HARNESS/configs.sh" ;;
 each) tree; "$HARNESS/each.sh" ;;
 kernel) tree; kernel "${KERNELS:-$(flavour series)}" ;;
 stock) base; kernel "$(flavour stock)" ;;

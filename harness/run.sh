@@ -23,7 +23,7 @@ CPIO=$OUT/initramfs.cpio.gz
 MODULES=$(modules "$FLAVOUR" | tr ' ' ,)
 [ -z "$MODULES" ] || CPIO=$OUT/initramfs-$FLAVOUR.cpio.gz
 # Debian with K=distro as a package, by installed.sh.
-[ "$FLAVOUR" != installed ] || CPIO=$OUT/installed/initrd.img KERNEL=$OUT/installed/vmlinux
+[ "$FLAVOUR" != installed ] || CPIO=$OUT/installed/initrd.img
 
 # The base with the fixes alone: what must pass is a list, for want of all that the
 # tests ask for beside that.
@@ -114,8 +114,9 @@ append() {
 	stock | fixes) echo "VFIO_TEST_STOCK=1" ;;
 	*) echo "panic_on_warn=1" ;;
 	esac
-	# Debian's kernel would stay where it is, ours are built so that they end.
-	case $FLAVOUR in distro | installed) echo "panic=-1" ;; esac
+	# Debian's kernel would stay where it is, ours are built so that they end. It has a
+	# watchdog of 10 s for a processor that the emulator may leave for longer.
+	case $FLAVOUR in distro | installed) echo "panic=-1 watchdog_thresh=60" ;; esac
 }
 
 # One argument of QEMU per line; a folder name may hold blanks.
@@ -129,7 +130,7 @@ qemu_args() {
 		-drive "if=none,id=files,file=$OUT/files.img,format=raw,snapshot=on"
 	[ "$FLAVOUR" != installed ] || printf '%s\n' \
 		-drive "if=none,id=root,file=$OUT/installed/root.img,format=raw,snapshot=on" \
-		-device "virtio-blk-pci,drive=root,bus=$(data report-bus)"
+		-device "virtio-blk-pci,drive=root,bus=$(data root-bus)"
 	for n in $(seq 1 "${SCRATCH:-0}"); do
 		printf '%s\n' -drive \
 			"if=none,id=scratch$n,file=$DIR/scratch$n.img,format=raw"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * QEMU's edu device: on machines without one of the other devices, and the
- * only one that most emulated machines can have.
+ * QEMU's edu device, which most emulated machines can have. By default it drops
+ * the upper bits of each address: -device edu,dma_mask=0xffffffffffffffff
  */
 #include <unistd.h>
 
