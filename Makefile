@@ -19,8 +19,8 @@ help:
 	@sed 1d $(H)/help.txt
 
 # One script of the same name per target.
-TARGETS := setup tree series bases configs each kernel stock modular deb deb-check initramfs selftests run demo \
-	   doctor \
+TARGETS := setup tree series bases configs each kernel stock modular deb deb-check \
+	   initramfs selftests run demo doctor \
 	   test test-stock bench bench-check bench-disk figures shell gdb style mutants fuzz rerun clean \
 	   distclean
 .PHONY: $(TARGETS)

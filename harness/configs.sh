@@ -47,8 +47,9 @@ configure() {
 
 # wanted COMPILER DIR: which of the objects this configuration has, by what make would do.
 wanted() {
-	kmake "$1" "$2" -n -k arch/powerpc/ drivers/vfio/ drivers/iommu/ mm/ virt/ 2>/dev/null |
-		grep -oE '[^ ]+\.o\b' | sed 's,arch/powerpc/kvm/\.\./\.\./\.\./,,' | sort -u | grep -xFf "$WORK/objects" || true
+	kmake "$1" "$2" -n -k arch/powerpc/ drivers/vfio/ drivers/iommu/ mm/ 2>/dev/null |
+		grep -oE '[^ ]+\.o\b' | sed 's,arch/powerpc/kvm/\.\./\.\./\.\./,,' |
+		sort -u | grep -xFf "$WORK/objects" || true
 }
 
 # compile COMPILER DIR: what is new, then what is changed.

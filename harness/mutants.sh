@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# mutants.sh [check]: change one thing at a time in the kernel code of the series, and see
+# mutants.sh [check | -try NUMBER MACHINE PROGRAMS]: change one thing at a time in the kernel code of the series, and see
 # whether a test notices: first on the host, then KUnit, then the test programs. `check`
 # is the short form for make test: a few mutants, the tests of the host, results as of
-# any test; one that survives fails.
+# any test; one that survives fails. -try boots one mutant of the last run's build, and
+# prints what notices it.
 #
 # harness/mutants/mutate.py puts all mutants of a run into one build, in which the
 # kernel's parameter mutant=NUMBER turns one of them on: so each costs a boot. They are

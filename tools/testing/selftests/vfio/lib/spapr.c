@@ -107,7 +107,7 @@ int spapr_unmap_all(struct iommu *iommu, u64 *unmapped)
 	return 0;
 }
 
-/* Creates the second window, where the platform has one. */
+/* Creates the second window, where the platform can have one. */
 static bool spapr_create_window(int fd, struct vfio_iommu_spapr_tce_info *info,
 				struct iommu_iova_range *range)
 {
@@ -122,8 +122,7 @@ static bool spapr_create_window(int fd, struct vfio_iommu_spapr_tce_info *info,
 	    !(info->ddw.pgsizes & getpagesize()))
 		return false;
 
-	if (ioctl(fd, VFIO_IOMMU_SPAPR_TCE_CREATE, &args))
-		return false;
+	ioctl_assert(fd, VFIO_IOMMU_SPAPR_TCE_CREATE, &args);
 
 	range->start = args.start_addr;
 	range->last = args.start_addr + args.window_size - 1;

@@ -75,7 +75,7 @@ static int edu_memcpy_wait(struct vfio_pci_device *device)
 	struct edu_state *state = to_edu_state(device);
 	int ret = 0;
 
-	while (!ret && state->count--)
+	for (; !ret && state->count; state->count--)
 		ret = edu_memcpy(&state->edu, state->dst, state->src,
 				 state->size);
 	return ret;
