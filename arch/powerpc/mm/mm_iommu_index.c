@@ -95,9 +95,10 @@ static void mm_iommu_write_unlock(struct mm_iommu *reg, unsigned long flags)
 	local_irq_restore(flags);
 }
 
-static struct mm_iommu_region *mm_iommu_index_entry(struct rb_node *node)
+static bool index_less(struct rb_node *a, const struct rb_node *b)
 {
-	return rb_entry(node, struct mm_iommu_region, node);
+	return rb_entry(a, struct mm_iommu_region, node)->trans.ua <
+	       rb_entry(b, struct mm_iommu_region, node)->trans.ua;
 }
 
 /* The last region that starts at @ua or below; its end is not checked. */
@@ -108,7 +109,7 @@ static __kprobes struct mm_iommu_region *index_below(const struct mm_iommu *reg,
 	struct rb_node *node = reg->index.rb_node;
 
 	while (node) {
-		region = mm_iommu_index_entry(node);
+		region = rb_entry(node, struct mm_iommu_region, node);
 		if (ua < region->trans.ua) {
 			node = node->rb_left;
 		} else {
@@ -173,21 +174,10 @@ struct mm_iommu_region *mm_iommu_index_overlap(struct mm_iommu *reg,
 void mm_iommu_index_insert(struct mm_iommu *reg,
 			   struct mm_iommu_region *region)
 {
-	struct rb_node **link = &reg->index.rb_node, *parent = NULL;
 	unsigned long flags;
 
-	lockdep_assert_held(&reg->lock);
-	while (*link) {
-		parent = *link;
-		if (region->trans.ua < mm_iommu_index_entry(parent)->trans.ua)
-			link = &parent->rb_left;
-		else
-			link = &parent->rb_right;
-	}
-
 	mm_iommu_write_lock(reg, &flags);
-	rb_link_node(&region->node, parent, link);
-	rb_insert_color(&region->node, &reg->index);
+	rb_add(&region->node, &reg->index, index_less);
 	mm_iommu_write_unlock(reg, flags);
 }
 
