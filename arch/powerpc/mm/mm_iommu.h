@@ -143,20 +143,16 @@ struct mm_iommu_slot {
 /* Flag in a slot of the id table: the slot has the next free id. */
 #define MM_IOMMU_ID_FREE	1UL
 
-/* 4K of the id table: pointers to nodes, or the slots of ids. */
-struct mm_iommu_id_node {
-	unsigned long slot[MM_IOMMU_ID_SLOTS];
-};
-
 /**
  * struct mm_iommu_ids - the id table
  * @fresh: the first id that was never allocated
  * @limit: the last id that may be allocated
  * @first: the id that was freed longest ago, or 0
  * @last: the slot of the id that was freed last
- * @root: the nodes above
+ * @root: pointers to nodes of the first level, or 0
  *
- * A slot has 0, if the id was never allocated; a region; or the next free id,
+ * A node is 4K: pointers to nodes of the second level, or the slots of ids. A
+ * slot has 0, if the id was never allocated; a region; or the next free id,
  * doubled, with MM_IOMMU_ID_FREE. Nodes are never moved, and not freed before
  * the registry. All of it is changed under mm_iommu::lock. The slot of a region
  * does not change while one of its pages is held, so the cookie of such a page
@@ -167,7 +163,7 @@ struct mm_iommu_ids {
 	unsigned int limit;
 	unsigned int first;
 	unsigned long *last;
-	struct mm_iommu_id_node *root[MM_IOMMU_ID_ROOTS];
+	unsigned long root[MM_IOMMU_ID_ROOTS];
 };
 
 /**
@@ -193,7 +189,7 @@ struct mm_iommu {
 	struct rb_root index;
 	struct mm_iommu_ids ids;
 	unsigned int slot_mask;
-	struct mm_iommu_slot *slots;
+	struct mm_iommu_slot slots[];
 };
 
 struct mm_iommu *mm_iommu_index_alloc(void);
@@ -345,18 +341,18 @@ static inline __kprobes struct mm_iommu_region *
 mm_iommu_id_find(const struct mm_iommu *reg, u64 cookie)
 {
 	unsigned long id = FIELD_GET(MM_IOMMU_COOKIE_ID, cookie), found;
-	const struct mm_iommu_id_node *node;
+	const unsigned long *node;
 
 	/* these pair with smp_store_release() in id_below() */
-	node = READ_ONCE(reg->ids.root[id >> 2 * MM_IOMMU_ID_SHIFT]);
+	node = (void *)READ_ONCE(reg->ids.root[id >> 2 * MM_IOMMU_ID_SHIFT]);
 	if (!node)
 		return NULL;
-	node = (void *)READ_ONCE(node->slot[(id >> MM_IOMMU_ID_SHIFT) %
-					    MM_IOMMU_ID_SLOTS]);
+	node = (void *)READ_ONCE(node[(id >> MM_IOMMU_ID_SHIFT) %
+				      MM_IOMMU_ID_SLOTS]);
 	if (!node)
 		return NULL;
 	/* pairs with the one in mm_iommu_id_alloc() */
-	found = READ_ONCE(node->slot[id % MM_IOMMU_ID_SLOTS]);
+	found = READ_ONCE(node[id % MM_IOMMU_ID_SLOTS]);
 	return found & MM_IOMMU_ID_FREE ? NULL : (void *)found;
 }
 

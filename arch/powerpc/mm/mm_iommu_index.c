@@ -52,19 +52,13 @@ struct mm_iommu *mm_iommu_index_alloc(void)
 	struct mm_iommu *reg;
 	unsigned int i;
 
-	reg = kzalloc(sizeof(*reg), GFP_KERNEL_ACCOUNT);
+	/*
+	 * kmalloc aligns to the largest power of two that divides the size, so
+	 * the slots to cache lines
+	 */
+	reg = kzalloc(struct_size(reg, slots, slots), GFP_KERNEL_ACCOUNT);
 	if (!reg)
 		return NULL;
-
-	/*
-	 * kmalloc aligns powers of two to their size, so the slots to cache
-	 * lines
-	 */
-	reg->slots = kcalloc(slots, sizeof(*reg->slots), GFP_KERNEL_ACCOUNT);
-	if (!reg->slots) {
-		kfree(reg);
-		return NULL;
-	}
 
 	reg->index = RB_ROOT;
 	reg->ids.fresh = 1;
@@ -230,23 +224,23 @@ void mm_iommu_index_sync(struct mm_iommu *reg)
  */
 static unsigned long *id_below(unsigned long *slot, unsigned int i)
 {
-	struct mm_iommu_id_node *node = (void *)*slot;
+	unsigned long *node = (void *)*slot;
 
 	if (!node) {
-		node = kzalloc(sizeof(*node), GFP_KERNEL_ACCOUNT);
+		node = kcalloc(MM_IOMMU_ID_SLOTS, sizeof(*node),
+			       GFP_KERNEL_ACCOUNT);
 		if (!node)
 			return NULL;
 		/* zeroed before it becomes visible */
 		smp_store_release(slot, (unsigned long)node);
 	}
-	return &node->slot[i % MM_IOMMU_ID_SLOTS];
+	return &node[i % MM_IOMMU_ID_SLOTS];
 }
 
 static unsigned long *id_slot(struct mm_iommu_ids *ids, unsigned int id)
 {
-	unsigned long *slot;
+	unsigned long *slot = &ids->root[id >> 2 * MM_IOMMU_ID_SHIFT];
 
-	slot = (unsigned long *)&ids->root[id >> 2 * MM_IOMMU_ID_SHIFT];
 	slot = id_below(slot, id >> MM_IOMMU_ID_SHIFT);
 	return slot ? id_below(slot, id) : NULL;
 }
@@ -312,12 +306,12 @@ void mm_iommu_id_free(struct mm_iommu *reg, struct mm_iommu_region *region)
 	ids->last = region->id_slot;
 }
 
-static void id_free_node(struct mm_iommu_id_node *node, unsigned int below)
+static void id_free_node(unsigned long *node, unsigned int below)
 {
 	unsigned int i;
 
 	for (i = 0; node && below && i < MM_IOMMU_ID_SLOTS; i++)
-		id_free_node((void *)node->slot[i], below - 1);
+		id_free_node((void *)node[i], below - 1);
 	kfree(node);
 }
 
@@ -332,7 +326,6 @@ void mm_iommu_index_free(struct mm_iommu *reg)
 	unsigned int i;
 
 	for (i = 0; i < MM_IOMMU_ID_ROOTS; i++)
-		id_free_node(reg->ids.root[i], 1);
-	kfree(reg->slots);
+		id_free_node((void *)reg->ids.root[i], 1);
 	kfree(reg);
 }
