@@ -56,6 +56,13 @@ struct mm_iommu_trans {
 	unsigned long next_left;
 };
 
+/* The address of the page to be added next. */
+static inline unsigned long
+mm_iommu_trans_next(const struct mm_iommu_trans *trans)
+{
+	return trans->ua + (trans->added << PAGE_SHIFT);
+}
+
 void mm_iommu_trans_init(struct mm_iommu_trans *trans, unsigned long ua,
 			 unsigned long npages);
 int mm_iommu_trans_add(struct mm_iommu_trans *trans, u64 at,
@@ -72,7 +79,7 @@ void mm_iommu_trans_fill(struct mm_iommu_trans *trans, unsigned long ua,
 
 int mm_iommu_pin_user(unsigned long ua, int n, unsigned int flags,
 		      struct page **pages);
-int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad);
+int mm_iommu_pin(struct mm_iommu_trans *trans);
 void mm_iommu_unpin(struct mm_iommu_trans *trans);
 
 enum mm_iommu_state {

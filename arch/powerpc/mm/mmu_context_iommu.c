@@ -414,7 +414,6 @@ static int region_pin(struct mm_iommu_region *region,
 		      struct mm_iommu_refusal *why)
 {
 	struct mm_struct *mm = region->registry->mm;
-	unsigned long bad;
 	int ret;
 
 	ret = account_locked_vm(mm, region->trans.npages, true);
@@ -422,10 +421,11 @@ static int region_pin(struct mm_iommu_region *region,
 		return mm_iommu_refuse(why, ret, mm_iommu_limit_left(mm),
 					"over the limit of locked memory, bytes left of it: ");
 
-	ret = mm_iommu_pin(&region->trans, &bad);
+	ret = mm_iommu_pin(&region->trans);
 	if (ret) {
 		account_locked_vm(mm, region->trans.npages, false);
-		return refuse_pin(why, ret, bad);
+		return refuse_pin(why, ret,
+				  mm_iommu_trans_next(&region->trans));
 	}
 	return 0;
 }
