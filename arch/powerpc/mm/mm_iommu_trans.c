@@ -259,9 +259,7 @@ int mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, struct page **pages,
 	int ret;
 
 	for (; nr; nr -= n, pages += n) {
-		n = 0;
-		if (trans->next_left)
-			n = trans_add_blocks(trans, pages, nr, marks);
+		n = trans_add_blocks(trans, pages, nr, marks);
 		if (n)
 			continue;
 		n = nr > 1 ? trans_run(pages, nr) : 1;
