@@ -215,6 +215,14 @@ void mm_iommu_index_sync(struct mm_iommu *reg);
 int mm_iommu_id_alloc(struct mm_iommu *reg, struct mm_iommu_region *region);
 void mm_iommu_id_free(struct mm_iommu *reg, struct mm_iommu_region *region);
 
+/* The registry lives as long as @mm; NULL if nothing was registered yet. */
+static inline __kprobes struct mm_iommu *
+mm_iommu_get_registry(struct mm_struct *mm)
+{
+	/* pairs with cmpxchg_release() in mm_iommu_make_registry() */
+	return READ_ONCE(mm->context.mm_iommu);
+}
+
 static inline __kprobes unsigned long
 mm_iommu_last(const struct mm_iommu_region *region)
 {
@@ -361,6 +369,15 @@ mm_iommu_id_find(const struct mm_iommu *reg, u64 cookie)
 	/* pairs with the one in mm_iommu_id_alloc() */
 	found = READ_ONCE(node[id % MM_IOMMU_ID_SLOTS]);
 	return found & MM_IOMMU_ID_FREE ? NULL : (void *)found;
+}
+
+/* Same for the registry of an mm, of which nothing may be registered yet. */
+static inline __kprobes struct mm_iommu_region *
+mm_iommu_held_region(struct mm_struct *mm, u64 cookie)
+{
+	const struct mm_iommu *reg = mm_iommu_get_registry(mm);
+
+	return reg ? mm_iommu_id_find(reg, cookie) : NULL;
 }
 
 /* Returns the cookie of a user address in a region, a multiple of 4K. */

@@ -30,8 +30,7 @@
  */
 __kprobes bool mm_iommu_is_unregistered(struct mm_struct *mm)
 {
-	/* pairs with cmpxchg_release() in mm_iommu_make_registry() */
-	struct mm_iommu *reg = READ_ONCE(mm->context.mm_iommu);
+	struct mm_iommu *reg = mm_iommu_get_registry(mm);
 
 	return reg && atomic_read(&reg->unregistered);
 }
@@ -51,14 +50,10 @@ EXPORT_SYMBOL_GPL(mm_iommu_is_unregistered);
 __kprobes int mm_iommu_enter(struct mm_struct *mm,
 			     struct mm_iommu_section *section)
 {
-	/* pairs with cmpxchg_release() in mm_iommu_make_registry() */
-	struct mm_iommu *reg = READ_ONCE(mm->context.mm_iommu);
+	struct mm_iommu *reg = mm_iommu_get_registry(mm);
 	struct mm_iommu_slot *slot;
 
-	if (!reg)
-		return -EAGAIN;
-
-	slot = mm_iommu_read_trylock(reg);
+	slot = reg ? mm_iommu_read_trylock(reg) : NULL;
 	if (!slot)
 		return -EAGAIN;
 	section->reg = reg;
@@ -145,16 +140,12 @@ __kprobes int mm_iommu_hold_page(struct mm_struct *mm, unsigned long ua,
 				 unsigned int shift, bool write, u64 home,
 				 struct mm_iommu_held *held)
 {
-	/* pairs with cmpxchg_release() in mm_iommu_make_registry() */
-	struct mm_iommu *reg = READ_ONCE(mm->context.mm_iommu);
+	struct mm_iommu *reg = mm_iommu_get_registry(mm);
 	struct mm_iommu_region *region;
 	struct mm_iommu_slot *slot;
 	int ret = -EAGAIN;
 
-	if (!reg)
-		return -EAGAIN;
-
-	slot = mm_iommu_read_trylock(reg);
+	slot = reg ? mm_iommu_read_trylock(reg) : NULL;
 	if (!slot)
 		return -EAGAIN;
 	region = mm_iommu_index_find(reg, slot, ua);
@@ -178,10 +169,8 @@ __kprobes int mm_iommu_hold_page(struct mm_struct *mm, unsigned long ua,
  */
 __kprobes bool mm_iommu_drop_page(struct mm_struct *mm, u64 cookie)
 {
-	const struct mm_iommu *reg = READ_ONCE(mm->context.mm_iommu);
-	struct mm_iommu_region *region;
+	struct mm_iommu_region *region = mm_iommu_held_region(mm, cookie);
 
-	region = reg ? mm_iommu_id_find(reg, cookie) : NULL;
 	return region && mm_iommu_region_drop(region, 1);
 }
 
@@ -255,10 +244,8 @@ __kprobes int mm_iommu_translate(struct mm_struct *mm, u64 cookie,
 				 unsigned long npages, unsigned int shift,
 				 u64 bits, __be64 *out)
 {
-	struct mm_iommu *reg = READ_ONCE(mm->context.mm_iommu);
-	struct mm_iommu_region *region;
+	struct mm_iommu_region *region = mm_iommu_held_region(mm, cookie);
 
-	region = reg ? mm_iommu_id_find(reg, cookie) : NULL;
 	if (!region)
 		return -ENOENT;
 
@@ -279,10 +266,8 @@ __kprobes int mm_iommu_translate(struct mm_struct *mm, u64 cookie,
  */
 __kprobes void mm_iommu_count(struct mm_struct *mm, u64 cookie, long more)
 {
-	const struct mm_iommu *reg = READ_ONCE(mm->context.mm_iommu);
-	struct mm_iommu_region *region;
+	struct mm_iommu_region *region = mm_iommu_held_region(mm, cookie);
 
-	region = reg ? mm_iommu_id_find(reg, cookie) : NULL;
 	/* not ordered: the release is in the drop of the last reference */
 	if (region)
 		atomic_long_add(more, &region->mapped);

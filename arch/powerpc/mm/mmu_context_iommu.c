@@ -98,13 +98,6 @@ void mm_iommu_destroy(struct mm_struct *mm)
 	mm_iommu_index_free(reg);
 }
 
-/* The registry lives as long as @mm. */
-static struct mm_iommu *mm_iommu_get_registry(struct mm_struct *mm)
-{
-	/* pairs with cmpxchg_release() in mm_iommu_make_registry() */
-	return READ_ONCE(mm->context.mm_iommu);
-}
-
 static struct mm_iommu *mm_iommu_make_registry(struct mm_struct *mm)
 {
 	struct mm_iommu *reg = mm_iommu_get_registry(mm), *old;
@@ -864,10 +857,8 @@ long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
  */
 int mm_iommu_drop(struct mm_struct *mm, u64 cookie, unsigned long npages)
 {
-	struct mm_iommu *reg = mm_iommu_get_registry(mm);
-	struct mm_iommu_region *region;
+	struct mm_iommu_region *region = mm_iommu_held_region(mm, cookie);
 
-	region = reg ? mm_iommu_id_find(reg, cookie) : NULL;
 	if (!region)
 		return -ENOENT;
 	registry_drop(region, npages);
