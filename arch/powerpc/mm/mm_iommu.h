@@ -82,14 +82,6 @@ int mm_iommu_pin_user(unsigned long ua, int n, unsigned int flags,
 int mm_iommu_pin(struct mm_iommu_trans *trans);
 void mm_iommu_unpin(struct mm_iommu_trans *trans);
 
-enum mm_iommu_state {
-	MM_IOMMU_PENDING,	/* being pinned: on mm_iommu::pending */
-	MM_IOMMU_LIVE,		/* in the index */
-	MM_IOMMU_REFUSED,	/* in the index, given up by its owner */
-	MM_IOMMU_ORPHAN,	/* given up while mapped: found by id only */
-	MM_IOMMU_DEAD,		/* closed: not found, being unpinned */
-};
-
 /**
  * struct mm_iommu_region - a range of user memory that is pinned for DMA
  * @node: in the index; under mm_iommu::lock and all slots
@@ -100,10 +92,12 @@ enum mm_iommu_state {
  * @cookie: cookie of user address 0, if that were in the region: its id, minus
  *	the pages of 4K below the region
  * @id_slot: the slot of its id
- * @state: under mm_iommu::lock
- * @used: containers that registered exactly this range; under mm_iommu::lock
- * @refs: keeps this structure (not the pins): one for the index or a list, one
- *	for each container
+ * @refused: in the index, but given up by its owner, see mm_iommu_unregister();
+ *	under mm_iommu::lock
+ * @used: containers that registered exactly this range; 0 as long as it is
+ *	pending, and when it was taken out of the index; under mm_iommu::lock
+ * @refs: keeps this structure and its id (not the pins): one for the index or a
+ *	list, one for each container
  * @mapped: references on its pages: 1 while the region is open, plus those of
  *	mappings: one for all of a view block, or one for each mapping; see
  *	struct tce_view_block. The transition from 1 to 0 closes the region, in
@@ -126,7 +120,7 @@ struct mm_iommu_region {
 	u64 cookie;
 	unsigned long *id_slot;
 	atomic_long_t mapped;
-	enum mm_iommu_state state;
+	bool refused;
 	unsigned int used;
 	refcount_t refs;
 	struct completion pinned;
@@ -233,12 +227,6 @@ static inline __kprobes bool mm_iommu_has(const struct mm_iommu_region *region,
 					  unsigned long ua)
 {
 	return ua - region->trans.ua < region->trans.npages << PAGE_SHIFT;
-}
-
-static inline bool mm_iommu_overlaps(const struct mm_iommu_region *region,
-				     unsigned long ua, unsigned long last)
-{
-	return region->trans.ua <= last && ua <= mm_iommu_last(region);
 }
 
 /* Hot path: the following is used for every TCE. */

@@ -684,7 +684,7 @@ static void check_region(struct mm_iommu_region *region, unsigned long ua)
 	unsigned long start = region->trans.ua, hpa;
 	u64 block;
 
-	check(mm_iommu_overlaps(region, ua, ua));
+	check(mm_iommu_has(region, ua));
 	hpa = start / 2 + PAGE_SIZE / 2 * (start >> PAGE_SHIFT & 1);
 	mm_iommu_trans_entry(&region->trans, ua, &block);
 	check(mm_iommu_trans_hpa(block, ua) == hpa + (ua - start));
