@@ -492,9 +492,10 @@ mm_iommu_region_tryget(struct mm_iommu_region *region, long n)
 }
 
 /**
- * mm_iommu_region_hold_one() - translate and hold an IOMMU page
- * @region: the region that mm_iommu_index_find() returned for @ua
- * @ua: user address, a multiple of the IOMMU page size
+ * mm_iommu_index_hold_one() - translate and hold an IOMMU page
+ * @reg: the registry
+ * @slot: the slot that the caller holds
+ * @ua: user address
  * @shift: log2 of the IOMMU page size
  * @write: whether a device may write there
  * @home: a cookie with the id of a region on which the caller has a reference
@@ -503,17 +504,21 @@ mm_iommu_region_tryget(struct mm_iommu_region *region, long n)
  *
  * Context: Inside mm_iommu_read_lock(), virtual or real mode.
  * Return: 1 with a reference; 0 if that of @home counts; -EINVAL if the page is
- *	not in one block, or the region is closed; -EFAULT if @write is set and
- *	it may only be read.
+ *	not in one block of a region, or the region is closed; -EFAULT if @write
+ *	is set and it may only be read.
  */
-static inline __kprobes int
-mm_iommu_region_hold_one(struct mm_iommu_region *region, unsigned long ua,
-			 unsigned int shift, bool write, u64 home,
-			 struct mm_iommu_held *held)
+static __always_inline __kprobes int
+mm_iommu_index_hold_one(struct mm_iommu *reg, struct mm_iommu_slot *slot,
+			unsigned long ua, unsigned int shift, bool write,
+			u64 home, struct mm_iommu_held *held)
 {
-	u64 *entry, block, cookie = mm_iommu_cookie(region, ua, write);
+	struct mm_iommu_region *region = mm_iommu_index_find(reg, slot, ua);
+	u64 *entry, block, cookie;
 	int ret = 0;
 
+	if (!region)
+		return -EINVAL;
+	cookie = mm_iommu_cookie(region, ua, write);
 	entry = mm_iommu_trans_entry(&region->trans, ua, &block);
 	if (!mm_iommu_region_has_page(region, ua, shift, block))
 		return -EINVAL;

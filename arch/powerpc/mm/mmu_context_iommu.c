@@ -568,23 +568,19 @@ void mm_iommu_get_info(struct mm_iommu_region *region,
 EXPORT_SYMBOL_GPL(mm_iommu_get_info);
 
 /*
- * Checks that IOMMU pages of a range inside the region can be mapped as
- * requested; *@bad is the first one that cannot.
+ * Checks that IOMMU pages from *@ua to @end, in a region, can be mapped as
+ * requested; on failure *@ua is the first one that cannot.
  */
-static int region_check(struct mm_iommu_region *region, unsigned long ua,
-			unsigned long npages, unsigned int shift, bool write,
-			u64 *bad)
+static int trans_check(struct mm_iommu_trans *trans, unsigned long *ua,
+		       unsigned long end, unsigned int shift, bool write)
 {
-	struct mm_iommu_trans *trans = &region->trans;
-	unsigned long end = ua + (npages << shift);
 	u64 block;
 
 	if (shift <= trans->order && !(write && trans->readonly))
 		return 0;
 
-	for (; ua < end; ua = mm_iommu_trans_end(block, ua)) {
-		mm_iommu_trans_entry(trans, ua, &block);
-		*bad = ua;
+	for (; *ua < end; *ua = mm_iommu_trans_end(block, *ua)) {
+		mm_iommu_trans_entry(trans, *ua, &block);
 		if (mm_iommu_trans_order(block) < shift)
 			return -EINVAL;
 		if (write && block & MM_IOMMU_READONLY)
@@ -592,36 +588,6 @@ static int region_check(struct mm_iommu_region *region, unsigned long ua,
 		cond_resched();
 	}
 	return 0;
-}
-
-/*
- * Takes references for pages of a region, of which only the first one was
- * checked. The others may be checked when no lock is held any more: a region
- * with references stays.
- */
-static long region_hold(struct mm_iommu_region *region, unsigned long ua,
-			unsigned long npages, unsigned int shift, bool write,
-			struct mm_iommu_held *held)
-{
-	unsigned long left = mm_iommu_last(region) - ua + 1;
-	int ret;
-
-	ret = mm_iommu_region_hold_one(region, ua, shift, write, 0, held);
-	if (ret < 0)
-		return ret;
-
-	npages = min(npages, left >> shift);
-	/* open, because one is mapped */
-	atomic_long_add(npages - 1, &region->mapped);
-	return npages;
-}
-
-static void registry_drop(struct mm_iommu_region *region, unsigned long npages)
-{
-	struct mm_iommu *reg = region->registry;
-
-	mm_iommu_region_drop(region, npages);
-	mm_iommu_reap(reg->mm);
 }
 
 /**
@@ -650,8 +616,6 @@ long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 	struct mm_iommu_region *region;
 	struct mm_iommu_slot *slot;
 	unsigned long flags;
-	long n = -EINVAL;
-	u64 bad;
 	int ret;
 
 	held->bad = ua;
@@ -659,20 +623,23 @@ long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 		return -EINVAL;
 
 	slot = mm_iommu_read_lock(reg, &flags);
-	region = mm_iommu_index_find(reg, slot, ua);
-	if (region)
-		n = region_hold(region, ua, npages, shift, write, held);
+	ret = mm_iommu_index_hold_one(reg, slot, ua, shift, write, 0, held);
 	mm_iommu_read_unlock(slot, flags);
-	if (n <= 1)
-		return n;
-
-	ret = region_check(region, ua, n, shift, write, &bad);
-	if (ret) {
-		held->bad = bad;
-		registry_drop(region, n);
+	if (ret < 0 || npages == 1)
 		return ret;
-	}
-	return n;
+
+	/* a region with a reference stays: the others need no lock */
+	region = mm_iommu_id_find(reg, held->cookie);
+	npages = min(npages, (mm_iommu_last(region) - ua + 1) >> shift);
+	atomic_long_add(npages - 1, &region->mapped);
+	ret = trans_check(&region->trans, &ua, ua + (npages << shift), shift,
+			  write);
+	if (!ret)
+		return npages;
+
+	mm_iommu_drop(mm, held->cookie, npages);
+	held->bad = ua;
+	return ret;
 }
 
 /**
@@ -694,6 +661,7 @@ int mm_iommu_drop(struct mm_struct *mm, u64 cookie, unsigned long npages)
 
 	if (!region)
 		return -ENOENT;
-	registry_drop(region, npages);
+	mm_iommu_region_drop(region, npages);
+	mm_iommu_reap(mm);
 	return 0;
 }
