@@ -56,6 +56,13 @@ struct mm_iommu_trans {
 	unsigned long next_left;
 };
 
+/* The address of the page to be added next. */
+static inline unsigned long
+mm_iommu_trans_next(const struct mm_iommu_trans *trans)
+{
+	return trans->ua + (trans->added << PAGE_SHIFT);
+}
+
 void mm_iommu_trans_init(struct mm_iommu_trans *trans, unsigned long ua,
 			 unsigned long npages);
 int mm_iommu_trans_add(struct mm_iommu_trans *trans, u64 at,
@@ -72,16 +79,8 @@ void mm_iommu_trans_fill(struct mm_iommu_trans *trans, unsigned long ua,
 
 int mm_iommu_pin_user(unsigned long ua, int n, unsigned int flags,
 		      struct page **pages);
-int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad);
+int mm_iommu_pin(struct mm_iommu_trans *trans);
 void mm_iommu_unpin(struct mm_iommu_trans *trans);
-
-enum mm_iommu_state {
-	MM_IOMMU_PENDING,	/* being pinned: on mm_iommu::pending */
-	MM_IOMMU_LIVE,		/* in the index */
-	MM_IOMMU_REFUSED,	/* in the index, given up by its owner */
-	MM_IOMMU_ORPHAN,	/* given up while mapped: found by id only */
-	MM_IOMMU_DEAD,		/* closed: not found, being unpinned */
-};
 
 /**
  * struct mm_iommu_region - a range of user memory that is pinned for DMA
@@ -93,10 +92,12 @@ enum mm_iommu_state {
  * @cookie: cookie of user address 0, if that were in the region: its id, minus
  *	the pages of 4K below the region
  * @id_slot: the slot of its id
- * @state: under mm_iommu::lock
- * @used: containers that registered exactly this range; under mm_iommu::lock
- * @refs: keeps this structure (not the pins): one for the index or a list, one
- *	for each container
+ * @refused: in the index, but given up by its owner, see mm_iommu_unregister();
+ *	under mm_iommu::lock
+ * @used: containers that registered exactly this range; 0 as long as it is
+ *	pending, and when it was taken out of the index; under mm_iommu::lock
+ * @refs: keeps this structure and its id (not the pins): one for the index or a
+ *	list, one for each container
  * @mapped: references on its pages: 1 while the region is open, plus those of
  *	mappings: one for all of a view block, or one for each mapping; see
  *	struct tce_view_block. The transition from 1 to 0 closes the region, in
@@ -119,7 +120,7 @@ struct mm_iommu_region {
 	u64 cookie;
 	unsigned long *id_slot;
 	atomic_long_t mapped;
-	enum mm_iommu_state state;
+	bool refused;
 	unsigned int used;
 	refcount_t refs;
 	struct completion pinned;
@@ -143,20 +144,16 @@ struct mm_iommu_slot {
 /* Flag in a slot of the id table: the slot has the next free id. */
 #define MM_IOMMU_ID_FREE	1UL
 
-/* 4K of the id table: pointers to nodes, or the slots of ids. */
-struct mm_iommu_id_node {
-	unsigned long slot[MM_IOMMU_ID_SLOTS];
-};
-
 /**
  * struct mm_iommu_ids - the id table
  * @fresh: the first id that was never allocated
  * @limit: the last id that may be allocated
  * @first: the id that was freed longest ago, or 0
  * @last: the slot of the id that was freed last
- * @root: the nodes above
+ * @root: pointers to nodes of the first level, or 0
  *
- * A slot has 0, if the id was never allocated; a region; or the next free id,
+ * A node is 4K: pointers to nodes of the second level, or the slots of ids. A
+ * slot has 0, if the id was never allocated; a region; or the next free id,
  * doubled, with MM_IOMMU_ID_FREE. Nodes are never moved, and not freed before
  * the registry. All of it is changed under mm_iommu::lock. The slot of a region
  * does not change while one of its pages is held, so the cookie of such a page
@@ -167,7 +164,7 @@ struct mm_iommu_ids {
 	unsigned int limit;
 	unsigned int first;
 	unsigned long *last;
-	struct mm_iommu_id_node *root[MM_IOMMU_ID_ROOTS];
+	unsigned long root[MM_IOMMU_ID_ROOTS];
 };
 
 /**
@@ -193,7 +190,7 @@ struct mm_iommu {
 	struct rb_root index;
 	struct mm_iommu_ids ids;
 	unsigned int slot_mask;
-	struct mm_iommu_slot *slots;
+	struct mm_iommu_slot slots[];
 };
 
 struct mm_iommu *mm_iommu_index_alloc(void);
@@ -212,6 +209,14 @@ void mm_iommu_index_sync(struct mm_iommu *reg);
 int mm_iommu_id_alloc(struct mm_iommu *reg, struct mm_iommu_region *region);
 void mm_iommu_id_free(struct mm_iommu *reg, struct mm_iommu_region *region);
 
+/* The registry lives as long as @mm; NULL if nothing was registered yet. */
+static inline __kprobes struct mm_iommu *
+mm_iommu_get_registry(struct mm_struct *mm)
+{
+	/* pairs with cmpxchg_release() in mm_iommu_make_registry() */
+	return READ_ONCE(mm->context.mm_iommu);
+}
+
 static inline __kprobes unsigned long
 mm_iommu_last(const struct mm_iommu_region *region)
 {
@@ -222,12 +227,6 @@ static inline __kprobes bool mm_iommu_has(const struct mm_iommu_region *region,
 					  unsigned long ua)
 {
 	return ua - region->trans.ua < region->trans.npages << PAGE_SHIFT;
-}
-
-static inline bool mm_iommu_overlaps(const struct mm_iommu_region *region,
-				     unsigned long ua, unsigned long last)
-{
-	return region->trans.ua <= last && ua <= mm_iommu_last(region);
 }
 
 /* Hot path: the following is used for every TCE. */
@@ -345,19 +344,28 @@ static inline __kprobes struct mm_iommu_region *
 mm_iommu_id_find(const struct mm_iommu *reg, u64 cookie)
 {
 	unsigned long id = FIELD_GET(MM_IOMMU_COOKIE_ID, cookie), found;
-	const struct mm_iommu_id_node *node;
+	const unsigned long *node;
 
 	/* these pair with smp_store_release() in id_below() */
-	node = READ_ONCE(reg->ids.root[id >> 2 * MM_IOMMU_ID_SHIFT]);
+	node = (void *)READ_ONCE(reg->ids.root[id >> 2 * MM_IOMMU_ID_SHIFT]);
 	if (!node)
 		return NULL;
-	node = (void *)READ_ONCE(node->slot[(id >> MM_IOMMU_ID_SHIFT) %
-					    MM_IOMMU_ID_SLOTS]);
+	node = (void *)READ_ONCE(node[(id >> MM_IOMMU_ID_SHIFT) %
+				      MM_IOMMU_ID_SLOTS]);
 	if (!node)
 		return NULL;
 	/* pairs with the one in mm_iommu_id_alloc() */
-	found = READ_ONCE(node->slot[id % MM_IOMMU_ID_SLOTS]);
+	found = READ_ONCE(node[id % MM_IOMMU_ID_SLOTS]);
 	return found & MM_IOMMU_ID_FREE ? NULL : (void *)found;
+}
+
+/* Same for the registry of an mm, of which nothing may be registered yet. */
+static inline __kprobes struct mm_iommu_region *
+mm_iommu_held_region(struct mm_struct *mm, u64 cookie)
+{
+	const struct mm_iommu *reg = mm_iommu_get_registry(mm);
+
+	return reg ? mm_iommu_id_find(reg, cookie) : NULL;
 }
 
 /* Returns the cookie of a user address in a region, a multiple of 4K. */
@@ -484,9 +492,10 @@ mm_iommu_region_tryget(struct mm_iommu_region *region, long n)
 }
 
 /**
- * mm_iommu_region_hold_one() - translate and hold an IOMMU page
- * @region: the region that mm_iommu_index_find() returned for @ua
- * @ua: user address, a multiple of the IOMMU page size
+ * mm_iommu_index_hold_one() - translate and hold an IOMMU page
+ * @reg: the registry
+ * @slot: the slot that the caller holds
+ * @ua: user address
  * @shift: log2 of the IOMMU page size
  * @write: whether a device may write there
  * @home: a cookie with the id of a region on which the caller has a reference
@@ -495,17 +504,21 @@ mm_iommu_region_tryget(struct mm_iommu_region *region, long n)
  *
  * Context: Inside mm_iommu_read_lock(), virtual or real mode.
  * Return: 1 with a reference; 0 if that of @home counts; -EINVAL if the page is
- *	not in one block, or the region is closed; -EFAULT if @write is set and
- *	it may only be read.
+ *	not in one block of a region, or the region is closed; -EFAULT if @write
+ *	is set and it may only be read.
  */
-static inline __kprobes int
-mm_iommu_region_hold_one(struct mm_iommu_region *region, unsigned long ua,
-			 unsigned int shift, bool write, u64 home,
-			 struct mm_iommu_held *held)
+static __always_inline __kprobes int
+mm_iommu_index_hold_one(struct mm_iommu *reg, struct mm_iommu_slot *slot,
+			unsigned long ua, unsigned int shift, bool write,
+			u64 home, struct mm_iommu_held *held)
 {
-	u64 *entry, block, cookie = mm_iommu_cookie(region, ua, write);
+	struct mm_iommu_region *region = mm_iommu_index_find(reg, slot, ua);
+	u64 *entry, block, cookie;
 	int ret = 0;
 
+	if (!region)
+		return -EINVAL;
+	cookie = mm_iommu_cookie(region, ua, write);
 	entry = mm_iommu_trans_entry(&region->trans, ua, &block);
 	if (!mm_iommu_region_has_page(region, ua, shift, block))
 		return -EINVAL;

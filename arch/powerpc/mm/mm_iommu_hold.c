@@ -30,8 +30,7 @@
  */
 __kprobes bool mm_iommu_is_unregistered(struct mm_struct *mm)
 {
-	/* pairs with cmpxchg_release() in mm_iommu_make_registry() */
-	struct mm_iommu *reg = READ_ONCE(mm->context.mm_iommu);
+	struct mm_iommu *reg = mm_iommu_get_registry(mm);
 
 	return reg && atomic_read(&reg->unregistered);
 }
@@ -51,14 +50,10 @@ EXPORT_SYMBOL_GPL(mm_iommu_is_unregistered);
 __kprobes int mm_iommu_enter(struct mm_struct *mm,
 			     struct mm_iommu_section *section)
 {
-	/* pairs with cmpxchg_release() in mm_iommu_make_registry() */
-	struct mm_iommu *reg = READ_ONCE(mm->context.mm_iommu);
+	struct mm_iommu *reg = mm_iommu_get_registry(mm);
 	struct mm_iommu_slot *slot;
 
-	if (!reg)
-		return -EAGAIN;
-
-	slot = mm_iommu_read_trylock(reg);
+	slot = reg ? mm_iommu_read_trylock(reg) : NULL;
 	if (!slot)
 		return -EAGAIN;
 	section->reg = reg;
@@ -117,13 +112,9 @@ __kprobes int mm_iommu_section_hold_one(struct mm_iommu_section *section,
 					bool write, u64 home,
 					struct mm_iommu_held *held)
 {
-	struct mm_iommu_region *region;
-	int ret;
+	int ret = mm_iommu_index_hold_one(section->reg, section->slot, ua,
+					  shift, write, home, held);
 
-	region = mm_iommu_index_find(section->reg, section->slot, ua);
-	if (!region)
-		return -EAGAIN;
-	ret = mm_iommu_region_hold_one(region, ua, shift, write, home, held);
 	return ret < 0 ? -EAGAIN : ret;
 }
 
@@ -145,22 +136,14 @@ __kprobes int mm_iommu_hold_page(struct mm_struct *mm, unsigned long ua,
 				 unsigned int shift, bool write, u64 home,
 				 struct mm_iommu_held *held)
 {
-	/* pairs with cmpxchg_release() in mm_iommu_make_registry() */
-	struct mm_iommu *reg = READ_ONCE(mm->context.mm_iommu);
-	struct mm_iommu_region *region;
+	struct mm_iommu *reg = mm_iommu_get_registry(mm);
 	struct mm_iommu_slot *slot;
-	int ret = -EAGAIN;
+	int ret;
 
-	if (!reg)
-		return -EAGAIN;
-
-	slot = mm_iommu_read_trylock(reg);
+	slot = reg ? mm_iommu_read_trylock(reg) : NULL;
 	if (!slot)
 		return -EAGAIN;
-	region = mm_iommu_index_find(reg, slot, ua);
-	if (region)
-		ret = mm_iommu_region_hold_one(region, ua, shift, write, home,
-					       held);
+	ret = mm_iommu_index_hold_one(reg, slot, ua, shift, write, home, held);
 	__mm_iommu_read_unlock(slot);
 	return ret < 0 ? -EAGAIN : ret;
 }
@@ -178,10 +161,8 @@ __kprobes int mm_iommu_hold_page(struct mm_struct *mm, unsigned long ua,
  */
 __kprobes bool mm_iommu_drop_page(struct mm_struct *mm, u64 cookie)
 {
-	const struct mm_iommu *reg = READ_ONCE(mm->context.mm_iommu);
-	struct mm_iommu_region *region;
+	struct mm_iommu_region *region = mm_iommu_held_region(mm, cookie);
 
-	region = reg ? mm_iommu_id_find(reg, cookie) : NULL;
 	return region && mm_iommu_region_drop(region, 1);
 }
 
@@ -255,10 +236,8 @@ __kprobes int mm_iommu_translate(struct mm_struct *mm, u64 cookie,
 				 unsigned long npages, unsigned int shift,
 				 u64 bits, __be64 *out)
 {
-	struct mm_iommu *reg = READ_ONCE(mm->context.mm_iommu);
-	struct mm_iommu_region *region;
+	struct mm_iommu_region *region = mm_iommu_held_region(mm, cookie);
 
-	region = reg ? mm_iommu_id_find(reg, cookie) : NULL;
 	if (!region)
 		return -ENOENT;
 
@@ -279,10 +258,8 @@ __kprobes int mm_iommu_translate(struct mm_struct *mm, u64 cookie,
  */
 __kprobes void mm_iommu_count(struct mm_struct *mm, u64 cookie, long more)
 {
-	const struct mm_iommu *reg = READ_ONCE(mm->context.mm_iommu);
-	struct mm_iommu_region *region;
+	struct mm_iommu_region *region = mm_iommu_held_region(mm, cookie);
 
-	region = reg ? mm_iommu_id_find(reg, cookie) : NULL;
 	/* not ordered: the release is in the drop of the last reference */
 	if (region)
 		atomic_long_add(more, &region->mapped);

@@ -52,19 +52,13 @@ struct mm_iommu *mm_iommu_index_alloc(void)
 	struct mm_iommu *reg;
 	unsigned int i;
 
-	reg = kzalloc(sizeof(*reg), GFP_KERNEL_ACCOUNT);
+	/*
+	 * kmalloc aligns to the largest power of two that divides the size, so
+	 * the slots to cache lines
+	 */
+	reg = kzalloc(struct_size(reg, slots, slots), GFP_KERNEL_ACCOUNT);
 	if (!reg)
 		return NULL;
-
-	/*
-	 * kmalloc aligns powers of two to their size, so the slots to cache
-	 * lines
-	 */
-	reg->slots = kcalloc(slots, sizeof(*reg->slots), GFP_KERNEL_ACCOUNT);
-	if (!reg->slots) {
-		kfree(reg);
-		return NULL;
-	}
 
 	reg->index = RB_ROOT;
 	reg->ids.fresh = 1;
@@ -95,9 +89,10 @@ static void mm_iommu_write_unlock(struct mm_iommu *reg, unsigned long flags)
 	local_irq_restore(flags);
 }
 
-static struct mm_iommu_region *mm_iommu_index_entry(struct rb_node *node)
+static bool index_less(struct rb_node *a, const struct rb_node *b)
 {
-	return rb_entry(node, struct mm_iommu_region, node);
+	return rb_entry(a, struct mm_iommu_region, node)->trans.ua <
+	       rb_entry(b, struct mm_iommu_region, node)->trans.ua;
 }
 
 /* The last region that starts at @ua or below; its end is not checked. */
@@ -108,7 +103,7 @@ static __kprobes struct mm_iommu_region *index_below(const struct mm_iommu *reg,
 	struct rb_node *node = reg->index.rb_node;
 
 	while (node) {
-		region = mm_iommu_index_entry(node);
+		region = rb_entry(node, struct mm_iommu_region, node);
 		if (ua < region->trans.ua) {
 			node = node->rb_left;
 		} else {
@@ -173,21 +168,10 @@ struct mm_iommu_region *mm_iommu_index_overlap(struct mm_iommu *reg,
 void mm_iommu_index_insert(struct mm_iommu *reg,
 			   struct mm_iommu_region *region)
 {
-	struct rb_node **link = &reg->index.rb_node, *parent = NULL;
 	unsigned long flags;
 
-	lockdep_assert_held(&reg->lock);
-	while (*link) {
-		parent = *link;
-		if (region->trans.ua < mm_iommu_index_entry(parent)->trans.ua)
-			link = &parent->rb_left;
-		else
-			link = &parent->rb_right;
-	}
-
 	mm_iommu_write_lock(reg, &flags);
-	rb_link_node(&region->node, parent, link);
-	rb_insert_color(&region->node, &reg->index);
+	rb_add(&region->node, &reg->index, index_less);
 	mm_iommu_write_unlock(reg, flags);
 }
 
@@ -240,23 +224,23 @@ void mm_iommu_index_sync(struct mm_iommu *reg)
  */
 static unsigned long *id_below(unsigned long *slot, unsigned int i)
 {
-	struct mm_iommu_id_node *node = (void *)*slot;
+	unsigned long *node = (void *)*slot;
 
 	if (!node) {
-		node = kzalloc(sizeof(*node), GFP_KERNEL_ACCOUNT);
+		node = kcalloc(MM_IOMMU_ID_SLOTS, sizeof(*node),
+			       GFP_KERNEL_ACCOUNT);
 		if (!node)
 			return NULL;
 		/* zeroed before it becomes visible */
 		smp_store_release(slot, (unsigned long)node);
 	}
-	return &node->slot[i % MM_IOMMU_ID_SLOTS];
+	return &node[i % MM_IOMMU_ID_SLOTS];
 }
 
 static unsigned long *id_slot(struct mm_iommu_ids *ids, unsigned int id)
 {
-	unsigned long *slot;
+	unsigned long *slot = &ids->root[id >> 2 * MM_IOMMU_ID_SHIFT];
 
-	slot = (unsigned long *)&ids->root[id >> 2 * MM_IOMMU_ID_SHIFT];
 	slot = id_below(slot, id >> MM_IOMMU_ID_SHIFT);
 	return slot ? id_below(slot, id) : NULL;
 }
@@ -322,12 +306,12 @@ void mm_iommu_id_free(struct mm_iommu *reg, struct mm_iommu_region *region)
 	ids->last = region->id_slot;
 }
 
-static void id_free_node(struct mm_iommu_id_node *node, unsigned int below)
+static void id_free_node(unsigned long *node, unsigned int below)
 {
 	unsigned int i;
 
 	for (i = 0; node && below && i < MM_IOMMU_ID_SLOTS; i++)
-		id_free_node((void *)node->slot[i], below - 1);
+		id_free_node((void *)node[i], below - 1);
 	kfree(node);
 }
 
@@ -342,7 +326,6 @@ void mm_iommu_index_free(struct mm_iommu *reg)
 	unsigned int i;
 
 	for (i = 0; i < MM_IOMMU_ID_ROOTS; i++)
-		id_free_node(reg->ids.root[i], 1);
-	kfree(reg->slots);
+		id_free_node((void *)reg->ids.root[i], 1);
 	kfree(reg);
 }

@@ -7,11 +7,10 @@
 #define _POWERPC_MM_IOMMU_INTERNAL_H
 
 #include <linux/bitfield.h>
-#include <linux/bug.h>
 #include <linux/cache.h>
+#include <linux/cleanup.h>
 #include <linux/completion.h>
 #include <linux/cpumask.h>
-#include <linux/err.h>
 #include <linux/export.h>
 #include <linux/io.h>
 #include <linux/irqflags.h>
@@ -23,7 +22,6 @@
 #include <linux/mutex.h>
 #include <linux/overflow.h>
 #include <linux/pfn.h>
-#include <linux/printk.h>
 #include <linux/processor.h>
 #include <linux/rbtree.h>
 #include <linux/refcount.h>

@@ -41,12 +41,6 @@ struct pin_state {
 	struct page **pages;
 };
 
-/* The first address that is not pinned yet. */
-static unsigned long pin_ua(const struct pin_state *pin)
-{
-	return pin->trans->ua + (pin->trans->added << PAGE_SHIFT);
-}
-
 static bool pin_readonly(const struct pin_state *pin)
 {
 	return pin->trans->added < pin->readonly;
@@ -65,7 +59,7 @@ static int pin_find_readonly(struct pin_state *pin)
 	if (mmap_read_lock_killable(mm))
 		return -EINTR;
 
-	vma = vma_lookup(mm, pin_ua(pin));
+	vma = vma_lookup(mm, mm_iommu_trans_next(trans));
 	if (vma && (vma->vm_flags & (VM_READ | VM_WRITE)) == VM_READ)
 		pin->readonly = min((vma->vm_end - trans->ua) >> PAGE_SHIFT,
 				    trans->npages);
@@ -106,7 +100,8 @@ static long pin_pages(struct pin_state *pin)
 	if (!pin_readonly(pin))
 		flags |= FOLL_WRITE;
 	for (;;) {
-		got = mm_iommu_pin_user(pin_ua(pin), n, flags, pin->pages);
+		got = mm_iommu_pin_user(mm_iommu_trans_next(trans), n, flags,
+					pin->pages);
 		if (fatal_signal_pending(current)) {
 			if (got > 0)
 				unpin_user_pages(pin->pages, got);
@@ -151,17 +146,17 @@ static int pin_batch(struct pin_state *pin)
 /**
  * mm_iommu_pin() - pin all pages of a region for a device
  * @trans: translation of the region, initialised and empty; filled in
- * @bad: where to store the first address that is not pinned, on failure
  *
  * Memory that is mapped read-only is pinned for reading, and flagged in @trans.
- * On failure nothing stays pinned.
+ * On failure nothing stays pinned; mm_iommu_trans_next() is the first address
+ * that was not.
  *
  * Context: Process context of the owner of the memory, may sleep.
  * Return: 0; -EINVAL if the range ends above 2^63; -EFAULT if a page is not
  *	mapped or may not be pinned; -ENOMEM; -EINTR when the process is being
  *	killed; other errors of pin_user_pages_fast(), always negative.
  */
-int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad)
+int mm_iommu_pin(struct mm_iommu_trans *trans)
 {
 	struct pin_state pin = {
 		.trans = trans,
@@ -170,7 +165,6 @@ int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad)
 	struct page *few[8];
 	int ret = 0;
 
-	*bad = trans->ua;
 	pin.pages = few;
 	if (trans->npages > ARRAY_SIZE(few))
 		pin.pages = kmalloc_array(min(trans->npages,
@@ -188,10 +182,8 @@ int mm_iommu_pin(struct mm_iommu_trans *trans, unsigned long *bad)
 		kfree(pin.pages);
 	if (!ret)
 		ret = mm_iommu_trans_finish(trans);
-	if (ret) {
-		*bad = pin_ua(&pin);
+	if (ret)
 		mm_iommu_unpin(trans);
-	}
 	return ret;
 }
 
@@ -253,7 +245,7 @@ static unsigned long unpin_single(struct mm_iommu_trans *trans,
  */
 void mm_iommu_unpin(struct mm_iommu_trans *trans)
 {
-	unsigned long ua, end = trans->ua + (trans->added << PAGE_SHIFT), next;
+	unsigned long ua, end = mm_iommu_trans_next(trans), next;
 	u64 at;
 
 	for (ua = trans->ua; ua < end; ua = next) {

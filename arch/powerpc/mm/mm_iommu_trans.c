@@ -36,11 +36,6 @@ static unsigned long trans_last(const struct mm_iommu_trans *trans)
 	return trans->ua + (trans->npages << PAGE_SHIFT) - 1;
 }
 
-static unsigned long trans_next(const struct mm_iommu_trans *trans)
-{
-	return trans->ua + (trans->added << PAGE_SHIFT);
-}
-
 static unsigned long trans_pieces(unsigned long first, unsigned long last,
 				  unsigned int shift)
 {
@@ -102,7 +97,8 @@ static int trans_enter(struct mm_iommu_trans *trans, unsigned long ua,
 /* Enters a run that has ended, as the largest possible blocks. */
 static int trans_close(struct mm_iommu_trans *trans)
 {
-	unsigned long ua = trans->run_ua, end = trans_next(trans), mask, more;
+	unsigned long ua = trans->run_ua, end = mm_iommu_trans_next(trans);
+	unsigned long mask, more;
 	unsigned int order, blocks = 0;
 	u64 at = trans->run_at;
 
@@ -166,11 +162,12 @@ void mm_iommu_trans_init(struct mm_iommu_trans *trans, unsigned long ua,
 int mm_iommu_trans_add(struct mm_iommu_trans *trans, u64 at,
 		       unsigned long npages)
 {
+	unsigned long run = mm_iommu_trans_next(trans) - trans->run_ua;
 	int ret;
 
 	if (npages > trans->npages - trans->added)
 		return -EINVAL;
-	if (at != trans->run_at + (trans_next(trans) - trans->run_ua)) {
+	if (at != trans->run_at + run) {
 		ret = trans_close(trans);
 		if (ret)
 			return ret;
@@ -220,7 +217,8 @@ trans_add_blocks(struct mm_iommu_trans *trans, struct page **pages,
 	u8 order = trans->next_order;
 	unsigned long size = BIT(order), step = size >> PAGE_SHIFT, n;
 
-	if (trans_next(trans) - trans->run_ua != size || run & (size - 1))
+	if (mm_iommu_trans_next(trans) != trans->run_ua + size ||
+	    run & (size - 1))
 		return 0;
 
 	nr = min(nr, trans->npages - trans->added) >> (order - PAGE_SHIFT);
@@ -261,9 +259,7 @@ int mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, struct page **pages,
 	int ret;
 
 	for (; nr; nr -= n, pages += n) {
-		n = 0;
-		if (trans->next_left)
-			n = trans_add_blocks(trans, pages, nr, marks);
+		n = trans_add_blocks(trans, pages, nr, marks);
 		if (n)
 			continue;
 		n = nr > 1 ? trans_run(pages, nr) : 1;
@@ -341,7 +337,7 @@ unsigned long mm_iommu_trans_block(const struct mm_iommu_trans *trans,
 
 	if (ua >= trans->run_ua) {
 		*at = trans->run_at + (ua - trans->run_ua);
-		return trans_next(trans) - ua;
+		return mm_iommu_trans_next(trans) - ua;
 	}
 
 	while ((block = READ_ONCE(*entry)) & MM_IOMMU_NODE) {

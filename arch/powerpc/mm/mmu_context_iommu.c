@@ -58,8 +58,9 @@
  *
  * A section that begins later has nothing to drop of this region: @mapped was
  * 0, and no lookup by address has found the region since it was taken out of
- * the index, with all slots held. For the same reason its id may be allocated
- * again, and only the thread that took the region off the list may access it.
+ * the index, with all slots held. For the same reason only the thread that took
+ * the region off the list may unpin it, and its id may be allocated again as
+ * soon as the structure is freed.
  * If unregister() closes a region itself, it takes all slots after that, to
  * take the region out of the index.
  *
@@ -85,29 +86,14 @@
  */
 void mm_iommu_destroy(struct mm_struct *mm)
 {
-	struct mm_iommu *reg = mm->context.mm_iommu;
-
-	if (!reg)
-		return;
-
-	/* every region has a reference on the mm */
-	WARN_ON_ONCE(!RB_EMPTY_ROOT(&reg->index));
-	WARN_ON_ONCE(!list_empty(&reg->pending));
-	WARN_ON_ONCE(reg->dead);
-	mm->context.mm_iommu = NULL;
-	mm_iommu_index_free(reg);
-}
-
-/* The registry lives as long as @mm. */
-static struct mm_iommu *mm_iommu_get_registry(struct mm_struct *mm)
-{
-	/* pairs with cmpxchg_release() in mm_iommu_make_registry() */
-	return READ_ONCE(mm->context.mm_iommu);
+	/* no regions are left, each has a reference on the mm */
+	if (mm->context.mm_iommu)
+		mm_iommu_index_free(mm->context.mm_iommu);
 }
 
 static struct mm_iommu *mm_iommu_make_registry(struct mm_struct *mm)
 {
-	struct mm_iommu *reg = mm_iommu_get_registry(mm), *old;
+	struct mm_iommu *reg = mm_iommu_get_registry(mm);
 
 	if (reg)
 		return reg;
@@ -120,12 +106,11 @@ static struct mm_iommu *mm_iommu_make_registry(struct mm_struct *mm)
 	mutex_init(&reg->lock);
 	INIT_LIST_HEAD(&reg->pending);
 
-	old = cmpxchg_release(&mm->context.mm_iommu, NULL, reg);
-	if (!old)
-		return reg;
-
-	mm_iommu_index_free(reg);
-	return mm_iommu_get_registry(mm);
+	if (cmpxchg_release(&mm->context.mm_iommu, NULL, reg)) {
+		mm_iommu_index_free(reg);
+		reg = mm_iommu_get_registry(mm);
+	}
+	return reg;
 }
 
 /**
@@ -168,86 +153,29 @@ EXPORT_SYMBOL_GPL(mm_iommu_unregistered_end);
 
 static void region_put(struct mm_iommu_region *region)
 {
-	struct mm_struct *mm = region->registry->mm;
+	struct mm_iommu *reg = region->registry;
+	struct mm_struct *mm = reg->mm;
 
 	if (!refcount_dec_and_test(&region->refs))
 		return;
 
+	scoped_guard(mutex, &reg->lock)
+		mm_iommu_id_free(reg, region);
 	mm_iommu_trans_free(&region->trans);
 	kfree(region);
 	mmdrop(mm);
 }
 
-static struct mm_iommu_region *region_alloc(struct mm_iommu *reg,
-					    unsigned long ua,
-					    unsigned long npages)
-{
-	struct mm_iommu_region *region;
-
-	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
-	if (!region)
-		return NULL;
-
-	mm_iommu_trans_init(&region->trans, ua, npages);
-	region->registry = reg;
-	region->state = MM_IOMMU_PENDING;
-	region->used = 1;
-	refcount_set(&region->refs, 1);
-	atomic_long_set(&region->mapped, 1);
-	init_completion(&region->pinned);
-	mmgrab(reg->mm);
-	return region;
-}
-
 /*
- * Reverts region_pin(). locked_vm is updated after the pages are unpinned, so
- * that the limit is never exceeded.
+ * Unpins a region that is closed, and drops the reference of the index.
+ * locked_vm is updated after the pages are unpinned, so that the limit is never
+ * exceeded.
  */
-static void region_give_back(struct mm_iommu_region *region)
-{
-	unsigned long npages = region->trans.npages;
-
-	mm_iommu_unpin(&region->trans);
-	account_locked_vm(region->registry->mm, npages, false);
-}
-
-/* Unpins and frees a dead region. */
 static void region_unpin(struct mm_iommu_region *region)
 {
-	region_give_back(region);
+	mm_iommu_unpin(&region->trans);
+	account_locked_vm(region->registry->mm, region->trans.npages, false);
 	region_put(region);
-}
-
-/* Same for a region whose last reference was a TCE. */
-static void region_end(struct mm_iommu_region *region)
-{
-	struct mm_iommu *reg = region->registry;
-
-	mutex_lock(&reg->lock);
-	mm_iommu_id_free(reg, region);
-	region->state = MM_IOMMU_DEAD;
-	mutex_unlock(&reg->lock);
-	region_unpin(region);
-}
-
-static void registry_reap(struct mm_iommu *reg)
-{
-	struct mm_iommu_region *region, *next;
-
-	if (!READ_ONCE(reg->dead))
-		return;
-
-	/* pairs with cmpxchg() in mm_iommu_region_drop() */
-	region = xchg(&reg->dead, NULL);
-	mm_iommu_index_sync(reg);
-	/*
-	 * each has a reference on the mm, so the registry lives up to the last
-	 */
-	for (; region; region = next) {
-		next = region->dead;
-		region_end(region);
-		cond_resched();
-	}
 }
 
 /**
@@ -262,9 +190,19 @@ static void registry_reap(struct mm_iommu *reg)
 void mm_iommu_reap(struct mm_struct *mm)
 {
 	struct mm_iommu *reg = mm_iommu_get_registry(mm);
+	struct mm_iommu_region *region, *next;
 
-	if (reg)
-		registry_reap(reg);
+	if (!reg || !READ_ONCE(reg->dead))
+		return;
+
+	/* pairs with cmpxchg() in mm_iommu_region_drop() */
+	region = xchg(&reg->dead, NULL);
+	mm_iommu_index_sync(reg);
+	for (; region; region = next) {
+		next = region->dead;
+		region_unpin(region);
+		cond_resched();
+	}
 }
 EXPORT_SYMBOL_GPL(mm_iommu_reap);
 
@@ -276,67 +214,38 @@ static void region_give_up(struct mm_iommu_region *region)
 	lockdep_assert_held(&reg->lock);
 	mm_iommu_index_erase(reg, region);
 	region->used = 0;
-	region->state = MM_IOMMU_ORPHAN;
 	mm_iommu_region_drop(region, 1);
 }
 
-static struct mm_iommu_region *registry_pending(struct mm_iommu *reg,
+/*
+ * Looks up a region that overlaps a new one. Refused regions do not count, they
+ * are replaced: see registry_publish().
+ */
+static struct mm_iommu_region *registry_overlap(struct mm_iommu *reg,
 						unsigned long ua,
 						unsigned long last)
 {
 	struct mm_iommu_region *region;
 
 	list_for_each_entry(region, &reg->pending, list)
-		if (mm_iommu_overlaps(region, ua, last))
+		if (region->trans.ua <= last && ua <= mm_iommu_last(region))
 			return region;
-	return NULL;
-}
-
-/* Refused regions do not count, they are replaced: see registry_publish(). */
-static struct mm_iommu_region *registry_live(struct mm_iommu *reg,
-					     unsigned long ua,
-					     unsigned long last)
-{
-	struct mm_iommu_region *region;
 
 	while ((region = mm_iommu_index_overlap(reg, ua, last))) {
-		if (region->state == MM_IOMMU_LIVE)
+		if (!region->refused)
 			return region;
 		if (region->trans.ua <= ua)
 			return NULL;
 		last = region->trans.ua - 1;
+		cond_resched();
 	}
 	return NULL;
 }
 
 /*
- * Looks up a region that conflicts with a new one, and stores it in
- * *@in_the_way.
- *
- * Return: 0 if there is none, or an exact match, to be shared; -EAGAIN for an
- * exact match that is just being pinned; -EINVAL for an overlap.
- */
-static int registry_check(struct mm_iommu *reg, unsigned long ua,
-			  unsigned long last,
-			  struct mm_iommu_region **in_the_way)
-{
-	struct mm_iommu_region *region;
-
-	lockdep_assert_held(&reg->lock);
-	region = registry_pending(reg, ua, last) ? :
-		 registry_live(reg, ua, last);
-	*in_the_way = region;
-	if (!region)
-		return 0;
-	if (region->trans.ua != ua || mm_iommu_last(region) != last)
-		return -EINVAL;
-	return region->state == MM_IOMMU_PENDING ? -EAGAIN : 0;
-}
-
-/*
  * Makes a pinned region visible in place of the refused ones that it overlaps.
- * No other regions can be there: registry_check() was done when it became
- * pending, and all others have checked against it since.
+ * No other regions can be there: registry_reserve() has checked that when the
+ * region became pending, and all others have checked against it since.
  */
 static void registry_publish(struct mm_iommu_region *region)
 {
@@ -344,34 +253,14 @@ static void registry_publish(struct mm_iommu_region *region)
 	struct mm_iommu *reg = region->registry;
 	struct mm_iommu_region *old;
 
-	mutex_lock(&reg->lock);
 	while ((old = mm_iommu_index_overlap(reg, ua, last))) {
 		region_give_up(old);
 		cond_resched();
 	}
-	list_del(&region->list);
-	region->state = MM_IOMMU_LIVE;
+	region->used = 1;
 	/* for the index */
 	refcount_inc(&region->refs);
 	mm_iommu_index_insert(reg, region);
-	mutex_unlock(&reg->lock);
-
-	complete_all(&region->pinned);
-	registry_reap(reg);
-}
-
-static void registry_withdraw(struct mm_iommu_region *region)
-{
-	struct mm_iommu *reg = region->registry;
-
-	mutex_lock(&reg->lock);
-	list_del(&region->list);
-	mm_iommu_id_free(reg, region);
-	region->state = MM_IOMMU_DEAD;
-	mutex_unlock(&reg->lock);
-
-	complete_all(&region->pinned);
-	region_put(region);
 }
 
 /**
@@ -390,31 +279,26 @@ unsigned long mm_iommu_limit_left(const struct mm_struct *mm)
 }
 EXPORT_SYMBOL_GPL(mm_iommu_limit_left);
 
-/* @ua is the first page that is not pinned. */
-static int refuse_pin(struct mm_iommu_refusal *why, int error, unsigned long ua)
+/* The causes of a failed pin; the first address that is not pinned follows. */
+static const char *pin_cause(int error)
 {
 	switch (error) {
 	case -EFAULT:
-		return mm_iommu_refuse(why, error, ua,
-					"no memory there, or none that can be pinned: 0x");
+		return "no memory there, or none that can be pinned: 0x";
 	case -ENOMEM:
-		return mm_iommu_refuse(why, error, ua,
-					"the kernel has no memory for it: 0x");
+		return "the kernel has no memory for it: 0x";
 	case -EINTR:
-		return mm_iommu_refuse(why, error, ua,
-					"the process was killed: 0x");
+		return "the process was killed: 0x";
 	default:
-		return mm_iommu_refuse(why, error, ua,
-					"for another reason, see the error: 0x");
+		return "for another reason, see the error: 0x";
 	}
 }
 
-/* Accounts and pins a reserved range; leaves nothing behind on failure. */
+/* Accounts and pins a pending region; leaves nothing behind on failure. */
 static int region_pin(struct mm_iommu_region *region,
 		      struct mm_iommu_refusal *why)
 {
 	struct mm_struct *mm = region->registry->mm;
-	unsigned long bad;
 	int ret;
 
 	ret = account_locked_vm(mm, region->trans.npages, true);
@@ -422,126 +306,74 @@ static int region_pin(struct mm_iommu_region *region,
 		return mm_iommu_refuse(why, ret, mm_iommu_limit_left(mm),
 					"over the limit of locked memory, bytes left of it: ");
 
-	ret = mm_iommu_pin(&region->trans, &bad);
+	ret = mm_iommu_pin(&region->trans);
 	if (ret) {
 		account_locked_vm(mm, region->trans.npages, false);
-		return refuse_pin(why, ret, bad);
+		mm_iommu_refuse(why, ret, mm_iommu_trans_next(&region->trans),
+				pin_cause(ret));
 	}
-	return 0;
-}
-
-static void registry_share(struct mm_iommu_region *region)
-{
-	lockdep_assert_held(&region->registry->lock);
-	region->used++;
-	refcount_inc(&region->refs);
-}
-
-/* Makes a region pending. */
-static int registry_add(struct mm_iommu_region *region,
-			struct mm_iommu_refusal *why)
-{
-	struct mm_iommu *reg = region->registry;
-	int ret;
-
-	ret = mm_iommu_id_alloc(reg, region);
-	if (ret == -ENOSPC)
-		return mm_iommu_refuse(why, ret, 0,
-				       "too many regions: registered, or given up and still mapped");
-	if (ret)
-		return mm_iommu_refuse(why, ret, 0,
-				       "the kernel has no memory for it");
-	list_add(&region->list, &reg->pending);
-	return 0;
-}
-
-/*
- * Looks up a region to share, after waiting for one that is just being pinned,
- * or reserves the range with @new.
- *
- * Return: 0 with *@sharedp set to the region to share, or NULL if there is none
- * and @new is pending; -EINVAL; -EINTR; -ENOMEM; -ENOSPC.
- */
-static int registry_reserve(struct mm_iommu_region *new,
-			    struct mm_iommu_region **sharedp,
-			    struct mm_iommu_refusal *why)
-{
-	unsigned long ua = new->trans.ua, last = mm_iommu_last(new);
-	struct mm_iommu *reg = new->registry;
-	struct mm_iommu_region *shared;
-	int ret;
-
-	for (;;) {
-		mutex_lock(&reg->lock);
-		ret = registry_check(reg, ua, last, &shared);
-		if (ret != -EAGAIN)
-			break;
-
-		refcount_inc(&shared->refs);
-		mutex_unlock(&reg->lock);
-		ret = wait_for_completion_killable(&shared->pinned);
-		region_put(shared);
-		if (ret)
-			return mm_iommu_refuse(why, -EINTR, 0,
-						"the process was killed");
-	}
-
-	if (ret)
-		mm_iommu_refuse(why, ret, shared->trans.ua,
-				"overlaps what is registered there: 0x");
-	else if (shared)
-		registry_share(shared);
-	else
-		ret = registry_add(new, why);
-	mutex_unlock(&reg->lock);
-	*sharedp = shared;
 	return ret;
 }
 
-/* Shares a range if it is registered already; does nothing else. */
-static struct mm_iommu_region *registry_try_share(struct mm_iommu *reg,
-						  unsigned long ua,
-						  unsigned long last)
-{
-	struct mm_iommu_region *region;
-
-	mutex_lock(&reg->lock);
-	region = mm_iommu_index_overlap(reg, ua, ua);
-	if (region && region->state == MM_IOMMU_LIVE &&
-	    region->trans.ua == ua && mm_iommu_last(region) == last)
-		registry_share(region);
-	else
-		region = NULL;
-	mutex_unlock(&reg->lock);
-	return region;
-}
-
-static int register_new(struct mm_iommu *reg, unsigned long ua,
-			unsigned long size, struct mm_iommu_region **regionp,
+/* Creates a pending region; returns 1, -ENOMEM or -ENOSPC. */
+static int registry_add(struct mm_iommu *reg, unsigned long ua,
+			unsigned long npages, struct mm_iommu_region **regionp,
 			struct mm_iommu_refusal *why)
 {
 	struct mm_iommu_region *region;
 	int ret;
 
-	region = region_alloc(reg, ua, size >> PAGE_SHIFT);
+	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
 	if (!region)
-		return mm_iommu_refuse(why, -ENOMEM, 0,
-					"the kernel has no memory for it");
+		return -ENOMEM;
 
-	ret = registry_reserve(region, regionp, why);
-	if (ret || *regionp) {
-		region_put(region);
-		return ret;
-	}
-
-	ret = region_pin(region, why);
+	mm_iommu_trans_init(&region->trans, ua, npages);
+	region->registry = reg;
+	refcount_set(&region->refs, 1);
+	atomic_long_set(&region->mapped, 1);
+	init_completion(&region->pinned);
+	ret = mm_iommu_id_alloc(reg, region);
 	if (ret) {
-		registry_withdraw(region);
+		kfree(region);
+		if (ret == -ENOSPC)
+			mm_iommu_refuse(why, ret, 0,
+					"too many regions: registered, or given up and still mapped");
 		return ret;
 	}
 
-	registry_publish(region);
+	mmgrab(reg->mm);
+	list_add(&region->list, &reg->pending);
 	*regionp = region;
+	return 1;
+}
+
+/*
+ * Gets a reference on the region of a range, which is shared or created.
+ *
+ * Return: 0 if it is shared; 1 if it is new, and to be pinned; -EAGAIN if it is
+ * just being pinned by another thread; without a reference -EINVAL, -ENOMEM or
+ * -ENOSPC.
+ */
+static int registry_reserve(struct mm_iommu *reg, unsigned long ua,
+			    unsigned long npages,
+			    struct mm_iommu_region **regionp,
+			    struct mm_iommu_refusal *why)
+{
+	struct mm_iommu_region *region;
+
+	guard(mutex)(&reg->lock);
+	region = registry_overlap(reg, ua, ua + (npages << PAGE_SHIFT) - 1);
+	if (!region)
+		return registry_add(reg, ua, npages, regionp, why);
+	if (region->trans.ua != ua || region->trans.npages != npages)
+		return mm_iommu_refuse(why, -EINVAL, region->trans.ua,
+				       "overlaps what is registered there: 0x");
+
+	refcount_inc(&region->refs);
+	*regionp = region;
+	if (!region->used)
+		return -EAGAIN;
+	region->used++;
 	return 0;
 }
 
@@ -573,8 +405,11 @@ int mm_iommu_register(struct mm_struct *mm, unsigned long ua,
 		      unsigned long size, struct mm_iommu_region **regionp,
 		      struct mm_iommu_refusal *why)
 {
+	struct mm_iommu_region *region;
 	struct mm_iommu *reg;
+	int ret;
 
+	*why = (struct mm_iommu_refusal){ };
 	if (!size || !PAGE_ALIGNED(ua | size) || size > mm->task_size ||
 	    ua > mm->task_size - size)
 		return mm_iommu_refuse(why, -EINVAL, 0,
@@ -582,26 +417,35 @@ int mm_iommu_register(struct mm_struct *mm, unsigned long ua,
 
 	reg = mm_iommu_make_registry(mm);
 	if (!reg)
-		return mm_iommu_refuse(why, -ENOMEM, 0,
-					"the kernel has no memory for it");
+		return -ENOMEM;
 
 	/* regions given up still count against the locked memory limit */
-	registry_reap(reg);
-	*regionp = registry_try_share(reg, ua, ua + size - 1);
-	if (*regionp)
-		return 0;
-	return register_new(reg, ua, size, regionp, why);
+	mm_iommu_reap(mm);
+	while ((ret = registry_reserve(reg, ua, size >> PAGE_SHIFT, regionp,
+				       why)) == -EAGAIN) {
+		ret = wait_for_completion_killable(&(*regionp)->pinned);
+		region_put(*regionp);
+		if (ret)
+			return -EINTR;
+	}
+	if (ret <= 0)
+		return ret;
+
+	region = *regionp;
+	ret = region_pin(region, why);
+	scoped_guard(mutex, &reg->lock) {
+		list_del(&region->list);
+		if (!ret)
+			registry_publish(region);
+	}
+	complete_all(&region->pinned);
+	if (ret)
+		region_put(region);
+	else
+		mm_iommu_reap(mm);
+	return ret;
 }
 EXPORT_SYMBOL_GPL(mm_iommu_register);
-
-/*
- * Closes a region if nothing is mapped. Open regions keep 1 in @mapped; the
- * transition to 0 is atomic against all mappers, in either mode.
- */
-static bool region_close(struct mm_iommu_region *region)
-{
-	return atomic_long_cmpxchg(&region->mapped, 1, 0) == 1;
-}
 
 /**
  * mm_iommu_unregister() - give up one registration
@@ -626,19 +470,18 @@ int mm_iommu_unregister(struct mm_iommu_region *region)
 		ret = -ENOENT;
 	} else if (region->used > 1) {
 		region->used--;
-	} else if (region_close(region)) {
+	} else if (atomic_long_cmpxchg(&region->mapped, 1, 0) == 1) {
+		/* closed, in either mode: nobody gets a reference any more */
 		mm_iommu_index_erase(reg, region);
-		mm_iommu_id_free(reg, region);
-		region->state = MM_IOMMU_DEAD;
 		region->used = 0;
 		last = true;
 	} else {
-		region->state = MM_IOMMU_REFUSED;
+		region->refused = true;
 		ret = -EBUSY;
 	}
 	mutex_unlock(&reg->lock);
 
-	registry_reap(reg);
+	mm_iommu_reap(reg->mm);
 	if (last)
 		region_unpin(region);
 	if (ret != -EBUSY)
@@ -668,7 +511,7 @@ void mm_iommu_release(struct mm_iommu_region *region)
 		region_give_up(region);
 	mutex_unlock(&reg->lock);
 
-	registry_reap(reg);
+	mm_iommu_reap(reg->mm);
 	region_put(region);
 }
 EXPORT_SYMBOL_GPL(mm_iommu_release);
@@ -683,12 +526,8 @@ EXPORT_SYMBOL_GPL(mm_iommu_release);
  */
 bool mm_iommu_is_current(struct mm_iommu_region *region)
 {
-	bool ret;
-
-	mutex_lock(&region->registry->lock);
-	ret = region->state == MM_IOMMU_LIVE;
-	mutex_unlock(&region->registry->lock);
-	return ret;
+	guard(mutex)(&region->registry->lock);
+	return region->used && !region->refused;
 }
 EXPORT_SYMBOL_GPL(mm_iommu_is_current);
 
@@ -715,25 +554,12 @@ EXPORT_SYMBOL_GPL(mm_iommu_size);
 void mm_iommu_get_info(struct mm_iommu_region *region,
 		       struct mm_iommu_info *info)
 {
-	static const char * const states[] = {
-		[MM_IOMMU_PENDING] = "pending",
-		[MM_IOMMU_LIVE] = "live",
-		[MM_IOMMU_REFUSED] = "refused",
-		[MM_IOMMU_ORPHAN] = "orphan",
-		[MM_IOMMU_DEAD] = "dead",
-	};
-	struct mm_iommu *reg = region->registry;
-	bool open;
-
-	mutex_lock(&reg->lock);
-	open = region->state == MM_IOMMU_LIVE ||
-	       region->state == MM_IOMMU_REFUSED;
-	info->state = states[region->state];
+	guard(mutex)(&region->registry->lock);
+	info->state = !region->used ? "orphan" :
+		      region->refused ? "refused" : "live";
 	info->used = region->used;
 	/* without the bias of an open region */
-	info->mapped = atomic_long_read(&region->mapped) - open;
-	mutex_unlock(&reg->lock);
-
+	info->mapped = atomic_long_read(&region->mapped) - !!region->used;
 	info->readonly = region->trans.readonly;
 	info->granule = min(BIT(region->trans.order),
 			    rounddown_pow_of_two(mm_iommu_size(region)));
@@ -742,23 +568,19 @@ void mm_iommu_get_info(struct mm_iommu_region *region,
 EXPORT_SYMBOL_GPL(mm_iommu_get_info);
 
 /*
- * Checks that IOMMU pages of a range inside the region can be mapped as
- * requested; *@bad is the first one that cannot.
+ * Checks that IOMMU pages from *@ua to @end, in a region, can be mapped as
+ * requested; on failure *@ua is the first one that cannot.
  */
-static int region_check(struct mm_iommu_region *region, unsigned long ua,
-			unsigned long npages, unsigned int shift, bool write,
-			u64 *bad)
+static int trans_check(struct mm_iommu_trans *trans, unsigned long *ua,
+		       unsigned long end, unsigned int shift, bool write)
 {
-	struct mm_iommu_trans *trans = &region->trans;
-	unsigned long end = ua + (npages << shift);
 	u64 block;
 
 	if (shift <= trans->order && !(write && trans->readonly))
 		return 0;
 
-	for (; ua < end; ua = mm_iommu_trans_end(block, ua)) {
-		mm_iommu_trans_entry(trans, ua, &block);
-		*bad = ua;
+	for (; *ua < end; *ua = mm_iommu_trans_end(block, *ua)) {
+		mm_iommu_trans_entry(trans, *ua, &block);
 		if (mm_iommu_trans_order(block) < shift)
 			return -EINVAL;
 		if (write && block & MM_IOMMU_READONLY)
@@ -766,36 +588,6 @@ static int region_check(struct mm_iommu_region *region, unsigned long ua,
 		cond_resched();
 	}
 	return 0;
-}
-
-/*
- * Takes references for pages of a region, of which only the first one was
- * checked. The others may be checked when no lock is held any more: a region
- * with references stays.
- */
-static long region_hold(struct mm_iommu_region *region, unsigned long ua,
-			unsigned long npages, unsigned int shift, bool write,
-			struct mm_iommu_held *held)
-{
-	unsigned long left = mm_iommu_last(region) - ua + 1;
-	int ret;
-
-	ret = mm_iommu_region_hold_one(region, ua, shift, write, 0, held);
-	if (ret < 0)
-		return ret;
-
-	npages = min(npages, left >> shift);
-	/* open, because one is mapped */
-	atomic_long_add(npages - 1, &region->mapped);
-	return npages;
-}
-
-static void registry_drop(struct mm_iommu_region *region, unsigned long npages)
-{
-	struct mm_iommu *reg = region->registry;
-
-	mm_iommu_region_drop(region, npages);
-	registry_reap(reg);
 }
 
 /**
@@ -824,8 +616,6 @@ long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 	struct mm_iommu_region *region;
 	struct mm_iommu_slot *slot;
 	unsigned long flags;
-	long n = -EINVAL;
-	u64 bad;
 	int ret;
 
 	held->bad = ua;
@@ -833,20 +623,23 @@ long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 		return -EINVAL;
 
 	slot = mm_iommu_read_lock(reg, &flags);
-	region = mm_iommu_index_find(reg, slot, ua);
-	if (region)
-		n = region_hold(region, ua, npages, shift, write, held);
+	ret = mm_iommu_index_hold_one(reg, slot, ua, shift, write, 0, held);
 	mm_iommu_read_unlock(slot, flags);
-	if (n <= 1)
-		return n;
-
-	ret = region_check(region, ua, n, shift, write, &bad);
-	if (ret) {
-		held->bad = bad;
-		registry_drop(region, n);
+	if (ret < 0 || npages == 1)
 		return ret;
-	}
-	return n;
+
+	/* a region with a reference stays: the others need no lock */
+	region = mm_iommu_id_find(reg, held->cookie);
+	npages = min(npages, (mm_iommu_last(region) - ua + 1) >> shift);
+	atomic_long_add(npages - 1, &region->mapped);
+	ret = trans_check(&region->trans, &ua, ua + (npages << shift), shift,
+			  write);
+	if (!ret)
+		return npages;
+
+	mm_iommu_drop(mm, held->cookie, npages);
+	held->bad = ua;
+	return ret;
 }
 
 /**
@@ -864,12 +657,11 @@ long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
  */
 int mm_iommu_drop(struct mm_struct *mm, u64 cookie, unsigned long npages)
 {
-	struct mm_iommu *reg = mm_iommu_get_registry(mm);
-	struct mm_iommu_region *region;
+	struct mm_iommu_region *region = mm_iommu_held_region(mm, cookie);
 
-	region = reg ? mm_iommu_id_find(reg, cookie) : NULL;
 	if (!region)
 		return -ENOENT;
-	registry_drop(region, npages);
+	mm_iommu_region_drop(region, npages);
+	mm_iommu_reap(mm);
 	return 0;
 }

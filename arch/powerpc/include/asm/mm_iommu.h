@@ -104,8 +104,8 @@ struct mm_iommu_run {
 
 /**
  * struct mm_iommu_info - state of a region, for diagnostics
- * @state: live; refused, after a refused mm_iommu_unregister(); orphan, if only
- *	its last TCE is waited for
+ * @state: live; refused, after a refused mm_iommu_unregister(); orphan, if it
+ *	was replaced, and is kept by nothing but TCEs
  * @used: containers that registered it
  * @mapped: references of TCE tables: one for each view block that has it as
  *	home, and one for each entry that is not counted there

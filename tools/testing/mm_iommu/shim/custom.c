@@ -64,11 +64,8 @@ static bool slab_fails(size_t size, gfp_t gfp)
 
 void *kzalloc(size_t size, gfp_t gfp)
 {
-	/*
-	 * powers of two are aligned to their size, other sizes as little as
-	 * possible
-	 */
-	size_t align = is_power_of_2(size) ? size : 0;
+	/* the largest power of two that divides the size, and no more */
+	size_t align = size & -size;
 	void (*hook)(void) = shim_allocating;
 	void *p;
 
