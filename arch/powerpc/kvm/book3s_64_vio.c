@@ -100,9 +100,9 @@ static u64 *kvmppc_tce_shadow_alloc_page(struct kvmppc_tce_table *t,
 static int kvmppc_tce_shadow_prepare(struct kvmppc_tce_table *t,
 				     unsigned long first, unsigned long npages)
 {
-	unsigned long i, last = (first + npages - 1) / TCES_PER_PAGE;
+	unsigned long i, end = DIV_ROUND_UP(first + npages, TCES_PER_PAGE);
 
-	for (i = first / TCES_PER_PAGE; i <= last; i++) {
+	for (i = first / TCES_PER_PAGE; i < end; i++) {
 		if (!kvmppc_tce_shadow_page(t, i) &&
 		    !kvmppc_tce_shadow_alloc_page(t, i))
 			return -ENOMEM;
