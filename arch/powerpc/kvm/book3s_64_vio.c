@@ -77,22 +77,23 @@ static inline bool kvmppc_tce_lists_locked(const struct kvmppc_tce_table *t)
 
 /* Shadow */
 
+/* Returns page @i of the shadow, allocated on first use, or NULL. */
 static u64 *kvmppc_tce_shadow_alloc_page(struct kvmppc_tce_table *t,
 					 unsigned long i)
 {
-	u64 *page;
+	u64 *page = kvmppc_tce_shadow_page(t, i);
 
-	mutex_lock(&t->alloc_lock);
-	page = t->pages[i];
-	if (!page) {
-		page = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-		/*
-		 * pairs with READ_ONCE() in kvmppc_tce_shadow_page(): the page
-		 * is zeroed before it is visible
-		 */
-		smp_store_release(&t->pages[i], page);
+	if (page)
+		return page;
+	page = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	/*
+	 * pairs with READ_ONCE() in kvmppc_tce_shadow_page(): the page is
+	 * zeroed before it is visible
+	 */
+	if (page && cmpxchg(&t->pages[i], NULL, page)) {
+		free_page((unsigned long)page);
+		page = kvmppc_tce_shadow_page(t, i);
 	}
-	mutex_unlock(&t->alloc_lock);
 	return page;
 }
 
@@ -103,8 +104,7 @@ static int kvmppc_tce_shadow_prepare(struct kvmppc_tce_table *t,
 	unsigned long i, end = DIV_ROUND_UP(first + npages, TCES_PER_PAGE);
 
 	for (i = first / TCES_PER_PAGE; i < end; i++) {
-		if (!kvmppc_tce_shadow_page(t, i) &&
-		    !kvmppc_tce_shadow_alloc_page(t, i))
+		if (!kvmppc_tce_shadow_alloc_page(t, i))
 			return -ENOMEM;
 		cond_resched();
 	}
@@ -119,8 +119,7 @@ static vm_fault_t kvmppc_tce_shadow_fault(struct vm_fault *vmf)
 	if (vmf->pgoff >= DIV_ROUND_UP(t->size, TCES_PER_PAGE))
 		return VM_FAULT_SIGBUS;
 
-	page = kvmppc_tce_shadow_page(t, vmf->pgoff) ? :
-	       kvmppc_tce_shadow_alloc_page(t, vmf->pgoff);
+	page = kvmppc_tce_shadow_alloc_page(t, vmf->pgoff);
 	if (!page)
 		return VM_FAULT_OOM;
 
@@ -250,7 +249,6 @@ kvmppc_tce_alloc_table(struct kvm *kvm,
 	t->locked = n + DIV_ROUND_UP(struct_size(t, pages, n), PAGE_SIZE);
 	INIT_LIST_HEAD(&t->hwtbls);
 	INIT_LIST_HEAD(&t->group_refs);
-	mutex_init(&t->alloc_lock);
 	return t;
 }
 

@@ -10,7 +10,6 @@
 #include <linux/kprobes.h>
 #include <linux/kvm_host.h>
 #include <linux/list.h>
-#include <linux/mutex.h>
 #include <linux/nospec.h>
 
 #include <asm/hvcall.h>
@@ -71,7 +70,6 @@ struct kvmppc_tce_group_ref {
  * @locked: pages accounted in locked_vm of the VM's mm
  * @hwtbls: list of struct kvmppc_tce_hwtbl
  * @group_refs: list of struct kvmppc_tce_group_ref
- * @alloc_lock: serializes additions to @pages
  * @pages: shadow, in pages of the linear map that are allocated on first use;
  *	user space may map and modify them, so their contents are not trusted
  */
@@ -85,7 +83,6 @@ struct kvmppc_tce_table {
 	unsigned long locked;
 	struct list_head hwtbls;
 	struct list_head group_refs;
-	struct mutex alloc_lock;	/* additions to pages */
 	u64 *pages[];
 };
 
@@ -201,7 +198,7 @@ kvmppc_tce_is_complete(const struct kvmppc_tce_table *t)
 static inline __kprobes u64 *kvmppc_tce_shadow_page(struct kvmppc_tce_table *t,
 						    unsigned long i)
 {
-	/* pairs with smp_store_release() in kvmppc_tce_shadow_alloc_page() */
+	/* pairs with cmpxchg() in kvmppc_tce_shadow_alloc_page() */
 	return READ_ONCE(t->pages[i]);
 }
 
