@@ -134,28 +134,38 @@ static const struct vm_operations_struct kvmppc_tce_shadow_vm_ops = {
 
 /* Creation and release */
 
-static void kvmppc_tce_free_hwtbl(struct kvmppc_tce_hwtbl *hwtbl)
+/* Finds the record of a group, or with @grp NULL that of any group. */
+static struct kvmppc_tce_hwtbl *
+kvmppc_tce_find_hwtbl(struct kvmppc_tce_table *t, const struct iommu_table *tbl,
+		      const struct iommu_group *grp)
 {
-	iommu_tce_table_put(hwtbl->tbl);
-	kfree(hwtbl);
+	struct kvmppc_tce_hwtbl *hwtbl;
+
+	list_for_each_entry(hwtbl, &t->attached, attached)
+		if (hwtbl->tbl == tbl && (!grp || hwtbl->grp == grp))
+			return hwtbl;
+	return NULL;
 }
 
 /*
- * Drops the reference of a group. With the last one the hardware TCE table is
- * detached and added to @to_free.
+ * Detaches the hardware TCE table of a group. If it is attached for another
+ * group as well, the record of that group takes its place.
  */
-static void kvmppc_tce_detach_ref(struct kvmppc_tce_group_ref *ref,
-				  struct list_head *to_free)
+static void kvmppc_tce_detach(struct kvmppc_tce_table *t,
+			      struct kvmppc_tce_hwtbl *hwtbl,
+			      struct list_head *to_free)
 {
-	struct kvmppc_tce_hwtbl *hwtbl = ref->hwtbl;
+	struct kvmppc_tce_hwtbl *other;
 
-	list_del(&ref->list);
-	kfree(ref);
-	if (--hwtbl->nr_refs)
+	list_move(&hwtbl->attached, to_free);
+	if (list_empty(&hwtbl->list))
 		return;
+	other = kvmppc_tce_find_hwtbl(t, hwtbl->tbl, NULL);
 	/* its next pointer stays valid for concurrent readers */
-	list_del_rcu(&hwtbl->list);
-	list_add(&hwtbl->free, to_free);
+	if (other)
+		list_replace_rcu(&hwtbl->list, &other->list);
+	else
+		list_del_rcu(&hwtbl->list);
 }
 
 /*
@@ -168,8 +178,10 @@ static void kvmppc_tce_sync_and_free(struct kvm *kvm, struct list_head *to_free)
 	struct kvmppc_tce_hwtbl *hwtbl, *next;
 
 	synchronize_srcu_expedited(&kvm->srcu);
-	list_for_each_entry_safe(hwtbl, next, to_free, free)
-		kvmppc_tce_free_hwtbl(hwtbl);
+	list_for_each_entry_safe(hwtbl, next, to_free, attached) {
+		iommu_tce_table_put(hwtbl->tbl);
+		kfree(hwtbl);
+	}
 }
 
 static int kvmppc_tce_table_mmap(struct file *file, struct vm_area_struct *vma)
@@ -194,14 +206,14 @@ static void kvmppc_tce_free_table(struct kvmppc_tce_table *t)
 static int kvmppc_tce_table_release(struct inode *inode, struct file *file)
 {
 	struct kvmppc_tce_table *t = file->private_data;
-	struct kvmppc_tce_group_ref *ref, *next;
+	struct kvmppc_tce_hwtbl *hwtbl, *next;
 	struct kvm *kvm = t->kvm;
 	LIST_HEAD(to_free);
 
 	mutex_lock(&kvm->arch.spapr_tce_lock);
 	list_del_rcu(&t->list);
-	list_for_each_entry_safe(ref, next, &t->group_refs, list)
-		kvmppc_tce_detach_ref(ref, &to_free);
+	list_for_each_entry_safe(hwtbl, next, &t->attached, attached)
+		kvmppc_tce_detach(t, hwtbl, &to_free);
 	mutex_unlock(&kvm->arch.spapr_tce_lock);
 
 	kvmppc_tce_sync_and_free(kvm, &to_free);
@@ -248,7 +260,7 @@ kvmppc_tce_alloc_table(struct kvm *kvm,
 	t->size = args->size;
 	t->locked = n + DIV_ROUND_UP(struct_size(t, pages, n), PAGE_SIZE);
 	INIT_LIST_HEAD(&t->hwtbls);
-	INIT_LIST_HEAD(&t->group_refs);
+	INIT_LIST_HEAD(&t->attached);
 	return t;
 }
 
@@ -369,74 +381,42 @@ static void kvmppc_tce_detach_closed(struct kvmppc_tce_table *t,
 				     const struct iommu_table *tbl,
 				     struct list_head *to_free)
 {
-	struct kvmppc_tce_group_ref *ref, *next;
+	struct kvmppc_tce_hwtbl *hwtbl, *next;
 
-	list_for_each_entry_safe(ref, next, &t->group_refs, list)
-		if (ref->grp == grp && ref->hwtbl->tbl != tbl &&
-		    iommu_tce_is_closed(ref->hwtbl->tbl))
-			kvmppc_tce_detach_ref(ref, to_free);
+	list_for_each_entry_safe(hwtbl, next, &t->attached, attached)
+		if (hwtbl->grp == grp && hwtbl->tbl != tbl &&
+		    iommu_tce_is_closed(hwtbl->tbl))
+			kvmppc_tce_detach(t, hwtbl, to_free);
 }
 
-static struct kvmppc_tce_hwtbl *
-kvmppc_tce_find_hwtbl(struct kvmppc_tce_table *t, const struct iommu_table *tbl)
-{
-	struct kvmppc_tce_hwtbl *hwtbl;
-
-	list_for_each_entry(hwtbl, &t->hwtbls, list)
-		if (hwtbl->tbl == tbl)
-			return hwtbl;
-	return NULL;
-}
-
-static bool kvmppc_tce_has_ref(struct kvmppc_tce_table *t,
-			       const struct kvmppc_tce_hwtbl *hwtbl,
-			       const struct iommu_group *grp)
-{
-	const struct kvmppc_tce_group_ref *ref;
-
-	list_for_each_entry(ref, &t->group_refs, list)
-		if (ref->hwtbl == hwtbl && ref->grp == grp)
-			return true;
-	return false;
-}
-
-/* On success the reference on @tbl is consumed. */
+/* Takes over the reference on @tbl if it is attached, and puts it otherwise. */
 static int kvmppc_tce_attach_table(struct kvmppc_tce_table *t,
 				   struct iommu_table *tbl,
 				   struct iommu_group *grp)
 {
-	struct kvmppc_tce_hwtbl *hwtbl, *new;
-	struct kvmppc_tce_group_ref *ref;
+	struct kvmppc_tce_hwtbl *hwtbl;
+	int ret = 0;
 
 	lockdep_assert_held(&t->kvm->arch.spapr_tce_lock);
-	hwtbl = kvmppc_tce_find_hwtbl(t, tbl);
-	if (hwtbl && kvmppc_tce_has_ref(t, hwtbl, grp)) {
-		iommu_tce_table_put(tbl);
-		return 0;
-	}
+	if (kvmppc_tce_find_hwtbl(t, tbl, grp))
+		goto out_put;
+	ret = -ENOMEM;
+	hwtbl = kmalloc(sizeof(*hwtbl), GFP_KERNEL_ACCOUNT);
+	if (!hwtbl)
+		goto out_put;
 
-	ref = kzalloc(sizeof(*ref), GFP_KERNEL_ACCOUNT);
-	if (!ref)
-		return -ENOMEM;
-	if (!hwtbl) {
-		new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
-		if (!new) {
-			kfree(ref);
-			return -ENOMEM;
-		}
-		new->tbl = tbl;
-		new->order = t->page_shift - tbl->it_page_shift;
-		list_add_rcu(&new->list, &t->hwtbls);
-		hwtbl = new;
-	} else {
-		iommu_tce_table_put(tbl);
-	}
-
-	hwtbl->nr_refs++;
-	ref->grp = grp;
-	ref->hwtbl = hwtbl;
-	list_add(&ref->list, &t->group_refs);
+	hwtbl->tbl = tbl;
+	hwtbl->order = t->page_shift - tbl->it_page_shift;
+	hwtbl->grp = grp;
+	INIT_LIST_HEAD(&hwtbl->list);
+	if (!kvmppc_tce_find_hwtbl(t, tbl, NULL))
+		list_add_rcu(&hwtbl->list, &t->hwtbls);
+	list_add(&hwtbl->attached, &t->attached);
 	return 0;
+
+out_put:
+	iommu_tce_table_put(tbl);
+	return ret;
 }
 
 /**
@@ -475,9 +455,7 @@ long kvm_spapr_tce_attach_iommu_group(struct kvm *kvm, int tablefd,
 	tbl = kvmppc_tce_get_group_table(t, grp);
 	if (tbl) {
 		ret = kvmppc_tce_attach_table(t, tbl, grp);
-		if (ret)
-			iommu_tce_table_put(tbl);
-		else
+		if (!ret)
 			kvmppc_tce_detach_closed(t, grp, tbl, &to_free);
 	}
 	mutex_unlock(&kvm->arch.spapr_tce_lock);
@@ -507,15 +485,15 @@ out_put:
  */
 void kvm_spapr_tce_release_iommu_group(struct kvm *kvm, struct iommu_group *grp)
 {
-	struct kvmppc_tce_group_ref *ref, *next;
+	struct kvmppc_tce_hwtbl *hwtbl, *next;
 	struct kvmppc_tce_table *t;
 	LIST_HEAD(to_free);
 
 	mutex_lock(&kvm->arch.spapr_tce_lock);
 	list_for_each_entry(t, &kvm->arch.spapr_tce_tables, list)
-		list_for_each_entry_safe(ref, next, &t->group_refs, list)
-			if (ref->grp == grp)
-				kvmppc_tce_detach_ref(ref, &to_free);
+		list_for_each_entry_safe(hwtbl, next, &t->attached, attached)
+			if (hwtbl->grp == grp)
+				kvmppc_tce_detach(t, hwtbl, &to_free);
 	mutex_unlock(&kvm->arch.spapr_tce_lock);
 	if (!list_empty(&to_free))
 		kvmppc_tce_sync_and_free(kvm, &to_free);

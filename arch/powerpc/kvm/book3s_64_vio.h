@@ -30,32 +30,21 @@ struct iommu_table;
 #define TCE_LIST_MAX	512UL
 
 /**
- * struct kvmppc_tce_hwtbl - hardware TCE table attached to a guest TCE table
- * @list: node in kvmppc_tce_table::hwtbls; updated under spapr_tce_lock, read
- *	under kvm->srcu
+ * struct kvmppc_tce_hwtbl - hardware TCE table attached for a group
+ * @list: node in kvmppc_tce_table::hwtbls, empty if the table is there for
+ *	another group; updated under spapr_tce_lock, read under kvm->srcu
  * @tbl: hardware TCE table, with a reference
  * @order: log2 of the number of hardware TCEs per guest TCE
- * @nr_refs: number of groups that it is attached for; under spapr_tce_lock
- * @free: node in a list of detached tables to be freed
+ * @grp: group; the KVM-VFIO device holds a reference on it
+ * @attached: node in kvmppc_tce_table::attached, under spapr_tce_lock, or in a
+ *	list of detached tables to be freed
  */
 struct kvmppc_tce_hwtbl {
 	struct list_head list;
 	struct iommu_table *tbl;
 	unsigned int order;
-	unsigned int nr_refs;
-	struct list_head free;
-};
-
-/**
- * struct kvmppc_tce_group_ref - reference of a group on a hardware TCE table
- * @list: node in kvmppc_tce_table::group_refs; under spapr_tce_lock
- * @grp: group; the KVM-VFIO device holds a reference on it
- * @hwtbl: hardware TCE table that is attached for the group
- */
-struct kvmppc_tce_group_ref {
-	struct list_head list;
 	struct iommu_group *grp;
-	struct kvmppc_tce_hwtbl *hwtbl;
+	struct list_head attached;
 };
 
 /**
@@ -68,8 +57,8 @@ struct kvmppc_tce_group_ref {
  * @offset: first entry, counted from bus address 0
  * @size: number of entries
  * @locked: pages accounted in locked_vm of the VM's mm
- * @hwtbls: list of struct kvmppc_tce_hwtbl
- * @group_refs: list of struct kvmppc_tce_group_ref
+ * @hwtbls: list of struct kvmppc_tce_hwtbl, one for each hardware TCE table
+ * @attached: list of all struct kvmppc_tce_hwtbl, one for each group and table
  * @pages: shadow, in pages of the linear map that are allocated on first use;
  *	user space may map and modify them, so their contents are not trusted
  */
@@ -82,7 +71,7 @@ struct kvmppc_tce_table {
 	u64 size;
 	unsigned long locked;
 	struct list_head hwtbls;
-	struct list_head group_refs;
+	struct list_head attached;
 	u64 *pages[];
 };
 
