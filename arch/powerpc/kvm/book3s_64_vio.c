@@ -196,8 +196,7 @@ static void kvmppc_tce_free_table(struct kvmppc_tce_table *t)
 
 	for (i = 0; i < n; i++) {
 		free_page((unsigned long)t->pages[i]);
-		if (!(i % 1024))
-			cond_resched();
+		cond_resched();
 	}
 	account_locked_vm(t->kvm->mm, t->locked, false);
 	kfree(t);
@@ -228,18 +227,7 @@ static const struct file_operations kvmppc_tce_table_fops = {
 	.release	= kvmppc_tce_table_release,
 };
 
-static int kvmppc_tce_check_create(const struct kvm_create_spapr_tce_64 *args)
-{
-	u64 end;
-
-	if (!args->size || args->page_shift < IOMMU_PAGE_SHIFT_4K ||
-	    args->page_shift > TCE_MAX_PAGE_SHIFT ||
-	    check_add_overflow(args->offset, args->size, &end) ||
-	    end > ULLONG_MAX >> args->page_shift)
-		return -EINVAL;
-	return 0;
-}
-
+/* Allocates a table, which is accounted in locked_vm; NULL on failure. */
 static struct kvmppc_tce_table *
 kvmppc_tce_alloc_table(struct kvm *kvm,
 		       const struct kvm_create_spapr_tce_64 *args)
@@ -261,6 +249,10 @@ kvmppc_tce_alloc_table(struct kvm *kvm,
 	t->locked = n + DIV_ROUND_UP(struct_size(t, pages, n), PAGE_SIZE);
 	INIT_LIST_HEAD(&t->hwtbls);
 	INIT_LIST_HEAD(&t->attached);
+	if (account_locked_vm(kvm->mm, t->locked, true)) {
+		kfree(t);
+		return NULL;
+	}
 	return t;
 }
 
@@ -278,27 +270,22 @@ int kvm_vm_ioctl_create_spapr_tce(struct kvm *kvm,
 				  struct kvm_create_spapr_tce_64 *args)
 {
 	struct kvmppc_tce_table *t;
-	int ret;
+	int ret = -EBUSY;
+	u64 end;
 
-	ret = kvmppc_tce_check_create(args);
-	if (ret)
-		return ret;
+	if (!args->size || args->page_shift < IOMMU_PAGE_SHIFT_4K ||
+	    args->page_shift > TCE_MAX_PAGE_SHIFT ||
+	    check_add_overflow(args->offset, args->size, &end) ||
+	    end > ULLONG_MAX >> args->page_shift)
+		return -EINVAL;
 
 	t = kvmppc_tce_alloc_table(kvm, args);
 	if (!t)
 		return -ENOMEM;
 
-	ret = account_locked_vm(kvm->mm, t->locked, true);
-	if (ret) {
-		kfree(t);
-		return ret;
-	}
-
 	mutex_lock(&kvm->arch.spapr_tce_lock);
-	if (kvmppc_tce_find(kvm, args->liobn)) {
-		ret = -EBUSY;
+	if (kvmppc_tce_find(kvm, args->liobn))
 		goto err_unlock;
-	}
 
 	/*
 	 * The file holds a reference on the VM. A close() of a guessed fd waits
@@ -342,32 +329,25 @@ static struct iommu_table *
 kvmppc_tce_get_group_table(struct kvmppc_tce_table *t, struct iommu_group *grp)
 {
 	struct iommu_table_group *table_group = iommu_group_get_iommudata(grp);
-	struct iommu_table *tbl = NULL;
+	struct iommu_table *tbl;
 	unsigned int i;
 
-	if (!table_group)
-		return NULL;
-
-	/* VFIO may remove the window concurrently; tables are freed by RCU */
-	rcu_read_lock();
-	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++) {
+	for (i = 0; table_group && i < IOMMU_TABLE_GROUP_MAX_TABLES; i++) {
+		/* VFIO may remove the window concurrently: freed by RCU */
+		rcu_read_lock();
 		tbl = READ_ONCE(table_group->tables[i]);
-		if (!tbl)
-			continue;
-		tbl = iommu_tce_table_get(tbl);
+		if (tbl)
+			tbl = iommu_tce_table_get(tbl);
+		rcu_read_unlock();
 		if (!tbl)
 			continue;
 		/* check the owner first, it is published last by VFIO */
 		if (iommu_tce_is_owner(tbl, t->kvm->mm) &&
 		    !iommu_tce_is_closed(tbl) && kvmppc_tce_same_window(t, tbl))
-			break;
-		rcu_read_unlock();
+			return tbl;
 		iommu_tce_table_put(tbl);
-		tbl = NULL;
-		rcu_read_lock();
 	}
-	rcu_read_unlock();
-	return tbl;
+	return NULL;
 }
 
 /*
@@ -389,10 +369,9 @@ static void kvmppc_tce_detach_closed(struct kvmppc_tce_table *t,
 			kvmppc_tce_detach(t, hwtbl, to_free);
 }
 
-/* Takes over the reference on @tbl if it is attached, and puts it otherwise. */
-static int kvmppc_tce_attach_table(struct kvmppc_tce_table *t,
-				   struct iommu_table *tbl,
-				   struct iommu_group *grp)
+/* Takes over the reference on @tbl, also if it fails. */
+static int kvmppc_tce_attach(struct kvmppc_tce_table *t,
+			     struct iommu_table *tbl, struct iommu_group *grp)
 {
 	struct kvmppc_tce_hwtbl *hwtbl;
 	int ret = 0;
@@ -436,28 +415,23 @@ out_put:
 long kvm_spapr_tce_attach_iommu_group(struct kvm *kvm, int tablefd,
 				      struct iommu_group *grp)
 {
+	CLASS(fd, f)(tablefd);
 	struct kvmppc_tce_table *t;
 	struct iommu_table *tbl;
 	LIST_HEAD(to_free);
-	struct fd f;
-	long ret = -EINVAL;
+	long ret;
 
-	f = fdget(tablefd);
-	if (!fd_file(f))
+	if (fd_empty(f))
 		return -EBADF;
-	if (fd_file(f)->f_op != &kvmppc_tce_table_fops)
-		goto out_put;
 	t = fd_file(f)->private_data;
-	if (t->kvm != kvm)
-		goto out_put;
+	if (fd_file(f)->f_op != &kvmppc_tce_table_fops || t->kvm != kvm)
+		return -EINVAL;
 
 	mutex_lock(&kvm->arch.spapr_tce_lock);
 	tbl = kvmppc_tce_get_group_table(t, grp);
-	if (tbl) {
-		ret = kvmppc_tce_attach_table(t, tbl, grp);
-		if (!ret)
-			kvmppc_tce_detach_closed(t, grp, tbl, &to_free);
-	}
+	ret = tbl ? kvmppc_tce_attach(t, tbl, grp) : -EINVAL;
+	if (!ret)
+		kvmppc_tce_detach_closed(t, grp, tbl, &to_free);
 	mutex_unlock(&kvm->arch.spapr_tce_lock);
 
 	/*
@@ -467,9 +441,6 @@ long kvm_spapr_tce_attach_iommu_group(struct kvm *kvm, int tablefd,
 	 */
 	if (!ret)
 		kvmppc_tce_sync_and_free(kvm, &to_free);
-
-out_put:
-	fdput(f);
 	return ret;
 }
 
