@@ -68,13 +68,6 @@
 /* Entries of the shadow to fill between two reschedule points. */
 #define SHADOW_STEP	SZ_64K
 
-/* Whether the caller may walk the lists of a table. */
-static inline bool kvmppc_tce_lists_locked(const struct kvmppc_tce_table *t)
-{
-	return srcu_read_lock_held(&t->kvm->srcu) ||
-	       lockdep_is_held(&t->kvm->arch.spapr_tce_lock);
-}
-
 /* Shadow */
 
 /* Returns page @i of the shadow, allocated on first use, or NULL. */
@@ -470,44 +463,7 @@ void kvm_spapr_tce_release_iommu_group(struct kvm *kvm, struct iommu_group *grp)
 		kvmppc_tce_sync_and_free(kvm, &to_free);
 }
 
-/* Translation of TCEs */
-
-/* Splits a list into segments; returns their number, or -errno. */
-static int kvmppc_tce_list_segs(struct kvmppc_tce_table *t, const __be64 *list,
-				unsigned long npages,
-				struct iommu_tce_want *segs)
-{
-	struct kvmppc_tce_mem mem = { .kvm = t->kvm };
-	struct iommu_tce_want *seg = segs;
-	unsigned long i;
-	int ret;
-
-	for (i = 0; i < npages; i += seg++->npages) {
-		ret = kvmppc_tce_next_seg(&mem, t, list + i, npages - i, seg);
-		if (ret)
-			return ret;
-	}
-	return seg - segs;
-}
-
 /* Updates of hardware TCE tables */
-
-/* Maps or clears one segment in one hardware TCE table. */
-static int kvmppc_tce_update_one(struct kvmppc_tce_table *t,
-				 struct kvmppc_tce_hwtbl *hwtbl,
-				 unsigned long i,
-				 const struct iommu_tce_want *seg)
-{
-	unsigned long entry = kvmppc_tce_hwtbl_entry(t, hwtbl, i);
-	unsigned long npages = seg->npages << hwtbl->order;
-
-	if (iommu_tce_is_closed(hwtbl->tbl))
-		return -ENXIO;
-	if (seg->clear)
-		return iommu_tce_unmap(hwtbl->tbl, entry, npages);
-	return iommu_tce_map(hwtbl->tbl, entry, seg->ua, npages, seg->write,
-			     NULL);
-}
 
 /* Prepared update of one hardware TCE table. */
 struct kvmppc_tce_prepared {
@@ -515,25 +471,20 @@ struct kvmppc_tce_prepared {
 	struct tce_map *map;
 };
 
-static void kvmppc_tce_abort_all(struct list_head *all)
+/* Writes all prepared updates, or cancels them if @ret is an error. */
+static int kvmppc_tce_finish_all(struct list_head *all, int ret)
 {
 	struct kvmppc_tce_prepared *prep, *next;
+	const bool commit = !ret;
+	int err;
 
 	list_for_each_entry_safe(prep, next, all, list) {
-		iommu_tce_abort(prep->map);
-		kfree(prep);
-	}
-}
-
-static int kvmppc_tce_commit_all(struct list_head *all)
-{
-	struct kvmppc_tce_prepared *prep, *next;
-	int err, ret = 0;
-
-	list_for_each_entry_safe(prep, next, all, list) {
-		err = iommu_tce_commit(prep->map);
-		if (err && !ret)
-			ret = err;
+		if (commit) {
+			err = iommu_tce_commit(prep->map);
+			ret = ret ? : err;
+		} else {
+			iommu_tce_abort(prep->map);
+		}
 		kfree(prep);
 	}
 	return ret;
@@ -550,45 +501,28 @@ static int kvmppc_tce_update_all(struct kvmppc_tce_table *t, unsigned long i,
 	struct kvmppc_tce_hwtbl *hwtbl;
 	struct kvmppc_tce_prepared *prep;
 	LIST_HEAD(all);
-	int ret;
+	int ret = 0;
 
 	list_for_each_entry_srcu(hwtbl, &t->hwtbls, list,
-				 kvmppc_tce_lists_locked(t)) {
+				 srcu_read_lock_held(&t->kvm->srcu)) {
+		ret = -ENXIO;
+		if (iommu_tce_is_closed(hwtbl->tbl))
+			break;
+		ret = -ENOMEM;
 		prep = kmalloc(sizeof(*prep), GFP_KERNEL);
-		if (!prep) {
-			ret = -ENOMEM;
-			goto err_abort;
-		}
+		if (!prep)
+			break;
 		prep->map = iommu_tce_begin(hwtbl->tbl,
 					    kvmppc_tce_hwtbl_entry(t, hwtbl, i),
 					    segs, nr, hwtbl->order);
-		if (IS_ERR(prep->map)) {
-			ret = PTR_ERR(prep->map);
+		ret = PTR_ERR_OR_ZERO(prep->map);
+		if (ret) {
 			kfree(prep);
-			goto err_abort;
+			break;
 		}
 		list_add_tail(&prep->list, &all);
 	}
-	return kvmppc_tce_commit_all(&all);
-
-err_abort:
-	kvmppc_tce_abort_all(&all);
-	return ret;
-}
-
-static int kvmppc_tce_update(struct kvmppc_tce_table *t, unsigned long i,
-			     const struct iommu_tce_want *segs, unsigned int nr)
-{
-	struct kvmppc_tce_hwtbl *hwtbl;
-
-	hwtbl = list_first_or_null_rcu(&t->hwtbls, struct kvmppc_tce_hwtbl,
-				       list);
-	if (!hwtbl)
-		return 0;
-	if (nr > 1 || list_next_or_null_rcu(&t->hwtbls, &hwtbl->list,
-					    struct kvmppc_tce_hwtbl, list))
-		return kvmppc_tce_update_all(t, i, segs, nr);
-	return kvmppc_tce_update_one(t, hwtbl, i, segs);
+	return kvmppc_tce_finish_all(&all, ret);
 }
 
 /*
@@ -596,67 +530,29 @@ static int kvmppc_tce_update(struct kvmppc_tce_table *t, unsigned long i,
  * platforms that may fail after the first TCE.
  */
 
-/* Returns the scratch memory of the vCPU, allocated on first use. */
-static struct kvmppc_tce_scratch *kvmppc_tce_get_scratch(struct kvm_vcpu *vcpu)
-{
-	if (!vcpu->arch.tce_scratch)
-		vcpu->arch.tce_scratch =
-			kmalloc(sizeof(*vcpu->arch.tce_scratch),
-				GFP_KERNEL_ACCOUNT);
-	return vcpu->arch.tce_scratch;
-}
-
-/* Whether a guest TCE is several hardware TCEs. */
-static bool kvmppc_tce_has_subpages(struct kvmppc_tce_table *t)
-{
-	struct kvmppc_tce_hwtbl *hwtbl;
-
-	hwtbl = list_first_or_null_rcu(&t->hwtbls, struct kvmppc_tce_hwtbl,
-				       list);
-	return hwtbl && hwtbl->order;
-}
-
-static long kvmppc_tce_put_slow(struct kvm_vcpu *vcpu,
-				struct kvmppc_tce_table *t, unsigned long i,
-				u64 tce)
-{
-	struct kvmppc_tce_mem mem = { .kvm = t->kvm };
-	struct iommu_tce_want seg;
-
-	/* allocate it now so that the next call takes the fast path */
-	if (kvmppc_tce_has_subpages(t))
-		kvmppc_tce_get_scratch(vcpu);
-	if (kvmppc_tce_seg(&mem, t, tce, &seg) ||
-	    kvmppc_tce_shadow_prepare(t, i, 1) ||
-	    kvmppc_tce_update(t, i, &seg, 1))
-		return H_TOO_HARD;
-
-	kvmppc_tce_shadow_fill(t, i, 1, tce);
-	return H_SUCCESS;
-}
-
 static long
 kvmppc_tce_put_list_slow(struct kvmppc_tce_table *t, unsigned long first,
 			 const __be64 *list, unsigned long npages)
 {
-	struct iommu_tce_want *segs;
-	long ret = H_TOO_HARD;
-	int nr;
+	struct iommu_tce_want *segs __free(kfree) =
+		kmalloc_array(npages, sizeof(*segs), GFP_KERNEL);
+	struct kvmppc_tce_mem mem = { .kvm = t->kvm };
+	unsigned int nr = 0;
+	unsigned long i;
 
-	segs = kmalloc_array(npages, sizeof(*segs), GFP_KERNEL);
 	if (!segs)
 		return H_TOO_HARD;
 
-	nr = kvmppc_tce_list_segs(t, list, npages, segs);
-	if (nr < 0 || kvmppc_tce_shadow_prepare(t, first, npages) ||
-	    kvmppc_tce_update(t, first, segs, nr))
-		goto out_free;
+	for (i = 0; i < npages; i += segs[nr++].npages)
+		if (kvmppc_tce_next_seg(&mem, t, list + i, npages - i,
+					&segs[nr]))
+			return H_TOO_HARD;
+	if (kvmppc_tce_shadow_prepare(t, first, npages) ||
+	    kvmppc_tce_update_all(t, first, segs, nr))
+		return H_TOO_HARD;
 
 	kvmppc_tce_shadow_write(t, first, npages, list);
-	ret = H_SUCCESS;
-out_free:
-	kfree(segs);
-	return ret;
+	return H_SUCCESS;
 }
 
 static long kvmppc_tce_put_indirect_slow(struct kvm_vcpu *vcpu,
@@ -664,7 +560,7 @@ static long kvmppc_tce_put_indirect_slow(struct kvm_vcpu *vcpu,
 					 unsigned long i, unsigned long gpa,
 					 unsigned long npages)
 {
-	struct kvmppc_tce_scratch *scratch;
+	struct kvmppc_tce_scratch *scratch = vcpu->arch.tce_scratch;
 	unsigned long flags;
 	int ret;
 
@@ -672,13 +568,9 @@ static long kvmppc_tce_put_indirect_slow(struct kvm_vcpu *vcpu,
 		return H_PARAMETER;
 	if (!npages)
 		return H_SUCCESS;
-
-	scratch = kvmppc_tce_get_scratch(vcpu);
-	if (!scratch)
-		return H_TOO_HARD;
 	/* copy the list once, because the guest may modify it concurrently */
-	if (kvm_read_guest(vcpu->kvm, gpa, scratch->list,
-			   npages * sizeof(*scratch->list)))
+	if (!scratch || kvm_read_guest(vcpu->kvm, gpa, scratch->list,
+				       npages * sizeof(*scratch->list)))
 		return H_TOO_HARD;
 
 	local_irq_save(flags);
@@ -688,35 +580,30 @@ static long kvmppc_tce_put_indirect_slow(struct kvm_vcpu *vcpu,
 		     H_SUCCESS;
 }
 
-static void kvmppc_tce_shadow_fill_slow(struct kvmppc_tce_table *t,
-					unsigned long first,
-					unsigned long npages, u64 tce)
-{
-	unsigned long n;
-
-	for (; npages; npages -= n, first += n) {
-		n = min(npages, SHADOW_STEP);
-		kvmppc_tce_shadow_fill(t, first, n, tce);
-		cond_resched();
-	}
-}
-
+/* Clears any number of entries. */
 static long kvmppc_tce_stuff_slow(struct kvmppc_tce_table *t, unsigned long i,
 				  unsigned long npages, u64 tce)
 {
-	struct iommu_tce_want seg = { .npages = npages, .clear = true };
 	struct kvmppc_tce_hwtbl *hwtbl;
+	unsigned long n;
 
 	/* left to user space: some guests map a whole range to one page */
 	if (tce & TCE_PERM || (tce && kvmppc_tce_shadow_prepare(t, i, npages)))
 		return H_TOO_HARD;
 
 	list_for_each_entry_srcu(hwtbl, &t->hwtbls, list,
-				 kvmppc_tce_lists_locked(t))
-		if (kvmppc_tce_update_one(t, hwtbl, i, &seg))
+				 srcu_read_lock_held(&t->kvm->srcu))
+		if (iommu_tce_is_closed(hwtbl->tbl) ||
+		    iommu_tce_unmap(hwtbl->tbl,
+				    kvmppc_tce_hwtbl_entry(t, hwtbl, i),
+				    npages << hwtbl->order))
 			return H_TOO_HARD;
 
-	kvmppc_tce_shadow_fill_slow(t, i, npages, tce);
+	for (; npages; npages -= n, i += n) {
+		n = min(npages, SHADOW_STEP);
+		kvmppc_tce_shadow_fill(t, i, n, tce);
+		cond_resched();
+	}
 	return H_SUCCESS;
 }
 
@@ -726,42 +613,29 @@ kvmppc_tce_write_slow(struct kvm_vcpu *vcpu, unsigned long req,
 		      unsigned long value, unsigned long npages)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
+	__be64 tce = cpu_to_be64(value);
 	unsigned long i;
 	long ret;
 
 	if (!t)
 		return H_TOO_HARD;
+	/* without it the fast path takes neither lists nor large pages */
+	if (!vcpu->arch.tce_scratch &&
+	    (req == H_PUT_TCE_INDIRECT || !list_empty(&t->hwtbls)))
+		vcpu->arch.tce_scratch =
+			kmalloc(sizeof(*vcpu->arch.tce_scratch),
+				GFP_KERNEL_ACCOUNT);
 	if (!kvmppc_tce_index(t, ioba, npages, &i))
 		ret = H_PARAMETER;
-	else if (req == H_PUT_TCE)
-		ret = kvmppc_tce_put_slow(vcpu, t, i, value);
 	else if (req == H_PUT_TCE_INDIRECT)
 		ret = kvmppc_tce_put_indirect_slow(vcpu, t, i, value, npages);
+	else if (req == H_PUT_TCE && value & TCE_PERM)
+		ret = kvmppc_tce_put_list_slow(t, i, &tce, 1);
 	else
 		ret = kvmppc_tce_stuff_slow(t, i, npages, value);
 	if (ret == H_SUCCESS && !kvmppc_tce_is_complete(t))
 		ret = H_TOO_HARD;
-	if (ret != H_TOO_HARD)
-		kvmppc_tce_count(vcpu, ret, npages);
-	return ret;
-}
-
-/* Not for H_PUT_TCE_INDIRECT, because the copy of its list may sleep. */
-static long kvmppc_tce_write_fast(struct kvm_vcpu *vcpu, unsigned long req,
-				  unsigned long liobn, unsigned long ioba,
-				  unsigned long value, unsigned long npages)
-{
-	unsigned long flags;
-	long ret;
-
-	if (req == H_PUT_TCE_INDIRECT)
-		return H_TOO_HARD;
-	local_irq_save(flags);
-	if (req == H_PUT_TCE)
-		ret = kvmppc_rm_h_put_tce(vcpu, liobn, ioba, value);
-	else
-		ret = kvmppc_rm_h_stuff_tce(vcpu, liobn, ioba, value, npages);
-	local_irq_restore(flags);
+	kvmppc_tce_count(vcpu, ret, npages);
 	return ret;
 }
 
@@ -770,9 +644,17 @@ static long kvmppc_tce_write(struct kvm_vcpu *vcpu, unsigned long req,
 			     unsigned long value, unsigned long npages)
 {
 	int idx = srcu_read_lock(&vcpu->kvm->srcu);
-	long ret;
+	long ret = H_TOO_HARD;
+	unsigned long flags;
 
-	ret = kvmppc_tce_write_fast(vcpu, req, liobn, ioba, value, npages);
+	/* not H_PUT_TCE_INDIRECT, because the copy of its list may sleep */
+	if (req != H_PUT_TCE_INDIRECT) {
+		local_irq_save(flags);
+		ret = req == H_PUT_TCE ?
+		      kvmppc_rm_h_put_tce(vcpu, liobn, ioba, value) :
+		      kvmppc_rm_h_stuff_tce(vcpu, liobn, ioba, value, npages);
+		local_irq_restore(flags);
+	}
 	if (ret == H_TOO_HARD)
 		ret = kvmppc_tce_write_slow(vcpu, req, liobn, ioba, value,
 					    npages);

@@ -80,7 +80,7 @@ struct kvmppc_tce_table {
  * @list: copy of the list of H_PUT_TCE_INDIRECT
  * @change: scratch memory for the update of the hardware TCE table
  *
- * In the linear map; allocated by the first call that needs it.
+ * In the linear map; allocated by the first call that takes the slow path.
  */
 struct kvmppc_tce_scratch {
 	__be64 list[TCE_LIST_MAX];
@@ -111,10 +111,12 @@ void kvmppc_tce_shadow_write(struct kvmppc_tce_table *t, unsigned long first,
 void kvmppc_tce_shadow_fill(struct kvmppc_tce_table *t, unsigned long first,
 			    unsigned long npages, u64 tce);
 
-/* Counts a completed call in the statistics of the vCPU. */
+/* Counts a call in the statistics of the vCPU, unless it will be repeated. */
 static inline __kprobes void kvmppc_tce_count(struct kvm_vcpu *vcpu, long ret,
 					      unsigned long npages)
 {
+	if (ret == H_TOO_HARD)
+		return;
 	vcpu->stat.tce_hcalls++;
 	if (!(mfmsr() & MSR_DR))
 		vcpu->stat.tce_realmode++;
@@ -222,21 +224,6 @@ kvmppc_tce_ua(struct kvmppc_tce_mem *mem, const struct kvmppc_tce_table *t,
 	return true;
 }
 
-/* Converts one TCE to a segment. */
-static inline __kprobes int kvmppc_tce_seg(struct kvmppc_tce_mem *mem,
-					   const struct kvmppc_tce_table *t,
-					   u64 tce, struct iommu_tce_want *seg)
-{
-	seg->npages = 1;
-	seg->clear = !(tce & TCE_PERM);
-	seg->write = tce & TCE_PCI_WRITE;
-	seg->ua = 0;
-	if (!seg->clear &&
-	    !kvmppc_tce_ua(mem, t, tce & ~(u64)TCE_PERM, &seg->ua))
-		return -ENOENT;
-	return 0;
-}
-
 /*
  * Converts the first TCEs of a list to a segment: as many as map contiguous
  * memory of one slot with the same permissions, or as clear entries.
@@ -248,15 +235,17 @@ kvmppc_tce_next_seg(struct kvmppc_tce_mem *mem,
 {
 	u64 tce = be64_to_cpu(list[0]), step = BIT_ULL(t->page_shift);
 	unsigned long n = 1;
-	int ret;
 
-	ret = kvmppc_tce_seg(mem, t, tce, seg);
-	if (ret || max == 1)
-		return ret;
+	seg->clear = !(tce & TCE_PERM);
+	seg->write = tce & TCE_PCI_WRITE;
+	seg->ua = 0;
+	if (!seg->clear &&
+	    !kvmppc_tce_ua(mem, t, tce & ~(u64)TCE_PERM, &seg->ua))
+		return -ENOENT;
 	if (seg->clear) {
 		while (n < max && !(be64_to_cpu(list[n]) & TCE_PERM))
 			n++;
-	} else if (be64_to_cpu(list[1]) == tce + step) {
+	} else if (max > 1 && be64_to_cpu(list[1]) == tce + step) {
 		max = min(max, (mem->ua + mem->size - seg->ua) >>
 			       t->page_shift);
 		while (n < max && be64_to_cpu(list[n]) == (tce += step))
