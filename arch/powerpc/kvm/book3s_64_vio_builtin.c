@@ -201,7 +201,11 @@ static __kprobes int kvmppc_tce_add_list(struct kvmppc_tce_table *t,
 	return 0;
 }
 
-/* Returns what iommu_tce_fast_put() does. */
+/*
+ * Returns IOMMU_TCE_DONE or IOMMU_TCE_REAP after one invalidation of the
+ * hardware TCE cache, 0 if none was needed, or a negative errno if nothing was
+ * modified; -EAGAIN also for more entries than the TCE core takes at once.
+ */
 static __kprobes int kvmppc_tce_put_list_hwtbl(struct kvm_vcpu *vcpu,
 					       struct kvmppc_tce_table *t,
 					       struct kvmppc_tce_hwtbl *hwtbl,
@@ -227,6 +231,17 @@ static __kprobes int kvmppc_tce_put_list_hwtbl(struct kvm_vcpu *vcpu,
 	return ret;
 }
 
+/* Clears entries, and returns what kvmppc_tce_put_list_hwtbl() does. */
+static __kprobes int kvmppc_tce_clear_hwtbl(struct kvmppc_tce_table *t,
+					    struct kvmppc_tce_hwtbl *hwtbl,
+					    unsigned long i,
+					    unsigned long npages)
+{
+	return iommu_tce_fast_clear(hwtbl->tbl,
+				    kvmppc_tce_hwtbl_entry(t, hwtbl, i),
+				    npages << hwtbl->order);
+}
+
 /* H_PUT_TCE of a guest TCE that is several hardware TCEs. */
 static __kprobes noinline int
 kvmppc_tce_put_large(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
@@ -236,9 +251,7 @@ kvmppc_tce_put_large(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
 
 	if (tce & TCE_PERM)
 		return kvmppc_tce_put_list_hwtbl(vcpu, t, hwtbl, &list, i, 1);
-	return iommu_tce_fast_clear(hwtbl->tbl,
-				    kvmppc_tce_hwtbl_entry(t, hwtbl, i),
-				    1UL << hwtbl->order);
+	return kvmppc_tce_clear_hwtbl(t, hwtbl, i, 1);
 }
 
 /* Hot path, most hypercalls update one TCE: inlined to save a stack frame. */
@@ -322,9 +335,8 @@ static __kprobes int kvmppc_tce_stuff_fast(struct kvm_vcpu *vcpu,
 	    (tce && !kvmppc_tce_shadow_present(t, first, npages)))
 		return -EAGAIN;
 	if (hwtbl &&
-	    kvmppc_tce_done(vcpu, iommu_tce_fast_clear(hwtbl->tbl,
-				kvmppc_tce_hwtbl_entry(t, hwtbl, first),
-				npages << hwtbl->order)))
+	    kvmppc_tce_done(vcpu, kvmppc_tce_clear_hwtbl(t, hwtbl, first,
+							 npages)))
 		return -EAGAIN;
 
 	kvmppc_tce_shadow_fill(t, first, npages, tce);
