@@ -555,6 +555,14 @@ kvmppc_tce_put_list_slow(struct kvmppc_tce_table *t, unsigned long first,
 	return H_SUCCESS;
 }
 
+static long kvmppc_tce_put_slow(struct kvmppc_tce_table *t, unsigned long i,
+				u64 tce)
+{
+	__be64 list = cpu_to_be64(tce);
+
+	return kvmppc_tce_put_list_slow(t, i, &list, 1);
+}
+
 static long kvmppc_tce_put_indirect_slow(struct kvm_vcpu *vcpu,
 					 struct kvmppc_tce_table *t,
 					 unsigned long i, unsigned long gpa,
@@ -613,7 +621,6 @@ kvmppc_tce_write_slow(struct kvm_vcpu *vcpu, unsigned long req,
 		      unsigned long value, unsigned long npages)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
-	__be64 tce = cpu_to_be64(value);
 	unsigned long i;
 	long ret;
 
@@ -630,7 +637,7 @@ kvmppc_tce_write_slow(struct kvm_vcpu *vcpu, unsigned long req,
 	else if (req == H_PUT_TCE_INDIRECT)
 		ret = kvmppc_tce_put_indirect_slow(vcpu, t, i, value, npages);
 	else if (req == H_PUT_TCE && value & TCE_PERM)
-		ret = kvmppc_tce_put_list_slow(t, i, &tce, 1);
+		ret = kvmppc_tce_put_slow(t, i, value);
 	else
 		ret = kvmppc_tce_stuff_slow(t, i, npages, value);
 	if (ret == H_SUCCESS && !kvmppc_tce_is_complete(t))
