@@ -49,5 +49,6 @@ expect book3s_64_vio_builtin.o kvmppc_tce_get 1
 # user address of each page; of a list of one
 expect book3s_64_vio_builtin.o kvmppc_tce_add_list 1
 expect book3s_64_vio_builtin.o kvmppc_tce_put_list 1
-# the same in the slow path, where all of it is inlined
-expect book3s_64_vio.o kvmppc_tce_write 4
+# the same in the slow path: entry; user address of each page
+expect book3s_64_vio.o kvmppc_tce_write 1
+expect book3s_64_vio.o kvmppc_tce_put_list_slow 1

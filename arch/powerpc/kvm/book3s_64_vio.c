@@ -68,31 +68,25 @@
 /* Entries of the shadow to fill between two reschedule points. */
 #define SHADOW_STEP	SZ_64K
 
-/* Whether the caller may walk the lists of a table. */
-static inline bool kvmppc_tce_lists_locked(const struct kvmppc_tce_table *t)
-{
-	return srcu_read_lock_held(&t->kvm->srcu) ||
-	       lockdep_is_held(&t->kvm->arch.spapr_tce_lock);
-}
-
 /* Shadow */
 
+/* Returns page @i of the shadow, allocated on first use, or NULL. */
 static u64 *kvmppc_tce_shadow_alloc_page(struct kvmppc_tce_table *t,
 					 unsigned long i)
 {
-	u64 *page;
+	u64 *page = kvmppc_tce_shadow_page(t, i);
 
-	mutex_lock(&t->alloc_lock);
-	page = t->pages[i];
-	if (!page) {
-		page = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
-		/*
-		 * pairs with READ_ONCE() in kvmppc_tce_shadow_page(): the page
-		 * is zeroed before it is visible
-		 */
-		smp_store_release(&t->pages[i], page);
+	if (page)
+		return page;
+	page = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	/*
+	 * pairs with READ_ONCE() in kvmppc_tce_shadow_page(): the page is
+	 * zeroed before it is visible
+	 */
+	if (page && cmpxchg(&t->pages[i], NULL, page)) {
+		free_page((unsigned long)page);
+		page = kvmppc_tce_shadow_page(t, i);
 	}
-	mutex_unlock(&t->alloc_lock);
 	return page;
 }
 
@@ -100,11 +94,10 @@ static u64 *kvmppc_tce_shadow_alloc_page(struct kvmppc_tce_table *t,
 static int kvmppc_tce_shadow_prepare(struct kvmppc_tce_table *t,
 				     unsigned long first, unsigned long npages)
 {
-	unsigned long i, last = (first + npages - 1) / TCES_PER_PAGE;
+	unsigned long i, end = DIV_ROUND_UP(first + npages, TCES_PER_PAGE);
 
-	for (i = first / TCES_PER_PAGE; i <= last; i++) {
-		if (!kvmppc_tce_shadow_page(t, i) &&
-		    !kvmppc_tce_shadow_alloc_page(t, i))
+	for (i = first / TCES_PER_PAGE; i < end; i++) {
+		if (!kvmppc_tce_shadow_alloc_page(t, i))
 			return -ENOMEM;
 		cond_resched();
 	}
@@ -119,8 +112,7 @@ static vm_fault_t kvmppc_tce_shadow_fault(struct vm_fault *vmf)
 	if (vmf->pgoff >= DIV_ROUND_UP(t->size, TCES_PER_PAGE))
 		return VM_FAULT_SIGBUS;
 
-	page = kvmppc_tce_shadow_page(t, vmf->pgoff) ? :
-	       kvmppc_tce_shadow_alloc_page(t, vmf->pgoff);
+	page = kvmppc_tce_shadow_alloc_page(t, vmf->pgoff);
 	if (!page)
 		return VM_FAULT_OOM;
 
@@ -135,28 +127,38 @@ static const struct vm_operations_struct kvmppc_tce_shadow_vm_ops = {
 
 /* Creation and release */
 
-static void kvmppc_tce_free_hwtbl(struct kvmppc_tce_hwtbl *hwtbl)
+/* Finds the record of a group, or with @grp NULL that of any group. */
+static struct kvmppc_tce_hwtbl *
+kvmppc_tce_find_hwtbl(struct kvmppc_tce_table *t, const struct iommu_table *tbl,
+		      const struct iommu_group *grp)
 {
-	iommu_tce_table_put(hwtbl->tbl);
-	kfree(hwtbl);
+	struct kvmppc_tce_hwtbl *hwtbl;
+
+	list_for_each_entry(hwtbl, &t->attached, attached)
+		if (hwtbl->tbl == tbl && (!grp || hwtbl->grp == grp))
+			return hwtbl;
+	return NULL;
 }
 
 /*
- * Drops the reference of a group. With the last one the hardware TCE table is
- * detached and added to @to_free.
+ * Detaches the hardware TCE table of a group. If it is attached for another
+ * group as well, the record of that group takes its place.
  */
-static void kvmppc_tce_detach_ref(struct kvmppc_tce_group_ref *ref,
-				  struct list_head *to_free)
+static void kvmppc_tce_detach(struct kvmppc_tce_table *t,
+			      struct kvmppc_tce_hwtbl *hwtbl,
+			      struct list_head *to_free)
 {
-	struct kvmppc_tce_hwtbl *hwtbl = ref->hwtbl;
+	struct kvmppc_tce_hwtbl *other;
 
-	list_del(&ref->list);
-	kfree(ref);
-	if (--hwtbl->nr_refs)
+	list_move(&hwtbl->attached, to_free);
+	if (list_empty(&hwtbl->list))
 		return;
+	other = kvmppc_tce_find_hwtbl(t, hwtbl->tbl, NULL);
 	/* its next pointer stays valid for concurrent readers */
-	list_del_rcu(&hwtbl->list);
-	list_add(&hwtbl->free, to_free);
+	if (other)
+		list_replace_rcu(&hwtbl->list, &other->list);
+	else
+		list_del_rcu(&hwtbl->list);
 }
 
 /*
@@ -169,8 +171,10 @@ static void kvmppc_tce_sync_and_free(struct kvm *kvm, struct list_head *to_free)
 	struct kvmppc_tce_hwtbl *hwtbl, *next;
 
 	synchronize_srcu_expedited(&kvm->srcu);
-	list_for_each_entry_safe(hwtbl, next, to_free, free)
-		kvmppc_tce_free_hwtbl(hwtbl);
+	list_for_each_entry_safe(hwtbl, next, to_free, attached) {
+		iommu_tce_table_put(hwtbl->tbl);
+		kfree(hwtbl);
+	}
 }
 
 static int kvmppc_tce_table_mmap(struct file *file, struct vm_area_struct *vma)
@@ -185,8 +189,7 @@ static void kvmppc_tce_free_table(struct kvmppc_tce_table *t)
 
 	for (i = 0; i < n; i++) {
 		free_page((unsigned long)t->pages[i]);
-		if (!(i % 1024))
-			cond_resched();
+		cond_resched();
 	}
 	account_locked_vm(t->kvm->mm, t->locked, false);
 	kfree(t);
@@ -195,14 +198,14 @@ static void kvmppc_tce_free_table(struct kvmppc_tce_table *t)
 static int kvmppc_tce_table_release(struct inode *inode, struct file *file)
 {
 	struct kvmppc_tce_table *t = file->private_data;
-	struct kvmppc_tce_group_ref *ref, *next;
+	struct kvmppc_tce_hwtbl *hwtbl, *next;
 	struct kvm *kvm = t->kvm;
 	LIST_HEAD(to_free);
 
 	mutex_lock(&kvm->arch.spapr_tce_lock);
 	list_del_rcu(&t->list);
-	list_for_each_entry_safe(ref, next, &t->group_refs, list)
-		kvmppc_tce_detach_ref(ref, &to_free);
+	list_for_each_entry_safe(hwtbl, next, &t->attached, attached)
+		kvmppc_tce_detach(t, hwtbl, &to_free);
 	mutex_unlock(&kvm->arch.spapr_tce_lock);
 
 	kvmppc_tce_sync_and_free(kvm, &to_free);
@@ -217,18 +220,7 @@ static const struct file_operations kvmppc_tce_table_fops = {
 	.release	= kvmppc_tce_table_release,
 };
 
-static int kvmppc_tce_check_create(const struct kvm_create_spapr_tce_64 *args)
-{
-	u64 end;
-
-	if (!args->size || args->page_shift < IOMMU_PAGE_SHIFT_4K ||
-	    args->page_shift > TCE_MAX_PAGE_SHIFT ||
-	    check_add_overflow(args->offset, args->size, &end) ||
-	    end > ULLONG_MAX >> args->page_shift)
-		return -EINVAL;
-	return 0;
-}
-
+/* Allocates a table, which is accounted in locked_vm; NULL on failure. */
 static struct kvmppc_tce_table *
 kvmppc_tce_alloc_table(struct kvm *kvm,
 		       const struct kvm_create_spapr_tce_64 *args)
@@ -249,8 +241,11 @@ kvmppc_tce_alloc_table(struct kvm *kvm,
 	t->size = args->size;
 	t->locked = n + DIV_ROUND_UP(struct_size(t, pages, n), PAGE_SIZE);
 	INIT_LIST_HEAD(&t->hwtbls);
-	INIT_LIST_HEAD(&t->group_refs);
-	mutex_init(&t->alloc_lock);
+	INIT_LIST_HEAD(&t->attached);
+	if (account_locked_vm(kvm->mm, t->locked, true)) {
+		kfree(t);
+		return NULL;
+	}
 	return t;
 }
 
@@ -268,27 +263,22 @@ int kvm_vm_ioctl_create_spapr_tce(struct kvm *kvm,
 				  struct kvm_create_spapr_tce_64 *args)
 {
 	struct kvmppc_tce_table *t;
-	int ret;
+	int ret = -EBUSY;
+	u64 end;
 
-	ret = kvmppc_tce_check_create(args);
-	if (ret)
-		return ret;
+	if (!args->size || args->page_shift < IOMMU_PAGE_SHIFT_4K ||
+	    args->page_shift > TCE_MAX_PAGE_SHIFT ||
+	    check_add_overflow(args->offset, args->size, &end) ||
+	    end > ULLONG_MAX >> args->page_shift)
+		return -EINVAL;
 
 	t = kvmppc_tce_alloc_table(kvm, args);
 	if (!t)
 		return -ENOMEM;
 
-	ret = account_locked_vm(kvm->mm, t->locked, true);
-	if (ret) {
-		kfree(t);
-		return ret;
-	}
-
 	mutex_lock(&kvm->arch.spapr_tce_lock);
-	if (kvmppc_tce_find(kvm, args->liobn)) {
-		ret = -EBUSY;
+	if (kvmppc_tce_find(kvm, args->liobn))
 		goto err_unlock;
-	}
 
 	/*
 	 * The file holds a reference on the VM. A close() of a guessed fd waits
@@ -332,32 +322,25 @@ static struct iommu_table *
 kvmppc_tce_get_group_table(struct kvmppc_tce_table *t, struct iommu_group *grp)
 {
 	struct iommu_table_group *table_group = iommu_group_get_iommudata(grp);
-	struct iommu_table *tbl = NULL;
+	struct iommu_table *tbl;
 	unsigned int i;
 
-	if (!table_group)
-		return NULL;
-
-	/* VFIO may remove the window concurrently; tables are freed by RCU */
-	rcu_read_lock();
-	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++) {
+	for (i = 0; table_group && i < IOMMU_TABLE_GROUP_MAX_TABLES; i++) {
+		/* VFIO may remove the window concurrently: freed by RCU */
+		rcu_read_lock();
 		tbl = READ_ONCE(table_group->tables[i]);
-		if (!tbl)
-			continue;
-		tbl = iommu_tce_table_get(tbl);
+		if (tbl)
+			tbl = iommu_tce_table_get(tbl);
+		rcu_read_unlock();
 		if (!tbl)
 			continue;
 		/* check the owner first, it is published last by VFIO */
 		if (iommu_tce_is_owner(tbl, t->kvm->mm) &&
 		    !iommu_tce_is_closed(tbl) && kvmppc_tce_same_window(t, tbl))
-			break;
-		rcu_read_unlock();
+			return tbl;
 		iommu_tce_table_put(tbl);
-		tbl = NULL;
-		rcu_read_lock();
 	}
-	rcu_read_unlock();
-	return tbl;
+	return NULL;
 }
 
 /*
@@ -371,74 +354,41 @@ static void kvmppc_tce_detach_closed(struct kvmppc_tce_table *t,
 				     const struct iommu_table *tbl,
 				     struct list_head *to_free)
 {
-	struct kvmppc_tce_group_ref *ref, *next;
+	struct kvmppc_tce_hwtbl *hwtbl, *next;
 
-	list_for_each_entry_safe(ref, next, &t->group_refs, list)
-		if (ref->grp == grp && ref->hwtbl->tbl != tbl &&
-		    iommu_tce_is_closed(ref->hwtbl->tbl))
-			kvmppc_tce_detach_ref(ref, to_free);
+	list_for_each_entry_safe(hwtbl, next, &t->attached, attached)
+		if (hwtbl->grp == grp && hwtbl->tbl != tbl &&
+		    iommu_tce_is_closed(hwtbl->tbl))
+			kvmppc_tce_detach(t, hwtbl, to_free);
 }
 
-static struct kvmppc_tce_hwtbl *
-kvmppc_tce_find_hwtbl(struct kvmppc_tce_table *t, const struct iommu_table *tbl)
+/* Takes over the reference on @tbl, also if it fails. */
+static int kvmppc_tce_attach(struct kvmppc_tce_table *t,
+			     struct iommu_table *tbl, struct iommu_group *grp)
 {
 	struct kvmppc_tce_hwtbl *hwtbl;
-
-	list_for_each_entry(hwtbl, &t->hwtbls, list)
-		if (hwtbl->tbl == tbl)
-			return hwtbl;
-	return NULL;
-}
-
-static bool kvmppc_tce_has_ref(struct kvmppc_tce_table *t,
-			       const struct kvmppc_tce_hwtbl *hwtbl,
-			       const struct iommu_group *grp)
-{
-	const struct kvmppc_tce_group_ref *ref;
-
-	list_for_each_entry(ref, &t->group_refs, list)
-		if (ref->hwtbl == hwtbl && ref->grp == grp)
-			return true;
-	return false;
-}
-
-/* On success the reference on @tbl is consumed. */
-static int kvmppc_tce_attach_table(struct kvmppc_tce_table *t,
-				   struct iommu_table *tbl,
-				   struct iommu_group *grp)
-{
-	struct kvmppc_tce_hwtbl *hwtbl, *new;
-	struct kvmppc_tce_group_ref *ref;
+	int ret = 0;
 
 	lockdep_assert_held(&t->kvm->arch.spapr_tce_lock);
-	hwtbl = kvmppc_tce_find_hwtbl(t, tbl);
-	if (hwtbl && kvmppc_tce_has_ref(t, hwtbl, grp)) {
-		iommu_tce_table_put(tbl);
-		return 0;
-	}
+	if (kvmppc_tce_find_hwtbl(t, tbl, grp))
+		goto out_put;
+	ret = -ENOMEM;
+	hwtbl = kmalloc(sizeof(*hwtbl), GFP_KERNEL_ACCOUNT);
+	if (!hwtbl)
+		goto out_put;
 
-	ref = kzalloc(sizeof(*ref), GFP_KERNEL_ACCOUNT);
-	if (!ref)
-		return -ENOMEM;
-	if (!hwtbl) {
-		new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
-		if (!new) {
-			kfree(ref);
-			return -ENOMEM;
-		}
-		new->tbl = tbl;
-		new->order = t->page_shift - tbl->it_page_shift;
-		list_add_rcu(&new->list, &t->hwtbls);
-		hwtbl = new;
-	} else {
-		iommu_tce_table_put(tbl);
-	}
-
-	hwtbl->nr_refs++;
-	ref->grp = grp;
-	ref->hwtbl = hwtbl;
-	list_add(&ref->list, &t->group_refs);
+	hwtbl->tbl = tbl;
+	hwtbl->order = t->page_shift - tbl->it_page_shift;
+	hwtbl->grp = grp;
+	INIT_LIST_HEAD(&hwtbl->list);
+	if (!kvmppc_tce_find_hwtbl(t, tbl, NULL))
+		list_add_rcu(&hwtbl->list, &t->hwtbls);
+	list_add(&hwtbl->attached, &t->attached);
 	return 0;
+
+out_put:
+	iommu_tce_table_put(tbl);
+	return ret;
 }
 
 /**
@@ -458,30 +408,23 @@ static int kvmppc_tce_attach_table(struct kvmppc_tce_table *t,
 long kvm_spapr_tce_attach_iommu_group(struct kvm *kvm, int tablefd,
 				      struct iommu_group *grp)
 {
+	CLASS(fd, f)(tablefd);
 	struct kvmppc_tce_table *t;
 	struct iommu_table *tbl;
 	LIST_HEAD(to_free);
-	struct fd f;
-	long ret = -EINVAL;
+	long ret;
 
-	f = fdget(tablefd);
-	if (!fd_file(f))
+	if (fd_empty(f))
 		return -EBADF;
-	if (fd_file(f)->f_op != &kvmppc_tce_table_fops)
-		goto out_put;
 	t = fd_file(f)->private_data;
-	if (t->kvm != kvm)
-		goto out_put;
+	if (fd_file(f)->f_op != &kvmppc_tce_table_fops || t->kvm != kvm)
+		return -EINVAL;
 
 	mutex_lock(&kvm->arch.spapr_tce_lock);
 	tbl = kvmppc_tce_get_group_table(t, grp);
-	if (tbl) {
-		ret = kvmppc_tce_attach_table(t, tbl, grp);
-		if (ret)
-			iommu_tce_table_put(tbl);
-		else
-			kvmppc_tce_detach_closed(t, grp, tbl, &to_free);
-	}
+	ret = tbl ? kvmppc_tce_attach(t, tbl, grp) : -EINVAL;
+	if (!ret)
+		kvmppc_tce_detach_closed(t, grp, tbl, &to_free);
 	mutex_unlock(&kvm->arch.spapr_tce_lock);
 
 	/*
@@ -491,9 +434,6 @@ long kvm_spapr_tce_attach_iommu_group(struct kvm *kvm, int tablefd,
 	 */
 	if (!ret)
 		kvmppc_tce_sync_and_free(kvm, &to_free);
-
-out_put:
-	fdput(f);
 	return ret;
 }
 
@@ -509,58 +449,21 @@ out_put:
  */
 void kvm_spapr_tce_release_iommu_group(struct kvm *kvm, struct iommu_group *grp)
 {
-	struct kvmppc_tce_group_ref *ref, *next;
+	struct kvmppc_tce_hwtbl *hwtbl, *next;
 	struct kvmppc_tce_table *t;
 	LIST_HEAD(to_free);
 
 	mutex_lock(&kvm->arch.spapr_tce_lock);
 	list_for_each_entry(t, &kvm->arch.spapr_tce_tables, list)
-		list_for_each_entry_safe(ref, next, &t->group_refs, list)
-			if (ref->grp == grp)
-				kvmppc_tce_detach_ref(ref, &to_free);
+		list_for_each_entry_safe(hwtbl, next, &t->attached, attached)
+			if (hwtbl->grp == grp)
+				kvmppc_tce_detach(t, hwtbl, &to_free);
 	mutex_unlock(&kvm->arch.spapr_tce_lock);
 	if (!list_empty(&to_free))
 		kvmppc_tce_sync_and_free(kvm, &to_free);
 }
 
-/* Translation of TCEs */
-
-/* Splits a list into segments; returns their number, or -errno. */
-static int kvmppc_tce_list_segs(struct kvmppc_tce_table *t, const __be64 *list,
-				unsigned long npages,
-				struct iommu_tce_want *segs)
-{
-	struct kvmppc_tce_mem mem = { .kvm = t->kvm };
-	struct iommu_tce_want *seg = segs;
-	unsigned long i;
-	int ret;
-
-	for (i = 0; i < npages; i += seg++->npages) {
-		ret = kvmppc_tce_next_seg(&mem, t, list + i, npages - i, seg);
-		if (ret)
-			return ret;
-	}
-	return seg - segs;
-}
-
 /* Updates of hardware TCE tables */
-
-/* Maps or clears one segment in one hardware TCE table. */
-static int kvmppc_tce_update_one(struct kvmppc_tce_table *t,
-				 struct kvmppc_tce_hwtbl *hwtbl,
-				 unsigned long i,
-				 const struct iommu_tce_want *seg)
-{
-	unsigned long entry = kvmppc_tce_hwtbl_entry(t, hwtbl, i);
-	unsigned long npages = seg->npages << hwtbl->order;
-
-	if (iommu_tce_is_closed(hwtbl->tbl))
-		return -ENXIO;
-	if (seg->clear)
-		return iommu_tce_unmap(hwtbl->tbl, entry, npages);
-	return iommu_tce_map(hwtbl->tbl, entry, seg->ua, npages, seg->write,
-			     NULL);
-}
 
 /* Prepared update of one hardware TCE table. */
 struct kvmppc_tce_prepared {
@@ -568,25 +471,20 @@ struct kvmppc_tce_prepared {
 	struct tce_map *map;
 };
 
-static void kvmppc_tce_abort_all(struct list_head *all)
+/* Writes all prepared updates, or cancels them if @ret is an error. */
+static int kvmppc_tce_finish_all(struct list_head *all, int ret)
 {
 	struct kvmppc_tce_prepared *prep, *next;
+	const bool commit = !ret;
+	int err;
 
 	list_for_each_entry_safe(prep, next, all, list) {
-		iommu_tce_abort(prep->map);
-		kfree(prep);
-	}
-}
-
-static int kvmppc_tce_commit_all(struct list_head *all)
-{
-	struct kvmppc_tce_prepared *prep, *next;
-	int err, ret = 0;
-
-	list_for_each_entry_safe(prep, next, all, list) {
-		err = iommu_tce_commit(prep->map);
-		if (err && !ret)
-			ret = err;
+		if (commit) {
+			err = iommu_tce_commit(prep->map);
+			ret = ret ? : err;
+		} else {
+			iommu_tce_abort(prep->map);
+		}
 		kfree(prep);
 	}
 	return ret;
@@ -603,45 +501,28 @@ static int kvmppc_tce_update_all(struct kvmppc_tce_table *t, unsigned long i,
 	struct kvmppc_tce_hwtbl *hwtbl;
 	struct kvmppc_tce_prepared *prep;
 	LIST_HEAD(all);
-	int ret;
+	int ret = 0;
 
 	list_for_each_entry_srcu(hwtbl, &t->hwtbls, list,
-				 kvmppc_tce_lists_locked(t)) {
+				 srcu_read_lock_held(&t->kvm->srcu)) {
+		ret = -ENXIO;
+		if (iommu_tce_is_closed(hwtbl->tbl))
+			break;
+		ret = -ENOMEM;
 		prep = kmalloc(sizeof(*prep), GFP_KERNEL);
-		if (!prep) {
-			ret = -ENOMEM;
-			goto err_abort;
-		}
+		if (!prep)
+			break;
 		prep->map = iommu_tce_begin(hwtbl->tbl,
 					    kvmppc_tce_hwtbl_entry(t, hwtbl, i),
 					    segs, nr, hwtbl->order);
-		if (IS_ERR(prep->map)) {
-			ret = PTR_ERR(prep->map);
+		ret = PTR_ERR_OR_ZERO(prep->map);
+		if (ret) {
 			kfree(prep);
-			goto err_abort;
+			break;
 		}
 		list_add_tail(&prep->list, &all);
 	}
-	return kvmppc_tce_commit_all(&all);
-
-err_abort:
-	kvmppc_tce_abort_all(&all);
-	return ret;
-}
-
-static int kvmppc_tce_update(struct kvmppc_tce_table *t, unsigned long i,
-			     const struct iommu_tce_want *segs, unsigned int nr)
-{
-	struct kvmppc_tce_hwtbl *hwtbl;
-
-	hwtbl = list_first_or_null_rcu(&t->hwtbls, struct kvmppc_tce_hwtbl,
-				       list);
-	if (!hwtbl)
-		return 0;
-	if (nr > 1 || list_next_or_null_rcu(&t->hwtbls, &hwtbl->list,
-					    struct kvmppc_tce_hwtbl, list))
-		return kvmppc_tce_update_all(t, i, segs, nr);
-	return kvmppc_tce_update_one(t, hwtbl, i, segs);
+	return kvmppc_tce_finish_all(&all, ret);
 }
 
 /*
@@ -649,67 +530,37 @@ static int kvmppc_tce_update(struct kvmppc_tce_table *t, unsigned long i,
  * platforms that may fail after the first TCE.
  */
 
-/* Returns the scratch memory of the vCPU, allocated on first use. */
-static struct kvmppc_tce_scratch *kvmppc_tce_get_scratch(struct kvm_vcpu *vcpu)
-{
-	if (!vcpu->arch.tce_scratch)
-		vcpu->arch.tce_scratch =
-			kmalloc(sizeof(*vcpu->arch.tce_scratch),
-				GFP_KERNEL_ACCOUNT);
-	return vcpu->arch.tce_scratch;
-}
-
-/* Whether a guest TCE is several hardware TCEs. */
-static bool kvmppc_tce_has_subpages(struct kvmppc_tce_table *t)
-{
-	struct kvmppc_tce_hwtbl *hwtbl;
-
-	hwtbl = list_first_or_null_rcu(&t->hwtbls, struct kvmppc_tce_hwtbl,
-				       list);
-	return hwtbl && hwtbl->order;
-}
-
-static long kvmppc_tce_put_slow(struct kvm_vcpu *vcpu,
-				struct kvmppc_tce_table *t, unsigned long i,
-				u64 tce)
-{
-	struct kvmppc_tce_mem mem = { .kvm = t->kvm };
-	struct iommu_tce_want seg;
-
-	/* allocate it now so that the next call takes the fast path */
-	if (kvmppc_tce_has_subpages(t))
-		kvmppc_tce_get_scratch(vcpu);
-	if (kvmppc_tce_seg(&mem, t, tce, &seg) ||
-	    kvmppc_tce_shadow_prepare(t, i, 1) ||
-	    kvmppc_tce_update(t, i, &seg, 1))
-		return H_TOO_HARD;
-
-	kvmppc_tce_shadow_fill(t, i, 1, tce);
-	return H_SUCCESS;
-}
-
 static long
 kvmppc_tce_put_list_slow(struct kvmppc_tce_table *t, unsigned long first,
 			 const __be64 *list, unsigned long npages)
 {
-	struct iommu_tce_want *segs;
-	long ret = H_TOO_HARD;
-	int nr;
+	struct iommu_tce_want *segs __free(kfree) =
+		kmalloc_array(npages, sizeof(*segs), GFP_KERNEL);
+	struct kvmppc_tce_mem mem = { .kvm = t->kvm };
+	unsigned int nr = 0;
+	unsigned long i;
 
-	segs = kmalloc_array(npages, sizeof(*segs), GFP_KERNEL);
 	if (!segs)
 		return H_TOO_HARD;
 
-	nr = kvmppc_tce_list_segs(t, list, npages, segs);
-	if (nr < 0 || kvmppc_tce_shadow_prepare(t, first, npages) ||
-	    kvmppc_tce_update(t, first, segs, nr))
-		goto out_free;
+	for (i = 0; i < npages; i += segs[nr++].npages)
+		if (kvmppc_tce_next_seg(&mem, t, list + i, npages - i,
+					&segs[nr]))
+			return H_TOO_HARD;
+	if (kvmppc_tce_shadow_prepare(t, first, npages) ||
+	    kvmppc_tce_update_all(t, first, segs, nr))
+		return H_TOO_HARD;
 
 	kvmppc_tce_shadow_write(t, first, npages, list);
-	ret = H_SUCCESS;
-out_free:
-	kfree(segs);
-	return ret;
+	return H_SUCCESS;
+}
+
+static long kvmppc_tce_put_slow(struct kvmppc_tce_table *t, unsigned long i,
+				u64 tce)
+{
+	__be64 list = cpu_to_be64(tce);
+
+	return kvmppc_tce_put_list_slow(t, i, &list, 1);
 }
 
 static long kvmppc_tce_put_indirect_slow(struct kvm_vcpu *vcpu,
@@ -717,7 +568,7 @@ static long kvmppc_tce_put_indirect_slow(struct kvm_vcpu *vcpu,
 					 unsigned long i, unsigned long gpa,
 					 unsigned long npages)
 {
-	struct kvmppc_tce_scratch *scratch;
+	struct kvmppc_tce_scratch *scratch = vcpu->arch.tce_scratch;
 	unsigned long flags;
 	int ret;
 
@@ -725,13 +576,9 @@ static long kvmppc_tce_put_indirect_slow(struct kvm_vcpu *vcpu,
 		return H_PARAMETER;
 	if (!npages)
 		return H_SUCCESS;
-
-	scratch = kvmppc_tce_get_scratch(vcpu);
-	if (!scratch)
-		return H_TOO_HARD;
 	/* copy the list once, because the guest may modify it concurrently */
-	if (kvm_read_guest(vcpu->kvm, gpa, scratch->list,
-			   npages * sizeof(*scratch->list)))
+	if (!scratch || kvm_read_guest(vcpu->kvm, gpa, scratch->list,
+				       npages * sizeof(*scratch->list)))
 		return H_TOO_HARD;
 
 	local_irq_save(flags);
@@ -741,35 +588,30 @@ static long kvmppc_tce_put_indirect_slow(struct kvm_vcpu *vcpu,
 		     H_SUCCESS;
 }
 
-static void kvmppc_tce_shadow_fill_slow(struct kvmppc_tce_table *t,
-					unsigned long first,
-					unsigned long npages, u64 tce)
-{
-	unsigned long n;
-
-	for (; npages; npages -= n, first += n) {
-		n = min(npages, SHADOW_STEP);
-		kvmppc_tce_shadow_fill(t, first, n, tce);
-		cond_resched();
-	}
-}
-
+/* Clears any number of entries. */
 static long kvmppc_tce_stuff_slow(struct kvmppc_tce_table *t, unsigned long i,
 				  unsigned long npages, u64 tce)
 {
-	struct iommu_tce_want seg = { .npages = npages, .clear = true };
 	struct kvmppc_tce_hwtbl *hwtbl;
+	unsigned long n;
 
 	/* left to user space: some guests map a whole range to one page */
 	if (tce & TCE_PERM || (tce && kvmppc_tce_shadow_prepare(t, i, npages)))
 		return H_TOO_HARD;
 
 	list_for_each_entry_srcu(hwtbl, &t->hwtbls, list,
-				 kvmppc_tce_lists_locked(t))
-		if (kvmppc_tce_update_one(t, hwtbl, i, &seg))
+				 srcu_read_lock_held(&t->kvm->srcu))
+		if (iommu_tce_is_closed(hwtbl->tbl) ||
+		    iommu_tce_unmap(hwtbl->tbl,
+				    kvmppc_tce_hwtbl_entry(t, hwtbl, i),
+				    npages << hwtbl->order))
 			return H_TOO_HARD;
 
-	kvmppc_tce_shadow_fill_slow(t, i, npages, tce);
+	for (; npages; npages -= n, i += n) {
+		n = min(npages, SHADOW_STEP);
+		kvmppc_tce_shadow_fill(t, i, n, tce);
+		cond_resched();
+	}
 	return H_SUCCESS;
 }
 
@@ -784,37 +626,23 @@ kvmppc_tce_write_slow(struct kvm_vcpu *vcpu, unsigned long req,
 
 	if (!t)
 		return H_TOO_HARD;
+	/* without it the fast path takes neither lists nor large pages */
+	if (!vcpu->arch.tce_scratch &&
+	    (req == H_PUT_TCE_INDIRECT || !list_empty(&t->hwtbls)))
+		vcpu->arch.tce_scratch =
+			kmalloc(sizeof(*vcpu->arch.tce_scratch),
+				GFP_KERNEL_ACCOUNT);
 	if (!kvmppc_tce_index(t, ioba, npages, &i))
 		ret = H_PARAMETER;
-	else if (req == H_PUT_TCE)
-		ret = kvmppc_tce_put_slow(vcpu, t, i, value);
 	else if (req == H_PUT_TCE_INDIRECT)
 		ret = kvmppc_tce_put_indirect_slow(vcpu, t, i, value, npages);
+	else if (req == H_PUT_TCE && value & TCE_PERM)
+		ret = kvmppc_tce_put_slow(t, i, value);
 	else
 		ret = kvmppc_tce_stuff_slow(t, i, npages, value);
 	if (ret == H_SUCCESS && !kvmppc_tce_is_complete(t))
 		ret = H_TOO_HARD;
-	if (ret != H_TOO_HARD)
-		kvmppc_tce_count(vcpu, ret, npages);
-	return ret;
-}
-
-/* Not for H_PUT_TCE_INDIRECT, because the copy of its list may sleep. */
-static long kvmppc_tce_write_fast(struct kvm_vcpu *vcpu, unsigned long req,
-				  unsigned long liobn, unsigned long ioba,
-				  unsigned long value, unsigned long npages)
-{
-	unsigned long flags;
-	long ret;
-
-	if (req == H_PUT_TCE_INDIRECT)
-		return H_TOO_HARD;
-	local_irq_save(flags);
-	if (req == H_PUT_TCE)
-		ret = kvmppc_rm_h_put_tce(vcpu, liobn, ioba, value);
-	else
-		ret = kvmppc_rm_h_stuff_tce(vcpu, liobn, ioba, value, npages);
-	local_irq_restore(flags);
+	kvmppc_tce_count(vcpu, ret, npages);
 	return ret;
 }
 
@@ -823,9 +651,17 @@ static long kvmppc_tce_write(struct kvm_vcpu *vcpu, unsigned long req,
 			     unsigned long value, unsigned long npages)
 {
 	int idx = srcu_read_lock(&vcpu->kvm->srcu);
-	long ret;
+	long ret = H_TOO_HARD;
+	unsigned long flags;
 
-	ret = kvmppc_tce_write_fast(vcpu, req, liobn, ioba, value, npages);
+	/* not H_PUT_TCE_INDIRECT, because the copy of its list may sleep */
+	if (req != H_PUT_TCE_INDIRECT) {
+		local_irq_save(flags);
+		ret = req == H_PUT_TCE ?
+		      kvmppc_rm_h_put_tce(vcpu, liobn, ioba, value) :
+		      kvmppc_rm_h_stuff_tce(vcpu, liobn, ioba, value, npages);
+		local_irq_restore(flags);
+	}
 	if (ret == H_TOO_HARD)
 		ret = kvmppc_tce_write_slow(vcpu, req, liobn, ioba, value,
 					    npages);

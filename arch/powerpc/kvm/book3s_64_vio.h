@@ -10,7 +10,6 @@
 #include <linux/kprobes.h>
 #include <linux/kvm_host.h>
 #include <linux/list.h>
-#include <linux/mutex.h>
 #include <linux/nospec.h>
 
 #include <asm/hvcall.h>
@@ -31,32 +30,21 @@ struct iommu_table;
 #define TCE_LIST_MAX	512UL
 
 /**
- * struct kvmppc_tce_hwtbl - hardware TCE table attached to a guest TCE table
- * @list: node in kvmppc_tce_table::hwtbls; updated under spapr_tce_lock, read
- *	under kvm->srcu
+ * struct kvmppc_tce_hwtbl - hardware TCE table attached for a group
+ * @list: node in kvmppc_tce_table::hwtbls, empty if the table is there for
+ *	another group; updated under spapr_tce_lock, read under kvm->srcu
  * @tbl: hardware TCE table, with a reference
  * @order: log2 of the number of hardware TCEs per guest TCE
- * @nr_refs: number of groups that it is attached for; under spapr_tce_lock
- * @free: node in a list of detached tables to be freed
+ * @grp: group; the KVM-VFIO device holds a reference on it
+ * @attached: node in kvmppc_tce_table::attached, under spapr_tce_lock, or in a
+ *	list of detached tables to be freed
  */
 struct kvmppc_tce_hwtbl {
 	struct list_head list;
 	struct iommu_table *tbl;
 	unsigned int order;
-	unsigned int nr_refs;
-	struct list_head free;
-};
-
-/**
- * struct kvmppc_tce_group_ref - reference of a group on a hardware TCE table
- * @list: node in kvmppc_tce_table::group_refs; under spapr_tce_lock
- * @grp: group; the KVM-VFIO device holds a reference on it
- * @hwtbl: hardware TCE table that is attached for the group
- */
-struct kvmppc_tce_group_ref {
-	struct list_head list;
 	struct iommu_group *grp;
-	struct kvmppc_tce_hwtbl *hwtbl;
+	struct list_head attached;
 };
 
 /**
@@ -69,9 +57,8 @@ struct kvmppc_tce_group_ref {
  * @offset: first entry, counted from bus address 0
  * @size: number of entries
  * @locked: pages accounted in locked_vm of the VM's mm
- * @hwtbls: list of struct kvmppc_tce_hwtbl
- * @group_refs: list of struct kvmppc_tce_group_ref
- * @alloc_lock: serializes additions to @pages
+ * @hwtbls: list of struct kvmppc_tce_hwtbl, one for each hardware TCE table
+ * @attached: list of all struct kvmppc_tce_hwtbl, one for each group and table
  * @pages: shadow, in pages of the linear map that are allocated on first use;
  *	user space may map and modify them, so their contents are not trusted
  */
@@ -84,8 +71,7 @@ struct kvmppc_tce_table {
 	u64 size;
 	unsigned long locked;
 	struct list_head hwtbls;
-	struct list_head group_refs;
-	struct mutex alloc_lock;	/* additions to pages */
+	struct list_head attached;
 	u64 *pages[];
 };
 
@@ -94,7 +80,7 @@ struct kvmppc_tce_table {
  * @list: copy of the list of H_PUT_TCE_INDIRECT
  * @change: scratch memory for the update of the hardware TCE table
  *
- * In the linear map; allocated by the first call that needs it.
+ * In the linear map; allocated by the first call that takes the slow path.
  */
 struct kvmppc_tce_scratch {
 	__be64 list[TCE_LIST_MAX];
@@ -125,10 +111,12 @@ void kvmppc_tce_shadow_write(struct kvmppc_tce_table *t, unsigned long first,
 void kvmppc_tce_shadow_fill(struct kvmppc_tce_table *t, unsigned long first,
 			    unsigned long npages, u64 tce);
 
-/* Counts a completed call in the statistics of the vCPU. */
+/* Counts a call in the statistics of the vCPU, unless it will be repeated. */
 static inline __kprobes void kvmppc_tce_count(struct kvm_vcpu *vcpu, long ret,
 					      unsigned long npages)
 {
+	if (ret == H_TOO_HARD)
+		return;
 	vcpu->stat.tce_hcalls++;
 	if (!(mfmsr() & MSR_DR))
 		vcpu->stat.tce_realmode++;
@@ -201,7 +189,7 @@ kvmppc_tce_is_complete(const struct kvmppc_tce_table *t)
 static inline __kprobes u64 *kvmppc_tce_shadow_page(struct kvmppc_tce_table *t,
 						    unsigned long i)
 {
-	/* pairs with smp_store_release() in kvmppc_tce_shadow_alloc_page() */
+	/* pairs with cmpxchg() in kvmppc_tce_shadow_alloc_page() */
 	return READ_ONCE(t->pages[i]);
 }
 
@@ -236,21 +224,6 @@ kvmppc_tce_ua(struct kvmppc_tce_mem *mem, const struct kvmppc_tce_table *t,
 	return true;
 }
 
-/* Converts one TCE to a segment. */
-static inline __kprobes int kvmppc_tce_seg(struct kvmppc_tce_mem *mem,
-					   const struct kvmppc_tce_table *t,
-					   u64 tce, struct iommu_tce_want *seg)
-{
-	seg->npages = 1;
-	seg->clear = !(tce & TCE_PERM);
-	seg->write = tce & TCE_PCI_WRITE;
-	seg->ua = 0;
-	if (!seg->clear &&
-	    !kvmppc_tce_ua(mem, t, tce & ~(u64)TCE_PERM, &seg->ua))
-		return -ENOENT;
-	return 0;
-}
-
 /*
  * Converts the first TCEs of a list to a segment: as many as map contiguous
  * memory of one slot with the same permissions, or as clear entries.
@@ -262,15 +235,17 @@ kvmppc_tce_next_seg(struct kvmppc_tce_mem *mem,
 {
 	u64 tce = be64_to_cpu(list[0]), step = BIT_ULL(t->page_shift);
 	unsigned long n = 1;
-	int ret;
 
-	ret = kvmppc_tce_seg(mem, t, tce, seg);
-	if (ret || max == 1)
-		return ret;
+	seg->clear = !(tce & TCE_PERM);
+	seg->write = tce & TCE_PCI_WRITE;
+	seg->ua = 0;
+	if (!seg->clear &&
+	    !kvmppc_tce_ua(mem, t, tce & ~(u64)TCE_PERM, &seg->ua))
+		return -ENOENT;
 	if (seg->clear) {
 		while (n < max && !(be64_to_cpu(list[n]) & TCE_PERM))
 			n++;
-	} else if (be64_to_cpu(list[1]) == tce + step) {
+	} else if (max > 1 && be64_to_cpu(list[1]) == tce + step) {
 		max = min(max, (mem->ua + mem->size - seg->ua) >>
 			       t->page_shift);
 		while (n < max && be64_to_cpu(list[n]) == (tce += step))

@@ -156,23 +156,6 @@ static __kprobes int kvmppc_tce_single_hwtbl(struct kvmppc_tce_table *t,
 	return READ_ONCE(first->next) == &t->hwtbls ? 0 : -EAGAIN;
 }
 
-static __kprobes int kvmppc_tce_begin(struct kvm_vcpu *vcpu,
-				      struct kvmppc_tce_table *t,
-				      struct kvmppc_tce_hwtbl *hwtbl,
-				      unsigned long i, unsigned long npages,
-				      struct iommu_tce_change *change)
-{
-	struct kvmppc_tce_scratch *scratch = vcpu->arch.tce_scratch;
-	struct iommu_tce_scratch *batch = NULL;
-
-	npages <<= hwtbl->order;
-	if (npages > 1 && scratch)
-		batch = &scratch->change;
-	return iommu_tce_change_begin(change, hwtbl->tbl,
-				      kvmppc_tce_hwtbl_entry(t, hwtbl, i),
-				      npages, batch);
-}
-
 /*
  * Counts the invalidations of an update. If the update has dropped the last
  * page of an orphan region, which cannot be unpinned here, the whole call is
@@ -184,52 +167,6 @@ static __kprobes int kvmppc_tce_done(struct kvm_vcpu *vcpu, int ret)
 		return ret;
 	vcpu->stat.tce_kills += !!ret;
 	return ret == IOMMU_TCE_REAP ? -EAGAIN : 0;
-}
-
-/*
- * Commits an update, or aborts it if @ret is an error. This function and those
- * below return what iommu_tce_fast_put() does: IOMMU_TCE_DONE or IOMMU_TCE_REAP
- * after one invalidation of the hardware TCE cache, 0 if none was needed, or a
- * negative errno if nothing was modified.
- */
-static __kprobes int kvmppc_tce_finish(struct iommu_tce_change *change, int ret)
-{
-	if (!ret)
-		return iommu_tce_change_commit(change);
-	iommu_tce_change_abort(change);
-	return ret;
-}
-
-static __kprobes int kvmppc_tce_clear_hwtbl(struct kvmppc_tce_table *t,
-					    struct kvmppc_tce_hwtbl *hwtbl,
-					    unsigned long i,
-					    unsigned long npages)
-{
-	if (npages > IOMMU_TCE_FAST_MAX >> hwtbl->order)
-		return -EAGAIN;
-	return iommu_tce_fast_clear(hwtbl->tbl,
-				      kvmppc_tce_hwtbl_entry(t, hwtbl, i),
-				      npages << hwtbl->order);
-}
-
-/* H_PUT_TCE of a guest TCE that is several hardware TCEs. */
-static __kprobes noinline int
-kvmppc_tce_put_large(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
-		     struct kvmppc_tce_hwtbl *hwtbl, unsigned long i,
-		     unsigned long ua, u64 perm)
-{
-	struct iommu_tce_change change;
-	int ret;
-
-	if (!perm)
-		return kvmppc_tce_clear_hwtbl(t, hwtbl, i, 1);
-
-	ret = kvmppc_tce_begin(vcpu, t, hwtbl, i, 1, &change);
-	if (ret)
-		return ret;
-	ret = iommu_tce_change_map(&change, ua, 1UL << hwtbl->order,
-				   perm & TCE_PCI_WRITE);
-	return kvmppc_tce_finish(&change, ret);
 }
 
 /* Adds a list of TCEs to an update; without @hwtbl only validates the list. */
@@ -264,23 +201,57 @@ static __kprobes int kvmppc_tce_add_list(struct kvmppc_tce_table *t,
 	return 0;
 }
 
+/*
+ * Returns IOMMU_TCE_DONE or IOMMU_TCE_REAP after one invalidation of the
+ * hardware TCE cache, 0 if none was needed, or a negative errno if nothing was
+ * modified; -EAGAIN also for more entries than the TCE core takes at once.
+ */
 static __kprobes int kvmppc_tce_put_list_hwtbl(struct kvm_vcpu *vcpu,
 					       struct kvmppc_tce_table *t,
 					       struct kvmppc_tce_hwtbl *hwtbl,
+					       const __be64 *list,
 					       unsigned long first,
 					       unsigned long npages)
 {
+	struct kvmppc_tce_scratch *scratch = vcpu->arch.tce_scratch;
 	struct iommu_tce_change change;
 	int ret;
 
-	if (npages > IOMMU_TCE_FAST_MAX >> hwtbl->order)
+	if (!scratch)
 		return -EAGAIN;
-	ret = kvmppc_tce_begin(vcpu, t, hwtbl, first, npages, &change);
+	ret = iommu_tce_change_begin(&change, hwtbl->tbl,
+				     kvmppc_tce_hwtbl_entry(t, hwtbl, first),
+				     npages << hwtbl->order, &scratch->change);
 	if (ret)
 		return ret;
-	ret = kvmppc_tce_add_list(t, vcpu->arch.tce_scratch->list, npages,
-				  hwtbl, &change);
-	return kvmppc_tce_finish(&change, ret);
+	ret = kvmppc_tce_add_list(t, list, npages, hwtbl, &change);
+	if (!ret)
+		return iommu_tce_change_commit(&change);
+	iommu_tce_change_abort(&change);
+	return ret;
+}
+
+/* Clears entries, and returns what kvmppc_tce_put_list_hwtbl() does. */
+static __kprobes int kvmppc_tce_clear_hwtbl(struct kvmppc_tce_table *t,
+					    struct kvmppc_tce_hwtbl *hwtbl,
+					    unsigned long i,
+					    unsigned long npages)
+{
+	return iommu_tce_fast_clear(hwtbl->tbl,
+				    kvmppc_tce_hwtbl_entry(t, hwtbl, i),
+				    npages << hwtbl->order);
+}
+
+/* H_PUT_TCE of a guest TCE that is several hardware TCEs. */
+static __kprobes noinline int
+kvmppc_tce_put_large(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
+		     struct kvmppc_tce_hwtbl *hwtbl, unsigned long i, u64 tce)
+{
+	__be64 list = cpu_to_be64(tce);
+
+	if (tce & TCE_PERM)
+		return kvmppc_tce_put_list_hwtbl(vcpu, t, hwtbl, &list, i, 1);
+	return kvmppc_tce_clear_hwtbl(t, hwtbl, i, 1);
 }
 
 /* Hot path, most hypercalls update one TCE: inlined to save a stack frame. */
@@ -304,7 +275,7 @@ static __always_inline int kvmppc_tce_put_fast(struct kvm_vcpu *vcpu,
 		return -EAGAIN;
 	if (hwtbl) {
 		ret = unlikely(hwtbl->order) ?
-		      kvmppc_tce_put_large(vcpu, t, hwtbl, i, ua, perm) :
+		      kvmppc_tce_put_large(vcpu, t, hwtbl, i, tce) :
 		      iommu_tce_fast_put(hwtbl->tbl, t->offset + i, ua, perm);
 		ret = kvmppc_tce_done(vcpu, ret);
 		if (ret)
@@ -340,16 +311,15 @@ __kprobes int kvmppc_tce_put_list(struct kvm_vcpu *vcpu,
 	    !kvmppc_tce_shadow_present(t, first, npages))
 		return -EAGAIN;
 	if (hwtbl) {
-		ret = kvmppc_tce_put_list_hwtbl(vcpu, t, hwtbl, first, npages);
+		ret = kvmppc_tce_put_list_hwtbl(vcpu, t, hwtbl, list, first,
+						npages);
 		ret = kvmppc_tce_done(vcpu, ret);
 	} else {
 		ret = kvmppc_tce_add_list(t, list, npages, NULL, NULL);
 	}
-	if (ret)
-		return ret;
-
-	kvmppc_tce_shadow_write(t, first, npages, list);
-	return 0;
+	if (!ret)
+		kvmppc_tce_shadow_write(t, first, npages, list);
+	return ret;
 }
 EXPORT_SYMBOL_GPL(kvmppc_tce_put_list);
 
@@ -366,7 +336,7 @@ static __kprobes int kvmppc_tce_stuff_fast(struct kvm_vcpu *vcpu,
 		return -EAGAIN;
 	if (hwtbl &&
 	    kvmppc_tce_done(vcpu, kvmppc_tce_clear_hwtbl(t, hwtbl, first,
-								npages)))
+							 npages)))
 		return -EAGAIN;
 
 	kvmppc_tce_shadow_fill(t, first, npages, tce);
@@ -403,129 +373,7 @@ __kprobes long kvmppc_tce_get(struct kvm_vcpu *vcpu, unsigned long liobn,
 }
 EXPORT_SYMBOL_GPL(kvmppc_tce_get);
 
-/* Hypercalls */
-
-#ifdef CONFIG_KVM_BOOK3S_64_TCE_SWITCH
-/* For tests, which run each hypercall in both modes. */
-static bool kvmppc_tce_real_mode = true;
-
-static int __init kvmppc_tce_real_mode_init(void)
-{
-	debugfs_create_bool("kvm_tce_real_mode", 0600, arch_debugfs_dir,
-			    &kvmppc_tce_real_mode);
-	return 0;
-}
-device_initcall(kvmppc_tce_real_mode_init);
-
-static __kprobes bool kvmppc_tce_real_mode_off(void)
-{
-	return !kvmppc_tce_real_mode && !(mfmsr() & MSR_DR);
-}
-#else
-static __kprobes bool kvmppc_tce_real_mode_off(void)
-{
-	return false;
-}
-#endif
-
-/* Counts a call unless it will be repeated. */
-static __kprobes long kvmppc_tce_count_call(struct kvm_vcpu *vcpu, long ret,
-					    unsigned long npages)
-{
-	if (ret != H_TOO_HARD)
-		kvmppc_tce_count(vcpu, ret, npages);
-	return ret;
-}
-
-static __kprobes long kvmppc_tce_do_put(struct kvm_vcpu *vcpu,
-					unsigned long liobn, unsigned long ioba,
-					u64 tce)
-{
-	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
-	unsigned long i;
-
-	if (!t || kvmppc_tce_real_mode_off())
-		return H_TOO_HARD;
-	if (!kvmppc_tce_index(t, ioba, 1, &i))
-		return H_PARAMETER;
-	if (kvmppc_tce_put_fast(vcpu, t, i, tce) || !kvmppc_tce_is_complete(t))
-		return H_TOO_HARD;
-	return H_SUCCESS;
-}
-
-/**
- * kvmppc_rm_h_put_tce() - H_PUT_TCE (LoPAPR 14.5.4.1), fast path
- * @vcpu: calling vCPU
- * @liobn: number of the table
- * @ioba: bus address
- * @tce: TCE
- *
- * Context: Under kvm->srcu, interrupts off, virtual or real mode.
- * Return: As kvmppc_h_put_tce(); H_TOO_HARD if that function must do the call.
- */
-__kprobes long kvmppc_rm_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
-				   unsigned long ioba, unsigned long tce)
-{
-	long ret = kvmppc_tce_do_put(vcpu, liobn, ioba, tce);
-
-	return kvmppc_tce_count_call(vcpu, ret, 1);
-}
-EXPORT_SYMBOL_GPL(kvmppc_rm_h_put_tce);
-
-static __kprobes long kvmppc_tce_do_stuff(struct kvm_vcpu *vcpu,
-					  unsigned long liobn,
-					  unsigned long ioba, u64 tce,
-					  unsigned long npages)
-{
-	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
-	unsigned long i;
-
-	if (!t || kvmppc_tce_real_mode_off())
-		return H_TOO_HARD;
-	if (!kvmppc_tce_index(t, ioba, npages, &i))
-		return H_PARAMETER;
-	/* left to user space: some guests map a whole range to one page */
-	if (tce & TCE_PERM)
-		return H_TOO_HARD;
-	if (npages == 1 ? kvmppc_tce_put_fast(vcpu, t, i, tce) :
-	    npages && kvmppc_tce_stuff_fast(vcpu, t, i, npages, tce))
-		return H_TOO_HARD;
-	return kvmppc_tce_is_complete(t) ? H_SUCCESS : H_TOO_HARD;
-}
-
-/**
- * kvmppc_rm_h_stuff_tce() - H_STUFF_TCE (LoPAPR 14.5.4.3), fast path
- * @vcpu: calling vCPU
- * @liobn: number of the table
- * @ioba: bus address of the first entry
- * @tce_value: value of the entries that H_GET_TCE returns afterwards
- * @npages: number of entries
- *
- * Context: Under kvm->srcu, interrupts off, virtual or real mode.
- * Return: As kvmppc_h_stuff_tce(); H_TOO_HARD if that function must do the
- * call.
- */
-__kprobes long
-kvmppc_rm_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
-		      unsigned long ioba, unsigned long tce_value,
-		      unsigned long npages)
-{
-	long ret = kvmppc_tce_do_stuff(vcpu, liobn, ioba, tce_value, npages);
-
-	return kvmppc_tce_count_call(vcpu, ret, npages);
-}
-EXPORT_SYMBOL_GPL(kvmppc_rm_h_stuff_tce);
-
-#ifdef CONFIG_KVM_BOOK3S_HV_POSSIBLE
-
-/* Library functions that this file calls must not be probed either. */
-#ifdef CONFIG_KASAN
-NOKPROBE_SYMBOL(__memcpy);
-NOKPROBE_SYMBOL(__memset);
-#else
-NOKPROBE_SYMBOL(memcpy);
-NOKPROBE_SYMBOL(memset);
-#endif
+/* Lists in guest memory */
 
 /*
  * mmu_lock is only tried for: it may be held for long, and its holder may wait
@@ -568,9 +416,10 @@ static __kprobes bool kvmppc_tce_mmu_trylock(struct kvm *kvm)
 }
 
 /*
- * Copies a list of TCEs, which is in one page, from guest memory. Its host
- * physical address is looked up in the host page table, not in the registry,
- * because the page may have been replaced since it was registered.
+ * Copies a list of TCEs, which is in one page, from guest memory; false if it
+ * cannot, or must not because the arguments are invalid. Its host physical
+ * address is looked up in the host page table, not in the registry, because the
+ * page may have been replaced since it was registered.
  */
 static __kprobes bool kvmppc_tce_read_list(struct kvm_vcpu *vcpu,
 					   unsigned long gpa,
@@ -579,7 +428,8 @@ static __kprobes bool kvmppc_tce_read_list(struct kvm_vcpu *vcpu,
 	struct kvmppc_tce_mem mem = { .kvm = vcpu->kvm };
 	const void *from;
 
-	if (!kvmppc_tce_find_slot(&mem, gpa) ||
+	if (!npages || npages > TCE_LIST_MAX || gpa & (SZ_4K - 1) ||
+	    !vcpu->arch.tce_scratch || !kvmppc_tce_find_slot(&mem, gpa) ||
 	    !kvmppc_tce_mmu_trylock(vcpu->kvm))
 		return false;
 	from = kvmppc_tce_find_page(vcpu->kvm, kvmppc_tce_slot_ua(&mem, gpa));
@@ -591,26 +441,114 @@ static __kprobes bool kvmppc_tce_read_list(struct kvm_vcpu *vcpu,
 	return from;
 }
 
-static __kprobes long
-kvmppc_tce_do_put_indirect(struct kvm_vcpu *vcpu, unsigned long liobn,
-			   unsigned long ioba, unsigned long gpa,
-			   unsigned long npages)
+/* Hypercalls */
+
+/* For tests, which run each hypercall in both modes. */
+static bool kvmppc_tce_real_mode = true;
+
+#ifdef CONFIG_KVM_BOOK3S_64_TCE_SWITCH
+static int __init kvmppc_tce_real_mode_init(void)
+{
+	debugfs_create_bool("kvm_tce_real_mode", 0600, arch_debugfs_dir,
+			    &kvmppc_tce_real_mode);
+	return 0;
+}
+device_initcall(kvmppc_tce_real_mode_init);
+#endif
+
+static __kprobes bool kvmppc_tce_real_mode_off(void)
+{
+	return !kvmppc_tce_real_mode && !(mfmsr() & MSR_DR);
+}
+
+static __always_inline int
+kvmppc_tce_update_fast(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
+		       unsigned long req, unsigned long i, unsigned long value,
+		       unsigned long npages)
+{
+	if (req == H_PUT_TCE_INDIRECT) {
+		if (!kvmppc_tce_read_list(vcpu, value, npages))
+			return -EAGAIN;
+		return kvmppc_tce_put_list(vcpu, t, i, npages);
+	}
+	/* left to user space: some guests map a whole range to one page */
+	if (req == H_STUFF_TCE && value & TCE_PERM)
+		return -EAGAIN;
+	if (npages == 1)
+		return kvmppc_tce_put_fast(vcpu, t, i, value);
+	return npages ? kvmppc_tce_stuff_fast(vcpu, t, i, npages, value) : 0;
+}
+
+/* The hypercalls below, inlined because @req is constant in each of them. */
+static __always_inline long
+kvmppc_tce_hcall_fast(struct kvm_vcpu *vcpu, unsigned long req,
+		      unsigned long liobn, unsigned long ioba,
+		      unsigned long value, unsigned long npages)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
+	long ret = H_TOO_HARD;
 	unsigned long i;
 
-	if (!t || kvmppc_tce_real_mode_off() || !npages ||
-	    npages > TCE_LIST_MAX || gpa & (SZ_4K - 1) ||
-	    !vcpu->arch.tce_scratch)
+	if (!t || kvmppc_tce_real_mode_off())
 		return H_TOO_HARD;
 	if (!kvmppc_tce_index(t, ioba, npages, &i))
-		return H_PARAMETER;
-	if (!kvmppc_tce_read_list(vcpu, gpa, npages) ||
-	    kvmppc_tce_put_list(vcpu, t, i, npages) ||
-	    !kvmppc_tce_is_complete(t))
-		return H_TOO_HARD;
-	return H_SUCCESS;
+		ret = H_PARAMETER;
+	else if (!kvmppc_tce_update_fast(vcpu, t, req, i, value, npages) &&
+		 kvmppc_tce_is_complete(t))
+		ret = H_SUCCESS;
+	kvmppc_tce_count(vcpu, ret, npages);
+	return ret;
 }
+
+/**
+ * kvmppc_rm_h_put_tce() - H_PUT_TCE (LoPAPR 14.5.4.1), fast path
+ * @vcpu: calling vCPU
+ * @liobn: number of the table
+ * @ioba: bus address
+ * @tce: TCE
+ *
+ * Context: Under kvm->srcu, interrupts off, virtual or real mode.
+ * Return: As kvmppc_h_put_tce(); H_TOO_HARD if that function must do the call.
+ */
+__kprobes long kvmppc_rm_h_put_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+				   unsigned long ioba, unsigned long tce)
+{
+	return kvmppc_tce_hcall_fast(vcpu, H_PUT_TCE, liobn, ioba, tce, 1);
+}
+EXPORT_SYMBOL_GPL(kvmppc_rm_h_put_tce);
+
+/**
+ * kvmppc_rm_h_stuff_tce() - H_STUFF_TCE (LoPAPR 14.5.4.3), fast path
+ * @vcpu: calling vCPU
+ * @liobn: number of the table
+ * @ioba: bus address of the first entry
+ * @tce_value: value of the entries that H_GET_TCE returns afterwards
+ * @npages: number of entries
+ *
+ * Context: Under kvm->srcu, interrupts off, virtual or real mode.
+ * Return: As kvmppc_h_stuff_tce(); H_TOO_HARD if that function must do the
+ * call.
+ */
+__kprobes long
+kvmppc_rm_h_stuff_tce(struct kvm_vcpu *vcpu, unsigned long liobn,
+		      unsigned long ioba, unsigned long tce_value,
+		      unsigned long npages)
+{
+	return kvmppc_tce_hcall_fast(vcpu, H_STUFF_TCE, liobn, ioba, tce_value,
+				     npages);
+}
+EXPORT_SYMBOL_GPL(kvmppc_rm_h_stuff_tce);
+
+#ifdef CONFIG_KVM_BOOK3S_HV_POSSIBLE
+
+/* Library functions that this file calls must not be probed either. */
+#ifdef CONFIG_KASAN
+NOKPROBE_SYMBOL(__memcpy);
+NOKPROBE_SYMBOL(__memset);
+#else
+NOKPROBE_SYMBOL(memcpy);
+NOKPROBE_SYMBOL(memset);
+#endif
 
 /**
  * kvmppc_rm_h_put_tce_indirect() - H_PUT_TCE_INDIRECT (LoPAPR 14.5.4.2) in real
@@ -631,10 +569,8 @@ __kprobes long kvmppc_rm_h_put_tce_indirect(struct kvm_vcpu *vcpu,
 					    unsigned long tce_list,
 					    unsigned long npages)
 {
-	long ret = kvmppc_tce_do_put_indirect(vcpu, liobn, ioba, tce_list,
-					      npages);
-
-	return kvmppc_tce_count_call(vcpu, ret, npages);
+	return kvmppc_tce_hcall_fast(vcpu, H_PUT_TCE_INDIRECT, liobn, ioba,
+				     tce_list, npages);
 }
 
 /**

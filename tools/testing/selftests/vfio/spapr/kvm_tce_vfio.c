@@ -1255,6 +1255,8 @@ TEST_F(lifetime, a_container_of_version_1)
 	EXPECT_EQ(H_TO_USER, h_put_tce(cpu, LIOBN, start + IP, MIB | TCE_RW));
 	EXPECT_EQ(H_TO_USER, h_put_tce_indirect(cpu, LIOBN, start, LIST, 1));
 	EXPECT_EQ(H_TO_USER, h_stuff_tce(cpu, LIOBN, start, 0, 2));
+	/* no entry: also no page of the shadow for its value */
+	EXPECT_EQ(H_TO_USER, h_stuff_tce(cpu, LIOBN, start, 0x5000, 0));
 	EXPECT_EQ(H_PARAMETER, h_put_tce(cpu, LIOBN, start + IP * 16, 0));
 	/* the container has the mappings of user space, and releases them */
 	spapr_unmap(g->s.fd, start, 64 * KIB);
