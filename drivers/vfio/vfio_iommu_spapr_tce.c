@@ -121,10 +121,9 @@ struct tce_registration {
  * @groups: list of struct tce_group
  * @memory_lock: protects @registrations
  * @registrations: v2: struct tce_registration by first user address
- * @refusal_lock: protects the members below
- * @refusals: ring of the last refusals, as lines of fdinfo
- * @nr_refusals: total number of refusals; modulo TCE_REFUSALS the index of the
- *	next one
+ * @refusal_lock: protects @refusals
+ * @refusals: the last refusals as lines of fdinfo, the latest one last; empty
+ *	strings come first
  */
 struct tce_container {
 	bool v2;
@@ -141,9 +140,8 @@ struct tce_container {
 	struct mutex memory_lock;	/* registrations */
 	struct rb_root registrations;
 
-	spinlock_t refusal_lock;	/* refusals, nr_refusals */
+	spinlock_t refusal_lock;	/* refusals */
 	char refusals[TCE_REFUSALS][TCE_REFUSAL_TEXT];
-	unsigned int nr_refusals;
 };
 
 #define TCE_CAUSE(text)	((const struct mm_iommu_refusal){ .words = (text) })
@@ -184,17 +182,14 @@ static int tce_report(struct tce_container *container, const char *call,
 		TCE_CAUSE(error == -EINTR ? "the process was killed" :
 			  error == -ENOMEM ? "the kernel has no memory for it" :
 			  "the platform refused");
-	unsigned int nr;
 
 	if (!why || !why->words)
 		why = &unknown;
 	trace_spapr_tce_refused(call, error, start, size, why->words, why->at);
 	spin_lock(&container->refusal_lock);
-	nr = container->nr_refusals++;
-	/* skip 0 on wrap-around, it means that there are no refusals */
-	if (!container->nr_refusals)
-		container->nr_refusals = TCE_REFUSALS;
-	tce_print_refusal(container->refusals[nr % TCE_REFUSALS], call, start,
+	memmove(container->refusals, container->refusals + 1,
+		sizeof(container->refusals) - TCE_REFUSAL_TEXT);
+	tce_print_refusal(container->refusals[TCE_REFUSALS - 1], call, start,
 			  size, error, why);
 	spin_unlock(&container->refusal_lock);
 	return error;
@@ -1664,22 +1659,18 @@ static unsigned long tce_show_regions(struct tce_container *container,
 static char *tce_iommu_refusals(void *iommu_data)
 {
 	struct tce_container *container = iommu_data;
-	unsigned int i, nr;
-	int len = 0;
+	int i, len = 0;
 	char *text;
 
-	if (!READ_ONCE(container->nr_refusals))
+	if (!READ_ONCE(*container->refusals[TCE_REFUSALS - 1]))
 		return NULL;
 	text = kmalloc(sizeof(container->refusals), GFP_KERNEL_ACCOUNT);
 	if (!text)
 		return NULL;
 
-	*text = '\0';
 	spin_lock(&container->refusal_lock);
-	nr = container->nr_refusals;
-	for (i = nr - min(nr, TCE_REFUSALS); i != nr; i++)
-		len += strscpy(text + len,
-			       container->refusals[i % TCE_REFUSALS],
+	for (i = 0; i < TCE_REFUSALS; i++)
+		len += strscpy(text + len, container->refusals[i],
 			       TCE_REFUSAL_TEXT);
 	spin_unlock(&container->refusal_lock);
 	return text;

@@ -441,16 +441,16 @@ static void tce_fdinfo_waits_for_no_lock(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, strstr(m.buf, "spapr_tce_locked"));
 }
 
-/* The last refusals are still shown after their counter wraps. */
-static void tce_refusals_survive_counter_wrap(struct kunit *test)
+/* An older refusal makes room for a new one. */
+static void tce_last_refusals_are_kept(struct kunit *test)
 {
 	struct tce_kunit *t = test->priv;
 	unsigned int i, lines = 0;
 	char *text, *at;
 
+	KUNIT_EXPECT_NULL(test, tce_iommu_refusals(t->container));
 	for (i = 0; i < TCE_REFUSALS; i++)
 		tce_report(t->container, "MAP", i, 0, -EINVAL, NULL);
-	t->container->nr_refusals = UINT_MAX;
 	tce_report(t->container, "MAP", 0xabc, 0, -EINVAL,
 		   &TCE_CAUSE("words that go on: 0x"));
 
@@ -459,6 +459,8 @@ static void tce_refusals_survive_counter_wrap(struct kunit *test)
 	for (at = text; (at = strchr(at, '\n')); at++)
 		lines++;
 	KUNIT_EXPECT_EQ(test, lines, TCE_REFUSALS);
+	KUNIT_EXPECT_NULL(test, strstr(text, "start=0x0 "));
+	KUNIT_EXPECT_NOT_NULL(test, strstr(text, "start=0x1 "));
 	KUNIT_EXPECT_NOT_NULL(test,
 			      strstr(text, "start=0xabc size=0x0 cause=words that go on: 0x0\n"));
 	kfree(text);
@@ -475,7 +477,7 @@ static struct kunit_case tce_kunit_cases[] = {
 	KUNIT_CASE(tce_default_window_is_of_the_first_group),
 	KUNIT_CASE(tce_table_is_charged_until_it_is_freed),
 	KUNIT_CASE(tce_fdinfo_waits_for_no_lock),
-	KUNIT_CASE(tce_refusals_survive_counter_wrap),
+	KUNIT_CASE(tce_last_refusals_are_kept),
 	{ }
 };
 
