@@ -203,6 +203,7 @@ static int tce_report(struct tce_container *container, const char *call,
  */
 #define TCE_V1_COOKIE	FIELD_PREP(MM_IOMMU_COOKIE_ID, 1)
 
+/* IOMMU pages of the default window are 4K, so one is within one page. */
 static long tce_v1_hold(struct mm_struct *mm, unsigned long ua,
 			unsigned long npages, unsigned int shift, bool write,
 			struct mm_iommu_held *held)
@@ -211,10 +212,6 @@ static long tce_v1_hold(struct mm_struct *mm, unsigned long ua,
 	int ret;
 
 	held->bad = ua;
-	/* memory is only known to be contiguous within one page */
-	if (shift > PAGE_SHIFT)
-		return -EINVAL;
-
 	ret = pin_user_pages_fast(ua & PAGE_MASK, 1, FOLL_LONGTERM |
 				  (write ? FOLL_WRITE : 0), &page);
 	if (ret != 1)
@@ -256,12 +253,6 @@ static const struct iommu_tce_backing tce_v1_pinned = {
 	.alike = ~0ULL,
 };
 
-static const struct iommu_tce_backing *
-tce_backing(const struct tce_container *container)
-{
-	return container->v2 ? &iommu_tce_registered : &tce_v1_pinned;
-}
-
 /* Helpers of all calls */
 
 /*
@@ -291,42 +282,41 @@ fault:
 	return -EFAULT;
 }
 
-/* Binds the container to the calling process, if it is not bound yet. */
-static int tce_bind_mm(struct tce_container *container)
-{
-	struct mm_struct *mm = READ_ONCE(container->mm);
-
-	if (!current->mm)
-		return -ESRCH;
-	if (!mm) {
-		mmgrab(current->mm);
-		mm = cmpxchg(&container->mm, NULL, current->mm);
-		if (!mm)
-			return 0;
-		mmdrop(current->mm);
-	}
-	return mm == current->mm ? 0 : -EPERM;
-}
-
-/*
- * For calls that need an enabled container: only the bound process may make
- * them. The container is bound before @enabled is set, so they are read in
- * reverse order.
- */
-static int tce_check_enabled(struct tce_container *container)
-{
-	/* pairs with smp_store_release() in ENABLE and REGISTER */
-	if (!smp_load_acquire(&container->enabled))
-		return -EPERM;
-	return READ_ONCE(container->mm) == current->mm ? 0 : -EPERM;
-}
-
 /* For calls that do not bind: fails if the container is bound to another mm. */
 static int tce_check_mm(struct tce_container *container)
 {
 	struct mm_struct *mm = READ_ONCE(container->mm);
 
 	return mm && mm != current->mm ? -EPERM : 0;
+}
+
+/* Binds the container to the calling process, if it is not bound yet. */
+static int tce_bind_mm(struct tce_container *container)
+{
+	if (!READ_ONCE(container->mm)) {
+		mmgrab(current->mm);
+		if (cmpxchg(&container->mm, NULL, current->mm))
+			mmdrop(current->mm);
+	}
+	return tce_check_mm(container);
+}
+
+/* For calls that do nothing before the container is bound. */
+static int tce_check_bound(struct tce_container *container)
+{
+	return READ_ONCE(container->mm) == current->mm ? 0 : -EPERM;
+}
+
+/*
+ * For calls that need an enabled container. It is bound before @enabled is set,
+ * so they are read in reverse order.
+ */
+static int tce_check_enabled(struct tce_container *container)
+{
+	/* pairs with smp_store_release() in ENABLE and REGISTER */
+	if (!smp_load_acquire(&container->enabled))
+		return -EPERM;
+	return tce_check_bound(container);
 }
 
 static struct iommu_table_group *
@@ -561,7 +551,8 @@ static long tce_add_window(struct tce_container *container, int num,
 	win->locked = locked;
 
 	/* last: publishes the table to KVM, which attaches it if v2 */
-	iommu_tce_bind(tbl, tce_backing(container), container->mm, locked);
+	iommu_tce_bind(tbl, container->v2 ? &iommu_tce_registered :
+		       &tce_v1_pinned, container->mm, locked);
 	return 0;
 
 err_unset_groups:
@@ -1419,9 +1410,7 @@ static noinline long tce_ioctl_unregister(struct tce_container *container,
 	struct tce_registration *rn;
 	int ret;
 
-	if (!READ_ONCE(container->mm))
-		return -EPERM;
-	ret = tce_check_mm(container);
+	ret = tce_check_bound(container);
 	if (ret)
 		return ret;
 	ret = tce_copy_arg(&memory, sizeof(memory), uarg, 0);
@@ -1452,23 +1441,6 @@ static noinline long tce_ioctl_unregister(struct tce_container *container,
 }
 
 /* EEH */
-
-static int tce_eeh_copy_arg(struct vfio_eeh_pe_op *op, void __user *uarg)
-{
-	const size_t size = offsetofend(struct vfio_eeh_pe_op, err.mask);
-	int ret;
-
-	ret = tce_copy_arg(op, offsetofend(struct vfio_eeh_pe_op, op), uarg, 0);
-	if (ret || op->op != VFIO_EEH_PE_INJECT_ERR)
-		return ret;
-
-	if (op->argsz < size)
-		return -EINVAL;
-	if (copy_from_user(&op->err, uarg + offsetof(typeof(*op), err),
-			   size - offsetof(typeof(*op), err)))
-		return -EFAULT;
-	return 0;
-}
 
 static long tce_eeh_group(struct iommu_group *grp,
 			  const struct vfio_eeh_pe_op *op)
@@ -1515,7 +1487,11 @@ static long tce_ioctl_eeh(struct tce_container *container, void __user *uarg)
 	ret = tce_check_mm(container);
 	if (ret)
 		return ret;
-	ret = tce_eeh_copy_arg(&op, uarg);
+	ret = tce_copy_arg(&op, offsetofend(typeof(op), op), uarg, 0);
+	/* the one call with more arguments */
+	if (!ret && op.op == VFIO_EEH_PE_INJECT_ERR)
+		ret = tce_copy_arg(&op, offsetofend(typeof(op), err.mask), uarg,
+				   0);
 	if (ret)
 		return ret;
 
