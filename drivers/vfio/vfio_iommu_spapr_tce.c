@@ -93,16 +93,13 @@ struct tce_group {
  * struct tce_registration - memory registered through the container
  * @node: node in tce_container::registrations
  * @ua: first user address
- * @region: registered region, with a reference; NULL until the first
- *	registration of this address has pinned it
- * @busy: a thread is registering or unregistering it; grants this thread
- *	exclusive access
+ * @region: registered region, with a reference; NULL while a thread is
+ *	registering or unregistering it, and has exclusive access
  */
 struct tce_registration {
 	struct rb_node node;
 	unsigned long ua;
 	struct mm_iommu_region *region;
-	bool busy;
 };
 
 /**
@@ -1250,74 +1247,91 @@ static bool tce_memory_valid(const struct vfio_iommu_spapr_register_memory *m)
 	       m->vaddr + m->size > m->vaddr;
 }
 
-/*
- * Looks up the registration of this container at @ua. If there is none, returns
- * NULL, and @parent and @link are where to insert one in the tree.
- */
-static struct tce_registration *
-tce_find_registration(struct tce_container *container, unsigned long ua,
-		      struct rb_node **parent, struct rb_node ***link)
+static int tce_cmp_ua(const void *ua, const struct rb_node *node)
 {
-	struct tce_registration *rn;
+	const struct tce_registration *rn =
+		rb_entry(node, struct tce_registration, node);
 
-	lockdep_assert_held(&container->memory_lock);
-	*parent = NULL;
-	*link = &container->registrations.rb_node;
-	while (**link) {
-		*parent = **link;
-		rn = rb_entry(*parent, struct tce_registration, node);
-		if (ua == rn->ua)
-			return rn;
-		*link = ua < rn->ua ? &(*parent)->rb_left :
-				       &(*parent)->rb_right;
-	}
-	return NULL;
+	if (*(const unsigned long *)ua < rn->ua)
+		return -1;
+	return *(const unsigned long *)ua > rn->ua;
 }
 
-static void tce_del_registration(struct tce_container *container,
-				 struct tce_registration *rn)
+static int tce_cmp_registrations(struct rb_node *a, const struct rb_node *b)
 {
-	lockdep_assert_held(&container->memory_lock);
-	rb_erase(&rn->node, &container->registrations);
-	kfree(rn);
+	return tce_cmp_ua(&rb_entry(a, struct tce_registration, node)->ua, b);
 }
 
 /*
- * Finds or inserts the registration of a range, and marks it busy. The region
- * of an existing one may have been replaced through another container after an
- * UNREGISTER failed with -EBUSY; it is then replaced here too.
+ * Finds or inserts the registration of a range, and takes its region, if any.
+ * That may have been replaced through another container after an UNREGISTER
+ * failed with -EBUSY; it is then replaced here too.
  *
  * Return: the registration; NULL if the range is registered already or busy;
  * ERR_PTR(-ENOMEM).
  */
 static struct tce_registration *
 tce_begin_register(struct tce_container *container, unsigned long ua,
-		   unsigned long size)
+		   unsigned long size, struct mm_iommu_region **old)
 {
-	struct tce_registration *rn, *new;
-	struct rb_node *parent, **link;
+	struct tce_registration *rn;
+	struct rb_node *node;
 
-	new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
-	if (!new)
+	rn = kzalloc(sizeof(*rn), GFP_KERNEL_ACCOUNT);
+	if (!rn)
 		return ERR_PTR(-ENOMEM);
+	rn->ua = ua;
+	*old = NULL;
 
 	mutex_lock(&container->memory_lock);
-	rn = tce_find_registration(container, ua, &parent, &link);
-	if (!rn) {
-		rn = new;
-		new = NULL;
-		rn->ua = ua;
-		rb_link_node(&rn->node, parent, link);
-		rb_insert_color(&rn->node, &container->registrations);
-	} else if (rn->busy || (mm_iommu_size(rn->region) == size &&
-				mm_iommu_is_current(rn->region))) {
-		rn = NULL;
+	node = rb_find_add(&rn->node, &container->registrations,
+			   tce_cmp_registrations);
+	if (node) {
+		kfree(rn);
+		rn = rb_entry(node, struct tce_registration, node);
+		*old = rn->region;
+		if (*old && (mm_iommu_size(*old) != size ||
+			     !mm_iommu_is_current(*old)))
+			rn->region = NULL;
+		else
+			rn = NULL;
 	}
-	if (rn)
-		rn->busy = true;
 	mutex_unlock(&container->memory_lock);
-	kfree(new);
 	return rn;
+}
+
+/* Finds the registration of exactly this range, and takes its region. */
+static struct tce_registration *
+tce_begin_unregister(struct tce_container *container, unsigned long ua,
+		     unsigned long size, struct mm_iommu_region **region)
+{
+	struct tce_registration *rn;
+	struct rb_node *node;
+
+	mutex_lock(&container->memory_lock);
+	node = rb_find(&ua, &container->registrations, tce_cmp_ua);
+	rn = rb_entry_safe(node, struct tce_registration, node);
+	*region = rn ? rn->region : NULL;
+	if (*region && mm_iommu_size(*region) == size)
+		rn->region = NULL;
+	else
+		rn = NULL;
+	mutex_unlock(&container->memory_lock);
+	return rn;
+}
+
+/* Ends exclusive access; without a @region nothing is registered any more. */
+static void tce_end_registration(struct tce_container *container,
+				 struct tce_registration *rn,
+				 struct mm_iommu_region *region)
+{
+	mutex_lock(&container->memory_lock);
+	rn->region = region;
+	if (!region) {
+		rb_erase(&rn->node, &container->registrations);
+		kfree(rn);
+	}
+	mutex_unlock(&container->memory_lock);
 }
 
 /* VFIO_IOMMU_SPAPR_REGISTER_MEMORY */
@@ -1340,7 +1354,7 @@ static noinline long tce_ioctl_register(struct tce_container *container,
 		return tce_report(container, "REGISTER", memory.vaddr,
 				  memory.size, -EINVAL, &tce_not_whole);
 
-	rn = tce_begin_register(container, memory.vaddr, memory.size);
+	rn = tce_begin_register(container, memory.vaddr, memory.size, &old);
 	if (IS_ERR(rn))
 		return PTR_ERR(rn);
 	if (!rn)
@@ -1352,15 +1366,7 @@ static noinline long tce_ioctl_register(struct tce_container *container,
 				&region, &why);
 	trace_spapr_tce_register(memory.vaddr, memory.size, ret);
 
-	mutex_lock(&container->memory_lock);
-	old = rn->region;
-	rn->busy = false;
-	if (!ret)
-		rn->region = region;
-	else if (!old)
-		tce_del_registration(container, rn);
-	mutex_unlock(&container->memory_lock);
-
+	tce_end_registration(container, rn, ret ? old : region);
 	if (ret)
 		return tce_report(container, "REGISTER", memory.vaddr,
 				  memory.size, ret, &why);
@@ -1369,24 +1375,6 @@ static noinline long tce_ioctl_register(struct tce_container *container,
 	/* pairs with smp_load_acquire() in tce_check_enabled() */
 	smp_store_release(&container->enabled, true);
 	return 0;
-}
-
-/* Finds the registration of exactly this range, and marks it busy; or NULL. */
-static struct tce_registration *
-tce_begin_unregister(struct tce_container *container, unsigned long ua,
-		     unsigned long size)
-{
-	struct rb_node *parent, **link;
-	struct tce_registration *rn;
-
-	mutex_lock(&container->memory_lock);
-	rn = tce_find_registration(container, ua, &parent, &link);
-	if (rn && !rn->busy && mm_iommu_size(rn->region) == size)
-		rn->busy = true;
-	else
-		rn = NULL;
-	mutex_unlock(&container->memory_lock);
-	return rn;
 }
 
 static void tce_report_mapped(struct tce_container *container,
@@ -1407,6 +1395,7 @@ static noinline long tce_ioctl_unregister(struct tce_container *container,
 					  void __user *uarg)
 {
 	struct vfio_iommu_spapr_register_memory memory;
+	struct mm_iommu_region *region;
 	struct tce_registration *rn;
 	int ret;
 
@@ -1420,23 +1409,18 @@ static noinline long tce_ioctl_unregister(struct tce_container *container,
 		return tce_report(container, "UNREGISTER", memory.vaddr,
 				  memory.size, -EINVAL, &tce_not_whole);
 
-	rn = tce_begin_unregister(container, memory.vaddr, memory.size);
+	rn = tce_begin_unregister(container, memory.vaddr, memory.size,
+				  &region);
 	if (!rn)
 		return tce_report(container, "UNREGISTER", memory.vaddr,
 				  memory.size, -ENOENT,
 				  &TCE_CAUSE("is not registered through this container"));
 
-	ret = mm_iommu_unregister(rn->region);
+	ret = mm_iommu_unregister(region);
 	trace_spapr_tce_unregister(memory.vaddr, memory.size, ret);
 	if (ret == -EBUSY)
-		tce_report_mapped(container, &memory, rn->region);
-
-	mutex_lock(&container->memory_lock);
-	if (ret == -EBUSY)
-		rn->busy = false;
-	else
-		tce_del_registration(container, rn);
-	mutex_unlock(&container->memory_lock);
+		tce_report_mapped(container, &memory, region);
+	tce_end_registration(container, rn, ret == -EBUSY ? region : NULL);
 	return ret;
 }
 
@@ -1613,7 +1597,7 @@ static unsigned long tce_show_regions(struct tce_container *container,
 	for (node = rb_first(&container->registrations); node;
 	     node = rb_next(node)) {
 		rn = rb_entry(node, struct tce_registration, node);
-		if (!rn->region || rn->busy)
+		if (!rn->region)
 			continue;
 		mm_iommu_get_info(rn->region, &info);
 		seq_printf(m, "spapr_tce_region:\tstart=0x%lx size=0x%lx used=%u mapped=%lu granule=0x%lx bytes=%zu access=%s state=%s\n",
