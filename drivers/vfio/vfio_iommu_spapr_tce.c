@@ -316,6 +316,18 @@ static int tce_check_enabled(struct tce_container *container)
 	return tce_check_bound(container);
 }
 
+/* Adds pages to locked_vm of the mm. */
+static int tce_account(struct tce_container *container, unsigned long npages,
+		       struct mm_iommu_refusal *why)
+{
+	int ret = account_locked_vm(container->mm, npages, true);
+
+	if (ret)
+		mm_iommu_refuse(why, ret, mm_iommu_limit_left(container->mm),
+				"over the limit of locked memory, bytes left of it: ");
+	return ret;
+}
+
 static struct iommu_table_group *
 tce_first_group(struct tce_container *container)
 {
@@ -354,11 +366,11 @@ static int tce_clear_window(struct tce_window *win)
 			       win->tbl->it_size);
 }
 
-/* Unsets a table in one group, if it is set there. */
+/* Unsets a table in one group, if there is one and it is set there. */
 static long tce_unset_group(struct iommu_table_group *table_group, int num,
 			    struct iommu_table *tbl)
 {
-	if (table_group->tables[num] != tbl)
+	if (!tbl || table_group->tables[num] != tbl)
 		return 0;
 	return table_group->ops->unset_window(table_group, num);
 }
@@ -379,16 +391,16 @@ static long tce_unset_groups_or_none(struct tce_container *container, int num,
 {
 	struct iommu_table_group *table_group;
 	struct tce_group *group;
-	long ret = 0;
+	long ret;
 
 	list_for_each_entry(group, &container->groups, list) {
 		ret = tce_unset_group(group->table_group, num, tbl);
 		if (ret)
-			break;
+			goto err_set;
 	}
-	if (!ret)
-		return 0;
+	return 0;
 
+err_set:
 	list_for_each_entry_continue_reverse(group, &container->groups, list) {
 		table_group = group->table_group;
 		if (!table_group->tables[num] &&
@@ -400,8 +412,8 @@ static long tce_unset_groups_or_none(struct tce_container *container, int num,
 }
 
 /*
- * Sets a table in all groups, or in none. Some platforms have set it in the
- * first group when they created it.
+ * Sets a table in all groups, until the platform fails for one. Some platforms
+ * have set it in the first group when they created it.
  */
 static long tce_set_groups(struct tce_container *container, int num,
 			   struct iommu_table *tbl)
@@ -415,8 +427,6 @@ static long tce_set_groups(struct tce_container *container, int num,
 		if (ret)
 			break;
 	}
-	if (ret)
-		tce_unset_groups(container, num, tbl);
 	return ret;
 }
 
@@ -429,59 +439,54 @@ static long tce_report_set(long error, struct mm_iommu_refusal *why)
 	return error;
 }
 
-/* Drops a table that is set in no group any more. KVM may still hold it. */
-static void tce_free_window(struct tce_window *win)
-{
-	if (win->tbl)
-		iommu_tce_table_put(win->tbl);
-	*win = (struct tce_window){ };
-}
-
 /*
- * Removes a window. If the platform fails to clear the window or to unset it in
- * a group, it stays in all groups: the bridge may still walk the table, so
- * neither the table nor the mapped memory may be freed.
+ * Removes the table of a window, which could be the default one before its
+ * first use then. If the platform fails to clear the table or to unset it in a
+ * group, it stays in all groups: the bridge may still walk it, so neither the
+ * table nor the mapped memory may be freed. KVM may hold the table for longer.
  */
-static long tce_remove_window(struct tce_container *container, int num)
+static long tce_remove_table(struct tce_container *container, int num)
 {
 	struct tce_window *win = &container->windows[num];
 	bool closed;
 	long ret;
 
-	if (win->tbl) {
-		closed = iommu_tce_is_closed(win->tbl);
-		/* KVM may hold the table: reject new mappings */
-		iommu_tce_close(win->tbl, true);
-		ret = tce_clear_window(win);
-		if (!ret)
-			ret = tce_unset_groups_or_none(container, num,
-						       win->tbl);
-		if (ret) {
-			iommu_tce_close(win->tbl, closed);
-			return ret;
-		}
+	if (!win->tbl)
+		return 0;
+
+	closed = iommu_tce_is_closed(win->tbl);
+	/* KVM may hold the table: reject new mappings */
+	iommu_tce_close(win->tbl, true);
+	ret = tce_clear_window(win);
+	if (!ret)
+		ret = tce_unset_groups_or_none(container, num, win->tbl);
+	if (ret) {
+		iommu_tce_close(win->tbl, closed);
+		return ret;
 	}
-	tce_free_window(win);
+	iommu_tce_table_put(win->tbl);
+	win->tbl = NULL;
+	win->locked = 0;
 	return 0;
 }
 
-/* As tce_remove_window(), but leaks the table and its memory on failure. */
+/* Removes a window, but leaks the table and its memory if that fails. */
 static void tce_drop_window(struct tce_container *container, int num)
 {
 	struct tce_window *win = &container->windows[num];
 
-	if (!tce_remove_window(container, num))
-		return;
-	/* KVM may still hold the table: do not leak more memory */
-	iommu_tce_close(win->tbl, true);
-	tce_unset_groups(container, num, win->tbl);
-	pr_err("vfio_iommu_spapr_tce: cannot remove window at 0x%llx: leaking its table and memory\n",
-	       win->start);
+	if (tce_remove_table(container, num)) {
+		/* KVM may still hold the table: do not leak more memory */
+		iommu_tce_close(win->tbl, true);
+		tce_unset_groups(container, num, win->tbl);
+		pr_err("vfio_iommu_spapr_tce: cannot remove window at 0x%llx: leaking its table and memory\n",
+		       win->start);
+	}
 	*win = (struct tce_window){ };
 }
 
-/* Names the cause of an error of create_table() or get_table_size(). */
-static long tce_report_table(const struct iommu_table_group *table_group,
+/* Names the cause of an error of create_table(). */
+static void tce_report_table(const struct iommu_table_group *table_group,
 			     u32 page_shift, u64 size, u32 levels, long error,
 			     struct mm_iommu_refusal *why)
 {
@@ -490,19 +495,15 @@ static long tce_report_table(const struct iommu_table_group *table_group,
 						max(levels, 1U));
 
 	if (error == -EINVAL)
-		return mm_iommu_refuse(why, error, 0,
-				       "page size, window size or levels not supported");
-	if (error == -EPERM)
-		return mm_iommu_refuse(why, error, 0,
-				       "no place for a first window beside the second");
-	if (error == -ENOMEM && table_group->max_levels > 1 &&
-	    level > PAGE_SIZE)
-		return mm_iommu_refuse(why, error, level,
-				       "no contiguous memory for a level of the table, bytes of a level: ");
-	if (error == -ENOMEM)
-		return mm_iommu_refuse(why, error, 0,
-				       "the kernel has no memory for it");
-	return error;
+		mm_iommu_refuse(why, error, 0,
+				"page size, window size or levels not supported");
+	else if (error == -EPERM)
+		mm_iommu_refuse(why, error, 0,
+				"no place for a first window beside the second");
+	else if (error == -ENOMEM && table_group->max_levels > 1 &&
+		 level > PAGE_SIZE)
+		mm_iommu_refuse(why, error, level,
+				"no contiguous memory for a level of the table, bytes of a level: ");
 }
 
 /* Creates a window. On failure all changes are rolled back. */
@@ -517,27 +518,22 @@ static long tce_add_window(struct tce_container *container, int num,
 	long ret;
 
 	locked = table_group->ops->get_table_size(page_shift, size, levels);
-	if (!locked)
-		return tce_report_table(table_group, page_shift, size, levels,
-					-EINVAL, why);
-
 	locked = DIV_ROUND_UP(locked, PAGE_SIZE);
-	ret = account_locked_vm(container->mm, locked, true);
+	ret = tce_account(container, locked, why);
 	if (ret)
-		return mm_iommu_refuse(why, ret,
-				       mm_iommu_limit_left(container->mm),
-				       "over the limit of locked memory, bytes left of it: ");
+		return ret;
 
 	ret = table_group->ops->create_table(table_group, num, page_shift, size,
 					     levels, &tbl);
-	if (ret)
+	if (ret) {
+		tce_report_table(table_group, page_shift, size, levels, ret,
+				 why);
 		goto err_unaccount;
+	}
 
 	ret = iommu_tce_view_create(tbl);
-	if (ret)
-		goto err_unset_groups;
-
-	ret = tce_report_set(tce_set_groups(container, num, tbl), why);
+	if (!ret)
+		ret = tce_report_set(tce_set_groups(container, num, tbl), why);
 	if (ret)
 		goto err_unset_groups;
 
@@ -557,8 +553,7 @@ err_unset_groups:
 	iommu_tce_table_put(tbl);
 err_unaccount:
 	account_locked_vm(container->mm, locked, false);
-	return tce_report_table(table_group, page_shift, size, levels, ret,
-				why);
+	return ret;
 }
 
 /* Creates the table of the default window if it does not exist yet. */
@@ -579,16 +574,9 @@ static long tce_instantiate_window(struct tce_container *container,
 static void tce_revert_window(struct tce_container *container,
 			      struct tce_window *win)
 {
-	struct tce_window lazy = {
-		.start = win->start,
-		.size = win->size,
-		.shift = win->shift,
-	};
-
 	lockdep_assert_held_write(&container->lock);
-	if (win->tbl && !iommu_tce_view_mapped(win->tbl) &&
-	    !tce_remove_window(container, win - container->windows))
-		*win = lazy;
+	if (win->tbl && !iommu_tce_view_mapped(win->tbl))
+		tce_remove_table(container, win - container->windows);
 }
 
 /* Initializes the default window, without a table, for the first group. */
@@ -748,11 +736,12 @@ static long tce_remove(struct tce_container *container, u64 start)
 		return tce_report(container, "REMOVE", start, 0, -EINVAL,
 				  &TCE_CAUSE("no window at this bus address"));
 
-	ret = tce_remove_window(container, win - container->windows);
+	ret = tce_remove_table(container, win - container->windows);
 	trace_spapr_tce_remove_window(start, ret);
 	if (ret)
-		tce_report(container, "REMOVE", start, 0, ret, NULL);
-	return ret;
+		return tce_report(container, "REMOVE", start, 0, ret, NULL);
+	*win = (struct tce_window){ };
+	return 0;
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_REMOVE */
@@ -1152,7 +1141,7 @@ static long tce_ioctl_enable(struct tce_container *container)
 {
 	struct iommu_table_group *table_group = tce_first_group(container);
 	struct tce_window *win = &container->windows[0];
-	struct mm_iommu_refusal why;
+	struct mm_iommu_refusal why = { };
 	unsigned long locked;
 	int ret;
 
@@ -1168,21 +1157,12 @@ static long tce_ioctl_enable(struct tce_container *container)
 		return ret;
 
 	locked = table_group->tce32_size >> PAGE_SHIFT;
-	ret = account_locked_vm(container->mm, locked, true);
-	if (ret) {
-		mm_iommu_refuse(&why, ret, mm_iommu_limit_left(container->mm),
-				"over the limit of locked memory, bytes left of it: ");
-		return tce_report(container, "ENABLE", 0,
-				  table_group->tce32_size, ret, &why);
-	}
-
+	ret = tce_account(container, locked, &why);
+	if (ret)
+		goto err_report;
 	ret = mm_iommu_unregistered_start(container->mm);
-	if (ret) {
-		account_locked_vm(container->mm, locked, false);
-		return tce_report(container, "ENABLE", 0,
-				  table_group->tce32_size, ret,
-				  &TCE_CAUSE("the kernel has no memory for it"));
-	}
+	if (ret)
+		goto err_unaccount;
 
 	container->locked = locked;
 	if (win->tbl)
@@ -1190,6 +1170,12 @@ static long tce_ioctl_enable(struct tce_container *container)
 	/* pairs with smp_load_acquire() in tce_check_enabled() */
 	smp_store_release(&container->enabled, true);
 	return 0;
+
+err_unaccount:
+	account_locked_vm(container->mm, locked, false);
+err_report:
+	return tce_report(container, "ENABLE", 0, table_group->tce32_size, ret,
+			  &why);
 }
 
 /* Reverts the accounting of ENABLE in the mm. */
@@ -1685,12 +1671,9 @@ static int tce_check_group(struct tce_container *container,
 	if (container->v2 && !table_group->max_dynamic_windows_supported)
 		return mm_iommu_refuse(why, -EINVAL, 0,
 				       "the group has no dynamic windows, version 1 can use it");
-	if (!container->v2 && !list_empty(&container->groups))
-		return mm_iommu_refuse(why, -EBUSY, 0,
-				       "version 1 has one group, or the group is attached");
 
 	list_for_each_entry(group, &container->groups, list) {
-		if (group->grp == grp)
+		if (!container->v2 || group->grp == grp)
 			return mm_iommu_refuse(why, -EBUSY, 0,
 					       "version 1 has one group, or the group is attached");
 		/* tables are shared, so all groups need the same platform */
@@ -1699,6 +1682,15 @@ static int tce_check_group(struct tce_container *container,
 			return tce_report_set(-EPERM, why);
 	}
 	return 0;
+}
+
+static void tce_unset_windows(struct tce_container *container,
+			      struct iommu_table_group *table_group)
+{
+	int i;
+
+	for (i = 0; i < TCE_MAX_WINDOWS; i++)
+		tce_unset_group(table_group, i, container->windows[i].tbl);
 }
 
 /* Sets all windows of the container in a new group, or none. */
@@ -1716,10 +1708,7 @@ static long tce_set_windows(struct tce_container *container,
 							   win->tbl);
 	}
 	if (ret)
-		for (i = 0; i < TCE_MAX_WINDOWS; i++)
-			if (container->windows[i].tbl)
-				tce_unset_group(table_group, i,
-						container->windows[i].tbl);
+		tce_unset_windows(container, table_group);
 	return ret;
 }
 
@@ -1783,26 +1772,21 @@ static void tce_iommu_detach_group(void *iommu_data, struct iommu_group *grp)
 {
 	struct tce_container *container = iommu_data;
 	struct tce_group *group;
-	bool last;
 	int i;
 
 	down_write(&container->eeh_lock);
 	down_write(&container->lock);
-	last = list_is_singular(&container->groups);
 	list_for_each_entry(group, &container->groups, list)
 		if (group->grp == grp)
 			break;
 	if (WARN_ON(list_entry_is_head(group, &container->groups, list)))
 		goto out_unlock;
 
-	for (i = 0; i < TCE_MAX_WINDOWS; i++) {
-		struct tce_window *win = &container->windows[i];
-
-		if (last)
+	if (list_is_singular(&container->groups))
+		for (i = 0; i < TCE_MAX_WINDOWS; i++)
 			tce_drop_window(container, i);
-		else if (win->tbl)
-			tce_unset_group(group->table_group, i, win->tbl);
-	}
+	else
+		tce_unset_windows(container, group->table_group);
 	list_del(&group->list);
 	kfree(group);
 out_unlock:

@@ -195,7 +195,9 @@ static long tce_kunit_remove(struct tce_kunit *t)
 	long ret;
 
 	down_write(&t->container->lock);
-	ret = tce_remove_window(t->container, 0);
+	ret = tce_remove_table(t->container, 0);
+	if (!ret)
+		t->container->windows[0] = (struct tce_window){ };
 	up_write(&t->container->lock);
 	return ret;
 }
