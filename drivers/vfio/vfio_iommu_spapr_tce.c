@@ -23,7 +23,8 @@
  * - tce_container::eeh_lock pins the list of groups during EEH calls, which may
  *   take seconds.
  * - tce_container::lock protects windows and groups. Calls that only use them
- *   take it for reading, so different ranges are mapped concurrently.
+ *   take it for reading, so different ranges are mapped concurrently. A MAP
+ *   that creates the table of its window takes it for writing.
  * - tce_container::memory_lock protects the registrations.
  * - The locks of the mm's registry, then mmap_lock.
  *
@@ -110,10 +111,10 @@ struct tce_registration {
  * @enabled: v1: between ENABLE and DISABLE, written under @lock; v2: set by the
  *	first successful REGISTER and never cleared
  * @eeh_lock: held for writing, together with @lock, to modify @groups
- * @lock: protects the members up to @memory_lock, except @pinning
+ * @lock: protects the members up to @memory_lock
  * @locked: v1: pages accounted in locked_vm by ENABLE
- * @pinning: v1: pages requested by MAP calls in progress; atomic, not under
- *	a lock
+ * @pinning: v1: pages requested by MAP calls in progress, which have dropped
+ *	@lock
  * @windows: windows by number
  * @groups: list of struct tce_group
  * @memory_lock: protects @registrations
@@ -130,7 +131,7 @@ struct tce_container {
 	struct rw_semaphore eeh_lock;	/* groups during EEH calls */
 	struct rw_semaphore lock;
 	unsigned long locked;
-	atomic_long_t pinning;
+	unsigned long pinning;
 	struct tce_window windows[TCE_MAX_WINDOWS];
 	struct list_head groups;
 
@@ -556,27 +557,26 @@ err_unaccount:
 	return ret;
 }
 
-/* Creates the table of the default window if it does not exist yet. */
+/* Creates the table of the default window, for its first use. */
 static long tce_instantiate_window(struct tce_container *container,
-				   struct tce_window *win,
 				   struct mm_iommu_refusal *why)
 {
-	if (!win->size || win->tbl)
-		return 0;
-	return tce_add_window(container, win - container->windows, win->shift,
-			      win->size, 1, why);
+	struct tce_window *win = &container->windows[0];
+
+	return tce_add_window(container, 0, win->shift, win->size, 1, why);
 }
 
 /*
  * Reverts tce_instantiate_window() for a call that failed later, unless another
- * call has mapped something in the window since.
+ * call has mapped something in the window since, or is about to.
  */
-static void tce_revert_window(struct tce_container *container,
-			      struct tce_window *win)
+static void tce_revert_window(struct tce_container *container)
 {
+	struct iommu_table *tbl = container->windows[0].tbl;
+
 	lockdep_assert_held_write(&container->lock);
-	if (win->tbl && !iommu_tce_view_mapped(win->tbl))
-		tce_remove_table(container, win - container->windows);
+	if (tbl && !container->pinning && !iommu_tce_view_mapped(tbl))
+		tce_remove_table(container, 0);
 }
 
 /* Initializes the default window, without a table, for the first group. */
@@ -635,15 +635,17 @@ static int tce_create(struct tce_container *container,
 				       "all windows are in use");
 
 	/* number 0 is reserved for the default window */
-	ret = tce_instantiate_window(container, first, why);
-	if (ret)
-		return ret;
+	if (lazy) {
+		ret = tce_instantiate_window(container, why);
+		if (ret)
+			return ret;
+	}
 
 	ret = tce_add_window(container, num, create->page_shift,
 			     create->window_size, create->levels, why);
 	if (ret) {
 		if (lazy)
-			tce_revert_window(container, first);
+			tce_revert_window(container);
 		return ret;
 	}
 
@@ -908,58 +910,6 @@ static int tce_report_map(struct tce_container *container,
 	return tce_report(container, "MAP", map->iova, map->size, error, &why);
 }
 
-/*
- * Creates the table of the default window for a MAP, and returns it with a
- * reference in @new_tbl, which is NULL the first time. @enabled is checked
- * again: a DISABLE after the caller's check had no table to close.
- */
-static noinline int
-tce_instantiate_default(struct tce_container *container,
-			const struct vfio_iommu_type1_dma_map *map,
-			struct iommu_table **new_tbl)
-{
-	struct tce_window *win = &container->windows[0];
-	struct mm_iommu_refusal why = { };
-	bool lazy;
-	int ret;
-
-	if (down_write_killable(&container->lock))
-		return -EINTR;
-	lazy = win->size && !win->tbl;
-	ret = container->enabled ?
-	      tce_instantiate_window(container, win, &why) :
-	      mm_iommu_refuse(&why, -EPERM, 0,
-			      "nothing was registered or enabled yet");
-	if (!ret && lazy) {
-		/* the window may have lost an earlier one before the MAP */
-		if (*new_tbl)
-			iommu_tce_table_put(*new_tbl);
-		*new_tbl = iommu_tce_table_get(win->tbl);
-	}
-	up_write(&container->lock);
-	if (ret)
-		tce_report(container, "MAP", map->iova, map->size, ret, &why);
-	return ret;
-}
-
-/*
- * Drops the reference of tce_instantiate_default() after the MAP. If the MAP
- * has failed the table is removed again, unless the process is being killed or
- * another call has removed the window: number 0 may be another window then.
- */
-static void tce_revert_default(struct tce_container *container,
-			       struct iommu_table *new_tbl, bool failed)
-{
-	struct tce_window *win = &container->windows[0];
-
-	if (failed && !down_write_killable(&container->lock)) {
-		if (win->tbl == new_tbl)
-			tce_revert_window(container, win);
-		up_write(&container->lock);
-	}
-	iommu_tce_table_put(new_tbl);
-}
-
 static bool tce_map_valid(const struct vfio_iommu_type1_dma_map *map,
 			  const struct tce_window *win)
 {
@@ -967,50 +917,56 @@ static bool tce_map_valid(const struct vfio_iommu_type1_dma_map *map,
 }
 
 /*
- * v1 pins user memory, so the lock is dropped around iommu_tce_map(). REMOVE
- * and DISABLE close the table, after which nothing can be mapped in it.
+ * v1 pins user memory, so the lock is dropped around iommu_tce_map(). DISABLE
+ * and the detach of the group close the table, after which nothing can be
+ * mapped in it.
  *
  * ENABLE accounts as many pages as the window can map. MAP calls in progress
  * may hold pages in addition; @pinning limits these to the same number for all
  * threads together.
  *
- * Context: container->lock held for reading; dropped and taken again.
- * Return: 0; -EPERM if the container was disabled; -ESTALE if the window was
- * removed or has another table; -EBUSY if the limit is reached; errors of
- * iommu_tce_map().
+ * Context: container->lock held for writing; dropped and taken again.
+ * Return: 0; -EPERM if the container was disabled; -EBUSY if the limit is
+ * reached; errors of iommu_tce_map().
  */
 static long tce_map_v1(struct tce_container *container,
 		       const struct vfio_iommu_type1_dma_map *map,
 		       const struct tce_window *win, unsigned long *bad)
 {
-	struct iommu_table *tbl = iommu_tce_table_get(win->tbl);
 	unsigned long npages = PFN_UP(map->size);
 	unsigned int shift = win->shift;
-	long ret = container->enabled ? -EBUSY : -EPERM;
+	struct iommu_table *tbl;
+	long ret;
 
-	if (atomic_long_add_return(npages, &container->pinning) >
-	    container->locked)
-		goto out_put;
+	if (!container->enabled)
+		return -EPERM;
+	if (container->pinning + npages > container->locked)
+		return -EBUSY;
 
-	up_read(&container->lock);
+	tbl = iommu_tce_table_get(win->tbl);
+	container->pinning += npages;
+	up_write(&container->lock);
 	ret = iommu_tce_map(tbl, map->iova >> shift, map->vaddr,
 			    map->size >> shift,
 			    map->flags & VFIO_DMA_MAP_FLAG_WRITE, bad);
-	down_read(&container->lock);
-	if (ret == -ENXIO)
-		ret = win->tbl == tbl ? -EPERM : -ESTALE;
-out_put:
-	atomic_long_sub(npages, &container->pinning);
+	down_write(&container->lock);
+	container->pinning -= npages;
 	iommu_tce_table_put(tbl);
-	return ret;
+	return ret == -ENXIO ? -EPERM : ret;
 }
 
-/* Returns -ESTALE if the window has no table, or was replaced (v1). */
-static long tce_map(struct tce_container *container,
-		    const struct vfio_iommu_type1_dma_map *map)
+/*
+ * With @exclusive the lock is held for writing, else for reading: then v2 only,
+ * and -ESTALE if the window has no table yet.
+ */
+static __always_inline long
+tce_map(struct tce_container *container,
+	const struct vfio_iommu_type1_dma_map *map, bool exclusive)
 {
 	unsigned long bad = map->vaddr + map->size;
+	struct mm_iommu_refusal why = { };
 	struct tce_window *win;
+	bool lazy;
 	long ret;
 
 	win = tce_range_window(container, map->iova, map->size);
@@ -1022,32 +978,54 @@ static long tce_map(struct tce_container *container,
 					map->size, -EINVAL);
 	if (!map->size)
 		return 0;
-	if (unlikely(!win->tbl))
-		return -ESTALE;
 
-	if (likely(container->v2))
+	lazy = !win->tbl;
+	if (unlikely(lazy)) {
+		if (!exclusive)
+			return -ESTALE;
+		ret = tce_instantiate_window(container, &why);
+		if (ret)
+			return tce_report(container, "MAP", map->iova,
+					  map->size, ret, &why);
+	}
+
+	if (!exclusive || container->v2)
 		ret = iommu_tce_map(win->tbl, map->iova >> win->shift,
 				    map->vaddr, map->size >> win->shift,
 				    map->flags & VFIO_DMA_MAP_FLAG_WRITE, &bad);
 	else
 		ret = tce_map_v1(container, map, win, &bad);
-	if (unlikely(ret == -ESTALE))
-		return ret;
 	trace_spapr_tce_map(map->iova, map->vaddr, map->size, map->flags, ret);
-	if (unlikely(ret))
-		ret = tce_report_map(container, map, bad, ret);
-	return ret;
+	if (likely(!ret))
+		return 0;
+	if (lazy)
+		tce_revert_window(container);
+	return tce_report_map(container, map, bad, ret);
 }
 
-static long tce_map_locked(struct tce_container *container,
+static long tce_map_shared(struct tce_container *container,
 			   const struct vfio_iommu_type1_dma_map *map)
 {
 	long ret;
 
 	if (down_read_killable(&container->lock))
 		return -EINTR;
-	ret = tce_map(container, map);
+	ret = tce_map(container, map, false);
 	up_read(&container->lock);
+	return ret;
+}
+
+/* Not only for v1: creates the table of the default window, too. */
+static noinline long
+tce_map_exclusive(struct tce_container *container,
+		  const struct vfio_iommu_type1_dma_map *map)
+{
+	long ret;
+
+	if (down_write_killable(&container->lock))
+		return -EINTR;
+	ret = tce_map(container, map, true);
+	up_write(&container->lock);
 	return ret;
 }
 
@@ -1056,7 +1034,6 @@ static noinline long tce_ioctl_map(struct tce_container *container,
 				   void __user *uarg)
 {
 	struct vfio_iommu_type1_dma_map map;
-	struct iommu_table *new_tbl = NULL;
 	long ret;
 
 	ret = tce_check_enabled(container);
@@ -1071,15 +1048,9 @@ static noinline long tce_ioctl_map(struct tce_container *container,
 		return tce_report(container, "MAP", map.iova, map.size,
 				  -EOVERFLOW, &tce_wrapped);
 
-	do {
-		ret = tce_map_locked(container, &map);
-		if (likely(ret != -ESTALE))
-			break;
-		ret = tce_instantiate_default(container, &map, &new_tbl);
-	} while (!ret);
-
-	if (unlikely(new_tbl))
-		tce_revert_default(container, new_tbl, ret);
+	ret = likely(container->v2) ? tce_map_shared(container, &map) : -ESTALE;
+	if (unlikely(ret == -ESTALE))
+		ret = tce_map_exclusive(container, &map);
 	return ret;
 }
 

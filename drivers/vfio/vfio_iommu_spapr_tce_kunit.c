@@ -281,76 +281,47 @@ static void tce_refused_rollback_keeps_the_other_groups(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->container->mm->locked_vm, 0);
 }
 
-static const struct vfio_iommu_type1_dma_map tce_kunit_map = { };
-
-/* Creates the default window for a MAP; returns its table with a reference. */
-static struct iommu_table *tce_kunit_instantiate(struct kunit *test)
+/* A MAP of memory that is not registered. */
+static void tce_kunit_failed_map(struct kunit *test)
 {
+	const struct vfio_iommu_type1_dma_map map = {
+		.flags = VFIO_DMA_MAP_FLAG_READ,
+		.iova = KUNIT_START,
+		.size = SZ_4K,
+	};
 	struct tce_kunit *t = test->priv;
-	struct iommu_table *new_tbl = NULL;
 
-	t->group[0].table_group.tce32_size = KUNIT_WINDOW;
-	tce_init_default_window(t->container, &t->group[0].table_group);
-	t->container->enabled = true;
-	KUNIT_EXPECT_EQ(test,
-			tce_instantiate_default(t->container, &tce_kunit_map,
-						&new_tbl), 0);
-	return new_tbl;
+	KUNIT_EXPECT_EQ(test, tce_map_exclusive(t->container, &map), -EINVAL);
 }
 
 /* A MAP that fails removes the table that it created. */
 static void tce_failed_map_reverts_the_default_window(struct kunit *test)
 {
-	struct iommu_table *new_tbl = tce_kunit_instantiate(test);
-	struct iommu_table *second = NULL;
 	struct tce_kunit *t = test->priv;
+	int i;
 
-	KUNIT_ASSERT_NOT_NULL(test, new_tbl);
-	KUNIT_EXPECT_EQ(test,
-			tce_instantiate_default(t->container, &tce_kunit_map,
-						&second), 0);
-	KUNIT_EXPECT_NULL(test, second);
-	tce_revert_default(t->container, new_tbl, true);
-	KUNIT_EXPECT_EQ(test, t->freed, 1);
-	KUNIT_EXPECT_NULL(test, t->container->windows[0].tbl);
-	KUNIT_EXPECT_EQ(test, t->container->windows[0].size, KUNIT_WINDOW);
-}
-
-/* Other threads remove the table before the MAP, which creates another. */
-static void tce_map_creates_the_default_window_again(struct kunit *test)
-{
-	struct iommu_table *new_tbl = tce_kunit_instantiate(test);
-	struct tce_kunit *t = test->priv;
-
-	KUNIT_ASSERT_NOT_NULL(test, new_tbl);
-	KUNIT_EXPECT_EQ(test, tce_kunit_remove(t), 0);
-	KUNIT_EXPECT_EQ(test, t->freed, 0);
+	t->group[0].table_group.tce32_size = KUNIT_WINDOW;
 	tce_init_default_window(t->container, &t->group[0].table_group);
-	KUNIT_EXPECT_EQ(test,
-			tce_instantiate_default(t->container, &tce_kunit_map,
-						&new_tbl), 0);
-	KUNIT_EXPECT_EQ(test, t->freed, 1);
-	KUNIT_EXPECT_PTR_EQ(test, new_tbl, t->container->windows[0].tbl);
-	tce_revert_default(t->container, new_tbl, true);
-	KUNIT_EXPECT_EQ(test, t->freed, 2);
-	KUNIT_EXPECT_EQ(test, t->container->mm->locked_vm, 0);
+	t->container->windows[0].start = KUNIT_START;
+	for (i = 1; i <= 2; i++) {
+		tce_kunit_failed_map(test);
+		KUNIT_EXPECT_EQ(test, t->freed, i);
+		KUNIT_EXPECT_NULL(test, t->container->windows[0].tbl);
+		KUNIT_EXPECT_EQ(test, t->container->windows[0].size,
+				KUNIT_WINDOW);
+		KUNIT_EXPECT_EQ(test, t->container->mm->locked_vm, 0);
+	}
 }
 
-/* Other threads REMOVE and CREATE a window before the MAP fails. */
-static void tce_failed_map_keeps_a_new_window(struct kunit *test)
+/* A MAP that fails does not remove a table that was there. */
+static void tce_failed_map_keeps_a_window(struct kunit *test)
 {
-	struct iommu_table *new_tbl = tce_kunit_instantiate(test);
 	struct tce_kunit *t = test->priv;
-	struct iommu_table *other;
 
-	KUNIT_ASSERT_NOT_NULL(test, new_tbl);
-	KUNIT_EXPECT_EQ(test, tce_kunit_remove(t), 0);
-	KUNIT_EXPECT_EQ(test, tce_kunit_add(t), 0);
-	other = t->container->windows[0].tbl;
-	tce_revert_default(t->container, new_tbl, true);
-	KUNIT_EXPECT_EQ(test, t->freed, 1);
-	KUNIT_EXPECT_NOT_NULL(test, other);
-	KUNIT_EXPECT_PTR_EQ(test, t->container->windows[0].tbl, other);
+	KUNIT_ASSERT_EQ(test, tce_kunit_add(t), 0);
+	tce_kunit_failed_map(test);
+	KUNIT_EXPECT_EQ(test, t->freed, 0);
+	KUNIT_EXPECT_NOT_NULL(test, t->container->windows[0].tbl);
 }
 
 static struct iommu_group *tce_kunit_group(struct kunit *test, int i)
@@ -474,8 +445,7 @@ static struct kunit_case tce_kunit_cases[] = {
 	KUNIT_CASE(tce_refused_remove_changes_nothing),
 	KUNIT_CASE(tce_refused_rollback_keeps_the_other_groups),
 	KUNIT_CASE(tce_failed_map_reverts_the_default_window),
-	KUNIT_CASE(tce_map_creates_the_default_window_again),
-	KUNIT_CASE(tce_failed_map_keeps_a_new_window),
+	KUNIT_CASE(tce_failed_map_keeps_a_window),
 	KUNIT_CASE(tce_default_window_is_of_the_first_group),
 	KUNIT_CASE(tce_table_is_charged_until_it_is_freed),
 	KUNIT_CASE(tce_fdinfo_waits_for_no_lock),
