@@ -142,8 +142,6 @@ struct tce_container {
 	char refusals[TCE_REFUSALS][TCE_REFUSAL_TEXT];
 };
 
-#define TCE_CAUSE(text)	((const struct mm_iommu_refusal){ .words = (text) })
-
 /*
  * Formats a line of fdinfo. A cause that ends with "0x" or with a blank is
  * followed by @why->at.
@@ -169,20 +167,18 @@ static void tce_print_refusal(char *line, const char *call, u64 start, u64 size,
 /*
  * Records the cause of a failed call for fdinfo, and returns @error. @start
  * and @size are the arguments of the call: a bus address for MAP, UNMAP and
- * windows, the number of the group for ATTACH, else a user address. Without a
- * cause in @why it is derived from @error.
+ * windows, the number of the group for ATTACH, else a user address. If @why is
+ * empty the cause is derived from @error.
  */
 static int tce_report(struct tce_container *container, const char *call,
 		      u64 start, u64 size, int error,
-		      const struct mm_iommu_refusal *why)
+		      struct mm_iommu_refusal *why)
 {
-	const struct mm_iommu_refusal unknown =
-		TCE_CAUSE(error == -EINTR ? "the process was killed" :
-			  error == -ENOMEM ? "the kernel has no memory for it" :
-			  "the platform refused");
-
-	if (!why || !why->words)
-		why = &unknown;
+	if (!why->words)
+		why->words = error == -EINTR ? "the process was killed" :
+			     error == -ENOMEM ?
+			     "the kernel has no memory for it" :
+			     "the platform refused";
 	trace_spapr_tce_refused(call, error, start, size, why->words, why->at);
 	spin_lock(&container->refusal_lock);
 	memmove(container->refusals, container->refusals + 1,
@@ -725,31 +721,29 @@ static long tce_ioctl_create(struct tce_container *container, void __user *uarg)
 	return ret;
 }
 
-static long tce_remove(struct tce_container *container, u64 start)
+static long tce_remove(struct tce_container *container, u64 start,
+		       struct mm_iommu_refusal *why)
 {
 	struct tce_window *win;
 	long ret;
 
-	if (!tce_first_group(container))
-		return -ENXIO;
-
 	win = tce_find_window(container, start);
 	if (!win || win->start != start)
-		return tce_report(container, "REMOVE", start, 0, -EINVAL,
-				  &TCE_CAUSE("no window at this bus address"));
+		return mm_iommu_refuse(why, -EINVAL, 0,
+				       "no window at this bus address");
 
 	ret = tce_remove_table(container, win - container->windows);
 	trace_spapr_tce_remove_window(start, ret);
-	if (ret)
-		return tce_report(container, "REMOVE", start, 0, ret, NULL);
-	*win = (struct tce_window){ };
-	return 0;
+	if (!ret)
+		*win = (struct tce_window){ };
+	return ret;
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_REMOVE */
 static long tce_ioctl_remove(struct tce_container *container, void __user *uarg)
 {
 	struct vfio_iommu_spapr_tce_remove remove;
+	struct mm_iommu_refusal why = { };
 	long ret;
 
 	ret = tce_bind_mm(container);
@@ -761,8 +755,12 @@ static long tce_ioctl_remove(struct tce_container *container, void __user *uarg)
 
 	if (down_write_killable(&container->lock))
 		return -EINTR;
-	ret = tce_remove(container, remove.start_addr);
+	ret = tce_first_group(container) ?
+	      tce_remove(container, remove.start_addr, &why) : -ENXIO;
 	up_write(&container->lock);
+	if (ret && ret != -ENXIO)
+		tce_report(container, "REMOVE", remove.start_addr, 0, ret,
+			   &why);
 	return ret;
 }
 
@@ -820,31 +818,36 @@ static long tce_ioctl_get_info(struct tce_container *container,
 
 /* Mappings */
 
-/* Looks up the window that contains a range of whole IOMMU pages. */
-static inline struct tce_window *
-tce_range_window(struct tce_container *container, u64 iova, u64 size)
-{
-	struct tce_window *win = tce_find_window(container, iova);
-	u64 mask;
-
-	if (unlikely(!win))
-		return ERR_PTR(-ENXIO);
-
-	mask = BIT_ULL(win->shift) - 1;
-	if (unlikely((iova | size) & mask ||
-		     size > win->size - (iova - win->start)))
-		return ERR_PTR(-EINVAL);
-	return win;
-}
-
 static bool tce_wraps(u64 addr, u64 size)
 {
 	return size && addr + (size - 1) < addr;
 }
 
-static const struct mm_iommu_refusal tce_wrapped = {
-	.words = "bus addresses or memory wrap around",
-};
+/*
+ * Looks up the window that contains a range of whole IOMMU pages. @ua is what is
+ * to be mapped there, or 0.
+ */
+static inline struct tce_window *
+tce_range_window(struct tce_container *container, u64 iova, u64 ua, u64 size,
+		 struct mm_iommu_refusal *why)
+{
+	struct tce_window *win;
+
+	if (unlikely(tce_wraps(iova, size) || tce_wraps(ua, size)))
+		return ERR_PTR(mm_iommu_refuse(why, -EOVERFLOW, 0,
+					       "bus addresses or memory wrap around"));
+
+	win = tce_find_window(container, iova);
+	if (unlikely(!win))
+		return ERR_PTR(mm_iommu_refuse(why, -ENXIO, 0,
+					       "no window at this bus address"));
+
+	if (unlikely(!IS_ALIGNED(iova | ua | size, BIT_ULL(win->shift)) ||
+		     size > win->size - (iova - win->start)))
+		return ERR_PTR(mm_iommu_refuse(why, -EINVAL, 0,
+					       "outside of the window, or not whole IOMMU pages"));
+	return win;
+}
 
 /*
  * Reports MAP or UNMAP of a container that is not enabled yet. @iova points to
@@ -853,67 +856,28 @@ static const struct mm_iommu_refusal tce_wrapped = {
 static long tce_report_unused(struct tce_container *container, const char *call,
 			      const void __user *iova, int error)
 {
+	struct mm_iommu_refusal why;
 	u64 range[2];
 
 	if (READ_ONCE(container->enabled) ||
 	    copy_from_user(range, iova, sizeof(range)))
 		return error;
-	return tce_report(container, call, range[0], range[1], error,
-			  &TCE_CAUSE("nothing was registered or enabled yet"));
+	mm_iommu_refuse(&why, error, 0, "nothing was registered or enabled yet");
+	return tce_report(container, call, range[0], range[1], error, &why);
 }
 
-/* Reports a range in no window, or one that is not valid in its window. */
-static int tce_report_range(struct tce_container *container, const char *call,
-			    u64 iova, u64 size, int error)
+/* Names the cause when @bad, a user address, could not be mapped. */
+static void tce_report_bad(const struct tce_container *container,
+			   unsigned long bad, int error,
+			   struct mm_iommu_refusal *why)
 {
-	const struct mm_iommu_refusal why =
-		TCE_CAUSE(error == -ENXIO ?
-			  "no window at this bus address" :
-			  "outside of the window, or not whole IOMMU pages");
-
-	return tce_report(container, call, iova, size, error, &why);
-}
-
-/*
- * Reports a failure of the TCE core, with the cause of its error. @bad is the
- * address that failed, or the end of the range.
- */
-static int tce_report_map(struct tce_container *container,
-			  const struct vfio_iommu_type1_dma_map *map,
-			  unsigned long bad, int error)
-{
-	struct mm_iommu_refusal why = { .at = bad };
-
-	switch (error) {
-	case -EPERM:
-		why.words = "nothing was registered or enabled yet";
-		break;
-	case -ENOMEM:
-		why.words = "the kernel has no memory for it";
-		break;
-	case -EBUSY:
-		why.words = "other calls in progress map as much as the window";
-		break;
-	case -EINVAL:
-		if (container->v2)
-			why.words = "not registered, or in runs smaller than the IOMMU page: 0x";
-		break;
-	case -EFAULT:
-		why.words = container->v2 ?
-			"was read-only when it was first registered: 0x" :
-			"no memory there, or none that can be pinned: 0x";
-	}
-	/* no address failed, so the platform did */
-	if ((error == -EINVAL || error == -EFAULT) &&
-	    bad == map->vaddr + map->size)
-		why.words = NULL;
-	return tce_report(container, "MAP", map->iova, map->size, error, &why);
-}
-
-static bool tce_map_valid(const struct vfio_iommu_type1_dma_map *map,
-			  const struct tce_window *win)
-{
-	return map->flags && IS_ALIGNED(map->vaddr, BIT_ULL(win->shift));
+	if (error == -EINVAL)
+		mm_iommu_refuse(why, error, bad,
+				"not registered, or in runs smaller than the IOMMU page: 0x");
+	else if (error == -EFAULT)
+		mm_iommu_refuse(why, error, bad, container->v2 ?
+				"was read-only when it was first registered: 0x" :
+				"no memory there, or none that can be pinned: 0x");
 }
 
 /*
@@ -931,17 +895,19 @@ static bool tce_map_valid(const struct vfio_iommu_type1_dma_map *map,
  */
 static long tce_map_v1(struct tce_container *container,
 		       const struct vfio_iommu_type1_dma_map *map,
-		       const struct tce_window *win, unsigned long *bad)
+		       const struct tce_window *win, unsigned long *bad,
+		       struct mm_iommu_refusal *why)
 {
 	unsigned long npages = PFN_UP(map->size);
 	unsigned int shift = win->shift;
 	struct iommu_table *tbl;
-	long ret;
+	long ret = -ENXIO;
 
 	if (!container->enabled)
-		return -EPERM;
+		goto out_disabled;
 	if (container->pinning + npages > container->locked)
-		return -EBUSY;
+		return mm_iommu_refuse(why, -EBUSY, 0,
+				       "other calls in progress map as much as the window");
 
 	tbl = iommu_tce_table_get(win->tbl);
 	container->pinning += npages;
@@ -952,7 +918,11 @@ static long tce_map_v1(struct tce_container *container,
 	down_write(&container->lock);
 	container->pinning -= npages;
 	iommu_tce_table_put(tbl);
-	return ret == -ENXIO ? -EPERM : ret;
+	if (ret != -ENXIO)
+		return ret;
+out_disabled:
+	return mm_iommu_refuse(why, -EPERM, 0,
+			       "nothing was registered or enabled yet");
 }
 
 /*
@@ -961,32 +931,30 @@ static long tce_map_v1(struct tce_container *container,
  */
 static __always_inline long
 tce_map(struct tce_container *container,
-	const struct vfio_iommu_type1_dma_map *map, bool exclusive)
+	const struct vfio_iommu_type1_dma_map *map, bool exclusive,
+	struct mm_iommu_refusal *why)
 {
-	unsigned long bad = map->vaddr + map->size;
-	struct mm_iommu_refusal why = { };
+	unsigned long end = map->vaddr + map->size, bad = end;
 	struct tce_window *win;
 	bool lazy;
 	long ret;
 
-	win = tce_range_window(container, map->iova, map->size);
+	win = tce_range_window(container, map->iova, map->vaddr, map->size,
+			       why);
 	if (IS_ERR(win))
-		return tce_report_range(container, "MAP", map->iova,
-					map->size, PTR_ERR(win));
-	if (!tce_map_valid(map, win))
-		return tce_report_range(container, "MAP", map->iova,
-					map->size, -EINVAL);
+		return PTR_ERR(win);
+	if (unlikely(!map->flags))
+		return mm_iommu_refuse(why, -EINVAL, 0,
+				       "outside of the window, or not whole IOMMU pages");
 	if (!map->size)
 		return 0;
 
 	lazy = !win->tbl;
 	if (unlikely(lazy)) {
-		if (!exclusive)
-			return -ESTALE;
-		ret = tce_instantiate_window(container, &why);
+		ret = exclusive ? tce_instantiate_window(container, why) :
+				  -ESTALE;
 		if (ret)
-			return tce_report(container, "MAP", map->iova,
-					  map->size, ret, &why);
+			return ret;
 	}
 
 	if (!exclusive || container->v2)
@@ -994,23 +962,27 @@ tce_map(struct tce_container *container,
 				    map->vaddr, map->size >> win->shift,
 				    map->flags & VFIO_DMA_MAP_FLAG_WRITE, &bad);
 	else
-		ret = tce_map_v1(container, map, win, &bad);
+		ret = tce_map_v1(container, map, win, &bad, why);
 	trace_spapr_tce_map(map->iova, map->vaddr, map->size, map->flags, ret);
 	if (likely(!ret))
 		return 0;
+	/* else the platform failed */
+	if (bad != end)
+		tce_report_bad(container, bad, ret, why);
 	if (lazy)
 		tce_revert_window(container);
-	return tce_report_map(container, map, bad, ret);
+	return ret;
 }
 
 static long tce_map_shared(struct tce_container *container,
-			   const struct vfio_iommu_type1_dma_map *map)
+			   const struct vfio_iommu_type1_dma_map *map,
+			   struct mm_iommu_refusal *why)
 {
 	long ret;
 
 	if (down_read_killable(&container->lock))
 		return -EINTR;
-	ret = tce_map(container, map, false);
+	ret = tce_map(container, map, false, why);
 	up_read(&container->lock);
 	return ret;
 }
@@ -1018,13 +990,14 @@ static long tce_map_shared(struct tce_container *container,
 /* Not only for v1: creates the table of the default window, too. */
 static noinline long
 tce_map_exclusive(struct tce_container *container,
-		  const struct vfio_iommu_type1_dma_map *map)
+		  const struct vfio_iommu_type1_dma_map *map,
+		  struct mm_iommu_refusal *why)
 {
 	long ret;
 
 	if (down_write_killable(&container->lock))
 		return -EINTR;
-	ret = tce_map(container, map, true);
+	ret = tce_map(container, map, true, why);
 	up_write(&container->lock);
 	return ret;
 }
@@ -1034,6 +1007,7 @@ static noinline long tce_ioctl_map(struct tce_container *container,
 				   void __user *uarg)
 {
 	struct vfio_iommu_type1_dma_map map;
+	struct mm_iommu_refusal why = { };
 	long ret;
 
 	ret = tce_check_enabled(container);
@@ -1044,37 +1018,32 @@ static noinline long tce_ioctl_map(struct tce_container *container,
 			   VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
 	if (ret)
 		return ret;
-	if (tce_wraps(map.iova, map.size) || tce_wraps(map.vaddr, map.size))
-		return tce_report(container, "MAP", map.iova, map.size,
-				  -EOVERFLOW, &tce_wrapped);
 
-	ret = likely(container->v2) ? tce_map_shared(container, &map) : -ESTALE;
+	ret = likely(container->v2) ?
+	      tce_map_shared(container, &map, &why) : -ESTALE;
 	if (unlikely(ret == -ESTALE))
-		ret = tce_map_exclusive(container, &map);
+		ret = tce_map_exclusive(container, &map, &why);
+	if (unlikely(ret))
+		tce_report(container, "MAP", map.iova, map.size, ret, &why);
 	return ret;
 }
 
-static long
-tce_unmap(struct tce_container *container,
-	  const struct vfio_iommu_type1_dma_unmap *unmap)
+static long tce_unmap(struct tce_container *container,
+		      const struct vfio_iommu_type1_dma_unmap *unmap,
+		      struct mm_iommu_refusal *why)
 {
 	struct tce_window *win;
 	long ret;
 
-	win = tce_range_window(container, unmap->iova, unmap->size);
+	win = tce_range_window(container, unmap->iova, 0, unmap->size, why);
 	if (IS_ERR(win))
-		return tce_report_range(container, "UNMAP", unmap->iova,
-					unmap->size, PTR_ERR(win));
-
+		return PTR_ERR(win);
 	if (!win->tbl)
 		return 0;
 
 	ret = iommu_tce_unmap(win->tbl, unmap->iova >> win->shift,
 			      unmap->size >> win->shift);
 	trace_spapr_tce_unmap(unmap->iova, unmap->size, ret);
-	if (unlikely(ret))
-		tce_report(container, "UNMAP", unmap->iova, unmap->size, ret,
-			   NULL);
 	return ret;
 }
 
@@ -1085,6 +1054,7 @@ static noinline long tce_ioctl_unmap(struct tce_container *container,
 	const size_t minsz = offsetofend(struct vfio_iommu_type1_dma_unmap,
 					 size);
 	struct vfio_iommu_type1_dma_unmap unmap;
+	struct mm_iommu_refusal why = { };
 	long ret;
 
 	ret = tce_check_enabled(container);
@@ -1094,14 +1064,14 @@ static noinline long tce_ioctl_unmap(struct tce_container *container,
 	ret = tce_copy_arg(&unmap, minsz, uarg, 0);
 	if (ret)
 		return ret;
-	if (tce_wraps(unmap.iova, unmap.size))
-		return tce_report(container, "UNMAP", unmap.iova, unmap.size,
-				  -EOVERFLOW, &tce_wrapped);
 
 	if (down_read_killable(&container->lock))
 		return -EINTR;
-	ret = tce_unmap(container, &unmap);
+	ret = tce_unmap(container, &unmap, &why);
 	up_read(&container->lock);
+	if (unlikely(ret))
+		tce_report(container, "UNMAP", unmap.iova, unmap.size, ret,
+			   &why);
 	return ret;
 }
 
@@ -1193,17 +1163,6 @@ static long tce_ioctl_v1(struct tce_container *container, bool enable)
 
 /* v2: registered memory */
 
-static const struct mm_iommu_refusal tce_not_whole = {
-	.words = "not whole pages, or nothing, or beyond the end",
-};
-
-static bool tce_memory_valid(const struct vfio_iommu_spapr_register_memory *m)
-{
-	/* also rejects an end of 2^64, where the sum is 0 */
-	return PAGE_ALIGNED(m->vaddr | m->size) &&
-	       m->vaddr + m->size > m->vaddr;
-}
-
 static int tce_cmp_ua(const void *ua, const struct rb_node *node)
 {
 	const struct tce_registration *rn =
@@ -1224,8 +1183,8 @@ static int tce_cmp_registrations(struct rb_node *a, const struct rb_node *b)
  * That may have been replaced through another container after an UNREGISTER
  * failed with -EBUSY; it is then replaced here too.
  *
- * Return: the registration; NULL if the range is registered already or busy;
- * ERR_PTR(-ENOMEM).
+ * Return: the registration; ERR_PTR() of -EBUSY if the range is registered
+ * already or busy; of -ENOMEM.
  */
 static struct tce_registration *
 tce_begin_register(struct tce_container *container, unsigned long ua,
@@ -1251,7 +1210,7 @@ tce_begin_register(struct tce_container *container, unsigned long ua,
 			     !mm_iommu_is_current(*old)))
 			rn->region = NULL;
 		else
-			rn = NULL;
+			rn = ERR_PTR(-EBUSY);
 	}
 	mutex_unlock(&container->memory_lock);
 	return rn;
@@ -1291,14 +1250,38 @@ static void tce_end_registration(struct tce_container *container,
 	mutex_unlock(&container->memory_lock);
 }
 
+static int tce_register(struct tce_container *container, unsigned long ua,
+			unsigned long size, struct mm_iommu_refusal *why)
+{
+	struct mm_iommu_region *region, *old;
+	struct tce_registration *rn;
+	int ret;
+
+	rn = tce_begin_register(container, ua, size, &old);
+	if (rn == ERR_PTR(-EBUSY))
+		return mm_iommu_refuse(why, -EBUSY, 0,
+				       "is registered already, or being registered");
+	if (IS_ERR(rn))
+		return PTR_ERR(rn);
+
+	ret = mm_iommu_register(container->mm, ua, size, &region, why);
+	trace_spapr_tce_register(ua, size, ret);
+	tce_end_registration(container, rn, ret ? old : region);
+	if (ret)
+		return ret;
+	if (old)
+		mm_iommu_release(old);
+	/* pairs with smp_load_acquire() in tce_check_enabled() */
+	smp_store_release(&container->enabled, true);
+	return 0;
+}
+
 /* VFIO_IOMMU_SPAPR_REGISTER_MEMORY */
 static noinline long tce_ioctl_register(struct tce_container *container,
 					void __user *uarg)
 {
 	struct vfio_iommu_spapr_register_memory memory;
-	struct mm_iommu_region *region, *old;
-	struct mm_iommu_refusal why;
-	struct tce_registration *rn;
+	struct mm_iommu_refusal why = { };
 	int ret;
 
 	ret = tce_bind_mm(container);
@@ -1307,44 +1290,42 @@ static noinline long tce_ioctl_register(struct tce_container *container,
 	ret = tce_copy_arg(&memory, sizeof(memory), uarg, 0);
 	if (ret)
 		return ret;
-	if (!tce_memory_valid(&memory))
-		return tce_report(container, "REGISTER", memory.vaddr,
-				  memory.size, -EINVAL, &tce_not_whole);
 
-	rn = tce_begin_register(container, memory.vaddr, memory.size, &old);
-	if (IS_ERR(rn))
-		return PTR_ERR(rn);
-	if (!rn)
-		return tce_report(container, "REGISTER", memory.vaddr,
-				  memory.size, -EBUSY,
-				  &TCE_CAUSE("is registered already, or being registered"));
-
-	ret = mm_iommu_register(container->mm, memory.vaddr, memory.size,
-				&region, &why);
-	trace_spapr_tce_register(memory.vaddr, memory.size, ret);
-
-	tce_end_registration(container, rn, ret ? old : region);
+	ret = tce_register(container, memory.vaddr, memory.size, &why);
 	if (ret)
-		return tce_report(container, "REGISTER", memory.vaddr,
-				  memory.size, ret, &why);
-	if (old)
-		mm_iommu_release(old);
-	/* pairs with smp_load_acquire() in tce_check_enabled() */
-	smp_store_release(&container->enabled, true);
-	return 0;
+		tce_report(container, "REGISTER", memory.vaddr, memory.size,
+			   ret, &why);
+	return ret;
 }
 
-static void tce_report_mapped(struct tce_container *container,
-			      const struct vfio_iommu_spapr_register_memory *m,
-			      struct mm_iommu_region *region)
+static int tce_unregister(struct tce_container *container, unsigned long ua,
+			  unsigned long size, struct mm_iommu_refusal *why)
 {
-	struct mm_iommu_refusal why;
+	struct mm_iommu_region *region;
+	struct tce_registration *rn;
 	struct mm_iommu_info info;
+	int ret;
 
-	mm_iommu_get_info(region, &info);
-	mm_iommu_refuse(&why, -EBUSY, info.mapped,
-			"it is mapped, references of TCE tables: ");
-	tce_report(container, "UNREGISTER", m->vaddr, m->size, -EBUSY, &why);
+	/* also rejects an end of 2^64, where the sum is 0 */
+	if (!PAGE_ALIGNED(ua | size) || ua + size <= ua)
+		return mm_iommu_refuse(why, -EINVAL, 0,
+				       "not whole pages, or nothing, or beyond the end");
+
+	mm_iommu_refuse(why, -ENOENT, 0,
+			"is not registered through this container");
+	rn = tce_begin_unregister(container, ua, size, &region);
+	if (!rn)
+		return -ENOENT;
+
+	ret = mm_iommu_unregister(region);
+	trace_spapr_tce_unregister(ua, size, ret);
+	if (ret == -EBUSY) {
+		mm_iommu_get_info(region, &info);
+		mm_iommu_refuse(why, ret, info.mapped,
+				"it is mapped, references of TCE tables: ");
+	}
+	tce_end_registration(container, rn, ret == -EBUSY ? region : NULL);
+	return ret;
 }
 
 /* VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY */
@@ -1352,8 +1333,7 @@ static noinline long tce_ioctl_unregister(struct tce_container *container,
 					  void __user *uarg)
 {
 	struct vfio_iommu_spapr_register_memory memory;
-	struct mm_iommu_region *region;
-	struct tce_registration *rn;
+	struct mm_iommu_refusal why;
 	int ret;
 
 	ret = tce_check_bound(container);
@@ -1362,22 +1342,11 @@ static noinline long tce_ioctl_unregister(struct tce_container *container,
 	ret = tce_copy_arg(&memory, sizeof(memory), uarg, 0);
 	if (ret)
 		return ret;
-	if (!tce_memory_valid(&memory))
-		return tce_report(container, "UNREGISTER", memory.vaddr,
-				  memory.size, -EINVAL, &tce_not_whole);
 
-	rn = tce_begin_unregister(container, memory.vaddr, memory.size,
-				  &region);
-	if (!rn)
-		return tce_report(container, "UNREGISTER", memory.vaddr,
-				  memory.size, -ENOENT,
-				  &TCE_CAUSE("is not registered through this container"));
-
-	ret = mm_iommu_unregister(region);
-	trace_spapr_tce_unregister(memory.vaddr, memory.size, ret);
-	if (ret == -EBUSY)
-		tce_report_mapped(container, &memory, region);
-	tce_end_registration(container, rn, ret == -EBUSY ? region : NULL);
+	ret = tce_unregister(container, memory.vaddr, memory.size, &why);
+	if (ret)
+		tce_report(container, "UNREGISTER", memory.vaddr, memory.size,
+			   ret, &why);
 	return ret;
 }
 
@@ -1639,6 +1608,10 @@ static int tce_check_group(struct tce_container *container,
 	struct tce_group *group;
 
 	lockdep_assert_held(&container->lock);
+	if (!table_group || !table_group->ops ||
+	    !table_group->ops->create_table)
+		return mm_iommu_refuse(why, -ENODEV, 0,
+				       "the group has no TCE tables");
 	if (container->v2 && !table_group->max_dynamic_windows_supported)
 		return mm_iommu_refuse(why, -EINVAL, 0,
 				       "the group has no dynamic windows, version 1 can use it");
@@ -1696,12 +1669,6 @@ static int tce_iommu_attach_group(void *iommu_data, struct iommu_group *grp,
 		return -EINVAL;
 
 	table_group = iommu_group_get_iommudata(grp);
-	if (!table_group || !table_group->ops ||
-	    !table_group->ops->create_table)
-		return tce_report(container, "ATTACH", iommu_group_id(grp), 0,
-				  -ENODEV,
-				  &TCE_CAUSE("the group has no TCE tables"));
-
 	group = kzalloc(sizeof(*group), GFP_KERNEL_ACCOUNT);
 	if (!group)
 		return -ENOMEM;

@@ -290,8 +290,10 @@ static void tce_kunit_failed_map(struct kunit *test)
 		.size = SZ_4K,
 	};
 	struct tce_kunit *t = test->priv;
+	struct mm_iommu_refusal why;
 
-	KUNIT_EXPECT_EQ(test, tce_map_exclusive(t->container, &map), -EINVAL);
+	KUNIT_EXPECT_EQ(test, tce_map_exclusive(t->container, &map, &why),
+			-EINVAL);
 }
 
 /* A MAP that fails removes the table that it created. */
@@ -418,14 +420,15 @@ static void tce_fdinfo_waits_for_no_lock(struct kunit *test)
 static void tce_last_refusals_are_kept(struct kunit *test)
 {
 	struct tce_kunit *t = test->priv;
+	struct mm_iommu_refusal why = { };
 	unsigned int i, lines = 0;
 	char *text, *at;
 
 	KUNIT_EXPECT_NULL(test, tce_iommu_refusals(t->container));
 	for (i = 0; i < TCE_REFUSALS; i++)
-		tce_report(t->container, "MAP", i, 0, -EINVAL, NULL);
-	tce_report(t->container, "MAP", 0xabc, 0, -EINVAL,
-		   &TCE_CAUSE("words that go on: 0x"));
+		tce_report(t->container, "MAP", i, 0, -EINVAL, &why);
+	why.words = "words that go on: 0x";
+	tce_report(t->container, "MAP", 0xabc, 0, -EINVAL, &why);
 
 	text = tce_iommu_refusals(t->container);
 	KUNIT_ASSERT_NOT_NULL(test, text);
