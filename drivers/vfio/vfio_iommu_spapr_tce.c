@@ -597,20 +597,16 @@ static int tce_unused_num(const struct tce_container *container)
 }
 
 /* Validates user values that platforms use as shift counts. */
-static int tce_check_create(const struct iommu_table_group *table_group,
-			    const struct vfio_iommu_spapr_tce_create *create)
+static bool tce_create_valid(const struct iommu_table_group *table_group,
+			     const struct vfio_iommu_spapr_tce_create *create)
 {
-	if (create->page_shift >= BITS_PER_LONG_LONG ||
-	    !(table_group->pgsizes & BIT_ULL(create->page_shift)))
-		return -EINVAL;
-	if (!is_power_of_2(create->window_size) ||
-	    create->window_size >> create->page_shift == 0)
-		return -EINVAL;
-	/* under a hypervisor the number of levels is only a hint */
-	if (table_group->max_levels > 1 &&
-	    (!create->levels || create->levels > table_group->max_levels))
-		return -EINVAL;
-	return 0;
+	return create->page_shift < BITS_PER_LONG_LONG &&
+	       table_group->pgsizes & BIT_ULL(create->page_shift) &&
+	       is_power_of_2(create->window_size) &&
+	       create->window_size >> create->page_shift &&
+	       /* under a hypervisor the number of levels is only a hint */
+	       (table_group->max_levels <= 1 ||
+		(create->levels && create->levels <= table_group->max_levels));
 }
 
 static int tce_create(struct tce_container *container,
@@ -621,7 +617,7 @@ static int tce_create(struct tce_container *container,
 	bool lazy = first->size && !first->tbl;
 	int num, ret;
 
-	if (tce_check_create(tce_first_group(container), create))
+	if (!tce_create_valid(tce_first_group(container), create))
 		return mm_iommu_refuse(why, -EINVAL, 0,
 				       "page size, window size or levels not supported");
 
@@ -650,35 +646,6 @@ static int tce_create(struct tce_container *container,
 }
 
 /*
- * Creates a window under the lock, and returns its table with a reference in
- * @tblp.
- *
- * Return: the number of the window, or a negative errno.
- */
-static int tce_create_locked(struct tce_container *container,
-			     struct vfio_iommu_spapr_tce_create *create,
-			     struct iommu_table **tblp)
-{
-	struct mm_iommu_refusal why = { };
-	int num;
-
-	if (down_write_killable(&container->lock))
-		return -EINTR;
-	num = tce_first_group(container) ? tce_create(container, create, &why) :
-					    -ENXIO;
-	trace_spapr_tce_create_window(create->start_addr, create->window_size,
-				      create->page_shift, create->levels,
-				      min(num, 0));
-	if (num >= 0)
-		*tblp = iommu_tce_table_get(container->windows[num].tbl);
-	up_write(&container->lock);
-	if (num < 0 && num != -ENXIO)
-		tce_report(container, "CREATE", 0, create->window_size, num,
-			   &why);
-	return num;
-}
-
-/*
  * Removes a window whose creation could not be reported to user space, unless
  * another call has removed it. If the process is being killed the window is
  * removed with the container.
@@ -694,9 +661,11 @@ static void tce_cancel_create(struct tce_container *container, int num,
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_CREATE */
-static long tce_ioctl_create(struct tce_container *container, void __user *uarg)
+static noinline long tce_ioctl_create(struct tce_container *container,
+				      void __user *uarg)
 {
 	struct vfio_iommu_spapr_tce_create create;
+	struct mm_iommu_refusal why = { };
 	struct iommu_table *tbl;
 	int num, ret;
 
@@ -709,9 +678,21 @@ static long tce_ioctl_create(struct tce_container *container, void __user *uarg)
 	if (create.__resv1 || create.__resv2)
 		return -EINVAL;
 
-	num = tce_create_locked(container, &create, &tbl);
-	if (num < 0)
+	if (down_write_killable(&container->lock))
+		return -EINTR;
+	num = tce_first_group(container) ? tce_create(container, &create, &why) :
+					    -ENXIO;
+	trace_spapr_tce_create_window(create.start_addr, create.window_size,
+				      create.page_shift, create.levels,
+				      min(num, 0));
+	if (num >= 0)
+		tbl = iommu_tce_table_get(container->windows[num].tbl);
+	up_write(&container->lock);
+	if (num == -ENXIO)
 		return num;
+	if (num < 0)
+		return tce_report(container, "CREATE", 0, create.window_size,
+				  num, &why);
 
 	if (copy_to_user(uarg, &create, sizeof(create))) {
 		tce_cancel_create(container, num, tbl);
@@ -740,7 +721,8 @@ static long tce_remove(struct tce_container *container, u64 start,
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_REMOVE */
-static long tce_ioctl_remove(struct tce_container *container, void __user *uarg)
+static noinline long tce_ioctl_remove(struct tce_container *container,
+				      void __user *uarg)
 {
 	struct vfio_iommu_spapr_tce_remove remove;
 	struct mm_iommu_refusal why = { };
@@ -764,34 +746,13 @@ static long tce_ioctl_remove(struct tce_container *container, void __user *uarg)
 	return ret;
 }
 
-static int tce_get_info(struct tce_container *container,
-			struct vfio_iommu_spapr_tce_info *info)
-{
-	const struct iommu_table_group *table_group;
-
-	table_group = tce_first_group(container);
-
-	if (!table_group)
-		return -ENXIO;
-
-	info->dma32_window_start = table_group->tce32_start;
-	info->dma32_window_size = table_group->tce32_size;
-	if (container->v2 && table_group->max_dynamic_windows_supported) {
-		info->flags |= VFIO_IOMMU_SPAPR_INFO_DDW;
-		info->ddw.pgsizes = table_group->pgsizes;
-		info->ddw.max_dynamic_windows_supported =
-			table_group->max_dynamic_windows_supported;
-		info->ddw.levels = table_group->max_levels;
-	}
-	return 0;
-}
-
 /* VFIO_IOMMU_SPAPR_TCE_GET_INFO */
-static long tce_ioctl_get_info(struct tce_container *container,
-			       void __user *uarg)
+static noinline long tce_ioctl_get_info(struct tce_container *container,
+					void __user *uarg)
 {
 	const size_t minsz = offsetofend(struct vfio_iommu_spapr_tce_info,
 					 dma32_window_size);
+	const struct iommu_table_group *table_group;
 	struct vfio_iommu_spapr_tce_info info = { };
 	int ret;
 
@@ -805,10 +766,22 @@ static long tce_ioctl_get_info(struct tce_container *container,
 
 	if (down_read_killable(&container->lock))
 		return -EINTR;
-	ret = tce_get_info(container, &info);
+	table_group = tce_first_group(container);
+	if (table_group) {
+		info.dma32_window_start = table_group->tce32_start;
+		info.dma32_window_size = table_group->tce32_size;
+	}
+	/* no group without dynamic windows is attached in v2 */
+	if (table_group && container->v2) {
+		info.flags |= VFIO_IOMMU_SPAPR_INFO_DDW;
+		info.ddw.pgsizes = table_group->pgsizes;
+		info.ddw.max_dynamic_windows_supported =
+			table_group->max_dynamic_windows_supported;
+		info.ddw.levels = table_group->max_levels;
+	}
 	up_read(&container->lock);
-	if (ret)
-		return ret;
+	if (!table_group)
+		return -ENXIO;
 
 	if (copy_to_user(uarg, &info,
 			 info.argsz < sizeof(info) ? minsz : sizeof(info)))
@@ -1028,25 +1001,6 @@ static noinline long tce_ioctl_map(struct tce_container *container,
 	return ret;
 }
 
-static long tce_unmap(struct tce_container *container,
-		      const struct vfio_iommu_type1_dma_unmap *unmap,
-		      struct mm_iommu_refusal *why)
-{
-	struct tce_window *win;
-	long ret;
-
-	win = tce_range_window(container, unmap->iova, 0, unmap->size, why);
-	if (IS_ERR(win))
-		return PTR_ERR(win);
-	if (!win->tbl)
-		return 0;
-
-	ret = iommu_tce_unmap(win->tbl, unmap->iova >> win->shift,
-			      unmap->size >> win->shift);
-	trace_spapr_tce_unmap(unmap->iova, unmap->size, ret);
-	return ret;
-}
-
 /* VFIO_IOMMU_UNMAP_DMA */
 static noinline long tce_ioctl_unmap(struct tce_container *container,
 				     void __user *uarg)
@@ -1055,6 +1009,7 @@ static noinline long tce_ioctl_unmap(struct tce_container *container,
 					 size);
 	struct vfio_iommu_type1_dma_unmap unmap;
 	struct mm_iommu_refusal why = { };
+	struct tce_window *win;
 	long ret;
 
 	ret = tce_check_enabled(container);
@@ -1067,7 +1022,13 @@ static noinline long tce_ioctl_unmap(struct tce_container *container,
 
 	if (down_read_killable(&container->lock))
 		return -EINTR;
-	ret = tce_unmap(container, &unmap, &why);
+	win = tce_range_window(container, unmap.iova, 0, unmap.size, &why);
+	ret = PTR_ERR_OR_ZERO(win);
+	if (!ret && win->tbl) {
+		ret = iommu_tce_unmap(win->tbl, unmap.iova >> win->shift,
+				      unmap.size >> win->shift);
+		trace_spapr_tce_unmap(unmap.iova, unmap.size, ret);
+	}
 	up_read(&container->lock);
 	if (unlikely(ret))
 		tce_report(container, "UNMAP", unmap.iova, unmap.size, ret,
@@ -1078,7 +1039,7 @@ static noinline long tce_ioctl_unmap(struct tce_container *container,
 /* v1: ENABLE and DISABLE of the whole 32-bit window */
 
 /* VFIO_IOMMU_ENABLE */
-static long tce_ioctl_enable(struct tce_container *container)
+static long tce_enable(struct tce_container *container)
 {
 	struct iommu_table_group *table_group = tce_first_group(container);
 	struct tce_window *win = &container->windows[0];
@@ -1128,7 +1089,7 @@ static void tce_disable_v1(struct tce_container *container)
 }
 
 /* VFIO_IOMMU_DISABLE: unmaps everything that is not accounted any more. */
-static long tce_ioctl_disable(struct tce_container *container)
+static long tce_disable(struct tce_container *container)
 {
 	struct tce_window *win = &container->windows[0];
 	int ret;
@@ -1149,14 +1110,17 @@ static long tce_ioctl_disable(struct tce_container *container)
 	return 0;
 }
 
-static long tce_ioctl_v1(struct tce_container *container, bool enable)
+static noinline long tce_ioctl_v1(struct tce_container *container,
+				  unsigned int cmd)
 {
 	long ret;
 
+	if (cmd != VFIO_IOMMU_ENABLE && cmd != VFIO_IOMMU_DISABLE)
+		return -ENOTTY;
 	if (down_write_killable(&container->lock))
 		return -EINTR;
-	ret = enable ? tce_ioctl_enable(container) :
-		       tce_ioctl_disable(container);
+	ret = cmd == VFIO_IOMMU_ENABLE ? tce_enable(container) :
+					 tce_disable(container);
 	up_write(&container->lock);
 	return ret;
 }
@@ -1388,7 +1352,8 @@ static long tce_eeh_group(struct iommu_group *grp,
 }
 
 /* VFIO_EEH_PE_OP, on each group until one does not return 0 */
-static long tce_ioctl_eeh(struct tce_container *container, void __user *uarg)
+static noinline long tce_ioctl_eeh(struct tce_container *container,
+				   void __user *uarg)
 {
 	struct vfio_eeh_pe_op op = { };
 	struct tce_group *group;
@@ -1429,40 +1394,28 @@ static long tce_check_extension(unsigned long extension)
 	}
 }
 
-/*
- * @container is NULL when VFIO checks extensions before the container has an
- * IOMMU driver.
- */
-static noinline long tce_ioctl_other(struct tce_container *container,
-				     unsigned int cmd, unsigned long arg)
+static long tce_ioctl_v2(struct tce_container *container, unsigned int cmd,
+			 void __user *uarg)
 {
-	void __user *uarg = (void __user *)arg;
-
 	switch (cmd) {
-	case VFIO_CHECK_EXTENSION:
-		return tce_check_extension(arg);
-	case VFIO_IOMMU_SPAPR_TCE_GET_INFO:
-		return tce_ioctl_get_info(container, uarg);
-	case VFIO_EEH_PE_OP:
-		return tce_ioctl_eeh(container, uarg);
+	case VFIO_IOMMU_SPAPR_REGISTER_MEMORY:
+		return tce_ioctl_register(container, uarg);
+	case VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY:
+		return tce_ioctl_unregister(container, uarg);
 	case VFIO_IOMMU_SPAPR_TCE_CREATE:
-		return container->v2 ? tce_ioctl_create(container, uarg) :
-				       -ENOTTY;
+		return tce_ioctl_create(container, uarg);
 	case VFIO_IOMMU_SPAPR_TCE_REMOVE:
-		return container->v2 ? tce_ioctl_remove(container, uarg) :
-				       -ENOTTY;
-	case VFIO_IOMMU_ENABLE:
-	case VFIO_IOMMU_DISABLE:
-		return container->v2 ? -ENOTTY :
-		       tce_ioctl_v1(container, cmd == VFIO_IOMMU_ENABLE);
+		return tce_ioctl_remove(container, uarg);
 	default:
 		return -ENOTTY;
 	}
 }
 
 /*
- * None of these is inlined: MAP and UNMAP, and those that register, do not pay
- * for the stack frame of another.
+ * @iommu_data is NULL when VFIO checks extensions before the container has an
+ * IOMMU driver.
+ *
+ * No call is inlined: none pays for the stack frame of another.
  */
 static long tce_iommu_ioctl(void *iommu_data, unsigned int cmd,
 			    unsigned long arg)
@@ -1475,14 +1428,15 @@ static long tce_iommu_ioctl(void *iommu_data, unsigned int cmd,
 		return tce_ioctl_map(container, uarg);
 	case VFIO_IOMMU_UNMAP_DMA:
 		return tce_ioctl_unmap(container, uarg);
-	case VFIO_IOMMU_SPAPR_REGISTER_MEMORY:
-		return container->v2 ? tce_ioctl_register(container, uarg) :
-				       -ENOTTY;
-	case VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY:
-		return container->v2 ? tce_ioctl_unregister(container, uarg) :
-				       -ENOTTY;
+	case VFIO_CHECK_EXTENSION:
+		return tce_check_extension(arg);
+	case VFIO_IOMMU_SPAPR_TCE_GET_INFO:
+		return tce_ioctl_get_info(container, uarg);
+	case VFIO_EEH_PE_OP:
+		return tce_ioctl_eeh(container, uarg);
 	default:
-		return tce_ioctl_other(container, cmd, arg);
+		return container->v2 ? tce_ioctl_v2(container, cmd, uarg) :
+				       tce_ioctl_v1(container, cmd);
 	}
 }
 
@@ -1681,10 +1635,9 @@ static int tce_iommu_attach_group(void *iommu_data, struct iommu_group *grp,
 	if (down_write_killable(&container->lock))
 		goto err_unlock_eeh;
 	ret = tce_check_group(container, grp, table_group, &why);
-	if (ret)
-		goto err_unlock;
-
-	ret = tce_report_set(tce_set_windows(container, table_group), &why);
+	if (!ret)
+		ret = tce_report_set(tce_set_windows(container, table_group),
+				     &why);
 	if (ret)
 		goto err_unlock;
 
