@@ -23,8 +23,8 @@
  * - tce_container::eeh_lock pins the list of groups during EEH calls, which may
  *   take seconds.
  * - tce_container::lock protects windows and groups. Calls that only use them
- *   take it for reading, so different ranges are mapped concurrently. A MAP
- *   that creates the table of its window takes it for writing.
+ *   take it for reading, so different ranges are mapped concurrently. MAP
+ *   takes it for writing in v1, and to create the table of the default window.
  * - tce_container::memory_lock protects the registrations.
  * - The locks of the mm's registry, then mmap_lock.
  *
@@ -143,48 +143,35 @@ struct tce_container {
 };
 
 /*
- * Formats a line of fdinfo. A cause that ends with "0x" or with a blank is
- * followed by @why->at.
- */
-static void tce_print_refusal(char *line, const char *call, u64 start, u64 size,
-			      int error, const struct mm_iommu_refusal *why)
-{
-	char last = why->words[strlen(why->words) - 1];
-	int len;
-
-	len = scnprintf(line, TCE_REFUSAL_TEXT,
-			"spapr_tce_refusal:\tcall=%s error=%d start=0x%llx size=0x%llx cause=%s",
-			call, error, start, size, why->words);
-	if (last == 'x')
-		len += scnprintf(line + len, TCE_REFUSAL_TEXT - len, "%llx",
-				 why->at);
-	else if (last == ' ')
-		len += scnprintf(line + len, TCE_REFUSAL_TEXT - len, "%llu",
-				 why->at);
-	scnprintf(line + len, TCE_REFUSAL_TEXT - len, "\n");
-}
-
-/*
  * Records the cause of a failed call for fdinfo, and returns @error. @start
  * and @size are the arguments of the call: a bus address for MAP, UNMAP and
  * windows, the number of the group for ATTACH, else a user address. If @why is
- * empty the cause is derived from @error.
+ * empty the cause is derived from @error. One that ends with "0x" or with a
+ * blank is followed by @why->at.
  */
 static int tce_report(struct tce_container *container, const char *call,
 		      u64 start, u64 size, int error,
 		      struct mm_iommu_refusal *why)
 {
+	char last, at[24] = "";
+
 	if (!why->words)
 		why->words = error == -EINTR ? "the process was killed" :
 			     error == -ENOMEM ?
 			     "the kernel has no memory for it" :
 			     "the platform refused";
 	trace_spapr_tce_refused(call, error, start, size, why->words, why->at);
+
+	last = why->words[strlen(why->words) - 1];
+	if (last == 'x' || last == ' ')
+		snprintf(at, sizeof(at), last == 'x' ? "%llx" : "%llu",
+			 why->at);
 	spin_lock(&container->refusal_lock);
 	memmove(container->refusals, container->refusals + 1,
 		sizeof(container->refusals) - TCE_REFUSAL_TEXT);
-	tce_print_refusal(container->refusals[TCE_REFUSALS - 1], call, start,
-			  size, error, why);
+	snprintf(container->refusals[TCE_REFUSALS - 1], TCE_REFUSAL_TEXT,
+		 "spapr_tce_refusal:\tcall=%s error=%d start=0x%llx size=0x%llx cause=%s%s\n",
+		 call, error, start, size, why->words, at);
 	spin_unlock(&container->refusal_lock);
 	return error;
 }
@@ -296,21 +283,19 @@ static int tce_bind_mm(struct tce_container *container)
 }
 
 /* For calls that do nothing before the container is bound. */
-static int tce_check_bound(struct tce_container *container)
+static bool tce_is_bound(struct tce_container *container)
 {
-	return READ_ONCE(container->mm) == current->mm ? 0 : -EPERM;
+	return READ_ONCE(container->mm) == current->mm;
 }
 
 /*
  * For calls that need an enabled container. It is bound before @enabled is set,
  * so they are read in reverse order.
  */
-static int tce_check_enabled(struct tce_container *container)
+static bool tce_is_enabled(struct tce_container *container)
 {
 	/* pairs with smp_store_release() in ENABLE and REGISTER */
-	if (!smp_load_acquire(&container->enabled))
-		return -EPERM;
-	return tce_check_bound(container);
+	return smp_load_acquire(&container->enabled) && tce_is_bound(container);
 }
 
 /* Adds pages to locked_vm of the mm. */
@@ -437,10 +422,11 @@ static long tce_report_set(long error, struct mm_iommu_refusal *why)
 }
 
 /*
- * Removes the table of a window, which could be the default one before its
- * first use then. If the platform fails to clear the table or to unset it in a
- * group, it stays in all groups: the bridge may still walk it, so neither the
- * table nor the mapped memory may be freed. KVM may hold the table for longer.
+ * Removes the table of a window: the default window is then as before its first
+ * use, another one is to be removed by the caller. If the platform fails to
+ * clear the table or to unset it in a group, it stays in all groups: the bridge
+ * may still walk it, so neither the table nor the mapped memory may be freed.
+ * KVM may hold the table for longer.
  */
 static long tce_remove_table(struct tce_container *container, int num)
 {
@@ -586,16 +572,6 @@ static void tce_init_default_window(struct tce_container *container,
 	};
 }
 
-static int tce_unused_num(const struct tce_container *container)
-{
-	int i;
-
-	for (i = 0; i < TCE_MAX_WINDOWS; i++)
-		if (!container->windows[i].size)
-			return i;
-	return -ENOSPC;
-}
-
 /* Validates user values that platforms use as shift counts. */
 static bool tce_create_valid(const struct iommu_table_group *table_group,
 			     const struct vfio_iommu_spapr_tce_create *create)
@@ -621,20 +597,18 @@ static int tce_create(struct tce_container *container,
 		return mm_iommu_refuse(why, -EINVAL, 0,
 				       "page size, window size or levels not supported");
 
-	num = tce_unused_num(container);
-	if (num < 0)
-		return mm_iommu_refuse(why, num, 0,
+	for (num = 0; num < TCE_MAX_WINDOWS; num++)
+		if (!container->windows[num].size)
+			break;
+	if (num == TCE_MAX_WINDOWS)
+		return mm_iommu_refuse(why, -ENOSPC, 0,
 				       "all windows are in use");
 
 	/* number 0 is reserved for the default window */
-	if (lazy) {
-		ret = tce_instantiate_window(container, why);
-		if (ret)
-			return ret;
-	}
-
-	ret = tce_add_window(container, num, create->page_shift,
-			     create->window_size, create->levels, why);
+	ret = lazy ? tce_instantiate_window(container, why) : 0;
+	if (!ret)
+		ret = tce_add_window(container, num, create->page_shift,
+				     create->window_size, create->levels, why);
 	if (ret) {
 		if (lazy)
 			tce_revert_window(container);
@@ -688,8 +662,6 @@ static noinline long tce_ioctl_create(struct tce_container *container,
 	if (num >= 0)
 		tbl = iommu_tce_table_get(container->windows[num].tbl);
 	up_write(&container->lock);
-	if (num == -ENXIO)
-		return num;
 	if (num < 0)
 		return tce_report(container, "CREATE", 0, create.window_size,
 				  num, &why);
@@ -740,7 +712,7 @@ static noinline long tce_ioctl_remove(struct tce_container *container,
 	ret = tce_first_group(container) ?
 	      tce_remove(container, remove.start_addr, &why) : -ENXIO;
 	up_write(&container->lock);
-	if (ret && ret != -ENXIO)
+	if (ret)
 		tce_report(container, "REMOVE", remove.start_addr, 0, ret,
 			   &why);
 	return ret;
@@ -797,8 +769,8 @@ static bool tce_wraps(u64 addr, u64 size)
 }
 
 /*
- * Looks up the window that contains a range of whole IOMMU pages. @ua is what is
- * to be mapped there, or 0.
+ * Looks up the window that contains a range of whole IOMMU pages. @ua is what
+ * is to be mapped there, or 0.
  */
 static inline struct tce_window *
 tce_range_window(struct tce_container *container, u64 iova, u64 ua, u64 size,
@@ -827,16 +799,17 @@ tce_range_window(struct tce_container *container, u64 iova, u64 ua, u64 size,
  * the members iova and size of the argument.
  */
 static long tce_report_unused(struct tce_container *container, const char *call,
-			      const void __user *iova, int error)
+			      const void __user *iova)
 {
 	struct mm_iommu_refusal why;
 	u64 range[2];
 
 	if (READ_ONCE(container->enabled) ||
 	    copy_from_user(range, iova, sizeof(range)))
-		return error;
-	mm_iommu_refuse(&why, error, 0, "nothing was registered or enabled yet");
-	return tce_report(container, call, range[0], range[1], error, &why);
+		return -EPERM;
+	mm_iommu_refuse(&why, -EPERM, 0,
+			"nothing was registered or enabled yet");
+	return tce_report(container, call, range[0], range[1], -EPERM, &why);
 }
 
 /* Names the cause when @bad, a user address, could not be mapped. */
@@ -899,8 +872,9 @@ out_disabled:
 }
 
 /*
- * With @exclusive the lock is held for writing, else for reading: then v2 only,
- * and -ESTALE if the window has no table yet.
+ * Context: container->lock held for writing if @exclusive, else for reading.
+ * The latter is for v2 only, and fails with -ESTALE if the window has no table
+ * yet.
  */
 static __always_inline long
 tce_map(struct tce_container *container,
@@ -947,20 +921,7 @@ tce_map(struct tce_container *container,
 	return ret;
 }
 
-static long tce_map_shared(struct tce_container *container,
-			   const struct vfio_iommu_type1_dma_map *map,
-			   struct mm_iommu_refusal *why)
-{
-	long ret;
-
-	if (down_read_killable(&container->lock))
-		return -EINTR;
-	ret = tce_map(container, map, false, why);
-	up_read(&container->lock);
-	return ret;
-}
-
-/* Not only for v1: creates the table of the default window, too. */
+/* For v1, and for the first MAP in the default window. */
 static noinline long
 tce_map_exclusive(struct tce_container *container,
 		  const struct vfio_iommu_type1_dma_map *map,
@@ -981,19 +942,23 @@ static noinline long tce_ioctl_map(struct tce_container *container,
 {
 	struct vfio_iommu_type1_dma_map map;
 	struct mm_iommu_refusal why = { };
-	long ret;
+	long ret = -ESTALE;
+	int err;
 
-	ret = tce_check_enabled(container);
-	if (ret)
+	if (!tce_is_enabled(container))
 		return tce_report_unused(container, "MAP", uarg +
-					 offsetof(typeof(map), iova), ret);
-	ret = tce_copy_arg(&map, sizeof(map), uarg,
+					 offsetof(typeof(map), iova));
+	err = tce_copy_arg(&map, sizeof(map), uarg,
 			   VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
-	if (ret)
-		return ret;
+	if (err)
+		return err;
 
-	ret = likely(container->v2) ?
-	      tce_map_shared(container, &map, &why) : -ESTALE;
+	if (likely(container->v2)) {
+		if (down_read_killable(&container->lock))
+			return -EINTR;
+		ret = tce_map(container, &map, false, &why);
+		up_read(&container->lock);
+	}
 	if (unlikely(ret == -ESTALE))
 		ret = tce_map_exclusive(container, &map, &why);
 	if (unlikely(ret))
@@ -1012,10 +977,9 @@ static noinline long tce_ioctl_unmap(struct tce_container *container,
 	struct tce_window *win;
 	long ret;
 
-	ret = tce_check_enabled(container);
-	if (ret)
+	if (!tce_is_enabled(container))
 		return tce_report_unused(container, "UNMAP", uarg +
-					 offsetof(typeof(unmap), iova), ret);
+					 offsetof(typeof(unmap), iova));
 	ret = tce_copy_arg(&unmap, minsz, uarg, 0);
 	if (ret)
 		return ret;
@@ -1069,7 +1033,7 @@ static long tce_enable(struct tce_container *container)
 	container->locked = locked;
 	if (win->tbl)
 		iommu_tce_close(win->tbl, false);
-	/* pairs with smp_load_acquire() in tce_check_enabled() */
+	/* pairs with smp_load_acquire() in tce_is_enabled() */
 	smp_store_release(&container->enabled, true);
 	return 0;
 
@@ -1147,12 +1111,13 @@ static int tce_cmp_registrations(struct rb_node *a, const struct rb_node *b)
  * That may have been replaced through another container after an UNREGISTER
  * failed with -EBUSY; it is then replaced here too.
  *
- * Return: the registration; ERR_PTR() of -EBUSY if the range is registered
- * already or busy; of -ENOMEM.
+ * Return: the registration; ERR_PTR() of -ENOMEM, or of -EBUSY if the range is
+ * registered already or busy.
  */
 static struct tce_registration *
 tce_begin_register(struct tce_container *container, unsigned long ua,
-		   unsigned long size, struct mm_iommu_region **old)
+		   unsigned long size, struct mm_iommu_region **old,
+		   struct mm_iommu_refusal *why)
 {
 	struct tce_registration *rn;
 	struct rb_node *node;
@@ -1174,7 +1139,8 @@ tce_begin_register(struct tce_container *container, unsigned long ua,
 			     !mm_iommu_is_current(*old)))
 			rn->region = NULL;
 		else
-			rn = ERR_PTR(-EBUSY);
+			rn = ERR_PTR(mm_iommu_refuse(why, -EBUSY, 0,
+						     "is registered already, or being registered"));
 	}
 	mutex_unlock(&container->memory_lock);
 	return rn;
@@ -1221,10 +1187,7 @@ static int tce_register(struct tce_container *container, unsigned long ua,
 	struct tce_registration *rn;
 	int ret;
 
-	rn = tce_begin_register(container, ua, size, &old);
-	if (rn == ERR_PTR(-EBUSY))
-		return mm_iommu_refuse(why, -EBUSY, 0,
-				       "is registered already, or being registered");
+	rn = tce_begin_register(container, ua, size, &old, why);
 	if (IS_ERR(rn))
 		return PTR_ERR(rn);
 
@@ -1235,7 +1198,7 @@ static int tce_register(struct tce_container *container, unsigned long ua,
 		return ret;
 	if (old)
 		mm_iommu_release(old);
-	/* pairs with smp_load_acquire() in tce_check_enabled() */
+	/* pairs with smp_load_acquire() in tce_is_enabled() */
 	smp_store_release(&container->enabled, true);
 	return 0;
 }
@@ -1300,9 +1263,8 @@ static noinline long tce_ioctl_unregister(struct tce_container *container,
 	struct mm_iommu_refusal why;
 	int ret;
 
-	ret = tce_check_bound(container);
-	if (ret)
-		return ret;
+	if (!tce_is_bound(container))
+		return -EPERM;
 	ret = tce_copy_arg(&memory, sizeof(memory), uarg, 0);
 	if (ret)
 		return ret;
@@ -1411,12 +1373,7 @@ static long tce_ioctl_v2(struct tce_container *container, unsigned int cmd,
 	}
 }
 
-/*
- * @iommu_data is NULL when VFIO checks extensions before the container has an
- * IOMMU driver.
- *
- * No call is inlined: none pays for the stack frame of another.
- */
+/* No call is inlined: none pays for the stack frame of another. */
 static long tce_iommu_ioctl(void *iommu_data, unsigned int cmd,
 			    unsigned long arg)
 {
@@ -1428,13 +1385,14 @@ static long tce_iommu_ioctl(void *iommu_data, unsigned int cmd,
 		return tce_ioctl_map(container, uarg);
 	case VFIO_IOMMU_UNMAP_DMA:
 		return tce_ioctl_unmap(container, uarg);
-	case VFIO_CHECK_EXTENSION:
-		return tce_check_extension(arg);
 	case VFIO_IOMMU_SPAPR_TCE_GET_INFO:
 		return tce_ioctl_get_info(container, uarg);
 	case VFIO_EEH_PE_OP:
 		return tce_ioctl_eeh(container, uarg);
 	default:
+		/* @iommu_data is NULL if the container has no IOMMU driver */
+		if (cmd == VFIO_CHECK_EXTENSION)
+			return tce_check_extension(arg);
 		return container->v2 ? tce_ioctl_v2(container, cmd, uarg) :
 				       tce_ioctl_v1(container, cmd);
 	}
