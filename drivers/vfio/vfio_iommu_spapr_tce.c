@@ -23,7 +23,8 @@
  * - tce_container::eeh_lock pins the list of groups during EEH calls, which may
  *   take seconds.
  * - tce_container::lock protects windows and groups. Calls that only use them
- *   take it for reading, so different ranges are mapped concurrently.
+ *   take it for reading, so different ranges are mapped concurrently. MAP
+ *   takes it for writing in v1, and to create the table of the default window.
  * - tce_container::memory_lock protects the registrations.
  * - The locks of the mm's registry, then mmap_lock.
  *
@@ -93,16 +94,13 @@ struct tce_group {
  * struct tce_registration - memory registered through the container
  * @node: node in tce_container::registrations
  * @ua: first user address
- * @region: registered region, with a reference; NULL until the first
- *	registration of this address has pinned it
- * @busy: a thread is registering or unregistering it; grants this thread
- *	exclusive access
+ * @region: registered region, with a reference; NULL while a thread is
+ *	registering or unregistering it, and has exclusive access
  */
 struct tce_registration {
 	struct rb_node node;
 	unsigned long ua;
 	struct mm_iommu_region *region;
-	bool busy;
 };
 
 /**
@@ -113,18 +111,17 @@ struct tce_registration {
  * @enabled: v1: between ENABLE and DISABLE, written under @lock; v2: set by the
  *	first successful REGISTER and never cleared
  * @eeh_lock: held for writing, together with @lock, to modify @groups
- * @lock: protects the members up to @memory_lock, except @pinning
+ * @lock: protects the members up to @memory_lock
  * @locked: v1: pages accounted in locked_vm by ENABLE
- * @pinning: v1: pages requested by MAP calls in progress; atomic, not under
- *	a lock
+ * @pinning: v1: pages requested by MAP calls in progress, which have dropped
+ *	@lock
  * @windows: windows by number
  * @groups: list of struct tce_group
  * @memory_lock: protects @registrations
  * @registrations: v2: struct tce_registration by first user address
- * @refusal_lock: protects the members below
- * @refusals: ring of the last refusals, as lines of fdinfo
- * @nr_refusals: total number of refusals; modulo TCE_REFUSALS the index of the
- *	next one
+ * @refusal_lock: protects @refusals
+ * @refusals: the last refusals as lines of fdinfo, the latest one last; empty
+ *	strings come first
  */
 struct tce_container {
 	bool v2;
@@ -134,68 +131,47 @@ struct tce_container {
 	struct rw_semaphore eeh_lock;	/* groups during EEH calls */
 	struct rw_semaphore lock;
 	unsigned long locked;
-	atomic_long_t pinning;
+	unsigned long pinning;
 	struct tce_window windows[TCE_MAX_WINDOWS];
 	struct list_head groups;
 
 	struct mutex memory_lock;	/* registrations */
 	struct rb_root registrations;
 
-	spinlock_t refusal_lock;	/* refusals, nr_refusals */
+	spinlock_t refusal_lock;	/* refusals */
 	char refusals[TCE_REFUSALS][TCE_REFUSAL_TEXT];
-	unsigned int nr_refusals;
 };
-
-#define TCE_CAUSE(text)	((const struct mm_iommu_refusal){ .words = (text) })
-
-/*
- * Formats a line of fdinfo. A cause that ends with "0x" or with a blank is
- * followed by @why->at.
- */
-static void tce_print_refusal(char *line, const char *call, u64 start, u64 size,
-			      int error, const struct mm_iommu_refusal *why)
-{
-	char last = why->words[strlen(why->words) - 1];
-	int len;
-
-	len = scnprintf(line, TCE_REFUSAL_TEXT,
-			"spapr_tce_refusal:\tcall=%s error=%d start=0x%llx size=0x%llx cause=%s",
-			call, error, start, size, why->words);
-	if (last == 'x')
-		len += scnprintf(line + len, TCE_REFUSAL_TEXT - len, "%llx",
-				 why->at);
-	else if (last == ' ')
-		len += scnprintf(line + len, TCE_REFUSAL_TEXT - len, "%llu",
-				 why->at);
-	scnprintf(line + len, TCE_REFUSAL_TEXT - len, "\n");
-}
 
 /*
  * Records the cause of a failed call for fdinfo, and returns @error. @start
  * and @size are the arguments of the call: a bus address for MAP, UNMAP and
- * windows, the number of the group for ATTACH, else a user address. Without a
- * cause in @why it is derived from @error.
+ * windows, the number of the group for ATTACH, else a user address. If @why is
+ * empty the cause is derived from @error. One that ends with "0x" or with a
+ * blank is followed by @why->at.
  */
 static int tce_report(struct tce_container *container, const char *call,
 		      u64 start, u64 size, int error,
-		      const struct mm_iommu_refusal *why)
+		      struct mm_iommu_refusal *why)
 {
-	const struct mm_iommu_refusal unknown =
-		TCE_CAUSE(error == -EINTR ? "the process was killed" :
-			  error == -ENOMEM ? "the kernel has no memory for it" :
-			  "the platform refused");
-	unsigned int nr;
+	char last, at[24] = "";
 
-	if (!why || !why->words)
-		why = &unknown;
+	if (!why->words)
+		why->words = error == -EINTR ? "the process was killed" :
+			     error == -ENOMEM ?
+			     "the kernel has no memory for it" :
+			     "the platform refused";
 	trace_spapr_tce_refused(call, error, start, size, why->words, why->at);
+
+	last = why->words[strlen(why->words) - 1];
+	if (last == 'x' || last == ' ')
+		snprintf(at, sizeof(at), last == 'x' ? "%llx" : "%llu",
+			 why->at);
 	spin_lock(&container->refusal_lock);
-	nr = container->nr_refusals++;
-	/* skip 0 on wrap-around, it means that there are no refusals */
-	if (!container->nr_refusals)
-		container->nr_refusals = TCE_REFUSALS;
-	tce_print_refusal(container->refusals[nr % TCE_REFUSALS], call, start,
-			  size, error, why);
+	memmove(container->refusals, container->refusals + 1,
+		sizeof(container->refusals) - TCE_REFUSAL_TEXT);
+	snprintf(container->refusals[TCE_REFUSALS - 1], TCE_REFUSAL_TEXT,
+		 "spapr_tce_refusal:\tcall=%s error=%d start=0x%llx size=0x%llx cause=%s%s\n",
+		 call, error, start, size, why->words, at);
 	spin_unlock(&container->refusal_lock);
 	return error;
 }
@@ -208,6 +184,7 @@ static int tce_report(struct tce_container *container, const char *call,
  */
 #define TCE_V1_COOKIE	FIELD_PREP(MM_IOMMU_COOKIE_ID, 1)
 
+/* IOMMU pages of the default window are 4K, so one is within one page. */
 static long tce_v1_hold(struct mm_struct *mm, unsigned long ua,
 			unsigned long npages, unsigned int shift, bool write,
 			struct mm_iommu_held *held)
@@ -216,10 +193,6 @@ static long tce_v1_hold(struct mm_struct *mm, unsigned long ua,
 	int ret;
 
 	held->bad = ua;
-	/* memory is only known to be contiguous within one page */
-	if (shift > PAGE_SHIFT)
-		return -EINVAL;
-
 	ret = pin_user_pages_fast(ua & PAGE_MASK, 1, FOLL_LONGTERM |
 				  (write ? FOLL_WRITE : 0), &page);
 	if (ret != 1)
@@ -261,12 +234,6 @@ static const struct iommu_tce_backing tce_v1_pinned = {
 	.alike = ~0ULL,
 };
 
-static const struct iommu_tce_backing *
-tce_backing(const struct tce_container *container)
-{
-	return container->v2 ? &iommu_tce_registered : &tce_v1_pinned;
-}
-
 /* Helpers of all calls */
 
 /*
@@ -296,42 +263,51 @@ fault:
 	return -EFAULT;
 }
 
-/* Binds the container to the calling process, if it is not bound yet. */
-static int tce_bind_mm(struct tce_container *container)
-{
-	struct mm_struct *mm = READ_ONCE(container->mm);
-
-	if (!current->mm)
-		return -ESRCH;
-	if (!mm) {
-		mmgrab(current->mm);
-		mm = cmpxchg(&container->mm, NULL, current->mm);
-		if (!mm)
-			return 0;
-		mmdrop(current->mm);
-	}
-	return mm == current->mm ? 0 : -EPERM;
-}
-
-/*
- * For calls that need an enabled container: only the bound process may make
- * them. The container is bound before @enabled is set, so they are read in
- * reverse order.
- */
-static int tce_check_enabled(struct tce_container *container)
-{
-	/* pairs with smp_store_release() in ENABLE and REGISTER */
-	if (!smp_load_acquire(&container->enabled))
-		return -EPERM;
-	return READ_ONCE(container->mm) == current->mm ? 0 : -EPERM;
-}
-
 /* For calls that do not bind: fails if the container is bound to another mm. */
 static int tce_check_mm(struct tce_container *container)
 {
 	struct mm_struct *mm = READ_ONCE(container->mm);
 
 	return mm && mm != current->mm ? -EPERM : 0;
+}
+
+/* Binds the container to the calling process, if it is not bound yet. */
+static int tce_bind_mm(struct tce_container *container)
+{
+	if (!READ_ONCE(container->mm)) {
+		mmgrab(current->mm);
+		if (cmpxchg(&container->mm, NULL, current->mm))
+			mmdrop(current->mm);
+	}
+	return tce_check_mm(container);
+}
+
+/* For calls that do nothing before the container is bound. */
+static bool tce_is_bound(struct tce_container *container)
+{
+	return READ_ONCE(container->mm) == current->mm;
+}
+
+/*
+ * For calls that need an enabled container. It is bound before @enabled is set,
+ * so they are read in reverse order.
+ */
+static bool tce_is_enabled(struct tce_container *container)
+{
+	/* pairs with smp_store_release() in ENABLE and REGISTER */
+	return smp_load_acquire(&container->enabled) && tce_is_bound(container);
+}
+
+/* Adds pages to locked_vm of the mm. */
+static int tce_account(struct tce_container *container, unsigned long npages,
+		       struct mm_iommu_refusal *why)
+{
+	int ret = account_locked_vm(container->mm, npages, true);
+
+	if (ret)
+		mm_iommu_refuse(why, ret, mm_iommu_limit_left(container->mm),
+				"over the limit of locked memory, bytes left of it: ");
+	return ret;
 }
 
 static struct iommu_table_group *
@@ -372,11 +348,11 @@ static int tce_clear_window(struct tce_window *win)
 			       win->tbl->it_size);
 }
 
-/* Unsets a table in one group, if it is set there. */
+/* Unsets a table in one group, if there is one and it is set there. */
 static long tce_unset_group(struct iommu_table_group *table_group, int num,
 			    struct iommu_table *tbl)
 {
-	if (table_group->tables[num] != tbl)
+	if (!tbl || table_group->tables[num] != tbl)
 		return 0;
 	return table_group->ops->unset_window(table_group, num);
 }
@@ -397,16 +373,16 @@ static long tce_unset_groups_or_none(struct tce_container *container, int num,
 {
 	struct iommu_table_group *table_group;
 	struct tce_group *group;
-	long ret = 0;
+	long ret;
 
 	list_for_each_entry(group, &container->groups, list) {
 		ret = tce_unset_group(group->table_group, num, tbl);
 		if (ret)
-			break;
+			goto err_set;
 	}
-	if (!ret)
-		return 0;
+	return 0;
 
+err_set:
 	list_for_each_entry_continue_reverse(group, &container->groups, list) {
 		table_group = group->table_group;
 		if (!table_group->tables[num] &&
@@ -418,8 +394,8 @@ static long tce_unset_groups_or_none(struct tce_container *container, int num,
 }
 
 /*
- * Sets a table in all groups, or in none. Some platforms have set it in the
- * first group when they created it.
+ * Sets a table in all groups, until the platform fails for one. Some platforms
+ * have set it in the first group when they created it.
  */
 static long tce_set_groups(struct tce_container *container, int num,
 			   struct iommu_table *tbl)
@@ -433,8 +409,6 @@ static long tce_set_groups(struct tce_container *container, int num,
 		if (ret)
 			break;
 	}
-	if (ret)
-		tce_unset_groups(container, num, tbl);
 	return ret;
 }
 
@@ -447,59 +421,55 @@ static long tce_report_set(long error, struct mm_iommu_refusal *why)
 	return error;
 }
 
-/* Drops a table that is set in no group any more. KVM may still hold it. */
-static void tce_free_window(struct tce_window *win)
-{
-	if (win->tbl)
-		iommu_tce_table_put(win->tbl);
-	*win = (struct tce_window){ };
-}
-
 /*
- * Removes a window. If the platform fails to clear the window or to unset it in
- * a group, it stays in all groups: the bridge may still walk the table, so
- * neither the table nor the mapped memory may be freed.
+ * Removes the table of a window: the default window is then as before its first
+ * use, another one is to be removed by the caller. If the platform fails to
+ * clear the table or to unset it in a group, it stays in all groups: the bridge
+ * may still walk it, so neither the table nor the mapped memory may be freed.
+ * KVM may hold the table for longer.
  */
-static long tce_remove_window(struct tce_container *container, int num)
+static long tce_remove_table(struct tce_container *container, int num)
 {
 	struct tce_window *win = &container->windows[num];
 	bool closed;
 	long ret;
 
-	if (win->tbl) {
-		closed = iommu_tce_is_closed(win->tbl);
-		/* KVM may hold the table: reject new mappings */
-		iommu_tce_close(win->tbl, true);
-		ret = tce_clear_window(win);
-		if (!ret)
-			ret = tce_unset_groups_or_none(container, num,
-						       win->tbl);
-		if (ret) {
-			iommu_tce_close(win->tbl, closed);
-			return ret;
-		}
+	if (!win->tbl)
+		return 0;
+
+	closed = iommu_tce_is_closed(win->tbl);
+	/* KVM may hold the table: reject new mappings */
+	iommu_tce_close(win->tbl, true);
+	ret = tce_clear_window(win);
+	if (!ret)
+		ret = tce_unset_groups_or_none(container, num, win->tbl);
+	if (ret) {
+		iommu_tce_close(win->tbl, closed);
+		return ret;
 	}
-	tce_free_window(win);
+	iommu_tce_table_put(win->tbl);
+	win->tbl = NULL;
+	win->locked = 0;
 	return 0;
 }
 
-/* As tce_remove_window(), but leaks the table and its memory on failure. */
+/* Removes a window, but leaks the table and its memory if that fails. */
 static void tce_drop_window(struct tce_container *container, int num)
 {
 	struct tce_window *win = &container->windows[num];
 
-	if (!tce_remove_window(container, num))
-		return;
-	/* KVM may still hold the table: do not leak more memory */
-	iommu_tce_close(win->tbl, true);
-	tce_unset_groups(container, num, win->tbl);
-	pr_err("vfio_iommu_spapr_tce: cannot remove window at 0x%llx: leaking its table and memory\n",
-	       win->start);
+	if (tce_remove_table(container, num)) {
+		/* KVM may still hold the table: do not leak more memory */
+		iommu_tce_close(win->tbl, true);
+		tce_unset_groups(container, num, win->tbl);
+		pr_err("vfio_iommu_spapr_tce: cannot remove window at 0x%llx: leaking its table and memory\n",
+		       win->start);
+	}
 	*win = (struct tce_window){ };
 }
 
-/* Names the cause of an error of create_table() or get_table_size(). */
-static long tce_report_table(const struct iommu_table_group *table_group,
+/* Names the cause of an error of create_table(). */
+static void tce_report_table(const struct iommu_table_group *table_group,
 			     u32 page_shift, u64 size, u32 levels, long error,
 			     struct mm_iommu_refusal *why)
 {
@@ -508,19 +478,15 @@ static long tce_report_table(const struct iommu_table_group *table_group,
 						max(levels, 1U));
 
 	if (error == -EINVAL)
-		return mm_iommu_refuse(why, error, 0,
-				       "page size, window size or levels not supported");
-	if (error == -EPERM)
-		return mm_iommu_refuse(why, error, 0,
-				       "no place for a first window beside the second");
-	if (error == -ENOMEM && table_group->max_levels > 1 &&
-	    level > PAGE_SIZE)
-		return mm_iommu_refuse(why, error, level,
-				       "no contiguous memory for a level of the table, bytes of a level: ");
-	if (error == -ENOMEM)
-		return mm_iommu_refuse(why, error, 0,
-				       "the kernel has no memory for it");
-	return error;
+		mm_iommu_refuse(why, error, 0,
+				"page size, window size or levels not supported");
+	else if (error == -EPERM)
+		mm_iommu_refuse(why, error, 0,
+				"no place for a first window beside the second");
+	else if (error == -ENOMEM && table_group->max_levels > 1 &&
+		 level > PAGE_SIZE)
+		mm_iommu_refuse(why, error, level,
+				"no contiguous memory for a level of the table, bytes of a level: ");
 }
 
 /* Creates a window. On failure all changes are rolled back. */
@@ -535,27 +501,22 @@ static long tce_add_window(struct tce_container *container, int num,
 	long ret;
 
 	locked = table_group->ops->get_table_size(page_shift, size, levels);
-	if (!locked)
-		return tce_report_table(table_group, page_shift, size, levels,
-					-EINVAL, why);
-
 	locked = DIV_ROUND_UP(locked, PAGE_SIZE);
-	ret = account_locked_vm(container->mm, locked, true);
+	ret = tce_account(container, locked, why);
 	if (ret)
-		return mm_iommu_refuse(why, ret,
-				       mm_iommu_limit_left(container->mm),
-				       "over the limit of locked memory, bytes left of it: ");
+		return ret;
 
 	ret = table_group->ops->create_table(table_group, num, page_shift, size,
 					     levels, &tbl);
-	if (ret)
+	if (ret) {
+		tce_report_table(table_group, page_shift, size, levels, ret,
+				 why);
 		goto err_unaccount;
+	}
 
 	ret = iommu_tce_view_create(tbl);
-	if (ret)
-		goto err_unset_groups;
-
-	ret = tce_report_set(tce_set_groups(container, num, tbl), why);
+	if (!ret)
+		ret = tce_report_set(tce_set_groups(container, num, tbl), why);
 	if (ret)
 		goto err_unset_groups;
 
@@ -566,7 +527,8 @@ static long tce_add_window(struct tce_container *container, int num,
 	win->locked = locked;
 
 	/* last: publishes the table to KVM, which attaches it if v2 */
-	iommu_tce_bind(tbl, tce_backing(container), container->mm, locked);
+	iommu_tce_bind(tbl, container->v2 ? &iommu_tce_registered :
+		       &tce_v1_pinned, container->mm, locked);
 	return 0;
 
 err_unset_groups:
@@ -574,38 +536,29 @@ err_unset_groups:
 	iommu_tce_table_put(tbl);
 err_unaccount:
 	account_locked_vm(container->mm, locked, false);
-	return tce_report_table(table_group, page_shift, size, levels, ret,
-				why);
+	return ret;
 }
 
-/* Creates the table of the default window if it does not exist yet. */
+/* Creates the table of the default window, for its first use. */
 static long tce_instantiate_window(struct tce_container *container,
-				   struct tce_window *win,
 				   struct mm_iommu_refusal *why)
 {
-	if (!win->size || win->tbl)
-		return 0;
-	return tce_add_window(container, win - container->windows, win->shift,
-			      win->size, 1, why);
+	struct tce_window *win = &container->windows[0];
+
+	return tce_add_window(container, 0, win->shift, win->size, 1, why);
 }
 
 /*
  * Reverts tce_instantiate_window() for a call that failed later, unless another
- * call has mapped something in the window since.
+ * call has mapped something in the window since, or is about to.
  */
-static void tce_revert_window(struct tce_container *container,
-			      struct tce_window *win)
+static void tce_revert_window(struct tce_container *container)
 {
-	struct tce_window lazy = {
-		.start = win->start,
-		.size = win->size,
-		.shift = win->shift,
-	};
+	struct iommu_table *tbl = container->windows[0].tbl;
 
 	lockdep_assert_held_write(&container->lock);
-	if (win->tbl && !iommu_tce_view_mapped(win->tbl) &&
-	    !tce_remove_window(container, win - container->windows))
-		*win = lazy;
+	if (tbl && !container->pinning && !iommu_tce_view_mapped(tbl))
+		tce_remove_table(container, 0);
 }
 
 /* Initializes the default window, without a table, for the first group. */
@@ -619,31 +572,17 @@ static void tce_init_default_window(struct tce_container *container,
 	};
 }
 
-static int tce_unused_num(const struct tce_container *container)
-{
-	int i;
-
-	for (i = 0; i < TCE_MAX_WINDOWS; i++)
-		if (!container->windows[i].size)
-			return i;
-	return -ENOSPC;
-}
-
 /* Validates user values that platforms use as shift counts. */
-static int tce_check_create(const struct iommu_table_group *table_group,
-			    const struct vfio_iommu_spapr_tce_create *create)
+static bool tce_create_valid(const struct iommu_table_group *table_group,
+			     const struct vfio_iommu_spapr_tce_create *create)
 {
-	if (create->page_shift >= BITS_PER_LONG_LONG ||
-	    !(table_group->pgsizes & BIT_ULL(create->page_shift)))
-		return -EINVAL;
-	if (!is_power_of_2(create->window_size) ||
-	    create->window_size >> create->page_shift == 0)
-		return -EINVAL;
-	/* under a hypervisor the number of levels is only a hint */
-	if (table_group->max_levels > 1 &&
-	    (!create->levels || create->levels > table_group->max_levels))
-		return -EINVAL;
-	return 0;
+	return create->page_shift < BITS_PER_LONG_LONG &&
+	       table_group->pgsizes & BIT_ULL(create->page_shift) &&
+	       is_power_of_2(create->window_size) &&
+	       create->window_size >> create->page_shift &&
+	       /* under a hypervisor the number of levels is only a hint */
+	       (table_group->max_levels <= 1 ||
+		(create->levels && create->levels <= table_group->max_levels));
 }
 
 static int tce_create(struct tce_container *container,
@@ -654,58 +593,29 @@ static int tce_create(struct tce_container *container,
 	bool lazy = first->size && !first->tbl;
 	int num, ret;
 
-	if (tce_check_create(tce_first_group(container), create))
+	if (!tce_create_valid(tce_first_group(container), create))
 		return mm_iommu_refuse(why, -EINVAL, 0,
 				       "page size, window size or levels not supported");
 
-	num = tce_unused_num(container);
-	if (num < 0)
-		return mm_iommu_refuse(why, num, 0,
+	for (num = 0; num < TCE_MAX_WINDOWS; num++)
+		if (!container->windows[num].size)
+			break;
+	if (num == TCE_MAX_WINDOWS)
+		return mm_iommu_refuse(why, -ENOSPC, 0,
 				       "all windows are in use");
 
 	/* number 0 is reserved for the default window */
-	ret = tce_instantiate_window(container, first, why);
-	if (ret)
-		return ret;
-
-	ret = tce_add_window(container, num, create->page_shift,
-			     create->window_size, create->levels, why);
+	ret = lazy ? tce_instantiate_window(container, why) : 0;
+	if (!ret)
+		ret = tce_add_window(container, num, create->page_shift,
+				     create->window_size, create->levels, why);
 	if (ret) {
 		if (lazy)
-			tce_revert_window(container, first);
+			tce_revert_window(container);
 		return ret;
 	}
 
 	create->start_addr = container->windows[num].start;
-	return num;
-}
-
-/*
- * Creates a window under the lock, and returns its table with a reference in
- * @tblp.
- *
- * Return: the number of the window, or a negative errno.
- */
-static int tce_create_locked(struct tce_container *container,
-			     struct vfio_iommu_spapr_tce_create *create,
-			     struct iommu_table **tblp)
-{
-	struct mm_iommu_refusal why = { };
-	int num;
-
-	if (down_write_killable(&container->lock))
-		return -EINTR;
-	num = tce_first_group(container) ? tce_create(container, create, &why) :
-					    -ENXIO;
-	trace_spapr_tce_create_window(create->start_addr, create->window_size,
-				      create->page_shift, create->levels,
-				      min(num, 0));
-	if (num >= 0)
-		*tblp = iommu_tce_table_get(container->windows[num].tbl);
-	up_write(&container->lock);
-	if (num < 0 && num != -ENXIO)
-		tce_report(container, "CREATE", 0, create->window_size, num,
-			   &why);
 	return num;
 }
 
@@ -725,9 +635,11 @@ static void tce_cancel_create(struct tce_container *container, int num,
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_CREATE */
-static long tce_ioctl_create(struct tce_container *container, void __user *uarg)
+static noinline long tce_ioctl_create(struct tce_container *container,
+				      void __user *uarg)
 {
 	struct vfio_iommu_spapr_tce_create create;
+	struct mm_iommu_refusal why = { };
 	struct iommu_table *tbl;
 	int num, ret;
 
@@ -740,9 +652,19 @@ static long tce_ioctl_create(struct tce_container *container, void __user *uarg)
 	if (create.__resv1 || create.__resv2)
 		return -EINVAL;
 
-	num = tce_create_locked(container, &create, &tbl);
+	if (down_write_killable(&container->lock))
+		return -EINTR;
+	num = tce_first_group(container) ? tce_create(container, &create, &why) :
+					    -ENXIO;
+	trace_spapr_tce_create_window(create.start_addr, create.window_size,
+				      create.page_shift, create.levels,
+				      min(num, 0));
+	if (num >= 0)
+		tbl = iommu_tce_table_get(container->windows[num].tbl);
+	up_write(&container->lock);
 	if (num < 0)
-		return num;
+		return tce_report(container, "CREATE", 0, create.window_size,
+				  num, &why);
 
 	if (copy_to_user(uarg, &create, sizeof(create))) {
 		tce_cancel_create(container, num, tbl);
@@ -752,30 +674,30 @@ static long tce_ioctl_create(struct tce_container *container, void __user *uarg)
 	return ret;
 }
 
-static long tce_remove(struct tce_container *container, u64 start)
+static long tce_remove(struct tce_container *container, u64 start,
+		       struct mm_iommu_refusal *why)
 {
 	struct tce_window *win;
 	long ret;
 
-	if (!tce_first_group(container))
-		return -ENXIO;
-
 	win = tce_find_window(container, start);
 	if (!win || win->start != start)
-		return tce_report(container, "REMOVE", start, 0, -EINVAL,
-				  &TCE_CAUSE("no window at this bus address"));
+		return mm_iommu_refuse(why, -EINVAL, 0,
+				       "no window at this bus address");
 
-	ret = tce_remove_window(container, win - container->windows);
+	ret = tce_remove_table(container, win - container->windows);
 	trace_spapr_tce_remove_window(start, ret);
-	if (ret)
-		tce_report(container, "REMOVE", start, 0, ret, NULL);
+	if (!ret)
+		*win = (struct tce_window){ };
 	return ret;
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_REMOVE */
-static long tce_ioctl_remove(struct tce_container *container, void __user *uarg)
+static noinline long tce_ioctl_remove(struct tce_container *container,
+				      void __user *uarg)
 {
 	struct vfio_iommu_spapr_tce_remove remove;
+	struct mm_iommu_refusal why = { };
 	long ret;
 
 	ret = tce_bind_mm(container);
@@ -787,39 +709,22 @@ static long tce_ioctl_remove(struct tce_container *container, void __user *uarg)
 
 	if (down_write_killable(&container->lock))
 		return -EINTR;
-	ret = tce_remove(container, remove.start_addr);
+	ret = tce_first_group(container) ?
+	      tce_remove(container, remove.start_addr, &why) : -ENXIO;
 	up_write(&container->lock);
+	if (ret)
+		tce_report(container, "REMOVE", remove.start_addr, 0, ret,
+			   &why);
 	return ret;
 }
 
-static int tce_get_info(struct tce_container *container,
-			struct vfio_iommu_spapr_tce_info *info)
-{
-	const struct iommu_table_group *table_group;
-
-	table_group = tce_first_group(container);
-
-	if (!table_group)
-		return -ENXIO;
-
-	info->dma32_window_start = table_group->tce32_start;
-	info->dma32_window_size = table_group->tce32_size;
-	if (container->v2 && table_group->max_dynamic_windows_supported) {
-		info->flags |= VFIO_IOMMU_SPAPR_INFO_DDW;
-		info->ddw.pgsizes = table_group->pgsizes;
-		info->ddw.max_dynamic_windows_supported =
-			table_group->max_dynamic_windows_supported;
-		info->ddw.levels = table_group->max_levels;
-	}
-	return 0;
-}
-
 /* VFIO_IOMMU_SPAPR_TCE_GET_INFO */
-static long tce_ioctl_get_info(struct tce_container *container,
-			       void __user *uarg)
+static noinline long tce_ioctl_get_info(struct tce_container *container,
+					void __user *uarg)
 {
 	const size_t minsz = offsetofend(struct vfio_iommu_spapr_tce_info,
 					 dma32_window_size);
+	const struct iommu_table_group *table_group;
 	struct vfio_iommu_spapr_tce_info info = { };
 	int ret;
 
@@ -833,10 +738,22 @@ static long tce_ioctl_get_info(struct tce_container *container,
 
 	if (down_read_killable(&container->lock))
 		return -EINTR;
-	ret = tce_get_info(container, &info);
+	table_group = tce_first_group(container);
+	if (table_group) {
+		info.dma32_window_start = table_group->tce32_start;
+		info.dma32_window_size = table_group->tce32_size;
+	}
+	/* no group without dynamic windows is attached in v2 */
+	if (table_group && container->v2) {
+		info.flags |= VFIO_IOMMU_SPAPR_INFO_DDW;
+		info.ddw.pgsizes = table_group->pgsizes;
+		info.ddw.max_dynamic_windows_supported =
+			table_group->max_dynamic_windows_supported;
+		info.ddw.levels = table_group->max_levels;
+	}
 	up_read(&container->lock);
-	if (ret)
-		return ret;
+	if (!table_group)
+		return -ENXIO;
 
 	if (copy_to_user(uarg, &info,
 			 info.argsz < sizeof(info) ? minsz : sizeof(info)))
@@ -846,236 +763,176 @@ static long tce_ioctl_get_info(struct tce_container *container,
 
 /* Mappings */
 
-/* Looks up the window that contains a range of whole IOMMU pages. */
-static inline struct tce_window *
-tce_range_window(struct tce_container *container, u64 iova, u64 size)
-{
-	struct tce_window *win = tce_find_window(container, iova);
-	u64 mask;
-
-	if (unlikely(!win))
-		return ERR_PTR(-ENXIO);
-
-	mask = BIT_ULL(win->shift) - 1;
-	if (unlikely((iova | size) & mask ||
-		     size > win->size - (iova - win->start)))
-		return ERR_PTR(-EINVAL);
-	return win;
-}
-
 static bool tce_wraps(u64 addr, u64 size)
 {
 	return size && addr + (size - 1) < addr;
 }
 
-static const struct mm_iommu_refusal tce_wrapped = {
-	.words = "bus addresses or memory wrap around",
-};
+/*
+ * Looks up the window that contains a range of whole IOMMU pages. @ua is what
+ * is to be mapped there, or 0.
+ */
+static inline struct tce_window *
+tce_range_window(struct tce_container *container, u64 iova, u64 ua, u64 size,
+		 struct mm_iommu_refusal *why)
+{
+	struct tce_window *win;
+
+	if (unlikely(tce_wraps(iova, size) || tce_wraps(ua, size)))
+		return ERR_PTR(mm_iommu_refuse(why, -EOVERFLOW, 0,
+					       "bus addresses or memory wrap around"));
+
+	win = tce_find_window(container, iova);
+	if (unlikely(!win))
+		return ERR_PTR(mm_iommu_refuse(why, -ENXIO, 0,
+					       "no window at this bus address"));
+
+	if (unlikely(!IS_ALIGNED(iova | ua | size, BIT_ULL(win->shift)) ||
+		     size > win->size - (iova - win->start)))
+		return ERR_PTR(mm_iommu_refuse(why, -EINVAL, 0,
+					       "outside of the window, or not whole IOMMU pages"));
+	return win;
+}
 
 /*
  * Reports MAP or UNMAP of a container that is not enabled yet. @iova points to
  * the members iova and size of the argument.
  */
 static long tce_report_unused(struct tce_container *container, const char *call,
-			      const void __user *iova, int error)
+			      const void __user *iova)
 {
+	struct mm_iommu_refusal why;
 	u64 range[2];
 
 	if (READ_ONCE(container->enabled) ||
 	    copy_from_user(range, iova, sizeof(range)))
-		return error;
-	return tce_report(container, call, range[0], range[1], error,
-			  &TCE_CAUSE("nothing was registered or enabled yet"));
+		return -EPERM;
+	mm_iommu_refuse(&why, -EPERM, 0,
+			"nothing was registered or enabled yet");
+	return tce_report(container, call, range[0], range[1], -EPERM, &why);
 }
 
-/* Reports a range in no window, or one that is not valid in its window. */
-static int tce_report_range(struct tce_container *container, const char *call,
-			    u64 iova, u64 size, int error)
+/* Names the cause when @bad, a user address, could not be mapped. */
+static void tce_report_bad(const struct tce_container *container,
+			   unsigned long bad, int error,
+			   struct mm_iommu_refusal *why)
 {
-	const struct mm_iommu_refusal why =
-		TCE_CAUSE(error == -ENXIO ?
-			  "no window at this bus address" :
-			  "outside of the window, or not whole IOMMU pages");
-
-	return tce_report(container, call, iova, size, error, &why);
+	if (error == -EINVAL)
+		mm_iommu_refuse(why, error, bad,
+				"not registered, or in runs smaller than the IOMMU page: 0x");
+	else if (error == -EFAULT)
+		mm_iommu_refuse(why, error, bad, container->v2 ?
+				"was read-only when it was first registered: 0x" :
+				"no memory there, or none that can be pinned: 0x");
 }
 
 /*
- * Reports a failure of the TCE core, with the cause of its error. @bad is the
- * address that failed, or the end of the range.
- */
-static int tce_report_map(struct tce_container *container,
-			  const struct vfio_iommu_type1_dma_map *map,
-			  unsigned long bad, int error)
-{
-	struct mm_iommu_refusal why = { .at = bad };
-
-	switch (error) {
-	case -EPERM:
-		why.words = "nothing was registered or enabled yet";
-		break;
-	case -ENOMEM:
-		why.words = "the kernel has no memory for it";
-		break;
-	case -EBUSY:
-		why.words = "other calls in progress map as much as the window";
-		break;
-	case -EINVAL:
-		if (container->v2)
-			why.words = "not registered, or in runs smaller than the IOMMU page: 0x";
-		break;
-	case -EFAULT:
-		why.words = container->v2 ?
-			"was read-only when it was first registered: 0x" :
-			"no memory there, or none that can be pinned: 0x";
-	}
-	/* no address failed, so the platform did */
-	if ((error == -EINVAL || error == -EFAULT) &&
-	    bad == map->vaddr + map->size)
-		why.words = NULL;
-	return tce_report(container, "MAP", map->iova, map->size, error, &why);
-}
-
-/*
- * Creates the table of the default window for a MAP, and returns it with a
- * reference in @new_tbl, which is NULL the first time. @enabled is checked
- * again: a DISABLE after the caller's check had no table to close.
- */
-static noinline int
-tce_instantiate_default(struct tce_container *container,
-			const struct vfio_iommu_type1_dma_map *map,
-			struct iommu_table **new_tbl)
-{
-	struct tce_window *win = &container->windows[0];
-	struct mm_iommu_refusal why = { };
-	bool lazy;
-	int ret;
-
-	if (down_write_killable(&container->lock))
-		return -EINTR;
-	lazy = win->size && !win->tbl;
-	ret = container->enabled ?
-	      tce_instantiate_window(container, win, &why) :
-	      mm_iommu_refuse(&why, -EPERM, 0,
-			      "nothing was registered or enabled yet");
-	if (!ret && lazy) {
-		/* the window may have lost an earlier one before the MAP */
-		if (*new_tbl)
-			iommu_tce_table_put(*new_tbl);
-		*new_tbl = iommu_tce_table_get(win->tbl);
-	}
-	up_write(&container->lock);
-	if (ret)
-		tce_report(container, "MAP", map->iova, map->size, ret, &why);
-	return ret;
-}
-
-/*
- * Drops the reference of tce_instantiate_default() after the MAP. If the MAP
- * has failed the table is removed again, unless the process is being killed or
- * another call has removed the window: number 0 may be another window then.
- */
-static void tce_revert_default(struct tce_container *container,
-			       struct iommu_table *new_tbl, bool failed)
-{
-	struct tce_window *win = &container->windows[0];
-
-	if (failed && !down_write_killable(&container->lock)) {
-		if (win->tbl == new_tbl)
-			tce_revert_window(container, win);
-		up_write(&container->lock);
-	}
-	iommu_tce_table_put(new_tbl);
-}
-
-static bool tce_map_valid(const struct vfio_iommu_type1_dma_map *map,
-			  const struct tce_window *win)
-{
-	return map->flags && IS_ALIGNED(map->vaddr, BIT_ULL(win->shift));
-}
-
-/*
- * v1 pins user memory, so the lock is dropped around iommu_tce_map(). REMOVE
- * and DISABLE close the table, after which nothing can be mapped in it.
+ * v1 pins user memory, so the lock is dropped around iommu_tce_map(). DISABLE
+ * and the detach of the group close the table, after which nothing can be
+ * mapped in it.
  *
  * ENABLE accounts as many pages as the window can map. MAP calls in progress
  * may hold pages in addition; @pinning limits these to the same number for all
  * threads together.
  *
- * Context: container->lock held for reading; dropped and taken again.
- * Return: 0; -EPERM if the container was disabled; -ESTALE if the window was
- * removed or has another table; -EBUSY if the limit is reached; errors of
- * iommu_tce_map().
+ * Context: container->lock held for writing; dropped and taken again.
+ * Return: 0; -EPERM if the container was disabled; -EBUSY if the limit is
+ * reached; errors of iommu_tce_map().
  */
 static long tce_map_v1(struct tce_container *container,
 		       const struct vfio_iommu_type1_dma_map *map,
-		       const struct tce_window *win, unsigned long *bad)
+		       const struct tce_window *win, unsigned long *bad,
+		       struct mm_iommu_refusal *why)
 {
-	struct iommu_table *tbl = iommu_tce_table_get(win->tbl);
 	unsigned long npages = PFN_UP(map->size);
 	unsigned int shift = win->shift;
-	long ret = container->enabled ? -EBUSY : -EPERM;
+	struct iommu_table *tbl;
+	long ret = -ENXIO;
 
-	if (atomic_long_add_return(npages, &container->pinning) >
-	    container->locked)
-		goto out_put;
+	if (!container->enabled)
+		goto out_disabled;
+	if (container->pinning + npages > container->locked)
+		return mm_iommu_refuse(why, -EBUSY, 0,
+				       "other calls in progress map as much as the window");
 
-	up_read(&container->lock);
+	tbl = iommu_tce_table_get(win->tbl);
+	container->pinning += npages;
+	up_write(&container->lock);
 	ret = iommu_tce_map(tbl, map->iova >> shift, map->vaddr,
 			    map->size >> shift,
 			    map->flags & VFIO_DMA_MAP_FLAG_WRITE, bad);
-	down_read(&container->lock);
-	if (ret == -ENXIO)
-		ret = win->tbl == tbl ? -EPERM : -ESTALE;
-out_put:
-	atomic_long_sub(npages, &container->pinning);
+	down_write(&container->lock);
+	container->pinning -= npages;
 	iommu_tce_table_put(tbl);
-	return ret;
+	if (ret != -ENXIO)
+		return ret;
+out_disabled:
+	return mm_iommu_refuse(why, -EPERM, 0,
+			       "nothing was registered or enabled yet");
 }
 
-/* Returns -ESTALE if the window has no table, or was replaced (v1). */
-static long tce_map(struct tce_container *container,
-		    const struct vfio_iommu_type1_dma_map *map)
+/*
+ * Context: container->lock held for writing if @exclusive, else for reading.
+ * The latter is for v2 only, and fails with -ESTALE if the window has no table
+ * yet.
+ */
+static __always_inline long
+tce_map(struct tce_container *container,
+	const struct vfio_iommu_type1_dma_map *map, bool exclusive,
+	struct mm_iommu_refusal *why)
 {
-	unsigned long bad = map->vaddr + map->size;
+	unsigned long end = map->vaddr + map->size, bad = end;
 	struct tce_window *win;
+	bool lazy;
 	long ret;
 
-	win = tce_range_window(container, map->iova, map->size);
+	win = tce_range_window(container, map->iova, map->vaddr, map->size,
+			       why);
 	if (IS_ERR(win))
-		return tce_report_range(container, "MAP", map->iova,
-					map->size, PTR_ERR(win));
-	if (!tce_map_valid(map, win))
-		return tce_report_range(container, "MAP", map->iova,
-					map->size, -EINVAL);
+		return PTR_ERR(win);
+	if (unlikely(!map->flags))
+		return mm_iommu_refuse(why, -EINVAL, 0,
+				       "outside of the window, or not whole IOMMU pages");
 	if (!map->size)
 		return 0;
-	if (unlikely(!win->tbl))
-		return -ESTALE;
 
-	if (likely(container->v2))
+	lazy = !win->tbl;
+	if (unlikely(lazy)) {
+		ret = exclusive ? tce_instantiate_window(container, why) :
+				  -ESTALE;
+		if (ret)
+			return ret;
+	}
+
+	if (!exclusive || container->v2)
 		ret = iommu_tce_map(win->tbl, map->iova >> win->shift,
 				    map->vaddr, map->size >> win->shift,
 				    map->flags & VFIO_DMA_MAP_FLAG_WRITE, &bad);
 	else
-		ret = tce_map_v1(container, map, win, &bad);
-	if (unlikely(ret == -ESTALE))
-		return ret;
+		ret = tce_map_v1(container, map, win, &bad, why);
 	trace_spapr_tce_map(map->iova, map->vaddr, map->size, map->flags, ret);
-	if (unlikely(ret))
-		ret = tce_report_map(container, map, bad, ret);
+	if (likely(!ret))
+		return 0;
+	/* else the platform failed */
+	if (bad != end)
+		tce_report_bad(container, bad, ret, why);
+	if (lazy)
+		tce_revert_window(container);
 	return ret;
 }
 
-static long tce_map_locked(struct tce_container *container,
-			   const struct vfio_iommu_type1_dma_map *map)
+/* For v1, and for the first MAP in the default window. */
+static noinline long
+tce_map_exclusive(struct tce_container *container,
+		  const struct vfio_iommu_type1_dma_map *map,
+		  struct mm_iommu_refusal *why)
 {
 	long ret;
 
-	if (down_read_killable(&container->lock))
+	if (down_write_killable(&container->lock))
 		return -EINTR;
-	ret = tce_map(container, map);
-	up_read(&container->lock);
+	ret = tce_map(container, map, true, why);
+	up_write(&container->lock);
 	return ret;
 }
 
@@ -1084,54 +941,28 @@ static noinline long tce_ioctl_map(struct tce_container *container,
 				   void __user *uarg)
 {
 	struct vfio_iommu_type1_dma_map map;
-	struct iommu_table *new_tbl = NULL;
-	long ret;
+	struct mm_iommu_refusal why = { };
+	long ret = -ESTALE;
+	int err;
 
-	ret = tce_check_enabled(container);
-	if (ret)
+	if (!tce_is_enabled(container))
 		return tce_report_unused(container, "MAP", uarg +
-					 offsetof(typeof(map), iova), ret);
-	ret = tce_copy_arg(&map, sizeof(map), uarg,
+					 offsetof(typeof(map), iova));
+	err = tce_copy_arg(&map, sizeof(map), uarg,
 			   VFIO_DMA_MAP_FLAG_READ | VFIO_DMA_MAP_FLAG_WRITE);
-	if (ret)
-		return ret;
-	if (tce_wraps(map.iova, map.size) || tce_wraps(map.vaddr, map.size))
-		return tce_report(container, "MAP", map.iova, map.size,
-				  -EOVERFLOW, &tce_wrapped);
+	if (err)
+		return err;
 
-	do {
-		ret = tce_map_locked(container, &map);
-		if (likely(ret != -ESTALE))
-			break;
-		ret = tce_instantiate_default(container, &map, &new_tbl);
-	} while (!ret);
-
-	if (unlikely(new_tbl))
-		tce_revert_default(container, new_tbl, ret);
-	return ret;
-}
-
-static long
-tce_unmap(struct tce_container *container,
-	  const struct vfio_iommu_type1_dma_unmap *unmap)
-{
-	struct tce_window *win;
-	long ret;
-
-	win = tce_range_window(container, unmap->iova, unmap->size);
-	if (IS_ERR(win))
-		return tce_report_range(container, "UNMAP", unmap->iova,
-					unmap->size, PTR_ERR(win));
-
-	if (!win->tbl)
-		return 0;
-
-	ret = iommu_tce_unmap(win->tbl, unmap->iova >> win->shift,
-			      unmap->size >> win->shift);
-	trace_spapr_tce_unmap(unmap->iova, unmap->size, ret);
+	if (likely(container->v2)) {
+		if (down_read_killable(&container->lock))
+			return -EINTR;
+		ret = tce_map(container, &map, false, &why);
+		up_read(&container->lock);
+	}
+	if (unlikely(ret == -ESTALE))
+		ret = tce_map_exclusive(container, &map, &why);
 	if (unlikely(ret))
-		tce_report(container, "UNMAP", unmap->iova, unmap->size, ret,
-			   NULL);
+		tce_report(container, "MAP", map.iova, map.size, ret, &why);
 	return ret;
 }
 
@@ -1142,34 +973,41 @@ static noinline long tce_ioctl_unmap(struct tce_container *container,
 	const size_t minsz = offsetofend(struct vfio_iommu_type1_dma_unmap,
 					 size);
 	struct vfio_iommu_type1_dma_unmap unmap;
+	struct mm_iommu_refusal why = { };
+	struct tce_window *win;
 	long ret;
 
-	ret = tce_check_enabled(container);
-	if (ret)
+	if (!tce_is_enabled(container))
 		return tce_report_unused(container, "UNMAP", uarg +
-					 offsetof(typeof(unmap), iova), ret);
+					 offsetof(typeof(unmap), iova));
 	ret = tce_copy_arg(&unmap, minsz, uarg, 0);
 	if (ret)
 		return ret;
-	if (tce_wraps(unmap.iova, unmap.size))
-		return tce_report(container, "UNMAP", unmap.iova, unmap.size,
-				  -EOVERFLOW, &tce_wrapped);
 
 	if (down_read_killable(&container->lock))
 		return -EINTR;
-	ret = tce_unmap(container, &unmap);
+	win = tce_range_window(container, unmap.iova, 0, unmap.size, &why);
+	ret = PTR_ERR_OR_ZERO(win);
+	if (!ret && win->tbl) {
+		ret = iommu_tce_unmap(win->tbl, unmap.iova >> win->shift,
+				      unmap.size >> win->shift);
+		trace_spapr_tce_unmap(unmap.iova, unmap.size, ret);
+	}
 	up_read(&container->lock);
+	if (unlikely(ret))
+		tce_report(container, "UNMAP", unmap.iova, unmap.size, ret,
+			   &why);
 	return ret;
 }
 
 /* v1: ENABLE and DISABLE of the whole 32-bit window */
 
 /* VFIO_IOMMU_ENABLE */
-static long tce_ioctl_enable(struct tce_container *container)
+static long tce_enable(struct tce_container *container)
 {
 	struct iommu_table_group *table_group = tce_first_group(container);
 	struct tce_window *win = &container->windows[0];
-	struct mm_iommu_refusal why;
+	struct mm_iommu_refusal why = { };
 	unsigned long locked;
 	int ret;
 
@@ -1185,28 +1023,25 @@ static long tce_ioctl_enable(struct tce_container *container)
 		return ret;
 
 	locked = table_group->tce32_size >> PAGE_SHIFT;
-	ret = account_locked_vm(container->mm, locked, true);
-	if (ret) {
-		mm_iommu_refuse(&why, ret, mm_iommu_limit_left(container->mm),
-				"over the limit of locked memory, bytes left of it: ");
-		return tce_report(container, "ENABLE", 0,
-				  table_group->tce32_size, ret, &why);
-	}
-
+	ret = tce_account(container, locked, &why);
+	if (ret)
+		goto err_report;
 	ret = mm_iommu_unregistered_start(container->mm);
-	if (ret) {
-		account_locked_vm(container->mm, locked, false);
-		return tce_report(container, "ENABLE", 0,
-				  table_group->tce32_size, ret,
-				  &TCE_CAUSE("the kernel has no memory for it"));
-	}
+	if (ret)
+		goto err_unaccount;
 
 	container->locked = locked;
 	if (win->tbl)
 		iommu_tce_close(win->tbl, false);
-	/* pairs with smp_load_acquire() in tce_check_enabled() */
+	/* pairs with smp_load_acquire() in tce_is_enabled() */
 	smp_store_release(&container->enabled, true);
 	return 0;
+
+err_unaccount:
+	account_locked_vm(container->mm, locked, false);
+err_report:
+	return tce_report(container, "ENABLE", 0, table_group->tce32_size, ret,
+			  &why);
 }
 
 /* Reverts the accounting of ENABLE in the mm. */
@@ -1218,7 +1053,7 @@ static void tce_disable_v1(struct tce_container *container)
 }
 
 /* VFIO_IOMMU_DISABLE: unmaps everything that is not accounted any more. */
-static long tce_ioctl_disable(struct tce_container *container)
+static long tce_disable(struct tce_container *container)
 {
 	struct tce_window *win = &container->windows[0];
 	int ret;
@@ -1239,99 +1074,133 @@ static long tce_ioctl_disable(struct tce_container *container)
 	return 0;
 }
 
-static long tce_ioctl_v1(struct tce_container *container, bool enable)
+static noinline long tce_ioctl_v1(struct tce_container *container,
+				  unsigned int cmd)
 {
 	long ret;
 
+	if (cmd != VFIO_IOMMU_ENABLE && cmd != VFIO_IOMMU_DISABLE)
+		return -ENOTTY;
 	if (down_write_killable(&container->lock))
 		return -EINTR;
-	ret = enable ? tce_ioctl_enable(container) :
-		       tce_ioctl_disable(container);
+	ret = cmd == VFIO_IOMMU_ENABLE ? tce_enable(container) :
+					 tce_disable(container);
 	up_write(&container->lock);
 	return ret;
 }
 
 /* v2: registered memory */
 
-static const struct mm_iommu_refusal tce_not_whole = {
-	.words = "not whole pages, or nothing, or beyond the end",
-};
-
-static bool tce_memory_valid(const struct vfio_iommu_spapr_register_memory *m)
+static int tce_cmp_ua(const void *ua, const struct rb_node *node)
 {
-	/* also rejects an end of 2^64, where the sum is 0 */
-	return PAGE_ALIGNED(m->vaddr | m->size) &&
-	       m->vaddr + m->size > m->vaddr;
+	const struct tce_registration *rn =
+		rb_entry(node, struct tce_registration, node);
+
+	if (*(const unsigned long *)ua < rn->ua)
+		return -1;
+	return *(const unsigned long *)ua > rn->ua;
+}
+
+static int tce_cmp_registrations(struct rb_node *a, const struct rb_node *b)
+{
+	return tce_cmp_ua(&rb_entry(a, struct tce_registration, node)->ua, b);
 }
 
 /*
- * Looks up the registration of this container at @ua. If there is none, returns
- * NULL, and @parent and @link are where to insert one in the tree.
- */
-static struct tce_registration *
-tce_find_registration(struct tce_container *container, unsigned long ua,
-		      struct rb_node **parent, struct rb_node ***link)
-{
-	struct tce_registration *rn;
-
-	lockdep_assert_held(&container->memory_lock);
-	*parent = NULL;
-	*link = &container->registrations.rb_node;
-	while (**link) {
-		*parent = **link;
-		rn = rb_entry(*parent, struct tce_registration, node);
-		if (ua == rn->ua)
-			return rn;
-		*link = ua < rn->ua ? &(*parent)->rb_left :
-				       &(*parent)->rb_right;
-	}
-	return NULL;
-}
-
-static void tce_del_registration(struct tce_container *container,
-				 struct tce_registration *rn)
-{
-	lockdep_assert_held(&container->memory_lock);
-	rb_erase(&rn->node, &container->registrations);
-	kfree(rn);
-}
-
-/*
- * Finds or inserts the registration of a range, and marks it busy. The region
- * of an existing one may have been replaced through another container after an
- * UNREGISTER failed with -EBUSY; it is then replaced here too.
+ * Finds or inserts the registration of a range, and takes its region, if any.
+ * That may have been replaced through another container after an UNREGISTER
+ * failed with -EBUSY; it is then replaced here too.
  *
- * Return: the registration; NULL if the range is registered already or busy;
- * ERR_PTR(-ENOMEM).
+ * Return: the registration; ERR_PTR() of -ENOMEM, or of -EBUSY if the range is
+ * registered already or busy.
  */
 static struct tce_registration *
 tce_begin_register(struct tce_container *container, unsigned long ua,
-		   unsigned long size)
+		   unsigned long size, struct mm_iommu_region **old,
+		   struct mm_iommu_refusal *why)
 {
-	struct tce_registration *rn, *new;
-	struct rb_node *parent, **link;
+	struct tce_registration *rn;
+	struct rb_node *node;
 
-	new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
-	if (!new)
+	rn = kzalloc(sizeof(*rn), GFP_KERNEL_ACCOUNT);
+	if (!rn)
 		return ERR_PTR(-ENOMEM);
+	rn->ua = ua;
+	*old = NULL;
 
 	mutex_lock(&container->memory_lock);
-	rn = tce_find_registration(container, ua, &parent, &link);
-	if (!rn) {
-		rn = new;
-		new = NULL;
-		rn->ua = ua;
-		rb_link_node(&rn->node, parent, link);
-		rb_insert_color(&rn->node, &container->registrations);
-	} else if (rn->busy || (mm_iommu_size(rn->region) == size &&
-				mm_iommu_is_current(rn->region))) {
-		rn = NULL;
+	node = rb_find_add(&rn->node, &container->registrations,
+			   tce_cmp_registrations);
+	if (node) {
+		kfree(rn);
+		rn = rb_entry(node, struct tce_registration, node);
+		*old = rn->region;
+		if (*old && (mm_iommu_size(*old) != size ||
+			     !mm_iommu_is_current(*old)))
+			rn->region = NULL;
+		else
+			rn = ERR_PTR(mm_iommu_refuse(why, -EBUSY, 0,
+						     "is registered already, or being registered"));
 	}
-	if (rn)
-		rn->busy = true;
 	mutex_unlock(&container->memory_lock);
-	kfree(new);
 	return rn;
+}
+
+/* Finds the registration of exactly this range, and takes its region. */
+static struct tce_registration *
+tce_begin_unregister(struct tce_container *container, unsigned long ua,
+		     unsigned long size, struct mm_iommu_region **region)
+{
+	struct tce_registration *rn;
+	struct rb_node *node;
+
+	mutex_lock(&container->memory_lock);
+	node = rb_find(&ua, &container->registrations, tce_cmp_ua);
+	rn = rb_entry_safe(node, struct tce_registration, node);
+	*region = rn ? rn->region : NULL;
+	if (*region && mm_iommu_size(*region) == size)
+		rn->region = NULL;
+	else
+		rn = NULL;
+	mutex_unlock(&container->memory_lock);
+	return rn;
+}
+
+/* Ends exclusive access; without a @region nothing is registered any more. */
+static void tce_end_registration(struct tce_container *container,
+				 struct tce_registration *rn,
+				 struct mm_iommu_region *region)
+{
+	mutex_lock(&container->memory_lock);
+	rn->region = region;
+	if (!region) {
+		rb_erase(&rn->node, &container->registrations);
+		kfree(rn);
+	}
+	mutex_unlock(&container->memory_lock);
+}
+
+static int tce_register(struct tce_container *container, unsigned long ua,
+			unsigned long size, struct mm_iommu_refusal *why)
+{
+	struct mm_iommu_region *region, *old;
+	struct tce_registration *rn;
+	int ret;
+
+	rn = tce_begin_register(container, ua, size, &old, why);
+	if (IS_ERR(rn))
+		return PTR_ERR(rn);
+
+	ret = mm_iommu_register(container->mm, ua, size, &region, why);
+	trace_spapr_tce_register(ua, size, ret);
+	tce_end_registration(container, rn, ret ? old : region);
+	if (ret)
+		return ret;
+	if (old)
+		mm_iommu_release(old);
+	/* pairs with smp_load_acquire() in tce_is_enabled() */
+	smp_store_release(&container->enabled, true);
+	return 0;
 }
 
 /* VFIO_IOMMU_SPAPR_REGISTER_MEMORY */
@@ -1339,9 +1208,7 @@ static noinline long tce_ioctl_register(struct tce_container *container,
 					void __user *uarg)
 {
 	struct vfio_iommu_spapr_register_memory memory;
-	struct mm_iommu_region *region, *old;
-	struct mm_iommu_refusal why;
-	struct tce_registration *rn;
+	struct mm_iommu_refusal why = { };
 	int ret;
 
 	ret = tce_bind_mm(container);
@@ -1350,70 +1217,42 @@ static noinline long tce_ioctl_register(struct tce_container *container,
 	ret = tce_copy_arg(&memory, sizeof(memory), uarg, 0);
 	if (ret)
 		return ret;
-	if (!tce_memory_valid(&memory))
-		return tce_report(container, "REGISTER", memory.vaddr,
-				  memory.size, -EINVAL, &tce_not_whole);
 
-	rn = tce_begin_register(container, memory.vaddr, memory.size);
-	if (IS_ERR(rn))
-		return PTR_ERR(rn);
-	if (!rn)
-		return tce_report(container, "REGISTER", memory.vaddr,
-				  memory.size, -EBUSY,
-				  &TCE_CAUSE("is registered already, or being registered"));
-
-	ret = mm_iommu_register(container->mm, memory.vaddr, memory.size,
-				&region, &why);
-	trace_spapr_tce_register(memory.vaddr, memory.size, ret);
-
-	mutex_lock(&container->memory_lock);
-	old = rn->region;
-	rn->busy = false;
-	if (!ret)
-		rn->region = region;
-	else if (!old)
-		tce_del_registration(container, rn);
-	mutex_unlock(&container->memory_lock);
-
+	ret = tce_register(container, memory.vaddr, memory.size, &why);
 	if (ret)
-		return tce_report(container, "REGISTER", memory.vaddr,
-				  memory.size, ret, &why);
-	if (old)
-		mm_iommu_release(old);
-	/* pairs with smp_load_acquire() in tce_check_enabled() */
-	smp_store_release(&container->enabled, true);
-	return 0;
+		tce_report(container, "REGISTER", memory.vaddr, memory.size,
+			   ret, &why);
+	return ret;
 }
 
-/* Finds the registration of exactly this range, and marks it busy; or NULL. */
-static struct tce_registration *
-tce_begin_unregister(struct tce_container *container, unsigned long ua,
-		     unsigned long size)
+static int tce_unregister(struct tce_container *container, unsigned long ua,
+			  unsigned long size, struct mm_iommu_refusal *why)
 {
-	struct rb_node *parent, **link;
+	struct mm_iommu_region *region;
 	struct tce_registration *rn;
-
-	mutex_lock(&container->memory_lock);
-	rn = tce_find_registration(container, ua, &parent, &link);
-	if (rn && !rn->busy && mm_iommu_size(rn->region) == size)
-		rn->busy = true;
-	else
-		rn = NULL;
-	mutex_unlock(&container->memory_lock);
-	return rn;
-}
-
-static void tce_report_mapped(struct tce_container *container,
-			      const struct vfio_iommu_spapr_register_memory *m,
-			      struct mm_iommu_region *region)
-{
-	struct mm_iommu_refusal why;
 	struct mm_iommu_info info;
+	int ret;
 
-	mm_iommu_get_info(region, &info);
-	mm_iommu_refuse(&why, -EBUSY, info.mapped,
-			"it is mapped, references of TCE tables: ");
-	tce_report(container, "UNREGISTER", m->vaddr, m->size, -EBUSY, &why);
+	/* also rejects an end of 2^64, where the sum is 0 */
+	if (!PAGE_ALIGNED(ua | size) || ua + size <= ua)
+		return mm_iommu_refuse(why, -EINVAL, 0,
+				       "not whole pages, or nothing, or beyond the end");
+
+	mm_iommu_refuse(why, -ENOENT, 0,
+			"is not registered through this container");
+	rn = tce_begin_unregister(container, ua, size, &region);
+	if (!rn)
+		return -ENOENT;
+
+	ret = mm_iommu_unregister(region);
+	trace_spapr_tce_unregister(ua, size, ret);
+	if (ret == -EBUSY) {
+		mm_iommu_get_info(region, &info);
+		mm_iommu_refuse(why, ret, info.mapped,
+				"it is mapped, references of TCE tables: ");
+	}
+	tce_end_registration(container, rn, ret == -EBUSY ? region : NULL);
+	return ret;
 }
 
 /* VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY */
@@ -1421,59 +1260,23 @@ static noinline long tce_ioctl_unregister(struct tce_container *container,
 					  void __user *uarg)
 {
 	struct vfio_iommu_spapr_register_memory memory;
-	struct tce_registration *rn;
+	struct mm_iommu_refusal why;
 	int ret;
 
-	if (!READ_ONCE(container->mm))
+	if (!tce_is_bound(container))
 		return -EPERM;
-	ret = tce_check_mm(container);
-	if (ret)
-		return ret;
 	ret = tce_copy_arg(&memory, sizeof(memory), uarg, 0);
 	if (ret)
 		return ret;
-	if (!tce_memory_valid(&memory))
-		return tce_report(container, "UNREGISTER", memory.vaddr,
-				  memory.size, -EINVAL, &tce_not_whole);
 
-	rn = tce_begin_unregister(container, memory.vaddr, memory.size);
-	if (!rn)
-		return tce_report(container, "UNREGISTER", memory.vaddr,
-				  memory.size, -ENOENT,
-				  &TCE_CAUSE("is not registered through this container"));
-
-	ret = mm_iommu_unregister(rn->region);
-	trace_spapr_tce_unregister(memory.vaddr, memory.size, ret);
-	if (ret == -EBUSY)
-		tce_report_mapped(container, &memory, rn->region);
-
-	mutex_lock(&container->memory_lock);
-	if (ret == -EBUSY)
-		rn->busy = false;
-	else
-		tce_del_registration(container, rn);
-	mutex_unlock(&container->memory_lock);
+	ret = tce_unregister(container, memory.vaddr, memory.size, &why);
+	if (ret)
+		tce_report(container, "UNREGISTER", memory.vaddr, memory.size,
+			   ret, &why);
 	return ret;
 }
 
 /* EEH */
-
-static int tce_eeh_copy_arg(struct vfio_eeh_pe_op *op, void __user *uarg)
-{
-	const size_t size = offsetofend(struct vfio_eeh_pe_op, err.mask);
-	int ret;
-
-	ret = tce_copy_arg(op, offsetofend(struct vfio_eeh_pe_op, op), uarg, 0);
-	if (ret || op->op != VFIO_EEH_PE_INJECT_ERR)
-		return ret;
-
-	if (op->argsz < size)
-		return -EINVAL;
-	if (copy_from_user(&op->err, uarg + offsetof(typeof(*op), err),
-			   size - offsetof(typeof(*op), err)))
-		return -EFAULT;
-	return 0;
-}
 
 static long tce_eeh_group(struct iommu_group *grp,
 			  const struct vfio_eeh_pe_op *op)
@@ -1511,7 +1314,8 @@ static long tce_eeh_group(struct iommu_group *grp,
 }
 
 /* VFIO_EEH_PE_OP, on each group until one does not return 0 */
-static long tce_ioctl_eeh(struct tce_container *container, void __user *uarg)
+static noinline long tce_ioctl_eeh(struct tce_container *container,
+				   void __user *uarg)
 {
 	struct vfio_eeh_pe_op op = { };
 	struct tce_group *group;
@@ -1520,7 +1324,11 @@ static long tce_ioctl_eeh(struct tce_container *container, void __user *uarg)
 	ret = tce_check_mm(container);
 	if (ret)
 		return ret;
-	ret = tce_eeh_copy_arg(&op, uarg);
+	ret = tce_copy_arg(&op, offsetofend(typeof(op), op), uarg, 0);
+	/* the one call with more arguments */
+	if (!ret && op.op == VFIO_EEH_PE_INJECT_ERR)
+		ret = tce_copy_arg(&op, offsetofend(typeof(op), err.mask), uarg,
+				   0);
 	if (ret)
 		return ret;
 
@@ -1548,41 +1356,24 @@ static long tce_check_extension(unsigned long extension)
 	}
 }
 
-/*
- * @container is NULL when VFIO checks extensions before the container has an
- * IOMMU driver.
- */
-static noinline long tce_ioctl_other(struct tce_container *container,
-				     unsigned int cmd, unsigned long arg)
+static long tce_ioctl_v2(struct tce_container *container, unsigned int cmd,
+			 void __user *uarg)
 {
-	void __user *uarg = (void __user *)arg;
-
 	switch (cmd) {
-	case VFIO_CHECK_EXTENSION:
-		return tce_check_extension(arg);
-	case VFIO_IOMMU_SPAPR_TCE_GET_INFO:
-		return tce_ioctl_get_info(container, uarg);
-	case VFIO_EEH_PE_OP:
-		return tce_ioctl_eeh(container, uarg);
+	case VFIO_IOMMU_SPAPR_REGISTER_MEMORY:
+		return tce_ioctl_register(container, uarg);
+	case VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY:
+		return tce_ioctl_unregister(container, uarg);
 	case VFIO_IOMMU_SPAPR_TCE_CREATE:
-		return container->v2 ? tce_ioctl_create(container, uarg) :
-				       -ENOTTY;
+		return tce_ioctl_create(container, uarg);
 	case VFIO_IOMMU_SPAPR_TCE_REMOVE:
-		return container->v2 ? tce_ioctl_remove(container, uarg) :
-				       -ENOTTY;
-	case VFIO_IOMMU_ENABLE:
-	case VFIO_IOMMU_DISABLE:
-		return container->v2 ? -ENOTTY :
-		       tce_ioctl_v1(container, cmd == VFIO_IOMMU_ENABLE);
+		return tce_ioctl_remove(container, uarg);
 	default:
 		return -ENOTTY;
 	}
 }
 
-/*
- * None of these is inlined: MAP and UNMAP, and those that register, do not pay
- * for the stack frame of another.
- */
+/* No call is inlined: none pays for the stack frame of another. */
 static long tce_iommu_ioctl(void *iommu_data, unsigned int cmd,
 			    unsigned long arg)
 {
@@ -1594,14 +1385,16 @@ static long tce_iommu_ioctl(void *iommu_data, unsigned int cmd,
 		return tce_ioctl_map(container, uarg);
 	case VFIO_IOMMU_UNMAP_DMA:
 		return tce_ioctl_unmap(container, uarg);
-	case VFIO_IOMMU_SPAPR_REGISTER_MEMORY:
-		return container->v2 ? tce_ioctl_register(container, uarg) :
-				       -ENOTTY;
-	case VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY:
-		return container->v2 ? tce_ioctl_unregister(container, uarg) :
-				       -ENOTTY;
+	case VFIO_IOMMU_SPAPR_TCE_GET_INFO:
+		return tce_ioctl_get_info(container, uarg);
+	case VFIO_EEH_PE_OP:
+		return tce_ioctl_eeh(container, uarg);
 	default:
-		return tce_ioctl_other(container, cmd, arg);
+		/* @iommu_data is NULL if the container has no IOMMU driver */
+		if (cmd == VFIO_CHECK_EXTENSION)
+			return tce_check_extension(arg);
+		return container->v2 ? tce_ioctl_v2(container, cmd, uarg) :
+				       tce_ioctl_v1(container, cmd);
 	}
 }
 
@@ -1642,7 +1435,7 @@ static unsigned long tce_show_regions(struct tce_container *container,
 	for (node = rb_first(&container->registrations); node;
 	     node = rb_next(node)) {
 		rn = rb_entry(node, struct tce_registration, node);
-		if (!rn->region || rn->busy)
+		if (!rn->region)
 			continue;
 		mm_iommu_get_info(rn->region, &info);
 		seq_printf(m, "spapr_tce_region:\tstart=0x%lx size=0x%lx used=%u mapped=%lu granule=0x%lx bytes=%zu access=%s state=%s\n",
@@ -1664,22 +1457,18 @@ static unsigned long tce_show_regions(struct tce_container *container,
 static char *tce_iommu_refusals(void *iommu_data)
 {
 	struct tce_container *container = iommu_data;
-	unsigned int i, nr;
-	int len = 0;
+	int i, len = 0;
 	char *text;
 
-	if (!READ_ONCE(container->nr_refusals))
+	if (!READ_ONCE(*container->refusals[TCE_REFUSALS - 1]))
 		return NULL;
 	text = kmalloc(sizeof(container->refusals), GFP_KERNEL_ACCOUNT);
 	if (!text)
 		return NULL;
 
-	*text = '\0';
 	spin_lock(&container->refusal_lock);
-	nr = container->nr_refusals;
-	for (i = nr - min(nr, TCE_REFUSALS); i != nr; i++)
-		len += strscpy(text + len,
-			       container->refusals[i % TCE_REFUSALS],
+	for (i = 0; i < TCE_REFUSALS; i++)
+		len += strscpy(text + len, container->refusals[i],
 			       TCE_REFUSAL_TEXT);
 	spin_unlock(&container->refusal_lock);
 	return text;
@@ -1731,15 +1520,16 @@ static int tce_check_group(struct tce_container *container,
 	struct tce_group *group;
 
 	lockdep_assert_held(&container->lock);
+	if (!table_group || !table_group->ops ||
+	    !table_group->ops->create_table)
+		return mm_iommu_refuse(why, -ENODEV, 0,
+				       "the group has no TCE tables");
 	if (container->v2 && !table_group->max_dynamic_windows_supported)
 		return mm_iommu_refuse(why, -EINVAL, 0,
 				       "the group has no dynamic windows, version 1 can use it");
-	if (!container->v2 && !list_empty(&container->groups))
-		return mm_iommu_refuse(why, -EBUSY, 0,
-				       "version 1 has one group, or the group is attached");
 
 	list_for_each_entry(group, &container->groups, list) {
-		if (group->grp == grp)
+		if (!container->v2 || group->grp == grp)
 			return mm_iommu_refuse(why, -EBUSY, 0,
 					       "version 1 has one group, or the group is attached");
 		/* tables are shared, so all groups need the same platform */
@@ -1748,6 +1538,15 @@ static int tce_check_group(struct tce_container *container,
 			return tce_report_set(-EPERM, why);
 	}
 	return 0;
+}
+
+static void tce_unset_windows(struct tce_container *container,
+			      struct iommu_table_group *table_group)
+{
+	int i;
+
+	for (i = 0; i < TCE_MAX_WINDOWS; i++)
+		tce_unset_group(table_group, i, container->windows[i].tbl);
 }
 
 /* Sets all windows of the container in a new group, or none. */
@@ -1765,10 +1564,7 @@ static long tce_set_windows(struct tce_container *container,
 							   win->tbl);
 	}
 	if (ret)
-		for (i = 0; i < TCE_MAX_WINDOWS; i++)
-			if (container->windows[i].tbl)
-				tce_unset_group(table_group, i,
-						container->windows[i].tbl);
+		tce_unset_windows(container, table_group);
 	return ret;
 }
 
@@ -1785,12 +1581,6 @@ static int tce_iommu_attach_group(void *iommu_data, struct iommu_group *grp,
 		return -EINVAL;
 
 	table_group = iommu_group_get_iommudata(grp);
-	if (!table_group || !table_group->ops ||
-	    !table_group->ops->create_table)
-		return tce_report(container, "ATTACH", iommu_group_id(grp), 0,
-				  -ENODEV,
-				  &TCE_CAUSE("the group has no TCE tables"));
-
 	group = kzalloc(sizeof(*group), GFP_KERNEL_ACCOUNT);
 	if (!group)
 		return -ENOMEM;
@@ -1803,10 +1593,9 @@ static int tce_iommu_attach_group(void *iommu_data, struct iommu_group *grp,
 	if (down_write_killable(&container->lock))
 		goto err_unlock_eeh;
 	ret = tce_check_group(container, grp, table_group, &why);
-	if (ret)
-		goto err_unlock;
-
-	ret = tce_report_set(tce_set_windows(container, table_group), &why);
+	if (!ret)
+		ret = tce_report_set(tce_set_windows(container, table_group),
+				     &why);
 	if (ret)
 		goto err_unlock;
 
@@ -1832,26 +1621,21 @@ static void tce_iommu_detach_group(void *iommu_data, struct iommu_group *grp)
 {
 	struct tce_container *container = iommu_data;
 	struct tce_group *group;
-	bool last;
 	int i;
 
 	down_write(&container->eeh_lock);
 	down_write(&container->lock);
-	last = list_is_singular(&container->groups);
 	list_for_each_entry(group, &container->groups, list)
 		if (group->grp == grp)
 			break;
 	if (WARN_ON(list_entry_is_head(group, &container->groups, list)))
 		goto out_unlock;
 
-	for (i = 0; i < TCE_MAX_WINDOWS; i++) {
-		struct tce_window *win = &container->windows[i];
-
-		if (last)
+	if (list_is_singular(&container->groups))
+		for (i = 0; i < TCE_MAX_WINDOWS; i++)
 			tce_drop_window(container, i);
-		else if (win->tbl)
-			tce_unset_group(group->table_group, i, win->tbl);
-	}
+	else
+		tce_unset_windows(container, group->table_group);
 	list_del(&group->list);
 	kfree(group);
 out_unlock:

@@ -195,7 +195,9 @@ static long tce_kunit_remove(struct tce_kunit *t)
 	long ret;
 
 	down_write(&t->container->lock);
-	ret = tce_remove_window(t->container, 0);
+	ret = tce_remove_table(t->container, 0);
+	if (!ret)
+		t->container->windows[0] = (struct tce_window){ };
 	up_write(&t->container->lock);
 	return ret;
 }
@@ -279,76 +281,49 @@ static void tce_refused_rollback_keeps_the_other_groups(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, t->container->mm->locked_vm, 0);
 }
 
-static const struct vfio_iommu_type1_dma_map tce_kunit_map = { };
-
-/* Creates the default window for a MAP; returns its table with a reference. */
-static struct iommu_table *tce_kunit_instantiate(struct kunit *test)
+/* A MAP of memory that is not registered. */
+static void tce_kunit_failed_map(struct kunit *test)
 {
+	const struct vfio_iommu_type1_dma_map map = {
+		.flags = VFIO_DMA_MAP_FLAG_READ,
+		.iova = KUNIT_START,
+		.size = SZ_4K,
+	};
 	struct tce_kunit *t = test->priv;
-	struct iommu_table *new_tbl = NULL;
+	struct mm_iommu_refusal why;
 
-	t->group[0].table_group.tce32_size = KUNIT_WINDOW;
-	tce_init_default_window(t->container, &t->group[0].table_group);
-	t->container->enabled = true;
-	KUNIT_EXPECT_EQ(test,
-			tce_instantiate_default(t->container, &tce_kunit_map,
-						&new_tbl), 0);
-	return new_tbl;
+	KUNIT_EXPECT_EQ(test, tce_map_exclusive(t->container, &map, &why),
+			-EINVAL);
 }
 
 /* A MAP that fails removes the table that it created. */
 static void tce_failed_map_reverts_the_default_window(struct kunit *test)
 {
-	struct iommu_table *new_tbl = tce_kunit_instantiate(test);
-	struct iommu_table *second = NULL;
 	struct tce_kunit *t = test->priv;
+	int i;
 
-	KUNIT_ASSERT_NOT_NULL(test, new_tbl);
-	KUNIT_EXPECT_EQ(test,
-			tce_instantiate_default(t->container, &tce_kunit_map,
-						&second), 0);
-	KUNIT_EXPECT_NULL(test, second);
-	tce_revert_default(t->container, new_tbl, true);
-	KUNIT_EXPECT_EQ(test, t->freed, 1);
-	KUNIT_EXPECT_NULL(test, t->container->windows[0].tbl);
-	KUNIT_EXPECT_EQ(test, t->container->windows[0].size, KUNIT_WINDOW);
-}
-
-/* Other threads remove the table before the MAP, which creates another. */
-static void tce_map_creates_the_default_window_again(struct kunit *test)
-{
-	struct iommu_table *new_tbl = tce_kunit_instantiate(test);
-	struct tce_kunit *t = test->priv;
-
-	KUNIT_ASSERT_NOT_NULL(test, new_tbl);
-	KUNIT_EXPECT_EQ(test, tce_kunit_remove(t), 0);
-	KUNIT_EXPECT_EQ(test, t->freed, 0);
+	t->group[0].table_group.tce32_size = KUNIT_WINDOW;
 	tce_init_default_window(t->container, &t->group[0].table_group);
-	KUNIT_EXPECT_EQ(test,
-			tce_instantiate_default(t->container, &tce_kunit_map,
-						&new_tbl), 0);
-	KUNIT_EXPECT_EQ(test, t->freed, 1);
-	KUNIT_EXPECT_PTR_EQ(test, new_tbl, t->container->windows[0].tbl);
-	tce_revert_default(t->container, new_tbl, true);
-	KUNIT_EXPECT_EQ(test, t->freed, 2);
-	KUNIT_EXPECT_EQ(test, t->container->mm->locked_vm, 0);
+	t->container->windows[0].start = KUNIT_START;
+	for (i = 1; i <= 2; i++) {
+		tce_kunit_failed_map(test);
+		KUNIT_EXPECT_EQ(test, t->freed, i);
+		KUNIT_EXPECT_NULL(test, t->container->windows[0].tbl);
+		KUNIT_EXPECT_EQ(test, t->container->windows[0].size,
+				KUNIT_WINDOW);
+		KUNIT_EXPECT_EQ(test, t->container->mm->locked_vm, 0);
+	}
 }
 
-/* Other threads REMOVE and CREATE a window before the MAP fails. */
-static void tce_failed_map_keeps_a_new_window(struct kunit *test)
+/* A MAP that fails does not remove a table that was there. */
+static void tce_failed_map_keeps_a_window(struct kunit *test)
 {
-	struct iommu_table *new_tbl = tce_kunit_instantiate(test);
 	struct tce_kunit *t = test->priv;
-	struct iommu_table *other;
 
-	KUNIT_ASSERT_NOT_NULL(test, new_tbl);
-	KUNIT_EXPECT_EQ(test, tce_kunit_remove(t), 0);
-	KUNIT_EXPECT_EQ(test, tce_kunit_add(t), 0);
-	other = t->container->windows[0].tbl;
-	tce_revert_default(t->container, new_tbl, true);
-	KUNIT_EXPECT_EQ(test, t->freed, 1);
-	KUNIT_EXPECT_NOT_NULL(test, other);
-	KUNIT_EXPECT_PTR_EQ(test, t->container->windows[0].tbl, other);
+	KUNIT_ASSERT_EQ(test, tce_kunit_add(t), 0);
+	tce_kunit_failed_map(test);
+	KUNIT_EXPECT_EQ(test, t->freed, 0);
+	KUNIT_EXPECT_NOT_NULL(test, t->container->windows[0].tbl);
 }
 
 static struct iommu_group *tce_kunit_group(struct kunit *test, int i)
@@ -441,24 +416,27 @@ static void tce_fdinfo_waits_for_no_lock(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, strstr(m.buf, "spapr_tce_locked"));
 }
 
-/* The last refusals are still shown after their counter wraps. */
-static void tce_refusals_survive_counter_wrap(struct kunit *test)
+/* An older refusal makes room for a new one. */
+static void tce_last_refusals_are_kept(struct kunit *test)
 {
 	struct tce_kunit *t = test->priv;
+	struct mm_iommu_refusal why = { };
 	unsigned int i, lines = 0;
 	char *text, *at;
 
+	KUNIT_EXPECT_NULL(test, tce_iommu_refusals(t->container));
 	for (i = 0; i < TCE_REFUSALS; i++)
-		tce_report(t->container, "MAP", i, 0, -EINVAL, NULL);
-	t->container->nr_refusals = UINT_MAX;
-	tce_report(t->container, "MAP", 0xabc, 0, -EINVAL,
-		   &TCE_CAUSE("words that go on: 0x"));
+		tce_report(t->container, "MAP", i, 0, -EINVAL, &why);
+	why.words = "words that go on: 0x";
+	tce_report(t->container, "MAP", 0xabc, 0, -EINVAL, &why);
 
 	text = tce_iommu_refusals(t->container);
 	KUNIT_ASSERT_NOT_NULL(test, text);
 	for (at = text; (at = strchr(at, '\n')); at++)
 		lines++;
 	KUNIT_EXPECT_EQ(test, lines, TCE_REFUSALS);
+	KUNIT_EXPECT_NULL(test, strstr(text, "start=0x0 "));
+	KUNIT_EXPECT_NOT_NULL(test, strstr(text, "start=0x1 "));
 	KUNIT_EXPECT_NOT_NULL(test,
 			      strstr(text, "start=0xabc size=0x0 cause=words that go on: 0x0\n"));
 	kfree(text);
@@ -470,12 +448,11 @@ static struct kunit_case tce_kunit_cases[] = {
 	KUNIT_CASE(tce_refused_remove_changes_nothing),
 	KUNIT_CASE(tce_refused_rollback_keeps_the_other_groups),
 	KUNIT_CASE(tce_failed_map_reverts_the_default_window),
-	KUNIT_CASE(tce_map_creates_the_default_window_again),
-	KUNIT_CASE(tce_failed_map_keeps_a_new_window),
+	KUNIT_CASE(tce_failed_map_keeps_a_window),
 	KUNIT_CASE(tce_default_window_is_of_the_first_group),
 	KUNIT_CASE(tce_table_is_charged_until_it_is_freed),
 	KUNIT_CASE(tce_fdinfo_waits_for_no_lock),
-	KUNIT_CASE(tce_refusals_survive_counter_wrap),
+	KUNIT_CASE(tce_last_refusals_are_kept),
 	{ }
 };
 
