@@ -48,28 +48,13 @@
 /* Maximum number of TCEs between two reschedule points. */
 #define TCE_BLOCK	TCE_VIEW_ENTRIES
 
+/* Old mappings that are dropped together, and those of one more block. */
+#define TCE_OLDS	(64 + TCE_BLOCK)
+
 /* Writable implies readable: bridges read before they write a part. */
 static u64 tce_perm(bool write)
 {
 	return write ? TCE_PERM : TCE_PCI_READ;
-}
-
-static void tce_kill(struct iommu_table *tbl, unsigned long entry,
-		     unsigned long npages)
-{
-	if (!npages || !tbl->it_ops->tce_kill)
-		return;
-
-	/* it walks the groups of the table, one of which may be leaving */
-	rcu_read_lock();
-	tbl->it_ops->tce_kill(tbl, entry, npages);
-	rcu_read_unlock();
-}
-
-/* Can only be reached by a refcount bug. */
-static void tce_bad_view(void)
-{
-	pr_err_once("BUG: mm_iommu: a TCE of memory that is not mapped\n");
 }
 
 /*
@@ -81,15 +66,17 @@ static void tce_lost(void)
 	pr_err_once("mm_iommu: a TCE can neither be set nor cleared, its memory is lost\n");
 }
 
-/* Old mappings whose references are to be dropped together. */
-struct tce_old {
+/* References on pages of a region: @cookie is that of the first, or of any. */
+struct tce_held {
 	u64 cookie;
 	unsigned long npages;
 };
 
 /*
  * Old mappings whose TCEs may still be in the cache, like struct mmu_gather.
- * When it is full it is flushed (invalidate, then drop), and filled again.
+ * @step entries at most are changed under one lock. If there is no room for all
+ * of them in @old, which has @max elements, it is flushed before (invalidate,
+ * then drop), and filled again.
  */
 struct tce_olds {
 	struct iommu_table *tbl;
@@ -97,26 +84,42 @@ struct tce_olds {
 	unsigned long end;
 	unsigned int nr;
 	unsigned int max;
-	struct tce_old *old;
+	unsigned long step;
+	struct tce_held *old;
 };
 
 static void tce_drop(struct iommu_table *tbl, u64 cookie, unsigned long npages)
 {
 	const struct iommu_tce_view *owner = tbl->it_view;
 
+	/* can only be reached by a refcount bug */
 	if (owner->backing->drop(owner->mm, cookie, npages))
-		tce_bad_view();
+		pr_err_once("BUG: mm_iommu: a TCE of memory that is not mapped\n");
 }
 
 static void olds_flush(struct tce_olds *olds)
 {
+	struct iommu_table *tbl = olds->tbl;
 	unsigned int i;
 
-	tce_kill(olds->tbl, olds->first, olds->end - olds->first);
+	if (olds->first != olds->end && tbl->it_ops->tce_kill) {
+		/* it walks the groups of the table, one may be leaving */
+		rcu_read_lock();
+		tbl->it_ops->tce_kill(tbl, olds->first,
+				      olds->end - olds->first);
+		rcu_read_unlock();
+	}
 	olds->first = olds->end;
 	for (i = 0; i < olds->nr; i++)
-		tce_drop(olds->tbl, olds->old[i].cookie, olds->old[i].npages);
+		tce_drop(tbl, olds->old[i].cookie, olds->old[i].npages);
 	olds->nr = 0;
+}
+
+/* Makes room for the old mappings of the next @step entries. */
+static void olds_shrink(struct tce_olds *olds)
+{
+	if (olds->max - olds->nr < olds->step)
+		olds_flush(olds);
 }
 
 /* Adds a range of TCEs to be invalidated. */
@@ -126,60 +129,8 @@ static void olds_touch(struct tce_olds *olds, unsigned long entry,
 	if (olds->first == olds->end)
 		olds->first = entry;
 	olds->end = entry + npages;
+	olds_shrink(olds);
 }
-
-/* Returns the record of the entries that are dropped together with @cookie. */
-static struct tce_old *olds_find(struct tce_olds *olds, u64 cookie, u64 alike)
-{
-	struct tce_old *old = olds->old + olds->nr - 1;
-
-	if (olds->nr && !((old->cookie ^ cookie) & alike))
-		return old;
-	if (olds->nr == olds->max)
-		olds_flush(olds);
-
-	old = olds->old + olds->nr++;
-	old->cookie = cookie;
-	old->npages = 0;
-	return old;
-}
-
-/*
- * Adds the first entry of a part of the view, and the following ones that are
- * dropped together with it.
- *
- * Return: number of entries, at least 1.
- */
-static unsigned long olds_add(struct tce_olds *olds, const u64 *view,
-			      unsigned long max)
-{
-	u64 first = *view, alike = olds->tbl->it_view->backing->alike;
-	unsigned long n = 1;
-
-	if (!first)
-		return 1;
-	/* it has the id, and unmapped entries are 0: they end the loop too */
-	while (n < max && !((view[n] ^ first) & alike))
-		n++;
-	olds_find(olds, first, alike)->npages += n;
-	return n;
-}
-
-/* Adds all entries of a part of the view. */
-static void olds_add_all(struct tce_olds *olds, const u64 *view,
-			 unsigned long n)
-{
-	unsigned long i;
-
-	for (i = 0; i < n; )
-		i += olds_add(olds, view + i, n - i);
-}
-
-/* Buffers for a long range, sized for the entries handled at a time. */
-struct tce_scratch {
-	struct tce_old old[64];
-	u64 before[];
-};
 
 /* Adjusts the references of pages of a region to the need of their block. */
 static void tce_count(struct iommu_table *tbl, u64 cookie, long more)
@@ -210,6 +161,25 @@ static void block_leave(struct iommu_table *tbl, struct tce_view_block *blk,
 		blk->others -= n;
 }
 
+/*
+ * Records entries of a region to be dropped, and takes them out of their block;
+ * without @blk they have left it already.
+ */
+static void olds_add(struct tce_olds *olds, struct tce_view_block *blk,
+		     u64 cookie, unsigned long n)
+{
+	u64 alike = olds->tbl->it_view->backing->alike;
+	struct tce_held *old = olds->old + olds->nr - 1;
+
+	if (!olds->nr || (old->cookie ^ cookie) & alike) {
+		old = olds->old + olds->nr++;
+		*old = (struct tce_held){ .cookie = cookie };
+	}
+	old->npages += n;
+	if (blk)
+		block_leave(olds->tbl, blk, cookie, n);
+}
+
 /* Counts mapped entries in a part of a block that has one region only. */
 static unsigned long block_count(const struct tce_view_block *blk,
 				 const u64 *view, unsigned long n)
@@ -224,156 +194,89 @@ static unsigned long block_count(const struct tce_view_block *blk,
 }
 
 /*
- * Takes a part of the view, which the caller has read and is going to write,
- * out of its block.
- *
- * Return: number of entries that were mapped.
+ * As olds_add(), for a part of the view, which the caller has read and is going
+ * to write; or, without @blk, for a copy of it.
  */
-static unsigned long block_take(struct iommu_table *tbl,
-				struct tce_view_block *blk, const u64 *view,
-				unsigned long n)
-{
-	unsigned long i, m, used = tce_view_used(blk);
-
-	if (!blk->others) {
-		m = block_count(blk, view, n);
-		if (m)
-			block_leave(tbl, blk, blk->home, m);
-		return m;
-	}
-	for (i = 0; i < n; i += m) {
-		/* unmapped entries have no id */
-		for (m = 1; i + m < n; m++)
-			if ((view[i + m] ^ view[i]) & MM_IOMMU_COOKIE_ID)
-				break;
-		if (view[i])
-			block_leave(tbl, blk, view[i], m);
-	}
-	return used - tce_view_used(blk);
-}
-
-/*
- * Entries taken out of a block, for olds_add_taken(): all of one region, or
- * entry by entry.
- */
-struct tce_taken {
-	u64 home;
-	unsigned long npages;
-	unsigned long n;
-	u64 *before;
-};
-
-/* Takes entries out of a block, and records them to be dropped. */
-static void block_take_olds(struct iommu_table *tbl, struct tce_view_block *blk,
-			    const u64 *view, unsigned long n,
-			    struct tce_taken *taken)
-{
-	taken->home = blk->home;
-	taken->n = blk->others ? n : 0;
-	memcpy(taken->before, view, taken->n * sizeof(*view));
-	taken->npages = block_take(tbl, blk, view, n);
-}
-
-static void olds_add_taken(struct tce_olds *olds, const struct tce_taken *taken)
+static void olds_add_view(struct tce_olds *olds, struct tce_view_block *blk,
+			  const u64 *view, unsigned long n)
 {
 	u64 alike = olds->tbl->it_view->backing->alike;
+	unsigned long i, m;
 
-	if (taken->n)
-		olds_add_all(olds, taken->before, taken->n);
-	else if (taken->npages)
-		olds_find(olds, taken->home, alike)->npages += taken->npages;
-}
-
-struct tce_unmap {
-	struct tce_olds olds;
-	unsigned long max;		/* entries of @before */
-	u64 *before;
-	struct tce_scratch *scratch;
-	struct tce_old few_old[2];
-	u64 few_before[8];
-};
-
-static void unmap_alloc(struct tce_unmap *unmap, unsigned long npages)
-{
-	unmap->olds.old = unmap->few_old;
-	unmap->olds.max = ARRAY_SIZE(unmap->few_old);
-	unmap->before = unmap->few_before;
-	unmap->max = ARRAY_SIZE(unmap->few_before);
-	if (npages <= unmap->max)
+	if (blk && !blk->others) {
+		m = block_count(blk, view, n);
+		if (m)
+			olds_add(olds, blk, blk->home, m);
 		return;
-
-	/* must not fail: without memory it only takes longer */
-	unmap->scratch = kmalloc(struct_size(unmap->scratch, before, TCE_BLOCK),
-				 GFP_KERNEL | __GFP_NOWARN);
-	if (!unmap->scratch)
-		return;
-	unmap->olds.old = unmap->scratch->old;
-	unmap->olds.max = ARRAY_SIZE(unmap->scratch->old);
-	unmap->before = unmap->scratch->before;
-	unmap->max = TCE_BLOCK;
-}
-
-/*
- * Clears entries of a block, from the first to the last that is mapped, and
- * records their view.
- *
- * Return: number of entries from *@entry on, which is moved to the first; or
- * -errno.
- */
-static long unmap_clear(struct iommu_table *tbl, struct tce_view_block *blk,
-			unsigned long *entry, unsigned long n,
-			struct tce_taken *taken)
-{
-	u64 *view = blk->entry + (*entry - tbl->it_offset) % TCE_BLOCK;
-	int ret;
-
-	while (n && !*view) {
-		view++;
-		(*entry)++;
-		n--;
 	}
+	for (i = 0; i < n; i += m) {
+		/* it has the id, so unmapped entries are not like others */
+		for (m = 1; i + m < n; m++)
+			if ((view[i + m] ^ view[i]) & alike)
+				break;
+		if (view[i])
+			olds_add(olds, blk, view[i], m);
+	}
+}
+
+/* Clears entries of a block, from the first to the last that is mapped. */
+static int unmap_block(struct tce_olds *olds, unsigned long i, unsigned long n)
+{
+	struct iommu_table *tbl = olds->tbl;
+	unsigned long block = i / TCE_BLOCK;
+	struct tce_view_block *blk;
+	int ret = 0;
+	u64 *view;
+
+	blk = tce_view_lock(tbl->it_view, block);
+	if (!blk || !tce_view_used(blk))
+		goto out_unlock;
+
+	view = blk->entry + i % TCE_BLOCK;
+	for (; n && !*view; view++, i++)
+		n--;
 	while (n && !view[n - 1])
 		n--;
 	if (!n)
-		return 0;
+		goto out_unlock;
 
-	ret = tbl->it_ops->clear_tces(tbl, *entry, n);
+	ret = tbl->it_ops->clear_tces(tbl, i + tbl->it_offset, n);
 	if (ret)
-		return ret;
-	block_take_olds(tbl, blk, view, n, taken);
+		goto out_unlock;
+	olds_add_view(olds, blk, view, n);
 	memset(view, 0, n * sizeof(*view));
-	return n;
-}
-
-static int unmap_block(struct tce_unmap *unmap, unsigned long entry,
-		       unsigned long n)
-{
-	struct iommu_table *tbl = unmap->olds.tbl;
-	unsigned long block = (entry - tbl->it_offset) / TCE_BLOCK;
-	struct tce_taken taken = { .before = unmap->before };
-	struct tce_view_block *blk;
-	long cleared = 0;
-
-	blk = tce_view_lock(tbl->it_view, block);
-	if (blk && tce_view_used(blk))
-		cleared = unmap_clear(tbl, blk, &entry, n, &taken);
 	tce_view_unlock(tbl->it_view, block);
-	if (cleared <= 0)
-		return cleared;
-
-	olds_touch(&unmap->olds, entry, cleared);
-	olds_add_taken(&unmap->olds, &taken);
+	olds_touch(olds, i + tbl->it_offset, n);
 	return 0;
+
+out_unlock:
+	tce_view_unlock(tbl->it_view, block);
+	return ret;
 }
 
 static noinline int tce_unmap_range(struct iommu_table *tbl,
 				    unsigned long entry, unsigned long npages)
 {
-	struct tce_unmap unmap = { .olds = { .tbl = tbl } };
 	unsigned long i = entry - tbl->it_offset, end = i + npages, n, block;
+	struct tce_held few[16], *many = NULL;
+	struct tce_olds olds = {
+		.tbl = tbl,
+		.max = ARRAY_SIZE(few),
+		.step = ARRAY_SIZE(few) / 2,
+		.old = few,
+	};
 	int err, ret = 0;
 
-	unmap_alloc(&unmap, npages);
+	/* must not fail: without memory it only takes longer */
+	if (npages > olds.step)
+		many = kmalloc_array(TCE_OLDS, sizeof(*many),
+				     GFP_KERNEL | __GFP_NOWARN);
+	if (many) {
+		olds.max = TCE_OLDS;
+		olds.step = TCE_BLOCK;
+		olds.old = many;
+	}
+
 	while (i < end) {
 		block = i / TCE_BLOCK;
 		n = tce_view_next(tbl->it_view, block);
@@ -381,30 +284,29 @@ static noinline int tce_unmap_range(struct iommu_table *tbl,
 			i = n * TCE_BLOCK;
 			continue;
 		}
-		n = min3(end - i, TCE_BLOCK - i % TCE_BLOCK, unmap.max);
-		err = unmap_block(&unmap, i + tbl->it_offset, n);
+		n = min3(end - i, TCE_BLOCK - i % TCE_BLOCK, olds.step);
+		err = unmap_block(&olds, i, n);
 		if (err && !ret)
 			ret = err;
 		i += n;
 		cond_resched();
 	}
-	olds_flush(&unmap.olds);
-	kfree(unmap.scratch);
+	olds_flush(&olds);
+	kfree(many);
 	return ret;
 }
 
-/*
- * Memory held for a part of a range; @cookie is 0 if the part is to be cleared.
- */
-struct tce_held {
-	u64 cookie;
-	unsigned long npages;
+/* Buffers for a range, sized for the entries handled at a time. */
+struct tce_scratch {
+	struct tce_held old[TCE_OLDS];
+	u64 before[];
 };
 
 /*
- * A range of entries that is being mapped. @before is the old view, entry by
- * entry, of the first @done pages if the platform may refuse, else of one
- * block; @list has the TCEs of one block, as the platform takes them.
+ * A range of entries that is being mapped. If the platform may refuse, @before
+ * is the old view, entry by entry, of the first @done pages; @list has the TCEs
+ * of one block, as the platform takes them. A piece of @held has the cookie 0 if
+ * its entries are to be cleared.
  */
 struct tce_map {
 	struct iommu_table *tbl;
@@ -417,9 +319,8 @@ struct tce_map {
 	bool lost;			/* some could not even be cleared */
 	unsigned long *bad;		/* user address that cannot be held */
 	unsigned long done;		/* entries whose view was exchanged */
-	unsigned long replaced;		/* entries that were mapped before */
+	bool replaced;			/* some were mapped before */
 	struct tce_olds olds;
-	struct tce_taken taken;		/* from the block written last */
 	struct tce_scratch *scratch;
 	__be64 *list;
 	struct tce_held few;
@@ -527,7 +428,7 @@ size_t iommu_tce_map_bytes(const struct iommu_table *tbl, unsigned long npages)
 	struct tce_scratch *scratch;
 
 	if (!tce_may_refuse(tbl))
-		npages = min(npages, TCE_BLOCK);
+		npages = 0;
 	return struct_size(scratch, before, npages);
 }
 
@@ -540,7 +441,8 @@ static int map_alloc(struct tce_map *map)
 	if (!map->list || !map->scratch)
 		return -ENOMEM;
 	map->olds.old = map->scratch->old;
-	map->olds.max = ARRAY_SIZE(map->scratch->old);
+	map->olds.max = TCE_OLDS;
+	map->olds.step = TCE_BLOCK;
 	return 0;
 }
 
@@ -736,24 +638,6 @@ static void map_fill(struct tce_map *map, struct tce_cursor at, unsigned long n)
 	}
 }
 
-/* Takes old entries out of their block, to be restored or to be dropped. */
-static void map_take(struct tce_map *map, struct tce_view_block *blk,
-		     const u64 *view, unsigned long i, unsigned long n)
-{
-	u64 *before = map->scratch->before;
-
-	if (!map->may_refuse) {
-		map->taken.before = before;
-		block_take_olds(map->tbl, blk, view, n, &map->taken);
-		return;
-	}
-	if (tce_view_used(blk))
-		memcpy(before + i, view, n * sizeof(*view));
-	else
-		memset(before + i, 0, n * sizeof(*view));
-	map->replaced += block_take(map->tbl, blk, view, n);
-}
-
 /*
  * Writes the view of @n pages and records the old one. noinline: inlined, its
  * loop would run out of registers.
@@ -764,10 +648,20 @@ static noinline void map_exchange(struct tce_map *map,
 				  unsigned long n)
 {
 	u64 *view = blk->entry + map_index(map, i) % TCE_BLOCK, *end;
+	u64 *before = map->scratch->before + i;
 	unsigned long k, m;
 	u64 cookie, step;
 
-	map_take(map, blk, view, i, n);
+	if (map->may_refuse && tce_view_used(blk))
+		memcpy(before, view, n * sizeof(*view));
+	else if (map->may_refuse)
+		memset(before, 0, n * sizeof(*view));
+	olds_add_view(&map->olds, blk, view, n);
+	if (map->may_refuse) {
+		/* they are in @before, and may be restored */
+		map->replaced |= map->olds.nr;
+		map->olds.nr = 0;
+	}
 	for (k = 0; k < n; k += m) {
 		cookie = map_cookie(map, &at, &step);
 		m = cursor_step(map, &at, n - k);
@@ -893,8 +787,6 @@ static int map_write(struct tce_map *map)
 		ret = map_write_block(map, at, i, n);
 		if (ret)
 			return ret;
-		if (!map->may_refuse)
-			olds_add_taken(&map->olds, &map->taken);
 		cursor_move(map, &at, n);
 		cond_resched();
 	}
@@ -908,7 +800,8 @@ static void map_drop_before(struct tce_map *map)
 
 	for (i = 0; i < map->done; i += n) {
 		n = map_block(map, i);
-		olds_add_all(&map->olds, map->scratch->before + i, n);
+		olds_add_view(&map->olds, NULL, map->scratch->before + i, n);
+		olds_shrink(&map->olds);
 		cond_resched();
 	}
 }
