@@ -32,9 +32,11 @@
  */
 #include <linux/export.h>
 #include <linux/iommu.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include <asm/iommu.h>
 #include <asm/iommu_tce.h>
@@ -296,34 +298,29 @@ static noinline int tce_unmap_range(struct iommu_table *tbl,
 	return ret;
 }
 
-/* Buffers for a range, sized for the entries handled at a time. */
-struct tce_scratch {
-	struct tce_held old[TCE_OLDS];
-	u64 before[];
-};
-
 /*
- * A range of entries that is being mapped. If the platform may refuse, @before
- * is the old view, entry by entry, of the first @done pages; @list has the TCEs
- * of one block, as the platform takes them. A piece of @held has the cookie 0 if
- * its entries are to be cleared.
+ * A range of entries that is being mapped. It is allocated in the size of a
+ * power of two, so @list, the TCEs of one block, is aligned to 4K: hypervisors
+ * take lists that do not cross 4K. If the platform may refuse, @before is the
+ * old view, entry by entry, of the first @done pages; else it is NULL, and
+ * nothing can be rolled back. A piece of @held has the cookie 0 if its entries
+ * are to be cleared.
  */
 struct tce_map {
+	__be64 list[TCE_BLOCK];
+	struct tce_held old[TCE_OLDS];
+	struct tce_held few[16];
 	struct iommu_table *tbl;
 	unsigned long entry;
 	unsigned long npages;
 	struct tce_held *held;
 	unsigned int nr_held;
 	unsigned int max_held;
-	bool may_refuse;		/* so changes may be rolled back */
-	bool lost;			/* some could not even be cleared */
-	unsigned long *bad;		/* user address that cannot be held */
-	unsigned long done;		/* entries whose view was exchanged */
+	u64 *before;
 	bool replaced;			/* some were mapped before */
+	bool lost;			/* some could not even be cleared */
+	unsigned long done;		/* entries whose view was exchanged */
 	struct tce_olds olds;
-	struct tce_scratch *scratch;
-	__be64 *list;
-	struct tce_held few;
 };
 
 /* Returns the TCE for an entry of the view. */
@@ -381,16 +378,6 @@ static inline int tce_put_page(struct iommu_table *tbl, unsigned long entry,
 	return min(ret, 0);
 }
 
-static const struct iommu_tce_backing *map_backing(const struct tce_map *map)
-{
-	return map->tbl->it_view->backing;
-}
-
-static unsigned int map_shift(const struct tce_map *map)
-{
-	return map->tbl->it_page_shift;
-}
-
 static unsigned long map_index(const struct tce_map *map, unsigned long i)
 {
 	return map->entry + i - map->tbl->it_offset;
@@ -404,59 +391,17 @@ static unsigned long map_block(const struct tce_map *map, unsigned long i)
 	return min(TCE_BLOCK - place, map->npages - i);
 }
 
-/* Platforms that serve hypercalls on the fast path cannot refuse. */
-static bool tce_may_refuse(const struct iommu_table *tbl)
-{
-	return !tbl->it_ops->realmode;
-}
-
-/**
- * iommu_tce_map_bytes() - memory used to map a range
- * @tbl: the table
- * @npages: IOMMU pages in the range
- *
- * Bounded: @npages of registered memory were held. If the platform cannot
- * refuse, it does not depend on @npages. The list of held memory is extra: an
- * entry for each run of registered memory, or for each page of unregistered
- * memory.
- *
- * Context: Any.
- * Return: bytes.
- */
-size_t iommu_tce_map_bytes(const struct iommu_table *tbl, unsigned long npages)
-{
-	struct tce_scratch *scratch;
-
-	if (!tce_may_refuse(tbl))
-		npages = 0;
-	return struct_size(scratch, before, npages);
-}
-
-static int map_alloc(struct tce_map *map)
-{
-	/* hypervisors take lists that do not cross 4K */
-	map->list = kmalloc(SZ_4K, GFP_KERNEL);
-	map->scratch = kvmalloc(iommu_tce_map_bytes(map->tbl, map->npages),
-				GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!map->list || !map->scratch)
-		return -ENOMEM;
-	map->olds.old = map->scratch->old;
-	map->olds.max = TCE_OLDS;
-	map->olds.step = TCE_BLOCK;
-	return 0;
-}
-
 static void map_free(struct tce_map *map)
 {
-	if (map->held != &map->few)
+	if (map->held != map->few)
 		kvfree(map->held);
-	kvfree(map->scratch);
-	kfree(map->list);
+	kvfree(map->before);
+	kfree(map);
 }
 
 static int map_grow_held(struct tce_map *map)
 {
-	unsigned int max = max(16U, 2 * map->max_held);
+	unsigned int max = 2 * map->max_held;
 	struct tce_held *held;
 
 	held = kvmalloc_array(max, sizeof(*held), GFP_KERNEL_ACCOUNT |
@@ -464,7 +409,7 @@ static int map_grow_held(struct tce_map *map)
 	if (!held)
 		return -ENOMEM;
 	memcpy(held, map->held, map->nr_held * sizeof(*held));
-	if (map->held != &map->few)
+	if (map->held != map->few)
 		kvfree(map->held);
 	map->held = held;
 	map->max_held = max;
@@ -489,67 +434,36 @@ static void map_unhold(struct tce_map *map)
 	}
 }
 
-/* Takes a reference for every page of a part of the range. */
-static int map_hold_part(struct tce_map *map, unsigned long ua,
-			 unsigned long npages, bool write)
+/* Adds a part to the range: takes a reference for every page that it maps. */
+static int map_hold(struct tce_map *map, const struct iommu_tce_want *want,
+		    unsigned int order, unsigned long *bad)
 {
-	unsigned int shift = map_shift(map);
-	struct mm_iommu_held held;
+	unsigned long left = want->npages << order, ua = want->ua;
+	const struct iommu_tce_view *owner = map->tbl->it_view;
+	unsigned int shift = map->tbl->it_page_shift;
+	struct mm_iommu_held held = { };
 	long n;
 
-	for (; npages; npages -= n, ua += n << shift) {
+	for (; left; left -= n, ua += n << shift) {
 		if (map->nr_held == map->max_held) {
 			n = map_grow_held(map);
 			if (n)
 				return n;
 		}
-		n = map_backing(map)->hold(map->tbl->it_view->mm, ua, npages,
-					   shift, write, &held);
-		if (n < 0 && map->bad)
-			*map->bad = held.bad;
+		n = left;
+		if (!want->clear)
+			n = owner->backing->hold(owner->mm, ua, left, shift,
+						 want->write, &held);
+		if (n < 0 && bad)
+			*bad = held.bad;
 		if (n < 0)
 			return n;
 		map->held[map->nr_held++] = (struct tce_held){
 			.cookie = held.cookie,
 			.npages = n,
 		};
+		map->npages += n;
 		cond_resched();
-	}
-	return 0;
-}
-
-/* Adds a part of the range that is to be cleared. */
-static int map_hold_nothing(struct tce_map *map, unsigned long npages)
-{
-	int ret;
-
-	if (map->nr_held == map->max_held) {
-		ret = map_grow_held(map);
-		if (ret)
-			return ret;
-	}
-	map->held[map->nr_held++] = (struct tce_held){ .npages = npages };
-	return 0;
-}
-
-/* Holds the memory for @wants, in units of 2^@order entries. */
-static int map_hold(struct tce_map *map, const struct iommu_tce_want *wants,
-		    unsigned int nr, unsigned int order)
-{
-	unsigned long npages;
-	unsigned int i;
-	int ret;
-
-	for (i = 0; i < nr; i++) {
-		npages = wants[i].npages << order;
-		if (wants[i].clear)
-			ret = map_hold_nothing(map, npages);
-		else
-			ret = map_hold_part(map, wants[i].ua, npages,
-					    wants[i].write);
-		if (ret)
-			return ret;
-		map->npages += npages;
 	}
 	return 0;
 }
@@ -561,6 +475,14 @@ static int map_prepare(struct tce_map *map)
 	unsigned long i;
 	int ret = 0;
 
+	/* platforms that serve hypercalls on the fast path cannot refuse */
+	if (!tbl->it_ops->realmode) {
+		/* bounded: so many pages of registered memory were held */
+		map->before = kvcalloc(map->npages, sizeof(*map->before),
+				       GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+		if (!map->before)
+			return -ENOMEM;
+	}
 	if (tbl->it_ops->prepare)
 		ret = tbl->it_ops->prepare(tbl, map->entry, map->npages);
 	for (i = 0; i < map->npages && !ret; i += map_block(map, i)) {
@@ -614,7 +536,7 @@ static u64 map_cookie(const struct tce_map *map, const struct tce_cursor *at,
 
 	*step = 0;
 	if (held->cookie)
-		*step = mm_iommu_cookie_step(BIT_ULL(map_shift(map)));
+		*step = mm_iommu_cookie_step(BIT_ULL(map->tbl->it_page_shift));
 	return held->cookie + at->used * *step;
 }
 
@@ -631,7 +553,7 @@ static void map_fill(struct tce_map *map, struct tce_cursor at, unsigned long n)
 		m = cursor_step(map, &at, n - k);
 		if (cookie)
 			owner->backing->translate(owner->mm, cookie, m,
-						  map_shift(map), perm,
+						  map->tbl->it_page_shift, perm,
 						  map->list + k);
 		else
 			memset(map->list + k, 0, m * sizeof(*map->list));
@@ -648,16 +570,13 @@ static noinline void map_exchange(struct tce_map *map,
 				  unsigned long n)
 {
 	u64 *view = blk->entry + map_index(map, i) % TCE_BLOCK, *end;
-	u64 *before = map->scratch->before + i;
 	unsigned long k, m;
 	u64 cookie, step;
 
-	if (map->may_refuse && tce_view_used(blk))
-		memcpy(before, view, n * sizeof(*view));
-	else if (map->may_refuse)
-		memset(before, 0, n * sizeof(*view));
+	if (map->before && tce_view_used(blk))
+		memcpy(map->before + i, view, n * sizeof(*view));
 	olds_add_view(&map->olds, blk, view, n);
-	if (map->may_refuse) {
+	if (map->before) {
 		/* they are in @before, and may be restored */
 		map->replaced |= map->olds.nr;
 		map->olds.nr = 0;
@@ -682,7 +601,7 @@ static void map_put_back(struct tce_map *map, struct tce_view_block *blk,
 			 struct tce_cursor at, unsigned long i, unsigned long n)
 {
 	u64 *view = blk->entry + map_index(map, i) % TCE_BLOCK, *end;
-	u64 *before = map->scratch->before + i;
+	u64 *before = map->before + i;
 	unsigned long k, m;
 	u64 cookie, step;
 
@@ -800,79 +719,101 @@ static void map_drop_before(struct tce_map *map)
 
 	for (i = 0; i < map->done; i += n) {
 		n = map_block(map, i);
-		olds_add_view(&map->olds, NULL, map->scratch->before + i, n);
+		olds_add_view(&map->olds, NULL, map->before + i, n);
 		olds_shrink(&map->olds);
 		cond_resched();
 	}
 }
 
-static void map_init(struct tce_map *map, struct iommu_table *tbl,
-		     unsigned long entry)
-{
-	*map = (struct tce_map){
-		.tbl = tbl,
-		.entry = entry,
-		.held = &map->few,
-		.max_held = 1,
-		.may_refuse = tce_may_refuse(tbl),
-		.olds.tbl = tbl,
-	};
-}
-
-/* Step 1: all that may fail, except for the platform. */
-static int map_begin(struct tce_map *map, const struct iommu_tce_want *wants,
-		     unsigned int nr, unsigned int order)
-{
-	int ret;
-
-	ret = map_hold(map, wants, nr, order);
-	if (ret)
-		goto err_unhold;
-
-	ret = map_alloc(map);
-	if (ret)
-		goto err_unhold;
-
-	ret = map_prepare(map);
-	if (ret)
-		goto err_unhold;
-	return 0;
-
-err_unhold:
-	map_unhold(map);
-	map_free(map);
-	return ret;
-}
-
 /* The held memory must stay, because devices may reach it permanently. */
 static void map_lose(struct tce_map *map)
 {
-	const struct iommu_tce_backing *backing = map_backing(map);
+	const struct iommu_tce_backing *backing = map->tbl->it_view->backing;
 	unsigned int i;
 
 	tce_lost();
 	for (i = 0; backing->lose && i < map->nr_held; i++)
 		if (map->held[i].cookie)
 			backing->lose(map->held[i].cookie, map->held[i].npages,
-				      map_shift(map));
+				      map->tbl->it_page_shift);
 }
 
-/*
- * Steps 2 to 4. If a platform refuses contrary to its promise, or the table is
- * closed during the call, the entries mapped so far are cleared.
+/**
+ * iommu_tce_begin() - prepare to map a list of memory
+ * @tbl: a table that is bound to its owner
+ * @entry: first entry, counted from bus address 0; the range is in the table
+ * @wants: memory to map, part by part
+ * @nr: number of parts, more than 0
+ * @order: log2 of the entries in a page of @wants
+ * @bad: see iommu_tce_map()
+ *
+ * Does everything that can fail, except for a refusal of the platform: memory
+ * that is mapped in several tables should be mapped in all or in none.
+ *
+ * Context: Process context, may sleep. The caller keeps @tbl in place.
+ * Return: the prepared range, for iommu_tce_commit() or iommu_tce_abort();
+ *	ERR_PTR() of the errors of iommu_tce_map().
  */
-static int map_commit(struct tce_map *map)
+struct tce_map *iommu_tce_begin(struct iommu_table *tbl, unsigned long entry,
+				const struct iommu_tce_want *wants,
+				unsigned int nr, unsigned int order,
+				unsigned long *bad)
+{
+	struct tce_map *map;
+	unsigned int i;
+	int ret = 0;
+
+	map = kmalloc(roundup_pow_of_two(sizeof(*map)), GFP_KERNEL);
+	if (!map)
+		return ERR_PTR(-ENOMEM);
+
+	/* all but the buffers */
+	memset_startat(map, 0, tbl);
+	map->tbl = tbl;
+	map->entry = entry;
+	map->held = map->few;
+	map->max_held = ARRAY_SIZE(map->few);
+	map->olds.tbl = tbl;
+	map->olds.max = TCE_OLDS;
+	map->olds.step = TCE_BLOCK;
+	map->olds.old = map->old;
+
+	for (i = 0; i < nr && !ret; i++)
+		ret = map_hold(map, &wants[i], order, bad);
+	if (!ret)
+		ret = map_prepare(map);
+	if (ret) {
+		iommu_tce_abort(map);
+		return ERR_PTR(ret);
+	}
+	return map;
+}
+EXPORT_SYMBOL_GPL(iommu_tce_begin);
+
+/**
+ * iommu_tce_commit() - map a range that iommu_tce_begin() prepared
+ * @map: the prepared range; freed by the call
+ *
+ * If a platform refuses contrary to its promise, or the table is closed during
+ * the call, the entries mapped so far are cleared.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; the platform's error, with nothing changed; -ENXIO if the table
+ *	was closed. Unless the platform may refuse, a part of the old mappings
+ *	may be gone then.
+ */
+int iommu_tce_commit(struct tce_map *map)
 {
 	int ret = map_write(map);
 
-	if (ret && map->may_refuse)
+	if (ret && map->before)
 		map_undo(map);
 	/* even a platform that has refused may have written some of them */
-	if (map->may_refuse && !map->lost && (ret || map->replaced))
+	if (map->before && !map->lost && (ret || map->replaced))
 		map_drop_before(map);
 	olds_flush(&map->olds);
 	/* closing a table clears it, and others may have mapped there since */
-	if (ret && ret != -ENXIO && !map->may_refuse)
+	if (ret && ret != -ENXIO && !map->before)
 		tce_unmap_range(map->tbl, map->entry, map->done);
 
 	if (map->lost)
@@ -882,6 +823,20 @@ static int map_commit(struct tce_map *map)
 	map_free(map);
 	return ret;
 }
+EXPORT_SYMBOL_GPL(iommu_tce_commit);
+
+/**
+ * iommu_tce_abort() - cancel a prepared range
+ * @map: the range that iommu_tce_begin() prepared; freed by the call
+ *
+ * Context: Process context, may sleep.
+ */
+void iommu_tce_abort(struct tce_map *map)
+{
+	map_unhold(map);
+	map_free(map);
+}
+EXPORT_SYMBOL_GPL(iommu_tce_abort);
 
 static noinline int tce_map_range(struct iommu_table *tbl, unsigned long entry,
 				  unsigned long ua, unsigned long npages,
@@ -892,13 +847,9 @@ static noinline int tce_map_range(struct iommu_table *tbl, unsigned long entry,
 		.npages = npages,
 		.write = write,
 	};
-	struct tce_map map;
-	int ret;
+	struct tce_map *map = iommu_tce_begin(tbl, entry, &want, 1, 0, bad);
 
-	map_init(&map, tbl, entry);
-	map.bad = bad;
-	ret = map_begin(&map, &want, 1, 0);
-	return ret ? : map_commit(&map);
+	return IS_ERR(map) ? PTR_ERR(map) : iommu_tce_commit(map);
 }
 
 /**
@@ -935,74 +886,6 @@ int iommu_tce_map(struct iommu_table *tbl, unsigned long entry,
 	return tce_map_range(tbl, entry, ua, npages, write, bad);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_map);
-
-/**
- * iommu_tce_begin() - prepare to map a list of memory
- * @tbl: a table that is bound to its owner
- * @entry: first entry, counted from bus address 0; the range is in the table
- * @wants: memory to map, part by part
- * @nr: number of parts, more than 0
- * @order: log2 of the entries in a page of @wants
- *
- * Does everything that can fail, except for a refusal of the platform: memory
- * that is mapped in several tables should be mapped in all or in none.
- *
- * Context: Process context, may sleep. The caller keeps @tbl in place.
- * Return: the prepared range, for iommu_tce_commit() or iommu_tce_abort();
- *	ERR_PTR() of the errors of iommu_tce_map().
- */
-struct tce_map *iommu_tce_begin(struct iommu_table *tbl, unsigned long entry,
-				const struct iommu_tce_want *wants,
-				unsigned int nr, unsigned int order)
-{
-	struct tce_map *map;
-	int ret;
-
-	map = kmalloc(sizeof(*map), GFP_KERNEL);
-	if (!map)
-		return ERR_PTR(-ENOMEM);
-
-	map_init(map, tbl, entry);
-	ret = map_begin(map, wants, nr, order);
-	if (ret) {
-		kfree(map);
-		return ERR_PTR(ret);
-	}
-	return map;
-}
-EXPORT_SYMBOL_GPL(iommu_tce_begin);
-
-/**
- * iommu_tce_commit() - map a range that iommu_tce_begin() prepared
- * @map: the prepared range; freed by the call
- *
- * Context: Process context, may sleep.
- * Return: 0; the platform's error, with nothing changed; -ENXIO if the table
- *	was closed. Unless the platform may refuse, a part of the old mappings
- *	may be gone then.
- */
-int iommu_tce_commit(struct tce_map *map)
-{
-	int ret = map_commit(map);
-
-	kfree(map);
-	return ret;
-}
-EXPORT_SYMBOL_GPL(iommu_tce_commit);
-
-/**
- * iommu_tce_abort() - cancel a prepared range
- * @map: the range that iommu_tce_begin() prepared; freed by the call
- *
- * Context: Process context, may sleep.
- */
-void iommu_tce_abort(struct tce_map *map)
-{
-	map_unhold(map);
-	map_free(map);
-	kfree(map);
-}
-EXPORT_SYMBOL_GPL(iommu_tce_abort);
 
 /**
  * iommu_tce_unmap() - clear a range of a TCE table

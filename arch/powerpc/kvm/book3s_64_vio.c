@@ -614,7 +614,7 @@ static int kvmppc_tce_update_all(struct kvmppc_tce_table *t, unsigned long i,
 		}
 		prep->map = iommu_tce_begin(hwtbl->tbl,
 					    kvmppc_tce_hwtbl_entry(t, hwtbl, i),
-					    segs, nr, hwtbl->order);
+					    segs, nr, hwtbl->order, NULL);
 		if (IS_ERR(prep->map)) {
 			ret = PTR_ERR(prep->map);
 			kfree(prep);

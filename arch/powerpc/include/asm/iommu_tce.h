@@ -135,10 +135,10 @@ extern const struct iommu_tce_backing iommu_tce_registered;
 int iommu_tce_map(struct iommu_table *tbl, unsigned long entry,
 		  unsigned long ua, unsigned long npages, bool write,
 		  unsigned long *bad);
-size_t iommu_tce_map_bytes(const struct iommu_table *tbl, unsigned long npages);
 struct tce_map *iommu_tce_begin(struct iommu_table *tbl, unsigned long entry,
 				const struct iommu_tce_want *wants,
-				unsigned int nr, unsigned int order);
+				unsigned int nr, unsigned int order,
+				unsigned long *bad);
 int iommu_tce_commit(struct tce_map *map);
 void iommu_tce_abort(struct tce_map *map);
 int iommu_tce_unmap(struct iommu_table *tbl, unsigned long entry,
