@@ -493,66 +493,52 @@ static int map_prepare(struct tce_map *map)
 	return ret;
 }
 
-/* Position in the held memory of a range that is being written. */
+/*
+ * Position in the held memory of a range, and the last step to it: the view
+ * entry of its first page, and the increment to the next.
+ */
 struct tce_cursor {
 	unsigned int held;
 	unsigned long used;
+	u64 cookie;
+	u64 step;
 };
 
 /*
- * Returns the pages left in the current piece, at most @max, and moves past
- * them.
+ * Moves past the pages left in the current piece, at most @max, and returns
+ * their number.
  */
 static unsigned long cursor_step(const struct tce_map *map,
 				 struct tce_cursor *at, unsigned long max)
 {
-	unsigned long n = min(map->held[at->held].npages - at->used, max);
+	const struct tce_held *held = &map->held[at->held];
+	unsigned long n = min(held->npages - at->used, max);
 
+	at->step = 0;
+	if (held->cookie)
+		at->step = mm_iommu_cookie_step(BIT_ULL(map->tbl->it_page_shift));
+	at->cookie = held->cookie + at->used * at->step;
 	at->used += n;
-	if (at->used == map->held[at->held].npages) {
+	if (at->used == held->npages) {
 		at->used = 0;
 		at->held++;
 	}
 	return n;
 }
 
-static void cursor_move(const struct tce_map *map, struct tce_cursor *at,
-			unsigned long n)
-{
-	unsigned long k;
-
-	for (k = 0; k < n; )
-		k += cursor_step(map, at, n - k);
-}
-
-/*
- * Returns the view entry of the page at the cursor, and the increment to the
- * next.
- */
-static u64 map_cookie(const struct tce_map *map, const struct tce_cursor *at,
-		      u64 *step)
-{
-	const struct tce_held *held = &map->held[at->held];
-
-	*step = 0;
-	if (held->cookie)
-		*step = mm_iommu_cookie_step(BIT_ULL(map->tbl->it_page_shift));
-	return held->cookie + at->used * *step;
-}
-
-/* Fills the list with the TCEs of @n pages from the cursor on. */
-static void map_fill(struct tce_map *map, struct tce_cursor at, unsigned long n)
+/* Fills the list with the TCEs of @n pages, and moves past them. */
+static void map_fill(struct tce_map *map, struct tce_cursor *at,
+		     unsigned long n)
 {
 	const struct iommu_tce_view *owner = map->tbl->it_view;
-	u64 cookie, step, perm;
 	unsigned long k, m;
+	u64 perm;
 
 	for (k = 0; k < n; k += m) {
-		cookie = map_cookie(map, &at, &step);
-		perm = tce_perm(cookie & MM_IOMMU_COOKIE_WRITE);
-		m = cursor_step(map, &at, n - k);
-		if (cookie)
-			owner->backing->translate(owner->mm, cookie, m,
+		m = cursor_step(map, at, n - k);
+		perm = tce_perm(at->cookie & MM_IOMMU_COOKIE_WRITE);
+		if (at->cookie)
+			owner->backing->translate(owner->mm, at->cookie, m,
 						  map->tbl->it_page_shift, perm,
 						  map->list + k);
 		else
@@ -582,8 +568,9 @@ static noinline void map_exchange(struct tce_map *map,
 		map->olds.nr = 0;
 	}
 	for (k = 0; k < n; k += m) {
-		cookie = map_cookie(map, &at, &step);
 		m = cursor_step(map, &at, n - k);
+		cookie = at.cookie;
+		step = at.step;
 		if (cookie)
 			block_enter(map->tbl, blk, cookie, m);
 		for (end = view + m; view < end; cookie += step)
@@ -598,18 +585,19 @@ static noinline void map_exchange(struct tce_map *map,
  * our reference was taken over by a concurrent change.
  */
 static void map_put_back(struct tce_map *map, struct tce_view_block *blk,
-			 struct tce_cursor at, unsigned long i, unsigned long n)
+			 struct tce_cursor *at, unsigned long i,
+			 unsigned long n)
 {
 	u64 *view = blk->entry + map_index(map, i) % TCE_BLOCK, *end;
 	u64 *before = map->before + i;
 	unsigned long k, m;
-	u64 cookie, step;
+	u64 cookie;
 
 	for (k = 0; k < n; k += m) {
-		cookie = map_cookie(map, &at, &step);
-		m = cursor_step(map, &at, n - k);
+		m = cursor_step(map, at, n - k);
+		cookie = at->cookie;
 		for (end = view + m; view < end;
-		     view++, before++, cookie += step) {
+		     view++, before++, cookie += at->step) {
 			if (*view != cookie)
 				continue;
 			if (cookie)
@@ -647,7 +635,6 @@ static void map_rewrite(struct tce_map *map, const struct tce_view_block *blk,
  */
 static void map_undo(struct tce_map *map)
 {
-	struct iommu_tce_view *view = map->tbl->it_view;
 	struct tce_cursor at = { };
 	struct tce_view_block *blk;
 	unsigned long i, n, block;
@@ -655,42 +642,41 @@ static void map_undo(struct tce_map *map)
 	for (i = 0; i < map->done; i += n) {
 		n = map_block(map, i);
 		block = map_index(map, i) / TCE_BLOCK;
-		blk = tce_view_lock(view, block);
+		blk = tce_lock_block(map->tbl, block);
 		/*
 		 * closing a table clears it; the platform may not know it any
 		 * more
 		 */
-		if (blk && !READ_ONCE(view->closed)) {
-			map_put_back(map, blk, at, i, n);
-			map_rewrite(map, blk, i, n);
-		}
-		tce_view_unlock(view, block);
-		cursor_move(map, &at, n);
+		if (IS_ERR(blk))
+			break;
+		map_put_back(map, blk, &at, i, n);
+		map_rewrite(map, blk, i, n);
+		tce_view_unlock(map->tbl->it_view, block);
 		cond_resched();
 	}
 }
 
-/* Maps the part of the range that is in one block. */
-static int map_write_block(struct tce_map *map, struct tce_cursor at,
-			   unsigned long i, unsigned long n)
+/* Maps the next part of the range, which is in one block. */
+static int map_write_block(struct tce_map *map, struct tce_cursor *at)
 {
+	unsigned long i = map->done, n = map_block(map, i);
 	unsigned long block = map_index(map, i) / TCE_BLOCK;
-	struct iommu_tce_view *view = map->tbl->it_view;
+	struct iommu_table *tbl = map->tbl;
+	struct tce_cursor first = *at;
 	struct tce_view_block *blk;
 	int ret;
 
 	map_fill(map, at, n);
-	blk = tce_lock_block(map->tbl, block);
+	blk = tce_lock_block(tbl, block);
 	if (IS_ERR(blk))
 		return PTR_ERR(blk);
-	ret = map->tbl->it_ops->set_tces(map->tbl, map->entry + i, n,
-					 map->list);
+	ret = tbl->it_ops->set_tces(tbl, map->entry + i, n, map->list);
 	if (ret)
 		/* some of them may have been written */
 		map_rewrite(map, blk, i, n);
 	else
-		map_exchange(map, blk, at, i, n);
-	tce_view_unlock(view, block);
+		map_exchange(map, blk, first, i, n);
+	tce_view_unlock(tbl->it_view, block);
 	olds_touch(&map->olds, map->entry + i, n);
 	return ret;
 }
@@ -698,18 +684,13 @@ static int map_write_block(struct tce_map *map, struct tce_cursor at,
 static int map_write(struct tce_map *map)
 {
 	struct tce_cursor at = { };
-	unsigned long i, n;
-	int ret;
+	int ret = 0;
 
-	for (i = 0; i < map->npages; i += n) {
-		n = map_block(map, i);
-		ret = map_write_block(map, at, i, n);
-		if (ret)
-			return ret;
-		cursor_move(map, &at, n);
+	while (map->done < map->npages && !ret) {
+		ret = map_write_block(map, &at);
 		cond_resched();
 	}
-	return 0;
+	return ret;
 }
 
 /* Drops the references of the old mappings, or of those rolled back. */
