@@ -159,15 +159,9 @@ void iommu_domain_read_tces(const struct iommu_table *tbl, unsigned long entry,
 			    unsigned long npages, __be64 *tces)
 {
 	unsigned long i;
-	u64 cookie, bits;
 
-	for (i = 0; i < npages; i++) {
-		cookie = read_cookie(tbl, entry + i);
-		bits = TCE_PCI_READ;
-		if (cookie & MM_IOMMU_COOKIE_WRITE)
-			bits |= TCE_PCI_WRITE;
-		tces[i] = cookie ? cpu_to_be64(pinned_hpa(cookie) | bits) : 0;
-	}
+	for (i = 0; i < npages; i++)
+		iommu_tce_fill(tbl, read_cookie(tbl, entry + i), 1, tces + i);
 }
 
 /*

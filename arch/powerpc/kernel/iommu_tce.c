@@ -323,19 +323,26 @@ struct tce_map {
 	struct tce_olds olds;
 };
 
-/* Returns the TCE for an entry of the view. */
-static __be64 tce_of_view(struct iommu_table *tbl, u64 cookie)
+/**
+ * iommu_tce_fill() - get the TCEs of entries of the view
+ * @tbl: a table that is bound to its owner
+ * @cookie: the first entry; 0 if they are not mapped
+ * @n: number of entries, all in one piece of memory
+ * @tces: where to store the TCEs, in the format of the bridge
+ *
+ * Context: Any but NMI, in virtual mode. The caller keeps the memory held.
+ */
+void iommu_tce_fill(const struct iommu_table *tbl, u64 cookie, unsigned long n,
+		    __be64 *tces)
 {
 	const struct iommu_tce_view *owner = tbl->it_view;
-	__be64 tce = 0;
+	u64 perm = tce_perm(cookie & MM_IOMMU_COOKIE_WRITE);
 
 	if (cookie)
-		owner->backing->translate(owner->mm, cookie, 1,
-					  tbl->it_page_shift,
-					  tce_perm(cookie &
-						   MM_IOMMU_COOKIE_WRITE),
-					  &tce);
-	return tce;
+		owner->backing->translate(owner->mm, cookie, n,
+					  tbl->it_page_shift, perm, tces);
+	else
+		memset(tces, 0, n * sizeof(*tces));
 }
 
 /*
@@ -530,19 +537,11 @@ static unsigned long cursor_step(const struct tce_map *map,
 static void map_fill(struct tce_map *map, struct tce_cursor *at,
 		     unsigned long n)
 {
-	const struct iommu_tce_view *owner = map->tbl->it_view;
 	unsigned long k, m;
-	u64 perm;
 
 	for (k = 0; k < n; k += m) {
 		m = cursor_step(map, at, n - k);
-		perm = tce_perm(at->cookie & MM_IOMMU_COOKIE_WRITE);
-		if (at->cookie)
-			owner->backing->translate(owner->mm, at->cookie, m,
-						  map->tbl->it_page_shift, perm,
-						  map->list + k);
-		else
-			memset(map->list + k, 0, m * sizeof(*map->list));
+		iommu_tce_fill(map->tbl, at->cookie, m, map->list + k);
 	}
 }
 
@@ -617,16 +616,13 @@ static void map_rewrite(struct tce_map *map, const struct tce_view_block *blk,
 			unsigned long i, unsigned long n)
 {
 	const u64 *view = blk->entry + map_index(map, i) % TCE_BLOCK;
-	struct iommu_table_ops *ops = map->tbl->it_ops;
-	unsigned long k, empty = 0;
+	struct iommu_table *tbl = map->tbl;
+	unsigned long k;
 
-	for (k = 0; k < n; k++) {
-		empty += !view[k];
-		map->list[k] = tce_of_view(map->tbl, view[k]);
-	}
-	if ((empty == n ||
-	     ops->set_tces(map->tbl, map->entry + i, n, map->list)) &&
-	    ops->clear_tces(map->tbl, map->entry + i, n))
+	for (k = 0; k < n; k++)
+		iommu_tce_fill(tbl, view[k], 1, map->list + k);
+	if (tbl->it_ops->set_tces(tbl, map->entry + i, n, map->list) &&
+	    tbl->it_ops->clear_tces(tbl, map->entry + i, n))
 		map->lost = true;
 }
 

@@ -143,6 +143,8 @@ int iommu_tce_commit(struct tce_map *map);
 void iommu_tce_abort(struct tce_map *map);
 int iommu_tce_unmap(struct iommu_table *tbl, unsigned long entry,
 		    unsigned long npages);
+void iommu_tce_fill(const struct iommu_table *tbl, u64 cookie, unsigned long n,
+		    __be64 *tces);
 int iommu_tce_fast_put(struct iommu_table *tbl, unsigned long entry,
 		       unsigned long ua, u64 perm);
 int iommu_tce_fast_clear(struct iommu_table *tbl, unsigned long entry,
