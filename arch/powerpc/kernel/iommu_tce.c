@@ -45,8 +45,6 @@
 
 #include "iommu_tce_view.h"
 
-#define TCE_PERM	(TCE_PCI_READ | TCE_PCI_WRITE)
-
 /* Maximum number of TCEs between two reschedule points. */
 #define TCE_BLOCK	TCE_VIEW_ENTRIES
 
@@ -56,7 +54,7 @@
 /* Writable implies readable: bridges read before they write a part. */
 static u64 tce_perm(bool write)
 {
-	return write ? TCE_PERM : TCE_PCI_READ;
+	return write ? TCE_PCI_READ | TCE_PCI_WRITE : TCE_PCI_READ;
 }
 
 /*
@@ -337,12 +335,16 @@ void iommu_tce_fill(const struct iommu_table *tbl, u64 cookie, unsigned long n,
 {
 	const struct iommu_tce_view *owner = tbl->it_view;
 	u64 perm = tce_perm(cookie & MM_IOMMU_COOKIE_WRITE);
+	u64 tce = iommu_tce_cookie_hpa(cookie) | perm;
 
-	if (cookie)
+	if (!cookie)
+		memset(tces, 0, n * sizeof(*tces));
+	else if (owner->backing->translate)
 		owner->backing->translate(owner->mm, cookie, n,
 					  tbl->it_page_shift, perm, tces);
 	else
-		memset(tces, 0, n * sizeof(*tces));
+		for (; n; n--, tce += IOMMU_PAGE_SIZE(tbl))
+			*tces++ = cpu_to_be64(tce);
 }
 
 /*
