@@ -37,7 +37,6 @@
  * is too short or has unknown flags, -ENOTTY if the version does not have the
  * call.
  */
-#include <linux/bitfield.h>
 #include <linux/iommu.h>
 #include <linux/module.h>
 #include <linux/pfn.h>
@@ -178,12 +177,6 @@ static int tce_report(struct tce_container *container, const char *call,
 
 /* v1: every TCE pins its page */
 
-/*
- * The page field of a cookie holds the host physical address, which has 51 bits
- * at most. All v1 memory has the same region id.
- */
-#define TCE_V1_COOKIE	FIELD_PREP(MM_IOMMU_COOKIE_ID, 1)
-
 /* IOMMU pages of the default window are 4K, so one is within one page. */
 static long tce_v1_hold(struct mm_struct *mm, unsigned long ua,
 			unsigned long npages, unsigned int shift, bool write,
@@ -198,38 +191,23 @@ static long tce_v1_hold(struct mm_struct *mm, unsigned long ua,
 	if (ret != 1)
 		return ret < 0 ? ret : -EFAULT;
 
-	held->hpa = page_to_phys(page) + offset_in_page(ua);
-	held->cookie = TCE_V1_COOKIE + mm_iommu_cookie_step(held->hpa) + write;
+	held->cookie = iommu_tce_hpa_cookie(page_to_phys(page) +
+					    offset_in_page(ua), write);
 	return 1;
-}
-
-static phys_addr_t tce_v1_hpa(u64 cookie)
-{
-	return FIELD_GET(MM_IOMMU_COOKIE_PAGE, cookie) * SZ_4K;
-}
-
-/* @npages is 1, because tce_v1_hold() never holds more. */
-static int tce_v1_translate(struct mm_struct *mm, u64 cookie,
-			    unsigned long npages, unsigned int shift, u64 bits,
-			    __be64 *tces)
-{
-	*tces = cpu_to_be64(tce_v1_hpa(cookie) | bits);
-	return 0;
 }
 
 static int tce_v1_drop(struct mm_struct *mm, u64 cookie, unsigned long npages)
 {
-	struct page *page = pfn_to_page(PHYS_PFN(tce_v1_hpa(cookie)));
+	unsigned long pfn = PHYS_PFN(iommu_tce_cookie_hpa(cookie));
 
 	while (npages--)
-		unpin_user_page_range_dirty_lock(page, 1, cookie &
+		unpin_user_page_range_dirty_lock(pfn_to_page(pfn), 1, cookie &
 						 MM_IOMMU_COOKIE_WRITE);
 	return 0;
 }
 
 static const struct iommu_tce_backing tce_v1_pinned = {
 	.hold = tce_v1_hold,
-	.translate = tce_v1_translate,
 	.drop = tce_v1_drop,
 	.alike = ~0ULL,
 };

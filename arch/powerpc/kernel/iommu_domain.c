@@ -24,7 +24,6 @@
  * TCE core allows, and with attach and detach, where the platform makes both
  * sides visible to each other.
  */
-#include <linux/bitfield.h>
 #include <linux/iommu.h>
 #include <linux/memblock.h>
 #include <linux/mm.h>
@@ -37,7 +36,6 @@
 #include <asm/iommu_tce.h>
 #include <asm/mm_iommu.h>
 #include <asm/mmzone.h>
-#include <asm/tce.h>
 
 #include "iommu_tce_view.h"
 
@@ -85,33 +83,13 @@ static struct spapr_domain *to_spapr_domain(struct iommu_domain *domain)
 
 /* Memory pinned by the caller: only its address is known */
 
-/* All of it has the same region id. */
-#define PINNED_COOKIE	FIELD_PREP(MM_IOMMU_COOKIE_ID, 1)
-
-static phys_addr_t pinned_hpa(u64 cookie)
-{
-	return FIELD_GET(MM_IOMMU_COOKIE_PAGE, cookie) * SZ_4K;
-}
-
 /* @hpa takes the place of the user address of other backings. */
 static long pinned_hold(struct mm_struct *mm, unsigned long hpa,
 			unsigned long npages, unsigned int shift, bool write,
 			struct mm_iommu_held *held)
 {
-	held->hpa = hpa;
-	held->cookie = PINNED_COOKIE + mm_iommu_cookie_step(hpa) + write;
+	held->cookie = iommu_tce_hpa_cookie(hpa, write);
 	return npages;
-}
-
-static int pinned_translate(struct mm_struct *mm, u64 cookie,
-			    unsigned long npages, unsigned int shift, u64 bits,
-			    __be64 *tces)
-{
-	u64 tce = pinned_hpa(cookie) | bits;
-
-	for (; npages; npages--, tce += BIT_ULL(shift))
-		*tces++ = cpu_to_be64(tce);
-	return 0;
 }
 
 static int pinned_drop(struct mm_struct *mm, u64 cookie, unsigned long npages)
@@ -121,7 +99,7 @@ static int pinned_drop(struct mm_struct *mm, u64 cookie, unsigned long npages)
 
 static void pinned_lose(u64 cookie, unsigned long npages, unsigned int shift)
 {
-	phys_addr_t hpa = pinned_hpa(cookie);
+	u64 hpa = iommu_tce_cookie_hpa(cookie);
 
 	for (; npages; npages--, hpa += BIT_ULL(shift))
 		if (pfn_valid(PHYS_PFN(hpa)))
@@ -130,7 +108,6 @@ static void pinned_lose(u64 cookie, unsigned long npages, unsigned int shift)
 
 static const struct iommu_tce_backing pinned_memory = {
 	.hold = pinned_hold,
-	.translate = pinned_translate,
 	.drop = pinned_drop,
 	.lose = pinned_lose,
 	.alike = MM_IOMMU_COOKIE_ID,
@@ -159,15 +136,9 @@ void iommu_domain_read_tces(const struct iommu_table *tbl, unsigned long entry,
 			    unsigned long npages, __be64 *tces)
 {
 	unsigned long i;
-	u64 cookie, bits;
 
-	for (i = 0; i < npages; i++) {
-		cookie = read_cookie(tbl, entry + i);
-		bits = TCE_PCI_READ;
-		if (cookie & MM_IOMMU_COOKIE_WRITE)
-			bits |= TCE_PCI_WRITE;
-		tces[i] = cookie ? cpu_to_be64(pinned_hpa(cookie) | bits) : 0;
-	}
+	for (i = 0; i < npages; i++)
+		iommu_tce_fill(tbl, read_cookie(tbl, entry + i), 1, tces + i);
 }
 
 /*
@@ -372,7 +343,8 @@ static phys_addr_t spapr_iova_to_phys(struct iommu_domain *domain,
 	cookie = read_cookie(win->tbl, iova >> win->tbl->it_page_shift);
 	if (!cookie)
 		return 0;
-	return pinned_hpa(cookie) + (iova & (IOMMU_PAGE_SIZE(win->tbl) - 1));
+	return iommu_tce_cookie_hpa(cookie) +
+	       (iova & (IOMMU_PAGE_SIZE(win->tbl) - 1));
 }
 
 static bool spapr_get_aperture(struct iommu_domain *domain, unsigned int n,

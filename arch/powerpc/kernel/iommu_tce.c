@@ -32,9 +32,11 @@
  */
 #include <linux/export.h>
 #include <linux/iommu.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include <asm/iommu.h>
 #include <asm/iommu_tce.h>
@@ -43,33 +45,16 @@
 
 #include "iommu_tce_view.h"
 
-#define TCE_PERM	(TCE_PCI_READ | TCE_PCI_WRITE)
-
 /* Maximum number of TCEs between two reschedule points. */
 #define TCE_BLOCK	TCE_VIEW_ENTRIES
+
+/* Old mappings that are dropped together, and those of one more block. */
+#define TCE_OLDS	(64 + TCE_BLOCK)
 
 /* Writable implies readable: bridges read before they write a part. */
 static u64 tce_perm(bool write)
 {
-	return write ? TCE_PERM : TCE_PCI_READ;
-}
-
-static void tce_kill(struct iommu_table *tbl, unsigned long entry,
-		     unsigned long npages)
-{
-	if (!npages || !tbl->it_ops->tce_kill)
-		return;
-
-	/* it walks the groups of the table, one of which may be leaving */
-	rcu_read_lock();
-	tbl->it_ops->tce_kill(tbl, entry, npages);
-	rcu_read_unlock();
-}
-
-/* Can only be reached by a refcount bug. */
-static void tce_bad_view(void)
-{
-	pr_err_once("BUG: mm_iommu: a TCE of memory that is not mapped\n");
+	return write ? TCE_PCI_READ | TCE_PCI_WRITE : TCE_PCI_READ;
 }
 
 /*
@@ -81,15 +66,17 @@ static void tce_lost(void)
 	pr_err_once("mm_iommu: a TCE can neither be set nor cleared, its memory is lost\n");
 }
 
-/* Old mappings whose references are to be dropped together. */
-struct tce_old {
+/* References on pages of a region: @cookie is that of the first, or of any. */
+struct tce_held {
 	u64 cookie;
 	unsigned long npages;
 };
 
 /*
  * Old mappings whose TCEs may still be in the cache, like struct mmu_gather.
- * When it is full it is flushed (invalidate, then drop), and filled again.
+ * @step entries at most are changed under one lock. If there is no room for all
+ * of them in @old, which has @max elements, it is flushed before (invalidate,
+ * then drop), and filled again.
  */
 struct tce_olds {
 	struct iommu_table *tbl;
@@ -97,26 +84,42 @@ struct tce_olds {
 	unsigned long end;
 	unsigned int nr;
 	unsigned int max;
-	struct tce_old *old;
+	unsigned long step;
+	struct tce_held *old;
 };
 
 static void tce_drop(struct iommu_table *tbl, u64 cookie, unsigned long npages)
 {
 	const struct iommu_tce_view *owner = tbl->it_view;
 
+	/* can only be reached by a refcount bug */
 	if (owner->backing->drop(owner->mm, cookie, npages))
-		tce_bad_view();
+		pr_err_once("BUG: mm_iommu: a TCE of memory that is not mapped\n");
 }
 
 static void olds_flush(struct tce_olds *olds)
 {
+	struct iommu_table *tbl = olds->tbl;
 	unsigned int i;
 
-	tce_kill(olds->tbl, olds->first, olds->end - olds->first);
+	if (olds->first != olds->end && tbl->it_ops->tce_kill) {
+		/* it walks the groups of the table, one may be leaving */
+		rcu_read_lock();
+		tbl->it_ops->tce_kill(tbl, olds->first,
+				      olds->end - olds->first);
+		rcu_read_unlock();
+	}
 	olds->first = olds->end;
 	for (i = 0; i < olds->nr; i++)
-		tce_drop(olds->tbl, olds->old[i].cookie, olds->old[i].npages);
+		tce_drop(tbl, olds->old[i].cookie, olds->old[i].npages);
 	olds->nr = 0;
+}
+
+/* Makes room for the old mappings of the next @step entries. */
+static void olds_shrink(struct tce_olds *olds)
+{
+	if (olds->max - olds->nr < olds->step)
+		olds_flush(olds);
 }
 
 /* Adds a range of TCEs to be invalidated. */
@@ -126,60 +129,8 @@ static void olds_touch(struct tce_olds *olds, unsigned long entry,
 	if (olds->first == olds->end)
 		olds->first = entry;
 	olds->end = entry + npages;
+	olds_shrink(olds);
 }
-
-/* Returns the record of the entries that are dropped together with @cookie. */
-static struct tce_old *olds_find(struct tce_olds *olds, u64 cookie, u64 alike)
-{
-	struct tce_old *old = olds->old + olds->nr - 1;
-
-	if (olds->nr && !((old->cookie ^ cookie) & alike))
-		return old;
-	if (olds->nr == olds->max)
-		olds_flush(olds);
-
-	old = olds->old + olds->nr++;
-	old->cookie = cookie;
-	old->npages = 0;
-	return old;
-}
-
-/*
- * Adds the first entry of a part of the view, and the following ones that are
- * dropped together with it.
- *
- * Return: number of entries, at least 1.
- */
-static unsigned long olds_add(struct tce_olds *olds, const u64 *view,
-			      unsigned long max)
-{
-	u64 first = *view, alike = olds->tbl->it_view->backing->alike;
-	unsigned long n = 1;
-
-	if (!first)
-		return 1;
-	/* it has the id, and unmapped entries are 0: they end the loop too */
-	while (n < max && !((view[n] ^ first) & alike))
-		n++;
-	olds_find(olds, first, alike)->npages += n;
-	return n;
-}
-
-/* Adds all entries of a part of the view. */
-static void olds_add_all(struct tce_olds *olds, const u64 *view,
-			 unsigned long n)
-{
-	unsigned long i;
-
-	for (i = 0; i < n; )
-		i += olds_add(olds, view + i, n - i);
-}
-
-/* Buffers for a long range, sized for the entries handled at a time. */
-struct tce_scratch {
-	struct tce_old old[64];
-	u64 before[];
-};
 
 /* Adjusts the references of pages of a region to the need of their block. */
 static void tce_count(struct iommu_table *tbl, u64 cookie, long more)
@@ -210,6 +161,25 @@ static void block_leave(struct iommu_table *tbl, struct tce_view_block *blk,
 		blk->others -= n;
 }
 
+/*
+ * Records entries of a region to be dropped, and takes them out of their block;
+ * without @blk they have left it already.
+ */
+static void olds_add(struct tce_olds *olds, struct tce_view_block *blk,
+		     u64 cookie, unsigned long n)
+{
+	u64 alike = olds->tbl->it_view->backing->alike;
+	struct tce_held *old = olds->old + olds->nr - 1;
+
+	if (!olds->nr || (old->cookie ^ cookie) & alike) {
+		old = olds->old + olds->nr++;
+		*old = (struct tce_held){ .cookie = cookie };
+	}
+	old->npages += n;
+	if (blk)
+		block_leave(olds->tbl, blk, cookie, n);
+}
+
 /* Counts mapped entries in a part of a block that has one region only. */
 static unsigned long block_count(const struct tce_view_block *blk,
 				 const u64 *view, unsigned long n)
@@ -224,156 +194,89 @@ static unsigned long block_count(const struct tce_view_block *blk,
 }
 
 /*
- * Takes a part of the view, which the caller has read and is going to write,
- * out of its block.
- *
- * Return: number of entries that were mapped.
+ * As olds_add(), for a part of the view, which the caller has read and is going
+ * to write; or, without @blk, for a copy of it.
  */
-static unsigned long block_take(struct iommu_table *tbl,
-				struct tce_view_block *blk, const u64 *view,
-				unsigned long n)
-{
-	unsigned long i, m, used = tce_view_used(blk);
-
-	if (!blk->others) {
-		m = block_count(blk, view, n);
-		if (m)
-			block_leave(tbl, blk, blk->home, m);
-		return m;
-	}
-	for (i = 0; i < n; i += m) {
-		/* unmapped entries have no id */
-		for (m = 1; i + m < n; m++)
-			if ((view[i + m] ^ view[i]) & MM_IOMMU_COOKIE_ID)
-				break;
-		if (view[i])
-			block_leave(tbl, blk, view[i], m);
-	}
-	return used - tce_view_used(blk);
-}
-
-/*
- * Entries taken out of a block, for olds_add_taken(): all of one region, or
- * entry by entry.
- */
-struct tce_taken {
-	u64 home;
-	unsigned long npages;
-	unsigned long n;
-	u64 *before;
-};
-
-/* Takes entries out of a block, and records them to be dropped. */
-static void block_take_olds(struct iommu_table *tbl, struct tce_view_block *blk,
-			    const u64 *view, unsigned long n,
-			    struct tce_taken *taken)
-{
-	taken->home = blk->home;
-	taken->n = blk->others ? n : 0;
-	memcpy(taken->before, view, taken->n * sizeof(*view));
-	taken->npages = block_take(tbl, blk, view, n);
-}
-
-static void olds_add_taken(struct tce_olds *olds, const struct tce_taken *taken)
+static void olds_add_view(struct tce_olds *olds, struct tce_view_block *blk,
+			  const u64 *view, unsigned long n)
 {
 	u64 alike = olds->tbl->it_view->backing->alike;
+	unsigned long i, m;
 
-	if (taken->n)
-		olds_add_all(olds, taken->before, taken->n);
-	else if (taken->npages)
-		olds_find(olds, taken->home, alike)->npages += taken->npages;
-}
-
-struct tce_unmap {
-	struct tce_olds olds;
-	unsigned long max;		/* entries of @before */
-	u64 *before;
-	struct tce_scratch *scratch;
-	struct tce_old few_old[2];
-	u64 few_before[8];
-};
-
-static void unmap_alloc(struct tce_unmap *unmap, unsigned long npages)
-{
-	unmap->olds.old = unmap->few_old;
-	unmap->olds.max = ARRAY_SIZE(unmap->few_old);
-	unmap->before = unmap->few_before;
-	unmap->max = ARRAY_SIZE(unmap->few_before);
-	if (npages <= unmap->max)
+	if (blk && !blk->others) {
+		m = block_count(blk, view, n);
+		if (m)
+			olds_add(olds, blk, blk->home, m);
 		return;
-
-	/* must not fail: without memory it only takes longer */
-	unmap->scratch = kmalloc(struct_size(unmap->scratch, before, TCE_BLOCK),
-				 GFP_KERNEL | __GFP_NOWARN);
-	if (!unmap->scratch)
-		return;
-	unmap->olds.old = unmap->scratch->old;
-	unmap->olds.max = ARRAY_SIZE(unmap->scratch->old);
-	unmap->before = unmap->scratch->before;
-	unmap->max = TCE_BLOCK;
-}
-
-/*
- * Clears entries of a block, from the first to the last that is mapped, and
- * records their view.
- *
- * Return: number of entries from *@entry on, which is moved to the first; or
- * -errno.
- */
-static long unmap_clear(struct iommu_table *tbl, struct tce_view_block *blk,
-			unsigned long *entry, unsigned long n,
-			struct tce_taken *taken)
-{
-	u64 *view = blk->entry + (*entry - tbl->it_offset) % TCE_BLOCK;
-	int ret;
-
-	while (n && !*view) {
-		view++;
-		(*entry)++;
-		n--;
 	}
+	for (i = 0; i < n; i += m) {
+		/* it has the id, so unmapped entries are not like others */
+		for (m = 1; i + m < n; m++)
+			if ((view[i + m] ^ view[i]) & alike)
+				break;
+		if (view[i])
+			olds_add(olds, blk, view[i], m);
+	}
+}
+
+/* Clears entries of a block, from the first to the last that is mapped. */
+static int unmap_block(struct tce_olds *olds, unsigned long i, unsigned long n)
+{
+	struct iommu_table *tbl = olds->tbl;
+	unsigned long block = i / TCE_BLOCK;
+	struct tce_view_block *blk;
+	int ret = 0;
+	u64 *view;
+
+	blk = tce_view_lock(tbl->it_view, block);
+	if (!blk || !tce_view_used(blk))
+		goto out_unlock;
+
+	view = blk->entry + i % TCE_BLOCK;
+	for (; n && !*view; view++, i++)
+		n--;
 	while (n && !view[n - 1])
 		n--;
 	if (!n)
-		return 0;
+		goto out_unlock;
 
-	ret = tbl->it_ops->clear_tces(tbl, *entry, n);
+	ret = tbl->it_ops->clear_tces(tbl, i + tbl->it_offset, n);
 	if (ret)
-		return ret;
-	block_take_olds(tbl, blk, view, n, taken);
+		goto out_unlock;
+	olds_add_view(olds, blk, view, n);
 	memset(view, 0, n * sizeof(*view));
-	return n;
-}
-
-static int unmap_block(struct tce_unmap *unmap, unsigned long entry,
-		       unsigned long n)
-{
-	struct iommu_table *tbl = unmap->olds.tbl;
-	unsigned long block = (entry - tbl->it_offset) / TCE_BLOCK;
-	struct tce_taken taken = { .before = unmap->before };
-	struct tce_view_block *blk;
-	long cleared = 0;
-
-	blk = tce_view_lock(tbl->it_view, block);
-	if (blk && tce_view_used(blk))
-		cleared = unmap_clear(tbl, blk, &entry, n, &taken);
 	tce_view_unlock(tbl->it_view, block);
-	if (cleared <= 0)
-		return cleared;
-
-	olds_touch(&unmap->olds, entry, cleared);
-	olds_add_taken(&unmap->olds, &taken);
+	olds_touch(olds, i + tbl->it_offset, n);
 	return 0;
+
+out_unlock:
+	tce_view_unlock(tbl->it_view, block);
+	return ret;
 }
 
 static noinline int tce_unmap_range(struct iommu_table *tbl,
 				    unsigned long entry, unsigned long npages)
 {
-	struct tce_unmap unmap = { .olds = { .tbl = tbl } };
 	unsigned long i = entry - tbl->it_offset, end = i + npages, n, block;
+	struct tce_held few[16], *many = NULL;
+	struct tce_olds olds = {
+		.tbl = tbl,
+		.max = ARRAY_SIZE(few),
+		.step = ARRAY_SIZE(few) / 2,
+		.old = few,
+	};
 	int err, ret = 0;
 
-	unmap_alloc(&unmap, npages);
+	/* must not fail: without memory it only takes longer */
+	if (npages > olds.step)
+		many = kmalloc_array(TCE_OLDS, sizeof(*many),
+				     GFP_KERNEL | __GFP_NOWARN);
+	if (many) {
+		olds.max = TCE_OLDS;
+		olds.step = TCE_BLOCK;
+		olds.old = many;
+	}
+
 	while (i < end) {
 		block = i / TCE_BLOCK;
 		n = tce_view_next(tbl->it_view, block);
@@ -381,63 +284,67 @@ static noinline int tce_unmap_range(struct iommu_table *tbl,
 			i = n * TCE_BLOCK;
 			continue;
 		}
-		n = min3(end - i, TCE_BLOCK - i % TCE_BLOCK, unmap.max);
-		err = unmap_block(&unmap, i + tbl->it_offset, n);
+		n = min3(end - i, TCE_BLOCK - i % TCE_BLOCK, olds.step);
+		err = unmap_block(&olds, i, n);
 		if (err && !ret)
 			ret = err;
 		i += n;
 		cond_resched();
 	}
-	olds_flush(&unmap.olds);
-	kfree(unmap.scratch);
+	olds_flush(&olds);
+	kfree(many);
 	return ret;
 }
 
 /*
- * Memory held for a part of a range; @cookie is 0 if the part is to be cleared.
- */
-struct tce_held {
-	u64 cookie;
-	unsigned long npages;
-};
-
-/*
- * A range of entries that is being mapped. @before is the old view, entry by
- * entry, of the first @done pages if the platform may refuse, else of one
- * block; @list has the TCEs of one block, as the platform takes them.
+ * A range of entries that is being mapped. It is allocated in the size of a
+ * power of two, so @list, the TCEs of one block, is aligned to 4K: hypervisors
+ * take lists that do not cross 4K. If the platform may refuse, @before is the
+ * old view, entry by entry, of the first @done pages; else it is NULL, and
+ * nothing can be rolled back. A piece of @held has the cookie 0 if its entries
+ * are to be cleared.
  */
 struct tce_map {
+	__be64 list[TCE_BLOCK];
+	struct tce_held old[TCE_OLDS];
+	struct tce_held few[16];
 	struct iommu_table *tbl;
 	unsigned long entry;
 	unsigned long npages;
 	struct tce_held *held;
 	unsigned int nr_held;
 	unsigned int max_held;
-	bool may_refuse;		/* so changes may be rolled back */
+	u64 *before;
+	bool replaced;			/* some were mapped before */
 	bool lost;			/* some could not even be cleared */
-	unsigned long *bad;		/* user address that cannot be held */
 	unsigned long done;		/* entries whose view was exchanged */
-	unsigned long replaced;		/* entries that were mapped before */
 	struct tce_olds olds;
-	struct tce_taken taken;		/* from the block written last */
-	struct tce_scratch *scratch;
-	__be64 *list;
-	struct tce_held few;
 };
 
-/* Returns the TCE for an entry of the view. */
-static __be64 tce_of_view(struct iommu_table *tbl, u64 cookie)
+/**
+ * iommu_tce_fill() - get the TCEs of entries of the view
+ * @tbl: a table that is bound to its owner
+ * @cookie: the first entry; 0 if they are not mapped
+ * @n: number of entries, all in one piece of memory
+ * @tces: where to store the TCEs, in the format of the bridge
+ *
+ * Context: Any but NMI, in virtual mode. The caller keeps the memory held.
+ */
+void iommu_tce_fill(const struct iommu_table *tbl, u64 cookie, unsigned long n,
+		    __be64 *tces)
 {
 	const struct iommu_tce_view *owner = tbl->it_view;
-	__be64 tce = 0;
+	u64 perm = tce_perm(cookie & MM_IOMMU_COOKIE_WRITE);
+	u64 tce = iommu_tce_cookie_hpa(cookie) | perm;
 
-	if (cookie)
-		owner->backing->translate(owner->mm, cookie, 1,
-					  tbl->it_page_shift,
-					  tce_perm(cookie &
-						   MM_IOMMU_COOKIE_WRITE),
-					  &tce);
-	return tce;
+	if (!cookie)
+		memset(tces, 0, n * sizeof(*tces));
+	else if (owner->backing->translate)
+		owner->backing->translate(owner->mm, cookie, n,
+					  tbl->it_page_shift, perm, tces);
+	else
+		for (; n; n--, tce += IOMMU_PAGE_SIZE(tbl))
+			*tces++ = cpu_to_be64(tce);
 }
 
 /*
@@ -480,16 +387,6 @@ static inline int tce_put_page(struct iommu_table *tbl, unsigned long entry,
 	return min(ret, 0);
 }
 
-static const struct iommu_tce_backing *map_backing(const struct tce_map *map)
-{
-	return map->tbl->it_view->backing;
-}
-
-static unsigned int map_shift(const struct tce_map *map)
-{
-	return map->tbl->it_page_shift;
-}
-
 static unsigned long map_index(const struct tce_map *map, unsigned long i)
 {
 	return map->entry + i - map->tbl->it_offset;
@@ -503,58 +400,17 @@ static unsigned long map_block(const struct tce_map *map, unsigned long i)
 	return min(TCE_BLOCK - place, map->npages - i);
 }
 
-/* Platforms that serve hypercalls on the fast path cannot refuse. */
-static bool tce_may_refuse(const struct iommu_table *tbl)
-{
-	return !tbl->it_ops->realmode;
-}
-
-/**
- * iommu_tce_map_bytes() - memory used to map a range
- * @tbl: the table
- * @npages: IOMMU pages in the range
- *
- * Bounded: @npages of registered memory were held. If the platform cannot
- * refuse, it does not depend on @npages. The list of held memory is extra: an
- * entry for each run of registered memory, or for each page of unregistered
- * memory.
- *
- * Context: Any.
- * Return: bytes.
- */
-size_t iommu_tce_map_bytes(const struct iommu_table *tbl, unsigned long npages)
-{
-	struct tce_scratch *scratch;
-
-	if (!tce_may_refuse(tbl))
-		npages = min(npages, TCE_BLOCK);
-	return struct_size(scratch, before, npages);
-}
-
-static int map_alloc(struct tce_map *map)
-{
-	/* hypervisors take lists that do not cross 4K */
-	map->list = kmalloc(SZ_4K, GFP_KERNEL);
-	map->scratch = kvmalloc(iommu_tce_map_bytes(map->tbl, map->npages),
-				GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
-	if (!map->list || !map->scratch)
-		return -ENOMEM;
-	map->olds.old = map->scratch->old;
-	map->olds.max = ARRAY_SIZE(map->scratch->old);
-	return 0;
-}
-
 static void map_free(struct tce_map *map)
 {
-	if (map->held != &map->few)
+	if (map->held != map->few)
 		kvfree(map->held);
-	kvfree(map->scratch);
-	kfree(map->list);
+	kvfree(map->before);
+	kfree(map);
 }
 
 static int map_grow_held(struct tce_map *map)
 {
-	unsigned int max = max(16U, 2 * map->max_held);
+	unsigned int max = 2 * map->max_held;
 	struct tce_held *held;
 
 	held = kvmalloc_array(max, sizeof(*held), GFP_KERNEL_ACCOUNT |
@@ -562,7 +418,7 @@ static int map_grow_held(struct tce_map *map)
 	if (!held)
 		return -ENOMEM;
 	memcpy(held, map->held, map->nr_held * sizeof(*held));
-	if (map->held != &map->few)
+	if (map->held != map->few)
 		kvfree(map->held);
 	map->held = held;
 	map->max_held = max;
@@ -587,67 +443,36 @@ static void map_unhold(struct tce_map *map)
 	}
 }
 
-/* Takes a reference for every page of a part of the range. */
-static int map_hold_part(struct tce_map *map, unsigned long ua,
-			 unsigned long npages, bool write)
+/* Adds a part to the range: takes a reference for every page that it maps. */
+static int map_hold(struct tce_map *map, const struct iommu_tce_want *want,
+		    unsigned int order, unsigned long *bad)
 {
-	unsigned int shift = map_shift(map);
-	struct mm_iommu_held held;
+	unsigned long left = want->npages << order, ua = want->ua;
+	const struct iommu_tce_view *owner = map->tbl->it_view;
+	unsigned int shift = map->tbl->it_page_shift;
+	struct mm_iommu_held held = { };
 	long n;
 
-	for (; npages; npages -= n, ua += n << shift) {
+	for (; left; left -= n, ua += n << shift) {
 		if (map->nr_held == map->max_held) {
 			n = map_grow_held(map);
 			if (n)
 				return n;
 		}
-		n = map_backing(map)->hold(map->tbl->it_view->mm, ua, npages,
-					   shift, write, &held);
-		if (n < 0 && map->bad)
-			*map->bad = held.bad;
+		n = left;
+		if (!want->clear)
+			n = owner->backing->hold(owner->mm, ua, left, shift,
+						 want->write, &held);
+		if (n < 0 && bad)
+			*bad = held.bad;
 		if (n < 0)
 			return n;
 		map->held[map->nr_held++] = (struct tce_held){
 			.cookie = held.cookie,
 			.npages = n,
 		};
+		map->npages += n;
 		cond_resched();
-	}
-	return 0;
-}
-
-/* Adds a part of the range that is to be cleared. */
-static int map_hold_nothing(struct tce_map *map, unsigned long npages)
-{
-	int ret;
-
-	if (map->nr_held == map->max_held) {
-		ret = map_grow_held(map);
-		if (ret)
-			return ret;
-	}
-	map->held[map->nr_held++] = (struct tce_held){ .npages = npages };
-	return 0;
-}
-
-/* Holds the memory for @wants, in units of 2^@order entries. */
-static int map_hold(struct tce_map *map, const struct iommu_tce_want *wants,
-		    unsigned int nr, unsigned int order)
-{
-	unsigned long npages;
-	unsigned int i;
-	int ret;
-
-	for (i = 0; i < nr; i++) {
-		npages = wants[i].npages << order;
-		if (wants[i].clear)
-			ret = map_hold_nothing(map, npages);
-		else
-			ret = map_hold_part(map, wants[i].ua, npages,
-					    wants[i].write);
-		if (ret)
-			return ret;
-		map->npages += npages;
 	}
 	return 0;
 }
@@ -659,6 +484,14 @@ static int map_prepare(struct tce_map *map)
 	unsigned long i;
 	int ret = 0;
 
+	/* platforms that serve hypercalls on the fast path cannot refuse */
+	if (!tbl->it_ops->realmode) {
+		/* bounded: so many pages of registered memory were held */
+		map->before = kvcalloc(map->npages, sizeof(*map->before),
+				       GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+		if (!map->before)
+			return -ENOMEM;
+	}
 	if (tbl->it_ops->prepare)
 		ret = tbl->it_ops->prepare(tbl, map->entry, map->npages);
 	for (i = 0; i < map->npages && !ret; i += map_block(map, i)) {
@@ -669,89 +502,49 @@ static int map_prepare(struct tce_map *map)
 	return ret;
 }
 
-/* Position in the held memory of a range that is being written. */
+/*
+ * Position in the held memory of a range, and the last step to it: the view
+ * entry of its first page, and the increment to the next.
+ */
 struct tce_cursor {
 	unsigned int held;
 	unsigned long used;
+	u64 cookie;
+	u64 step;
 };
 
 /*
- * Returns the pages left in the current piece, at most @max, and moves past
- * them.
+ * Moves past the pages left in the current piece, at most @max, and returns
+ * their number.
  */
 static unsigned long cursor_step(const struct tce_map *map,
 				 struct tce_cursor *at, unsigned long max)
 {
-	unsigned long n = min(map->held[at->held].npages - at->used, max);
+	const struct tce_held *held = &map->held[at->held];
+	unsigned long n = min(held->npages - at->used, max);
 
+	at->step = 0;
+	if (held->cookie)
+		at->step = mm_iommu_cookie_step(BIT_ULL(map->tbl->it_page_shift));
+	at->cookie = held->cookie + at->used * at->step;
 	at->used += n;
-	if (at->used == map->held[at->held].npages) {
+	if (at->used == held->npages) {
 		at->used = 0;
 		at->held++;
 	}
 	return n;
 }
 
-static void cursor_move(const struct tce_map *map, struct tce_cursor *at,
-			unsigned long n)
+/* Fills the list with the TCEs of @n pages, and moves past them. */
+static void map_fill(struct tce_map *map, struct tce_cursor *at,
+		     unsigned long n)
 {
-	unsigned long k;
-
-	for (k = 0; k < n; )
-		k += cursor_step(map, at, n - k);
-}
-
-/*
- * Returns the view entry of the page at the cursor, and the increment to the
- * next.
- */
-static u64 map_cookie(const struct tce_map *map, const struct tce_cursor *at,
-		      u64 *step)
-{
-	const struct tce_held *held = &map->held[at->held];
-
-	*step = 0;
-	if (held->cookie)
-		*step = mm_iommu_cookie_step(BIT_ULL(map_shift(map)));
-	return held->cookie + at->used * *step;
-}
-
-/* Fills the list with the TCEs of @n pages from the cursor on. */
-static void map_fill(struct tce_map *map, struct tce_cursor at, unsigned long n)
-{
-	const struct iommu_tce_view *owner = map->tbl->it_view;
-	u64 cookie, step, perm;
 	unsigned long k, m;
 
 	for (k = 0; k < n; k += m) {
-		cookie = map_cookie(map, &at, &step);
-		perm = tce_perm(cookie & MM_IOMMU_COOKIE_WRITE);
-		m = cursor_step(map, &at, n - k);
-		if (cookie)
-			owner->backing->translate(owner->mm, cookie, m,
-						  map_shift(map), perm,
-						  map->list + k);
-		else
-			memset(map->list + k, 0, m * sizeof(*map->list));
+		m = cursor_step(map, at, n - k);
+		iommu_tce_fill(map->tbl, at->cookie, m, map->list + k);
 	}
-}
-
-/* Takes old entries out of their block, to be restored or to be dropped. */
-static void map_take(struct tce_map *map, struct tce_view_block *blk,
-		     const u64 *view, unsigned long i, unsigned long n)
-{
-	u64 *before = map->scratch->before;
-
-	if (!map->may_refuse) {
-		map->taken.before = before;
-		block_take_olds(map->tbl, blk, view, n, &map->taken);
-		return;
-	}
-	if (tce_view_used(blk))
-		memcpy(before + i, view, n * sizeof(*view));
-	else
-		memset(before + i, 0, n * sizeof(*view));
-	map->replaced += block_take(map->tbl, blk, view, n);
 }
 
 /*
@@ -767,10 +560,18 @@ static noinline void map_exchange(struct tce_map *map,
 	unsigned long k, m;
 	u64 cookie, step;
 
-	map_take(map, blk, view, i, n);
+	if (map->before && tce_view_used(blk))
+		memcpy(map->before + i, view, n * sizeof(*view));
+	olds_add_view(&map->olds, blk, view, n);
+	if (map->before) {
+		/* they are in @before, and may be restored */
+		map->replaced |= map->olds.nr;
+		map->olds.nr = 0;
+	}
 	for (k = 0; k < n; k += m) {
-		cookie = map_cookie(map, &at, &step);
 		m = cursor_step(map, &at, n - k);
+		cookie = at.cookie;
+		step = at.step;
 		if (cookie)
 			block_enter(map->tbl, blk, cookie, m);
 		for (end = view + m; view < end; cookie += step)
@@ -785,18 +586,19 @@ static noinline void map_exchange(struct tce_map *map,
  * our reference was taken over by a concurrent change.
  */
 static void map_put_back(struct tce_map *map, struct tce_view_block *blk,
-			 struct tce_cursor at, unsigned long i, unsigned long n)
+			 struct tce_cursor *at, unsigned long i,
+			 unsigned long n)
 {
 	u64 *view = blk->entry + map_index(map, i) % TCE_BLOCK, *end;
-	u64 *before = map->scratch->before + i;
+	u64 *before = map->before + i;
 	unsigned long k, m;
-	u64 cookie, step;
+	u64 cookie;
 
 	for (k = 0; k < n; k += m) {
-		cookie = map_cookie(map, &at, &step);
-		m = cursor_step(map, &at, n - k);
+		m = cursor_step(map, at, n - k);
+		cookie = at->cookie;
 		for (end = view + m; view < end;
-		     view++, before++, cookie += step) {
+		     view++, before++, cookie += at->step) {
 			if (*view != cookie)
 				continue;
 			if (cookie)
@@ -816,16 +618,13 @@ static void map_rewrite(struct tce_map *map, const struct tce_view_block *blk,
 			unsigned long i, unsigned long n)
 {
 	const u64 *view = blk->entry + map_index(map, i) % TCE_BLOCK;
-	struct iommu_table_ops *ops = map->tbl->it_ops;
-	unsigned long k, empty = 0;
+	struct iommu_table *tbl = map->tbl;
+	unsigned long k;
 
-	for (k = 0; k < n; k++) {
-		empty += !view[k];
-		map->list[k] = tce_of_view(map->tbl, view[k]);
-	}
-	if ((empty == n ||
-	     ops->set_tces(map->tbl, map->entry + i, n, map->list)) &&
-	    ops->clear_tces(map->tbl, map->entry + i, n))
+	for (k = 0; k < n; k++)
+		iommu_tce_fill(tbl, view[k], 1, map->list + k);
+	if (tbl->it_ops->set_tces(tbl, map->entry + i, n, map->list) &&
+	    tbl->it_ops->clear_tces(tbl, map->entry + i, n))
 		map->lost = true;
 }
 
@@ -834,7 +633,6 @@ static void map_rewrite(struct tce_map *map, const struct tce_view_block *blk,
  */
 static void map_undo(struct tce_map *map)
 {
-	struct iommu_tce_view *view = map->tbl->it_view;
 	struct tce_cursor at = { };
 	struct tce_view_block *blk;
 	unsigned long i, n, block;
@@ -842,42 +640,41 @@ static void map_undo(struct tce_map *map)
 	for (i = 0; i < map->done; i += n) {
 		n = map_block(map, i);
 		block = map_index(map, i) / TCE_BLOCK;
-		blk = tce_view_lock(view, block);
+		blk = tce_lock_block(map->tbl, block);
 		/*
 		 * closing a table clears it; the platform may not know it any
 		 * more
 		 */
-		if (blk && !READ_ONCE(view->closed)) {
-			map_put_back(map, blk, at, i, n);
-			map_rewrite(map, blk, i, n);
-		}
-		tce_view_unlock(view, block);
-		cursor_move(map, &at, n);
+		if (IS_ERR(blk))
+			break;
+		map_put_back(map, blk, &at, i, n);
+		map_rewrite(map, blk, i, n);
+		tce_view_unlock(map->tbl->it_view, block);
 		cond_resched();
 	}
 }
 
-/* Maps the part of the range that is in one block. */
-static int map_write_block(struct tce_map *map, struct tce_cursor at,
-			   unsigned long i, unsigned long n)
+/* Maps the next part of the range, which is in one block. */
+static int map_write_block(struct tce_map *map, struct tce_cursor *at)
 {
+	unsigned long i = map->done, n = map_block(map, i);
 	unsigned long block = map_index(map, i) / TCE_BLOCK;
-	struct iommu_tce_view *view = map->tbl->it_view;
+	struct iommu_table *tbl = map->tbl;
+	struct tce_cursor first = *at;
 	struct tce_view_block *blk;
 	int ret;
 
 	map_fill(map, at, n);
-	blk = tce_lock_block(map->tbl, block);
+	blk = tce_lock_block(tbl, block);
 	if (IS_ERR(blk))
 		return PTR_ERR(blk);
-	ret = map->tbl->it_ops->set_tces(map->tbl, map->entry + i, n,
-					 map->list);
+	ret = tbl->it_ops->set_tces(tbl, map->entry + i, n, map->list);
 	if (ret)
 		/* some of them may have been written */
 		map_rewrite(map, blk, i, n);
 	else
-		map_exchange(map, blk, at, i, n);
-	tce_view_unlock(view, block);
+		map_exchange(map, blk, first, i, n);
+	tce_view_unlock(tbl->it_view, block);
 	olds_touch(&map->olds, map->entry + i, n);
 	return ret;
 }
@@ -885,20 +682,13 @@ static int map_write_block(struct tce_map *map, struct tce_cursor at,
 static int map_write(struct tce_map *map)
 {
 	struct tce_cursor at = { };
-	unsigned long i, n;
-	int ret;
+	int ret = 0;
 
-	for (i = 0; i < map->npages; i += n) {
-		n = map_block(map, i);
-		ret = map_write_block(map, at, i, n);
-		if (ret)
-			return ret;
-		if (!map->may_refuse)
-			olds_add_taken(&map->olds, &map->taken);
-		cursor_move(map, &at, n);
+	while (map->done < map->npages && !ret) {
+		ret = map_write_block(map, &at);
 		cond_resched();
 	}
-	return 0;
+	return ret;
 }
 
 /* Drops the references of the old mappings, or of those rolled back. */
@@ -908,78 +698,101 @@ static void map_drop_before(struct tce_map *map)
 
 	for (i = 0; i < map->done; i += n) {
 		n = map_block(map, i);
-		olds_add_all(&map->olds, map->scratch->before + i, n);
+		olds_add_view(&map->olds, NULL, map->before + i, n);
+		olds_shrink(&map->olds);
 		cond_resched();
 	}
-}
-
-static void map_init(struct tce_map *map, struct iommu_table *tbl,
-		     unsigned long entry)
-{
-	*map = (struct tce_map){
-		.tbl = tbl,
-		.entry = entry,
-		.held = &map->few,
-		.max_held = 1,
-		.may_refuse = tce_may_refuse(tbl),
-		.olds.tbl = tbl,
-	};
-}
-
-/* Step 1: all that may fail, except for the platform. */
-static int map_begin(struct tce_map *map, const struct iommu_tce_want *wants,
-		     unsigned int nr, unsigned int order)
-{
-	int ret;
-
-	ret = map_hold(map, wants, nr, order);
-	if (ret)
-		goto err_unhold;
-
-	ret = map_alloc(map);
-	if (ret)
-		goto err_unhold;
-
-	ret = map_prepare(map);
-	if (ret)
-		goto err_unhold;
-	return 0;
-
-err_unhold:
-	map_unhold(map);
-	map_free(map);
-	return ret;
 }
 
 /* The held memory must stay, because devices may reach it permanently. */
 static void map_lose(struct tce_map *map)
 {
-	const struct iommu_tce_backing *backing = map_backing(map);
+	const struct iommu_tce_backing *backing = map->tbl->it_view->backing;
 	unsigned int i;
 
 	tce_lost();
 	for (i = 0; backing->lose && i < map->nr_held; i++)
 		if (map->held[i].cookie)
 			backing->lose(map->held[i].cookie, map->held[i].npages,
-				      map_shift(map));
+				      map->tbl->it_page_shift);
 }
 
-/*
- * Steps 2 to 4. If a platform refuses contrary to its promise, or the table is
- * closed during the call, the entries mapped so far are cleared.
+/**
+ * iommu_tce_begin() - prepare to map a list of memory
+ * @tbl: a table that is bound to its owner
+ * @entry: first entry, counted from bus address 0; the range is in the table
+ * @wants: memory to map, part by part
+ * @nr: number of parts, more than 0
+ * @order: log2 of the entries in a page of @wants
+ * @bad: see iommu_tce_map()
+ *
+ * Does everything that can fail, except for a refusal of the platform: memory
+ * that is mapped in several tables should be mapped in all or in none.
+ *
+ * Context: Process context, may sleep. The caller keeps @tbl in place.
+ * Return: the prepared range, for iommu_tce_commit() or iommu_tce_abort();
+ *	ERR_PTR() of the errors of iommu_tce_map().
  */
-static int map_commit(struct tce_map *map)
+struct tce_map *iommu_tce_begin(struct iommu_table *tbl, unsigned long entry,
+				const struct iommu_tce_want *wants,
+				unsigned int nr, unsigned int order,
+				unsigned long *bad)
+{
+	struct tce_map *map;
+	unsigned int i;
+	int ret = 0;
+
+	map = kmalloc(roundup_pow_of_two(sizeof(*map)), GFP_KERNEL);
+	if (!map)
+		return ERR_PTR(-ENOMEM);
+
+	/* all but the buffers */
+	memset_startat(map, 0, tbl);
+	map->tbl = tbl;
+	map->entry = entry;
+	map->held = map->few;
+	map->max_held = ARRAY_SIZE(map->few);
+	map->olds.tbl = tbl;
+	map->olds.max = TCE_OLDS;
+	map->olds.step = TCE_BLOCK;
+	map->olds.old = map->old;
+
+	for (i = 0; i < nr && !ret; i++)
+		ret = map_hold(map, &wants[i], order, bad);
+	if (!ret)
+		ret = map_prepare(map);
+	if (ret) {
+		iommu_tce_abort(map);
+		return ERR_PTR(ret);
+	}
+	return map;
+}
+EXPORT_SYMBOL_GPL(iommu_tce_begin);
+
+/**
+ * iommu_tce_commit() - map a range that iommu_tce_begin() prepared
+ * @map: the prepared range; freed by the call
+ *
+ * If a platform refuses contrary to its promise, or the table is closed during
+ * the call, the entries mapped so far are cleared.
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; the platform's error, with nothing changed; -ENXIO if the table
+ *	was closed. Unless the platform may refuse, a part of the old mappings
+ *	may be gone then.
+ */
+int iommu_tce_commit(struct tce_map *map)
 {
 	int ret = map_write(map);
 
-	if (ret && map->may_refuse)
+	if (ret && map->before)
 		map_undo(map);
 	/* even a platform that has refused may have written some of them */
-	if (map->may_refuse && !map->lost && (ret || map->replaced))
+	if (map->before && !map->lost && (ret || map->replaced))
 		map_drop_before(map);
 	olds_flush(&map->olds);
 	/* closing a table clears it, and others may have mapped there since */
-	if (ret && ret != -ENXIO && !map->may_refuse)
+	if (ret && ret != -ENXIO && !map->before)
 		tce_unmap_range(map->tbl, map->entry, map->done);
 
 	if (map->lost)
@@ -989,6 +802,20 @@ static int map_commit(struct tce_map *map)
 	map_free(map);
 	return ret;
 }
+EXPORT_SYMBOL_GPL(iommu_tce_commit);
+
+/**
+ * iommu_tce_abort() - cancel a prepared range
+ * @map: the range that iommu_tce_begin() prepared; freed by the call
+ *
+ * Context: Process context, may sleep.
+ */
+void iommu_tce_abort(struct tce_map *map)
+{
+	map_unhold(map);
+	map_free(map);
+}
+EXPORT_SYMBOL_GPL(iommu_tce_abort);
 
 static noinline int tce_map_range(struct iommu_table *tbl, unsigned long entry,
 				  unsigned long ua, unsigned long npages,
@@ -999,13 +826,9 @@ static noinline int tce_map_range(struct iommu_table *tbl, unsigned long entry,
 		.npages = npages,
 		.write = write,
 	};
-	struct tce_map map;
-	int ret;
+	struct tce_map *map = iommu_tce_begin(tbl, entry, &want, 1, 0, bad);
 
-	map_init(&map, tbl, entry);
-	map.bad = bad;
-	ret = map_begin(&map, &want, 1, 0);
-	return ret ? : map_commit(&map);
+	return IS_ERR(map) ? PTR_ERR(map) : iommu_tce_commit(map);
 }
 
 /**
@@ -1042,74 +865,6 @@ int iommu_tce_map(struct iommu_table *tbl, unsigned long entry,
 	return tce_map_range(tbl, entry, ua, npages, write, bad);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_map);
-
-/**
- * iommu_tce_begin() - prepare to map a list of memory
- * @tbl: a table that is bound to its owner
- * @entry: first entry, counted from bus address 0; the range is in the table
- * @wants: memory to map, part by part
- * @nr: number of parts, more than 0
- * @order: log2 of the entries in a page of @wants
- *
- * Does everything that can fail, except for a refusal of the platform: memory
- * that is mapped in several tables should be mapped in all or in none.
- *
- * Context: Process context, may sleep. The caller keeps @tbl in place.
- * Return: the prepared range, for iommu_tce_commit() or iommu_tce_abort();
- *	ERR_PTR() of the errors of iommu_tce_map().
- */
-struct tce_map *iommu_tce_begin(struct iommu_table *tbl, unsigned long entry,
-				const struct iommu_tce_want *wants,
-				unsigned int nr, unsigned int order)
-{
-	struct tce_map *map;
-	int ret;
-
-	map = kmalloc(sizeof(*map), GFP_KERNEL);
-	if (!map)
-		return ERR_PTR(-ENOMEM);
-
-	map_init(map, tbl, entry);
-	ret = map_begin(map, wants, nr, order);
-	if (ret) {
-		kfree(map);
-		return ERR_PTR(ret);
-	}
-	return map;
-}
-EXPORT_SYMBOL_GPL(iommu_tce_begin);
-
-/**
- * iommu_tce_commit() - map a range that iommu_tce_begin() prepared
- * @map: the prepared range; freed by the call
- *
- * Context: Process context, may sleep.
- * Return: 0; the platform's error, with nothing changed; -ENXIO if the table
- *	was closed. Unless the platform may refuse, a part of the old mappings
- *	may be gone then.
- */
-int iommu_tce_commit(struct tce_map *map)
-{
-	int ret = map_commit(map);
-
-	kfree(map);
-	return ret;
-}
-EXPORT_SYMBOL_GPL(iommu_tce_commit);
-
-/**
- * iommu_tce_abort() - cancel a prepared range
- * @map: the range that iommu_tce_begin() prepared; freed by the call
- *
- * Context: Process context, may sleep.
- */
-void iommu_tce_abort(struct tce_map *map)
-{
-	map_unhold(map);
-	map_free(map);
-	kfree(map);
-}
-EXPORT_SYMBOL_GPL(iommu_tce_abort);
 
 /**
  * iommu_tce_unmap() - clear a range of a TCE table

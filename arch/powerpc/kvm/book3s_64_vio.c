@@ -514,7 +514,7 @@ static int kvmppc_tce_update_all(struct kvmppc_tce_table *t, unsigned long i,
 			break;
 		prep->map = iommu_tce_begin(hwtbl->tbl,
 					    kvmppc_tce_hwtbl_entry(t, hwtbl, i),
-					    segs, nr, hwtbl->order);
+					    segs, nr, hwtbl->order, NULL);
 		ret = PTR_ERR_OR_ZERO(prep->map);
 		if (ret) {
 			kfree(prep);

@@ -88,22 +88,16 @@ static struct page *page_find(unsigned long pfn)
 	return radix_enabled() ? radix_find(virt) : hash_find(virt);
 }
 
-#elif defined(CONFIG_FLATMEM)
-
-/* One array, in the linear map. */
-static struct page *page_find(unsigned long pfn)
-{
-	return pfn_valid(pfn) ? pfn_to_page(pfn) : NULL;
-}
-
 #else
 
 /*
- * An array for each section, and those of added memory may be vmalloc memory.
+ * FLATMEM has one array, in the linear map. Else there is one for each section,
+ * and those of added memory may be vmalloc memory.
  */
 static struct page *page_find(unsigned long pfn)
 {
-	return NULL;
+	return IS_ENABLED(CONFIG_FLATMEM) && pfn_valid(pfn) ? pfn_to_page(pfn) :
+							      NULL;
 }
 
 #endif

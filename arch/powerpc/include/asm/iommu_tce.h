@@ -11,6 +11,8 @@
 #ifndef _ASM_POWERPC_IOMMU_TCE_H
 #define _ASM_POWERPC_IOMMU_TCE_H
 
+#include <linux/bitfield.h>
+#include <linux/sizes.h>
 #include <linux/types.h>
 
 #include <asm/mm_iommu.h>
@@ -26,7 +28,8 @@ struct tce_view_block;
  *	for each; all of them can be mapped. Returns their number, 1 to @npages,
  *	or -errno with nothing held.
  * @translate: stores the host addresses of held pages, starting with that of
- *	@cookie, with @bits added, in the format of the bridge
+ *	@cookie, with @bits added, in the format of the bridge; NULL if its
+ *	cookies are those of iommu_tce_hpa_cookie()
  * @count: changes the number of references on the memory that @cookie belongs
  *	to, at least one of which remains; NULL if each page is kept by itself
  * @drop: drops references, when no device can reach the pages any more; @cookie
@@ -55,6 +58,21 @@ struct iommu_tce_backing {
 	void (*lose)(u64 cookie, unsigned long npages, unsigned int shift);
 	u64 alike;
 };
+
+/*
+ * Cookie of memory that is known by its host physical address only, which has
+ * 51 bits at most: it takes the place of the page, and the id is always 1.
+ */
+static inline u64 iommu_tce_hpa_cookie(u64 hpa, bool write)
+{
+	return FIELD_PREP(MM_IOMMU_COOKIE_ID, 1) + mm_iommu_cookie_step(hpa) +
+	       write;
+}
+
+static inline u64 iommu_tce_cookie_hpa(u64 cookie)
+{
+	return FIELD_GET(MM_IOMMU_COOKIE_PAGE, cookie) * SZ_4K;
+}
 
 /**
  * struct iommu_tce_want - requested mapping of consecutive entries
@@ -135,14 +153,16 @@ extern const struct iommu_tce_backing iommu_tce_registered;
 int iommu_tce_map(struct iommu_table *tbl, unsigned long entry,
 		  unsigned long ua, unsigned long npages, bool write,
 		  unsigned long *bad);
-size_t iommu_tce_map_bytes(const struct iommu_table *tbl, unsigned long npages);
 struct tce_map *iommu_tce_begin(struct iommu_table *tbl, unsigned long entry,
 				const struct iommu_tce_want *wants,
-				unsigned int nr, unsigned int order);
+				unsigned int nr, unsigned int order,
+				unsigned long *bad);
 int iommu_tce_commit(struct tce_map *map);
 void iommu_tce_abort(struct tce_map *map);
 int iommu_tce_unmap(struct iommu_table *tbl, unsigned long entry,
 		    unsigned long npages);
+void iommu_tce_fill(const struct iommu_table *tbl, u64 cookie, unsigned long n,
+		    __be64 *tces);
 int iommu_tce_fast_put(struct iommu_table *tbl, unsigned long entry,
 		       unsigned long ua, u64 perm);
 int iommu_tce_fast_clear(struct iommu_table *tbl, unsigned long entry,

@@ -1950,8 +1950,7 @@ static int core_change(struct twin *t, struct fake *f)
 		return iommu_tce_unmap(&f->tbl, f->tbl.it_offset + t->j->entry,
 				       t->j->npages);
 	m = iommu_tce_begin(&f->tbl, f->tbl.it_offset + t->j->entry,
-			    t->j->wants,
-			    t->j->nr, 0);
+			    t->j->wants, t->j->nr, 0, NULL);
 	return IS_ERR(m) ? PTR_ERR(m) : iommu_tce_commit(m);
 }
 
