@@ -160,6 +160,19 @@ tce_view_used(const struct tce_view_block *blk)
 	return blk->homes + blk->others;
 }
 
+/* As tce_view_enter(), for entries of a region that is not the home. */
+static inline __kprobes unsigned long
+tce_view_enter_other(struct tce_view_block *blk, u64 cookie, unsigned long n)
+{
+	if (blk->home) {
+		blk->others += n;
+		return n;
+	}
+	blk->home = cookie & MM_IOMMU_COOKIE_ID;
+	blk->homes = n;
+	return 1;
+}
+
 /**
  * tce_view_enter() - count entries of a region that enter a block
  * @blk: the block
@@ -188,13 +201,7 @@ static inline __kprobes unsigned long tce_view_enter(struct tce_view_block *blk,
 		blk->homes += n;
 		return 0;
 	}
-	if (blk->home) {
-		blk->others += n;
-		return n;
-	}
-	blk->home = cookie & MM_IOMMU_COOKIE_ID;
-	blk->homes = n;
-	return 1;
+	return tce_view_enter_other(blk, cookie, n);
 }
 
 /**
