@@ -463,43 +463,52 @@ static __kprobes noinline int put_undo(struct iommu_table *tbl,
 	return error;
 }
 
-/*
- * Maps or clears an entry. Returns IOMMU_TCE_DONE, with the reference of the
- * old mapping to drop in *@old; or 0 if the entry was clear.
- */
-static __kprobes int put_one(struct iommu_table *tbl, unsigned long entry,
-			     unsigned long ua, u64 perm,
-			     struct tce_view_block *blk, u64 *old)
+static inline __kprobes int set_one(struct iommu_table *tbl,
+				    unsigned long entry, u64 hpa, u64 perm)
 {
-	unsigned long i = (entry - tbl->it_offset) % TCE_VIEW_ENTRIES;
-	bool write = perm & TCE_PCI_WRITE;
-	struct mm_iommu_held held;
+	__be64 tce = cpu_to_be64(hpa | perm | TCE_PCI_READ);
+
+	return tbl->it_ops->set_tces(tbl, entry, 1, &tce);
+}
+
+/*
+ * Maps or clears an entry. Returns IOMMU_TCE_DONE; IOMMU_TCE_REAP if a reference
+ * of the mapping *@old is to be dropped; or 0 if the entry was clear.
+ */
+static __kprobes int put_one(struct iommu_table *tbl,
+			     const struct iommu_tce_view *view,
+			     unsigned long entry, unsigned long ua, u64 perm,
+			     struct tce_view_block *blk, u64 *place, u64 *old)
+{
+	struct mm_iommu_held held __uninitialized;
 	u64 cookie = 0;
-	__be64 tce = 0;
 	int ret;
 
-	*old = blk->entry[i];
 	if (perm) {
-		if (mm_iommu_hold_page(tbl->it_view->mm, ua, tbl->it_page_shift,
-				       write, blk->home, &held) < 0)
+		ret = mm_iommu_hold_page(view->mm, ua, tbl->it_page_shift,
+					 perm & TCE_PCI_WRITE, blk->home,
+					 &held);
+		if (ret < 0)
 			return -EAGAIN;
-		tce_view_enter(blk, held.cookie, 1);
-		tce = cpu_to_be64(held.hpa | change_perm(write));
 		cookie = held.cookie;
-	} else if (!*old) {
+		block_enter(blk, cookie, ret);
+		ret = set_one(tbl, entry, held.hpa, perm);
+	} else if (*place) {
+		ret = tbl->it_ops->clear_tces(tbl, entry, 1);
+	} else {
 		return 0;
 	}
-
-	ret = perm ? tbl->it_ops->set_tces(tbl, entry, 1, &tce) :
-		     tbl->it_ops->clear_tces(tbl, entry, 1);
 	if (unlikely(ret))
-		return put_undo(tbl, entry, blk, *old, cookie, ret);
-	blk->entry[i] = cookie;
-	if (*old && !tce_view_leave(blk, *old, 1))
-		*old = 0;
+		return put_undo(tbl, entry, blk, *place, cookie, ret);
+
+	*old = *place;
+	*place = cookie;
+	ret = IOMMU_TCE_DONE;
+	if (*old && tce_view_leave(blk, *old, 1))
+		ret = IOMMU_TCE_REAP;
 	if (tbl->it_ops->tce_kill)
 		tbl->it_ops->tce_kill(tbl, entry, 1);
-	return IOMMU_TCE_DONE;
+	return ret;
 }
 
 /**
@@ -525,24 +534,26 @@ __kprobes int iommu_tce_fast_put(struct iommu_table *tbl,
 				 unsigned long entry, unsigned long ua,
 				 u64 perm)
 {
-	unsigned long block = (entry - tbl->it_offset) / TCE_VIEW_ENTRIES;
+	unsigned long i = entry - tbl->it_offset, block = i / TCE_VIEW_ENTRIES;
 	struct iommu_tce_view *view = tbl->it_view;
-	raw_spinlock_t *lock = tce_view_block_lock(view, block);
+	arch_spinlock_t *lock = &tce_view_block_lock(view, block)->raw_lock;
 	struct tce_view_block *blk;
 	int ret = -EAGAIN;
 	u64 old;
 
-	if (!block_trylock(&lock->raw_lock))
+	if (!block_trylock(lock))
 		return -EAGAIN;
 
 	blk = tce_view_find(view, block);
 	/* without a block nothing is mapped, and nothing can be */
 	if (table_is_open(tbl, view))
-		ret = likely(blk) ? put_one(tbl, entry, ua, perm, blk, &old) :
+		ret = likely(blk) ?
+		      put_one(tbl, view, entry, ua, perm, blk,
+			      &blk->entry[i % TCE_VIEW_ENTRIES], &old) :
 		      perm ? -EAGAIN : 0;
-	arch_spin_unlock(&lock->raw_lock);
-	/* references of the entry or the block, in the cache until now */
-	if (ret > 0 && old && mm_iommu_drop_page(view->mm, old))
-		return IOMMU_TCE_REAP;
+	arch_spin_unlock(lock);
+	/* a reference of the entry or the block, in the cache until now */
+	if (ret == IOMMU_TCE_REAP && !mm_iommu_drop_page(view->mm, old))
+		return IOMMU_TCE_DONE;
 	return ret;
 }
