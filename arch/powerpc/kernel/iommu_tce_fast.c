@@ -51,73 +51,29 @@
 
 static __kprobes u64 change_perm(bool write)
 {
-	return write ? TCE_PCI_READ | TCE_PCI_WRITE : TCE_PCI_READ;
+	return TCE_PCI_READ | (write ? TCE_PCI_WRITE : 0);
 }
 
-static __kprobes unsigned long change_index(const struct iommu_tce_change *c)
-{
-	return c->entry - c->tbl->it_offset;
-}
-
-static __kprobes unsigned long change_block(const struct iommu_tce_change *c,
-					    unsigned int i)
-{
-	return change_index(c) / TCE_VIEW_ENTRIES + i;
-}
-
-static __kprobes noinline bool block_trylock_again(arch_spinlock_t *lock)
+static inline __kprobes bool block_trylock(arch_spinlock_t *lock)
 {
 	unsigned int i;
 
 	for (i = 0; i < CHANGE_TRIES; i++) {
-		cpu_relax();
-		if (arch_spin_trylock(lock))
+		if (likely(arch_spin_trylock(lock)))
 			return true;
+		cpu_relax();
 	}
 	return false;
-}
-
-static inline __kprobes bool block_trylock(raw_spinlock_t *lock)
-{
-	return likely(arch_spin_trylock(&lock->raw_lock)) ||
-	       block_trylock_again(&lock->raw_lock);
-}
-
-static __kprobes raw_spinlock_t *
-change_lock_of(const struct iommu_tce_change *c, unsigned int i)
-{
-	return tce_view_block_lock(c->tbl->it_view, change_block(c, i));
-}
-
-static __kprobes void change_unlock(struct iommu_tce_change *c, unsigned int nr)
-{
-	while (nr--)
-		arch_spin_unlock(&change_lock_of(c, nr)->raw_lock);
-}
-
-/* Locks all view blocks of the change. */
-static __kprobes bool change_lock(struct iommu_tce_change *c)
-{
-	unsigned int i;
-
-	for (i = 0; i < c->nr_blocks; i++) {
-		if (!block_trylock(change_lock_of(c, i))) {
-			change_unlock(c, i);
-			return false;
-		}
-		c->blocks[i] = tce_view_find(c->tbl->it_view,
-					     change_block(c, i));
-	}
-	return true;
 }
 
 /*
  * Whether the table may be changed in the current mode; under a lock of its
  * view.
  */
-static inline __kprobes bool table_is_open(struct iommu_table *tbl)
+static inline __kprobes bool table_is_open(struct iommu_table *tbl,
+					   const struct iommu_tce_view *view)
 {
-	if (READ_ONCE(tbl->it_view->closed))
+	if (READ_ONCE(view->closed))
 		return false;
 	if (mfmsr() & MSR_DR)
 		return true;
@@ -125,62 +81,99 @@ static inline __kprobes bool table_is_open(struct iommu_table *tbl)
 	return tbl->it_ops->realmode && tbl->it_ops->realmode(tbl);
 }
 
-static __kprobes void change_init(struct iommu_tce_change *c,
-				  struct iommu_table *tbl, unsigned long entry,
-				  unsigned long npages)
+static __kprobes unsigned long change_index(const struct iommu_tce_change *c)
 {
-	unsigned long first = entry - tbl->it_offset;
+	return c->entry - c->tbl->it_offset;
+}
+
+static __kprobes arch_spinlock_t *
+change_lock_of(const struct iommu_tce_change *c, unsigned int i)
+{
+	unsigned long block = change_index(c) / TCE_VIEW_ENTRIES + i;
+
+	return &tce_view_block_lock(c->tbl->it_view, block)->raw_lock;
+}
+
+static __kprobes void change_unlock(struct iommu_tce_change *c)
+{
+	for (; c->nr_blocks; c->nr_blocks--)
+		arch_spin_unlock(change_lock_of(c, c->nr_blocks - 1));
+}
+
+/*
+ * Locks all view blocks of a change, and enters the section. Blocks may only be
+ * missing if the change is a clear.
+ */
+static inline __kprobes int
+change_start(struct iommu_tce_change *c, struct iommu_table *tbl,
+	     unsigned long entry, unsigned long npages, bool clear)
+{
+	unsigned long at = entry - tbl->it_offset;
+	struct iommu_tce_view *view = tbl->it_view;
+	struct tce_view_block *blk;
+	unsigned int i, nr;
+
+	if (npages > IOMMU_TCE_FAST_MAX || !tbl->it_ops->realmode)
+		return -EAGAIN;
 
 	c->tbl = tbl;
 	c->entry = entry;
 	c->npages = npages;
 	c->done = 0;
-	c->in_first = min(npages, TCE_VIEW_ENTRIES - first % TCE_VIEW_ENTRIES);
-	c->nr_blocks = 1 + (c->in_first < npages);
+	c->in_first = min(npages, TCE_VIEW_ENTRIES - at % TCE_VIEW_ENTRIES);
+	c->nr_blocks = 0;
+	nr = 1 + (c->in_first < npages);
+	for (i = 0; i < nr; i++) {
+		if (!block_trylock(change_lock_of(c, i)))
+			goto err_unlock;
+		c->nr_blocks++;
+		blk = tce_view_find(view, at / TCE_VIEW_ENTRIES + i);
+		/* the table was prepared before the block was created */
+		if (!blk && !clear)
+			goto err_unlock;
+		c->blocks[i] = blk;
+		c->empty[i] = !blk || !tce_view_used(blk);
+	}
+	if (table_is_open(tbl, view) && !mm_iommu_enter(view->mm, &c->section))
+		return 0;
+
+err_unlock:
+	change_unlock(c);
+	return -EAGAIN;
 }
 
 /* Ends a change, successful or not. */
 static __kprobes void change_end(struct iommu_tce_change *c)
 {
-	change_unlock(c, c->nr_blocks);
+	change_unlock(c);
 	mm_iommu_exit(&c->section);
 }
 
-static inline __kprobes int change_start(struct iommu_tce_change *c)
-{
-	unsigned int i;
-
-	if (!c->tbl->it_ops->realmode || !change_lock(c))
-		return -EAGAIN;
-	if (!table_is_open(c->tbl) ||
-	    mm_iommu_enter(c->tbl->it_view->mm, &c->section)) {
-		change_unlock(c, c->nr_blocks);
-		return -EAGAIN;
-	}
-	for (i = 0; i < c->nr_blocks; i++)
-		c->empty[i] = !c->blocks[i] || !tce_view_used(c->blocks[i]);
-	return 0;
-}
-
 static __kprobes struct tce_view_block *
-change_block_of(const struct iommu_tce_change *c, unsigned long i)
+change_block(const struct iommu_tce_change *c, unsigned long i)
 {
-	return c->blocks[i >= c->in_first];
+	return likely(i < c->in_first) ? c->blocks[0] : c->blocks[1];
 }
 
-static __kprobes void change_use(struct iommu_tce_change *c, unsigned int i)
+/* An entry that was held enters a block: with a reference, or at home. */
+static __kprobes void block_enter(struct tce_view_block *blk, u64 cookie,
+				  int refs)
 {
-	c->blk = c->blocks[i];
-	c->until = i ? c->npages : c->in_first;
+	if (refs)
+		tce_view_enter_other(blk, cookie, 1);
+	else
+		blk->homes++;
 }
 
-/* Number of the next entries that are in one block. */
-static __kprobes unsigned long change_room(struct iommu_tce_change *c,
-					   unsigned long npages)
+/* Entries of a region leave a block. */
+static __kprobes void change_drop(struct iommu_tce_change *c,
+				  struct tce_view_block *blk, u64 cookie,
+				  unsigned long n)
 {
-	if (unlikely(c->done >= c->until))
-		change_use(c, 1);
-	return min(npages, c->until - c->done);
+	unsigned long refs = n ? tce_view_leave(blk, cookie, n) : 0;
+
+	if (refs)
+		mm_iommu_section_drop(&c->section, cookie, refs);
 }
 
 /**
@@ -191,16 +184,13 @@ static __kprobes unsigned long change_room(struct iommu_tce_change *c,
  */
 __kprobes void iommu_tce_change_abort(struct iommu_tce_change *change)
 {
-	unsigned long i, refs;
+	unsigned long i;
 	u64 cookie;
 
 	for (i = 0; i < change->done; i++) {
-		cookie = change->cookies[i];
-		if (!cookie)
-			continue;
-		refs = tce_view_leave(change_block_of(change, i), cookie, 1);
-		if (refs)
-			mm_iommu_section_drop(&change->section, cookie, refs);
+		cookie = change->scratch->cookies[i];
+		if (cookie)
+			change_drop(change, change_block(change, i), cookie, 1);
 	}
 	change_end(change);
 }
@@ -211,7 +201,7 @@ __kprobes void iommu_tce_change_abort(struct iommu_tce_change *change)
  * @tbl: a table that is bound to registered memory
  * @entry: first entry, counted from bus address 0; the range is in the table
  * @npages: entries, 1 to IOMMU_TCE_FAST_MAX
- * @scratch: required for more than one entry
+ * @scratch: buffers for the change; NULL if there are none
  *
  * The caller defines the new content of each entry, from the first to the last,
  * by iommu_tce_change_map() and iommu_tce_change_clear(), and then commits the
@@ -226,71 +216,49 @@ __kprobes int iommu_tce_change_begin(struct iommu_tce_change *change,
 				     unsigned long entry, unsigned long npages,
 				     struct iommu_tce_scratch *scratch)
 {
-	unsigned int i;
-
-	if (npages > (scratch ? IOMMU_TCE_FAST_MAX : 1))
-		return -EAGAIN;
-	change_init(change, tbl, entry, npages);
-	change->tces = scratch ? scratch->tces : &change->tce;
-	change->cookies = scratch ? scratch->cookies : &change->cookie;
-	if (change_start(change))
-		return -EAGAIN;
-
-	/* the table was prepared before the block was created */
-	for (i = 0; i < change->nr_blocks; i++)
-		if (!change->blocks[i]) {
-			change_end(change);
-			return -EAGAIN;
-		}
-	change_use(change, 0);
-	return 0;
-}
-
-/* Counts the next entries, all in one block, and of one region. */
-static __kprobes bool change_count(struct iommu_tce_change *c, u64 cookie,
-				   unsigned long n)
-{
-	struct tce_view_block *blk = c->blk;
-	unsigned long refs = tce_view_enter(blk, cookie, n);
-	u64 *to = c->cookies + c->done, *end = to + n;
-	u64 step = mm_iommu_cookie_step(BIT_ULL(c->tbl->it_page_shift));
-
-	if (refs && !mm_iommu_section_get(&c->section, cookie, refs)) {
-		tce_view_leave(blk, cookie, n);
-		return false;
-	}
-	c->done += n;
-	do {
-		*to++ = cookie;
-		cookie += step;
-	} while (to < end);
-	return true;
+	change->scratch = scratch;
+	return scratch ? change_start(change, tbl, entry, npages, false) :
+	       -EAGAIN;
 }
 
 static __kprobes noinline int change_map_run(struct iommu_tce_change *c,
 					     unsigned long ua,
 					     unsigned long npages, bool write)
 {
-	unsigned long n = change_room(c, npages);
 	struct mm_iommu_run run = {
 		.ua = ua,
 		.npages = npages,
 		.shift = c->tbl->it_page_shift,
 		.write = write,
 		.bits = change_perm(write),
-		.out = c->tces + c->done,
+		.out = c->scratch->tces + c->done,
 	};
+	u64 step = mm_iommu_cookie_step(BIT_ULL(run.shift));
+	u64 *cookies = c->scratch->cookies + c->done;
+	struct tce_view_block *blk;
+	unsigned long i, n, refs;
+	u64 cookie;
 
 	if (mm_iommu_section_find(&c->section, &run))
 		return -EAGAIN;
+	cookie = run.cookie;
+	for (i = 0; i < npages; i++)
+		cookies[i] = cookie + i * step;
+
 	/* each block counts its own part */
-	if (!change_count(c, run.cookie, n))
-		return -EAGAIN;
-	if (n == npages)
-		return 0;
-	change_use(c, 1);
-	run.cookie += mm_iommu_cookie_step((u64)n << run.shift);
-	return change_count(c, run.cookie, npages - n) ? 0 : -EAGAIN;
+	for (; npages; npages -= n) {
+		blk = change_block(c, c->done);
+		n = npages;
+		if (c->done < c->in_first)
+			n = min(n, c->in_first - c->done);
+		refs = tce_view_enter(blk, cookie, n);
+		if (refs && !mm_iommu_section_get(&c->section, cookie, refs)) {
+			tce_view_leave(blk, cookie, n);
+			return -EAGAIN;
+		}
+		c->done += n;
+	}
+	return 0;
 }
 
 /**
@@ -308,26 +276,26 @@ __kprobes int iommu_tce_change_map(struct iommu_tce_change *change,
 				   unsigned long ua, unsigned long npages,
 				   bool write)
 {
+	struct mm_iommu_held held __uninitialized;
 	unsigned long i = change->done;
-	struct mm_iommu_held held;
+	struct iommu_tce_scratch *scratch;
+	struct tce_view_block *blk;
 	int ret;
 
 	if (npages > 1)
 		return change_map_run(change, ua, npages, write);
 
 	/* lists of scattered pages consist of single pages only */
-	change_room(change, 1);
+	blk = change_block(change, i);
 	ret = mm_iommu_section_hold_one(&change->section, ua,
 					change->tbl->it_page_shift, write,
-					change->blk->home, &held);
+					blk->home, &held);
 	if (ret < 0)
 		return ret;
-	if (ret)
-		tce_view_enter(change->blk, held.cookie, 1);
-	else
-		change->blk->homes++;
-	change->tces[i] = cpu_to_be64(held.hpa | change_perm(write));
-	change->cookies[i] = held.cookie;
+	block_enter(blk, held.cookie, ret);
+	scratch = change->scratch;
+	scratch->tces[i] = cpu_to_be64(held.hpa | change_perm(write));
+	scratch->cookies[i] = held.cookie;
 	change->done = i + 1;
 	return 0;
 }
@@ -345,107 +313,67 @@ __kprobes void iommu_tce_change_clear(struct iommu_tce_change *change,
 	unsigned long i, end = change->done + npages;
 
 	for (i = change->done; i < end; i++) {
-		change->tces[i] = 0;
-		change->cookies[i] = 0;
+		change->scratch->tces[i] = 0;
+		change->scratch->cookies[i] = 0;
 	}
 	change->done = end;
 }
 
-/* Entries of one region that leave a block, and the cookie of one of them. */
-struct dropped {
-	struct mm_iommu_section *section;
-	struct tce_view_block *blk;
-	u64 cookie;
-	unsigned long npages;
-};
-
-static __kprobes void dropped_flush(struct dropped *d)
-{
-	unsigned long refs;
-
-	if (!d->npages)
-		return;
-	refs = tce_view_leave(d->blk, d->cookie, d->npages);
-	if (refs)
-		mm_iommu_section_drop(d->section, d->cookie, refs);
-}
-
-static inline __kprobes void dropped_add(struct dropped *d, u64 cookie)
-{
-	if (unlikely((cookie ^ d->cookie) & MM_IOMMU_COOKIE_ID)) {
-		dropped_flush(d);
-		d->cookie = cookie;
-		d->npages = 0;
-	}
-	d->npages++;
-}
-
 /*
- * Writes a part of the view that is in a block, which has counted it already;
- * if the block was empty there is nothing to drop.
+ * Writes or clears @n entries of a block, which has counted the new ones
+ * already, and drops the old ones, region by region.
  */
-static __kprobes void change_view(struct iommu_tce_change *c, unsigned int i,
-				  unsigned long at, const u64 *cookies,
-				  unsigned long n)
+static __always_inline void block_write(struct iommu_tce_change *c,
+					struct tce_view_block *blk, u64 *view,
+					const u64 *cookies, unsigned long n,
+					bool clear)
 {
-	struct tce_view_block *blk = c->blocks[i];
-	struct dropped d = {
-		.section = &c->section,
-		.blk = blk,
-		.cookie = blk->home,
-	};
-	u64 *view = blk->entry + at, *end = view + n, old;
-
-	/* typical for a starting guest, which maps all of its memory */
-	if (c->empty[i]) {
-		unsafe_memcpy(view, cookies, n * sizeof(*view),
-			      /* inside of the block; no WARN in real mode */);
-		return;
-	}
+	u64 *end = view + n, cookie = blk->home, old;
+	unsigned long leave = 0;
 
 	for (; view < end; view++) {
 		old = *view;
-		*view = *cookies++;
-		if (old)
-			dropped_add(&d, old);
-	}
-	dropped_flush(&d);
-}
-
-/* Clears a part of the view that is in a block. */
-static __kprobes void clear_view(struct iommu_tce_change *c, unsigned int i,
-				 unsigned long at, unsigned long n)
-{
-	struct tce_view_block *blk = c->blocks[i];
-	struct dropped d = { .section = &c->section, .blk = blk };
-	u64 *view, *end, old;
-
-	if (c->empty[i])
-		return;
-
-	d.cookie = blk->home;
-	view = blk->entry + at;
-	for (end = view + n; view < end; view++) {
-		old = *view;
-		if (unlikely(!old))
+		if (!clear)
+			*view = *cookies++;
+		if (!old)
 			continue;
-		*view = 0;
-		dropped_add(&d, old);
+		if (clear)
+			*view = 0;
+		if (unlikely((old ^ cookie) & MM_IOMMU_COOKIE_ID)) {
+			change_drop(c, blk, cookie, leave);
+			cookie = old;
+			leave = 0;
+		}
+		leave++;
 	}
-	dropped_flush(&d);
+	change_drop(c, blk, cookie, leave);
 }
 
-/* Invalidates the entries in the hardware caches. */
-static __kprobes void change_kill(struct iommu_tce_change *c)
+/* Writes or clears the view, invalidates the TCEs, and ends the change. */
+static __always_inline int change_finish(struct iommu_tce_change *c, bool clear)
 {
+	unsigned long at = change_index(c) % TCE_VIEW_ENTRIES, n = c->in_first;
+	u64 *cookies = clear ? NULL : c->scratch->cookies;
 	struct iommu_table *tbl = c->tbl;
+	unsigned int i;
 
+	for (i = 0; i < c->nr_blocks; i++) {
+		if (!c->empty[i])
+			block_write(c, c->blocks[i], c->blocks[i]->entry + at,
+				    cookies, n, clear);
+		else if (!clear)
+			/* a starting guest, which maps all of its memory */
+			unsafe_memcpy(c->blocks[i]->entry + at, cookies,
+				      n * sizeof(*cookies),
+				      /* in the block; no WARN in real mode */);
+		at = 0;
+		cookies += n;
+		n = c->npages - n;
+	}
+	/* under the locks: see tce_view_enter() */
 	if (tbl->it_ops->tce_kill)
 		tbl->it_ops->tce_kill(tbl, c->entry, c->npages);
-}
-
-static __kprobes int change_result(const struct iommu_tce_change *c)
-{
+	change_end(c);
 	return c->section.reap ? IOMMU_TCE_REAP : IOMMU_TCE_DONE;
 }
 
@@ -459,43 +387,14 @@ static __kprobes int change_result(const struct iommu_tce_change *c)
  */
 __kprobes int iommu_tce_change_commit(struct iommu_tce_change *change)
 {
-	unsigned long at = change_index(change) % TCE_VIEW_ENTRIES;
-	unsigned long n = change->in_first;
 	struct iommu_table *tbl = change->tbl;
 
 	if (tbl->it_ops->set_tces(tbl, change->entry, change->npages,
-				  change->tces)) {
+				  change->scratch->tces)) {
 		iommu_tce_change_abort(change);
 		return -EAGAIN;
 	}
-
-	change_view(change, 0, at, change->cookies, n);
-	if (change->nr_blocks > 1)
-		change_view(change, 1, 0, change->cookies + n,
-			    change->npages - n);
-	change_kill(change);
-	change_end(change);
-	return change_result(change);
-}
-
-static __kprobes int clear_all(struct iommu_tce_change *c)
-{
-	unsigned long at = change_index(c) % TCE_VIEW_ENTRIES;
-	unsigned long n = c->in_first;
-	struct iommu_table *tbl = c->tbl;
-
-	if (tbl->it_ops->clear_tces(tbl, c->entry, c->npages))
-		return -EAGAIN;
-
-	clear_view(c, 0, at, n);
-	if (c->nr_blocks > 1)
-		clear_view(c, 1, 0, c->npages - n);
-	return 0;
-}
-
-static __kprobes bool clear_is_nothing(const struct iommu_tce_change *c)
-{
-	return c->empty[0] && (c->nr_blocks == 1 || c->empty[1]);
+	return change_finish(change, false);
 }
 
 /**
@@ -516,18 +415,15 @@ __kprobes int iommu_tce_fast_clear(struct iommu_table *tbl,
 	struct iommu_tce_change c;
 	int ret = 0;
 
-	if (npages > IOMMU_TCE_FAST_MAX)
+	if (change_start(&c, tbl, entry, npages, true))
 		return -EAGAIN;
-	change_init(&c, tbl, entry, npages);
-	if (change_start(&c))
-		return -EAGAIN;
-
-	if (!clear_is_nothing(&c))
-		ret = clear_all(&c) ? : IOMMU_TCE_DONE;
-	if (ret > 0)
-		change_kill(&c);
+	if (!c.empty[0] || !c.empty[c.nr_blocks - 1]) {
+		if (!tbl->it_ops->clear_tces(tbl, entry, npages))
+			return change_finish(&c, true);
+		ret = -EAGAIN;
+	}
 	change_end(&c);
-	return ret > 0 ? change_result(&c) : ret;
+	return ret;
 }
 
 /*
@@ -567,43 +463,52 @@ static __kprobes noinline int put_undo(struct iommu_table *tbl,
 	return error;
 }
 
-/*
- * Maps or clears an entry. Returns IOMMU_TCE_DONE, with the reference of the
- * old mapping to drop in *@old; or 0 if the entry was clear.
- */
-static __kprobes int put_one(struct iommu_table *tbl, unsigned long entry,
-			     unsigned long ua, u64 perm,
-			     struct tce_view_block *blk, u64 *old)
+static inline __kprobes int set_one(struct iommu_table *tbl,
+				    unsigned long entry, u64 hpa, u64 perm)
 {
-	unsigned long i = (entry - tbl->it_offset) % TCE_VIEW_ENTRIES;
-	bool write = perm & TCE_PCI_WRITE;
-	struct mm_iommu_held held;
+	__be64 tce = cpu_to_be64(hpa | perm | TCE_PCI_READ);
+
+	return tbl->it_ops->set_tces(tbl, entry, 1, &tce);
+}
+
+/*
+ * Maps or clears an entry. Returns IOMMU_TCE_DONE; IOMMU_TCE_REAP if a reference
+ * of the mapping *@old is to be dropped; or 0 if the entry was clear.
+ */
+static __kprobes int put_one(struct iommu_table *tbl,
+			     const struct iommu_tce_view *view,
+			     unsigned long entry, unsigned long ua, u64 perm,
+			     struct tce_view_block *blk, u64 *place, u64 *old)
+{
+	struct mm_iommu_held held __uninitialized;
 	u64 cookie = 0;
-	__be64 tce = 0;
 	int ret;
 
-	*old = blk->entry[i];
 	if (perm) {
-		if (mm_iommu_hold_page(tbl->it_view->mm, ua, tbl->it_page_shift,
-				       write, blk->home, &held) < 0)
+		ret = mm_iommu_hold_page(view->mm, ua, tbl->it_page_shift,
+					 perm & TCE_PCI_WRITE, blk->home,
+					 &held);
+		if (ret < 0)
 			return -EAGAIN;
-		tce_view_enter(blk, held.cookie, 1);
-		tce = cpu_to_be64(held.hpa | change_perm(write));
 		cookie = held.cookie;
-	} else if (!*old) {
+		block_enter(blk, cookie, ret);
+		ret = set_one(tbl, entry, held.hpa, perm);
+	} else if (*place) {
+		ret = tbl->it_ops->clear_tces(tbl, entry, 1);
+	} else {
 		return 0;
 	}
-
-	ret = perm ? tbl->it_ops->set_tces(tbl, entry, 1, &tce) :
-		     tbl->it_ops->clear_tces(tbl, entry, 1);
 	if (unlikely(ret))
-		return put_undo(tbl, entry, blk, *old, cookie, ret);
-	blk->entry[i] = cookie;
-	if (*old && !tce_view_leave(blk, *old, 1))
-		*old = 0;
+		return put_undo(tbl, entry, blk, *place, cookie, ret);
+
+	*old = *place;
+	*place = cookie;
+	ret = IOMMU_TCE_DONE;
+	if (*old && tce_view_leave(blk, *old, 1))
+		ret = IOMMU_TCE_REAP;
 	if (tbl->it_ops->tce_kill)
 		tbl->it_ops->tce_kill(tbl, entry, 1);
-	return IOMMU_TCE_DONE;
+	return ret;
 }
 
 /**
@@ -629,9 +534,9 @@ __kprobes int iommu_tce_fast_put(struct iommu_table *tbl,
 				 unsigned long entry, unsigned long ua,
 				 u64 perm)
 {
-	unsigned long block = (entry - tbl->it_offset) / TCE_VIEW_ENTRIES;
+	unsigned long i = entry - tbl->it_offset, block = i / TCE_VIEW_ENTRIES;
 	struct iommu_tce_view *view = tbl->it_view;
-	raw_spinlock_t *lock = tce_view_block_lock(view, block);
+	arch_spinlock_t *lock = &tce_view_block_lock(view, block)->raw_lock;
 	struct tce_view_block *blk;
 	int ret = -EAGAIN;
 	u64 old;
@@ -641,12 +546,14 @@ __kprobes int iommu_tce_fast_put(struct iommu_table *tbl,
 
 	blk = tce_view_find(view, block);
 	/* without a block nothing is mapped, and nothing can be */
-	if (table_is_open(tbl))
-		ret = likely(blk) ? put_one(tbl, entry, ua, perm, blk, &old) :
+	if (table_is_open(tbl, view))
+		ret = likely(blk) ?
+		      put_one(tbl, view, entry, ua, perm, blk,
+			      &blk->entry[i % TCE_VIEW_ENTRIES], &old) :
 		      perm ? -EAGAIN : 0;
-	arch_spin_unlock(&lock->raw_lock);
-	/* references of the entry or the block, in the cache until now */
-	if (ret > 0 && old && mm_iommu_drop_page(view->mm, old))
-		return IOMMU_TCE_REAP;
+	arch_spin_unlock(lock);
+	/* a reference of the entry or the block, in the cache until now */
+	if (ret == IOMMU_TCE_REAP && !mm_iommu_drop_page(view->mm, old))
+		return IOMMU_TCE_DONE;
 	return ret;
 }

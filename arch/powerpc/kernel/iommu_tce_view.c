@@ -30,7 +30,8 @@
 
 #include "iommu_tce_view.h"
 
-static struct kmem_cache *tce_view_blocks;
+/* Of the blocks, and of the nodes, which are a little smaller. */
+static struct kmem_cache *tce_view_cache;
 
 /**
  * iommu_tce_view_create() - create the view of a table
@@ -42,7 +43,7 @@ static struct kmem_cache *tce_view_blocks;
 int iommu_tce_view_create(struct iommu_table *tbl)
 {
 	struct iommu_tce_view *view;
-	unsigned int i, bits;
+	unsigned int i;
 
 	if (tbl->it_view)
 		return 0;
@@ -56,9 +57,7 @@ int iommu_tce_view_create(struct iommu_table *tbl)
 		return -ENOMEM;
 
 	view->blocks = DIV_ROUND_UP(tbl->it_size, TCE_VIEW_ENTRIES);
-	bits = order_base_2(view->blocks);
-	view->levels = DIV_ROUND_UP(bits, TCE_VIEW_SHIFT);
-	view->shift = view->levels * TCE_VIEW_SHIFT;
+	view->levels = DIV_ROUND_UP(order_base_2(view->blocks), TCE_VIEW_SHIFT);
 	for (i = 0; i < TCE_VIEW_LOCKS; i++)
 		raw_spin_lock_init(&view->locks[i].lock);
 	/* a group may have the table already: see iommu_tce_is_owner() */
@@ -77,16 +76,13 @@ EXPORT_SYMBOL_GPL(iommu_tce_view_create);
 unsigned long iommu_tce_view_mapped(struct iommu_table *tbl)
 {
 	struct iommu_tce_view *view = tbl->it_view;
-	struct tce_view_block *blk;
 	unsigned long i, sum = 0;
 
 	if (!view)
 		return 0;
 	for (i = tce_view_next(view, 0); i < view->blocks;
 	     i = tce_view_next(view, i + 1)) {
-		blk = tce_view_lock(view, i);
-		if (blk)
-			sum += tce_view_used(blk);
+		sum += tce_view_used(tce_view_lock(view, i));
 		tce_view_unlock(view, i);
 		cond_resched();
 	}
@@ -121,7 +117,7 @@ int iommu_tce_view_walk(struct iommu_table *tbl,
 	for (i = tce_view_next(view, 0); i < view->blocks && !ret;
 	     i = tce_view_next(view, i + 1)) {
 		blk = tce_view_lock(view, i);
-		if (blk && tce_view_used(blk)) {
+		if (tce_view_used(blk)) {
 			for (first = 0; !blk->entry[first]; first++)
 				;
 			for (last = TCE_VIEW_ENTRIES - 1; !blk->entry[last];
@@ -166,16 +162,6 @@ void iommu_tce_bind(struct iommu_table *tbl,
 	smp_store_release(&view->mm, mm);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_bind);
-
-static void view_uncharge(struct iommu_tce_view *view)
-{
-	if (!view->mm)
-		return;
-	/* the last drops of a change may not have been followed by a reap */
-	mm_iommu_reap(view->mm);
-	account_locked_vm(view->mm, view->locked, false);
-	mmdrop(view->mm);
-}
 
 /**
  * iommu_tce_view_sync() - wait for changes of the table in progress
@@ -231,21 +217,20 @@ bool iommu_tce_is_closed(struct iommu_table *tbl)
 }
 EXPORT_SYMBOL_GPL(iommu_tce_is_closed);
 
-static void view_free_level(void *mem, unsigned int level)
+/* Frees what a slot of a level has: a block, or a node and all below it. */
+static void view_free(void *mem, unsigned int level)
 {
-	struct tce_view_node *node = mem;
+	void **node = mem;
 	unsigned int i;
 
 	if (!mem)
 		return;
-	if (!level) {
-		kmem_cache_free(tce_view_blocks, mem);
-		return;
+	if (level) {
+		for (i = 0; i < TCE_VIEW_SLOTS; i++)
+			view_free(node[i], level - 1);
+		cond_resched();
 	}
-	for (i = 0; i < TCE_VIEW_SLOTS; i++)
-		view_free_level(node->slot[i], level - 1);
-	kfree(node);
-	cond_resched();
+	kmem_cache_free(tce_view_cache, mem);
 }
 
 /**
@@ -262,18 +247,16 @@ void iommu_tce_view_destroy(struct iommu_table *tbl)
 		return;
 	WARN_ON_ONCE(iommu_tce_view_mapped(tbl));
 	tbl->it_view = NULL;
-	view_free_level(view->root, view->levels);
-	view_uncharge(view);
+	view_free(view->root, view->levels);
+	if (view->mm) {
+		/* the last drops of a change may not have been reaped */
+		mm_iommu_reap(view->mm);
+		account_locked_vm(view->mm, view->locked, false);
+		mmdrop(view->mm);
+	}
 	kfree(view);
 }
 EXPORT_SYMBOL_GPL(iommu_tce_view_destroy);
-
-static void *view_alloc_level(unsigned int level)
-{
-	if (!level)
-		return kmem_cache_zalloc(tce_view_blocks, GFP_KERNEL_ACCOUNT);
-	return kzalloc(sizeof(struct tce_view_node), GFP_KERNEL_ACCOUNT);
-}
 
 /**
  * tce_view_prepare() - allocate a block if it is not present
@@ -285,44 +268,38 @@ static void *view_alloc_level(unsigned int level)
  */
 int tce_view_prepare(struct iommu_tce_view *view, unsigned long block)
 {
-	unsigned int level = view->levels + 1;
+	unsigned long level;
 	void **slot, *mem;
 
-	if (tce_view_find(view, block))
-		return 0;
-
-	while (level--) {
-		slot = tce_view_slot(view, block, level);
-		if (READ_ONCE(*slot))
-			continue;
-		mem = view_alloc_level(level);
+	while (!tce_view_find(view, block)) {
+		mem = kmem_cache_zalloc(tce_view_cache, GFP_KERNEL_ACCOUNT);
 		if (!mem)
 			return -ENOMEM;
 		/* zeroed before it becomes visible */
+		slot = tce_view_slot(view, block, &level);
 		if (cmpxchg(slot, NULL, mem))
-			view_free_level(mem, level);
+			kmem_cache_free(tce_view_cache, mem);
 	}
 	return 0;
 }
 
 /**
- * tce_view_next() - find the next block that may exist
+ * tce_view_next() - find the next block that exists
  * @view: the view
  * @block: number of a block
  *
  * Context: Any.
- * Return: the first block from @block on that may exist, or any number beyond
- *	the last one.
+ * Return: the first block from @block on that exists, or any number beyond the
+ *	last one.
  */
 unsigned long tce_view_next(struct iommu_tce_view *view, unsigned long block)
 {
-	unsigned int level, shift;
+	unsigned long level, shift;
+	void **slot;
 
 	while (block < view->blocks) {
-		for (level = view->levels; level; level--)
-			if (!READ_ONCE(*tce_view_slot(view, block, level)))
-				break;
-		if (!level && READ_ONCE(*tce_view_slot(view, block, 0)))
+		slot = tce_view_slot(view, block, &level);
+		if (!level && READ_ONCE(*slot))
 			break;
 		/* nothing below this slot */
 		shift = level * TCE_VIEW_SHIFT;
@@ -333,9 +310,9 @@ unsigned long tce_view_next(struct iommu_tce_view *view, unsigned long block)
 
 static int __init tce_view_init(void)
 {
-	tce_view_blocks = kmem_cache_create("iommu_tce_view",
-					    sizeof(struct tce_view_block), 0,
-					    SLAB_PANIC, NULL);
+	tce_view_cache = kmem_cache_create("iommu_tce_view",
+					   sizeof(struct tce_view_block), 0,
+					   SLAB_PANIC, NULL);
 	return 0;
 }
 subsys_initcall(tce_view_init);

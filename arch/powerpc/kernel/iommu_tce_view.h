@@ -49,14 +49,9 @@ struct tce_view_lock {
 
 struct iommu_tce_backing;
 
-struct tce_view_node {
-	void *slot[TCE_VIEW_SLOTS];
-};
-
 /**
  * struct iommu_tce_view - userspace view of a TCE table
- * @levels: levels of nodes above the blocks
- * @shift: log2 of the number of blocks that they have slots for
+ * @levels: levels of nodes above the blocks; a node is an array of slots
  * @blocks: number of blocks that the table has room for
  * @root: a node, or the only block
  * @backing: source of the memory that is mapped
@@ -68,7 +63,6 @@ struct tce_view_node {
  */
 struct iommu_tce_view {
 	unsigned int levels;
-	unsigned int shift;
 	unsigned long blocks;
 	void *root;
 	const struct iommu_tce_backing *backing;
@@ -90,23 +84,23 @@ tce_view_block_lock(struct iommu_tce_view *view, unsigned long block)
 }
 
 /*
- * Returns the pointer to the node or block at @level; NULL if a node is
- * missing.
+ * Returns the slot of a block, with *@level 0; or the slot of the first node on
+ * the way that is missing, with its level.
  */
 static inline __kprobes void **tce_view_slot(struct iommu_tce_view *view,
-				   unsigned long block, unsigned int level)
+					     unsigned long block,
+					     unsigned long *level)
 {
-	unsigned int shift = view->shift, end = level * TCE_VIEW_SHIFT;
-	void **slot = &view->root;
-	struct tce_view_node *node;
+	void **slot = &view->root, **node;
 
-	while (shift > end) {
+	for (*level = view->levels; *level; ) {
 		/* pairs with cmpxchg() in tce_view_prepare() */
 		node = READ_ONCE(*slot);
 		if (!node)
-			return NULL;
-		shift -= TCE_VIEW_SHIFT;
-		slot = &node->slot[(block >> shift) % TCE_VIEW_SLOTS];
+			break;
+		--*level;
+		slot = node + (block >> *level * TCE_VIEW_SHIFT) %
+			      TCE_VIEW_SLOTS;
 	}
 	return slot;
 }
@@ -115,13 +109,14 @@ static inline __kprobes void **tce_view_slot(struct iommu_tce_view *view,
 static inline __kprobes struct tce_view_block *
 tce_view_find(struct iommu_tce_view *view, unsigned long block)
 {
-	void **slot = tce_view_slot(view, block, 0);
+	unsigned long level;
+	void **slot = tce_view_slot(view, block, &level);
 
 	/*
 	 * pairs with cmpxchg() in tce_view_prepare(): if a block is present, so
 	 * are the levels of the table that were created before it
 	 */
-	return slot ? smp_load_acquire(slot) : NULL;
+	return level ? NULL : smp_load_acquire(slot);
 }
 
 /**
@@ -165,6 +160,19 @@ tce_view_used(const struct tce_view_block *blk)
 	return blk->homes + blk->others;
 }
 
+/* As tce_view_enter(), for entries of a region that is not the home. */
+static inline __kprobes unsigned long
+tce_view_enter_other(struct tce_view_block *blk, u64 cookie, unsigned long n)
+{
+	if (blk->home) {
+		blk->others += n;
+		return n;
+	}
+	blk->home = cookie & MM_IOMMU_COOKIE_ID;
+	blk->homes = n;
+	return 1;
+}
+
 /**
  * tce_view_enter() - count entries of a region that enter a block
  * @blk: the block
@@ -193,13 +201,7 @@ static inline __kprobes unsigned long tce_view_enter(struct tce_view_block *blk,
 		blk->homes += n;
 		return 0;
 	}
-	if (blk->home) {
-		blk->others += n;
-		return n;
-	}
-	blk->home = cookie & MM_IOMMU_COOKIE_ID;
-	blk->homes = n;
-	return 1;
+	return tce_view_enter_other(blk, cookie, n);
 }
 
 /**

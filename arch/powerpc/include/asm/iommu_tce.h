@@ -99,7 +99,7 @@ struct iommu_tce_want {
 #define IOMMU_TCE_FAST_MAX	512UL
 
 /**
- * struct iommu_tce_scratch - buffers for a change of more than one entry
+ * struct iommu_tce_scratch - buffers for a change of several entries
  * @tces: new content of the table
  * @cookies: new content of the view
  *
@@ -118,15 +118,10 @@ struct iommu_tce_scratch {
  * @npages: number of entries
  * @done: entries whose new content is known
  * @in_first: entries that are in the first block of the view
- * @nr_blocks: number of blocks, 1 or 2
+ * @nr_blocks: number of blocks that are locked, 1 or 2
  * @blocks: these blocks; NULL if nothing is mapped
  * @empty: nothing was mapped there when the change began
- * @blk: block of the next entry
- * @until: entries up to the end of @blk
- * @tces: new content of the table
- * @cookies: new content of the view
- * @tce: @tces of a single entry
- * @cookie: @cookies of a single entry
+ * @scratch: the new content
  */
 struct iommu_tce_change {
 	struct iommu_table *tbl;
@@ -138,12 +133,7 @@ struct iommu_tce_change {
 	unsigned long in_first;
 	struct tce_view_block *blocks[2];
 	bool empty[2];
-	struct tce_view_block *blk;
-	unsigned long until;
-	__be64 *tces;
-	u64 *cookies;
-	__be64 tce;
-	u64 cookie;
+	struct iommu_tce_scratch *scratch;
 };
 
 #ifdef CONFIG_SPAPR_TCE_IOMMU

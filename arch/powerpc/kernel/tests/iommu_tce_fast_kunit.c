@@ -827,14 +827,13 @@ static void what_may_be_written_is_marked(struct kunit *test)
 }
 
 /* A hypercall for one TCE needs no more memory than it has on its stack. */
-static void one_entry_needs_no_scratch_memory(struct kunit *test)
+static void a_change_of_one_entry(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
 	struct mm_iommu_region *region = fake_register(test, f, 2);
 	struct job *j = job_alloc(test, f);
 
 	prepare(test, f, 0, BLOCK);
-	j->few = true;
 	j->entry = 9;
 	j->npages = 1;
 	j->nr = 1;
@@ -2194,7 +2193,7 @@ static void changes_beside_those_of_the_core(struct kunit *test)
 static struct kunit_case iommu_tce_fast_cases[] = {
 	KUNIT_CASE_PARAM(a_change_is_made_and_unmade, mode_gen_params),
 	KUNIT_CASE_PARAM(what_may_be_written_is_marked, mode_gen_params),
-	KUNIT_CASE_PARAM(one_entry_needs_no_scratch_memory, mode_gen_params),
+	KUNIT_CASE_PARAM(a_change_of_one_entry, mode_gen_params),
 	KUNIT_CASE_PARAM(a_change_replaces_what_was_there, mode_gen_params),
 	KUNIT_CASE_PARAM(a_list_may_clear_some, mode_gen_params),
 	KUNIT_CASE_PARAM(a_change_of_two_regions_counts_each, mode_gen_params),
