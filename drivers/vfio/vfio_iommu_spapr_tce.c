@@ -613,8 +613,7 @@ static void tce_cancel_create(struct tce_container *container, int num,
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_CREATE */
-static noinline long tce_ioctl_create(struct tce_container *container,
-				      void __user *uarg)
+static long tce_ioctl_create(struct tce_container *container, void __user *uarg)
 {
 	struct vfio_iommu_spapr_tce_create create;
 	struct mm_iommu_refusal why = { };
@@ -671,8 +670,7 @@ static long tce_remove(struct tce_container *container, u64 start,
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_REMOVE */
-static noinline long tce_ioctl_remove(struct tce_container *container,
-				      void __user *uarg)
+static long tce_ioctl_remove(struct tce_container *container, void __user *uarg)
 {
 	struct vfio_iommu_spapr_tce_remove remove;
 	struct mm_iommu_refusal why = { };
@@ -697,8 +695,8 @@ static noinline long tce_ioctl_remove(struct tce_container *container,
 }
 
 /* VFIO_IOMMU_SPAPR_TCE_GET_INFO */
-static noinline long tce_ioctl_get_info(struct tce_container *container,
-					void __user *uarg)
+static long tce_ioctl_get_info(struct tce_container *container,
+			       void __user *uarg)
 {
 	const size_t minsz = offsetofend(struct vfio_iommu_spapr_tce_info,
 					 dma32_window_size);
@@ -814,8 +812,8 @@ static void tce_report_bad(const struct tce_container *container,
  * threads together.
  *
  * Context: container->lock held for writing; dropped and taken again.
- * Return: 0; -EPERM if the container was disabled; -EBUSY if the limit is
- * reached; errors of iommu_tce_map().
+ * Return: 0; -EPERM if the container was disabled; -ENXIO if its group was
+ * detached; -EBUSY if the limit is reached; errors of iommu_tce_map().
  */
 static long tce_map_v1(struct tce_container *container,
 		       const struct vfio_iommu_type1_dma_map *map,
@@ -825,10 +823,8 @@ static long tce_map_v1(struct tce_container *container,
 	unsigned long npages = PFN_UP(map->size);
 	unsigned int shift = win->shift;
 	struct iommu_table *tbl;
-	long ret = -ENXIO;
+	long ret;
 
-	if (!container->enabled)
-		goto out_disabled;
 	if (container->pinning + npages > container->locked)
 		return mm_iommu_refuse(why, -EBUSY, 0,
 				       "other calls in progress map as much as the window");
@@ -844,7 +840,9 @@ static long tce_map_v1(struct tce_container *container,
 	iommu_tce_table_put(tbl);
 	if (ret != -ENXIO)
 		return ret;
-out_disabled:
+	if (tbl != win->tbl)
+		return mm_iommu_refuse(why, ret, 0,
+				       "no window at this bus address");
 	return mm_iommu_refuse(why, -EPERM, 0,
 			       "nothing was registered or enabled yet");
 }
@@ -894,7 +892,8 @@ tce_map(struct tce_container *container,
 	/* else the platform failed */
 	if (bad != end)
 		tce_report_bad(container, bad, ret, why);
-	if (lazy)
+	/* v1: while others are pinning it stays, the last one of them reverts it */
+	if (lazy || (exclusive && !container->v2))
 		tce_revert_window(container);
 	return ret;
 }
@@ -909,7 +908,12 @@ tce_map_exclusive(struct tce_container *container,
 
 	if (down_write_killable(&container->lock))
 		return -EINTR;
-	ret = tce_map(container, map, true, why);
+	/* DISABLE may have come first */
+	if (container->enabled)
+		ret = tce_map(container, map, true, why);
+	else
+		ret = mm_iommu_refuse(why, -EPERM, 0,
+				      "nothing was registered or enabled yet");
 	up_write(&container->lock);
 	return ret;
 }
@@ -1052,17 +1056,13 @@ static long tce_disable(struct tce_container *container)
 	return 0;
 }
 
-static noinline long tce_ioctl_v1(struct tce_container *container,
-				  unsigned int cmd)
+static long tce_ioctl_v1(struct tce_container *container, bool enable)
 {
 	long ret;
 
-	if (cmd != VFIO_IOMMU_ENABLE && cmd != VFIO_IOMMU_DISABLE)
-		return -ENOTTY;
 	if (down_write_killable(&container->lock))
 		return -EINTR;
-	ret = cmd == VFIO_IOMMU_ENABLE ? tce_enable(container) :
-					 tce_disable(container);
+	ret = enable ? tce_enable(container) : tce_disable(container);
 	up_write(&container->lock);
 	return ret;
 }
@@ -1158,6 +1158,17 @@ static void tce_end_registration(struct tce_container *container,
 	mutex_unlock(&container->memory_lock);
 }
 
+/* Before the registrations are looked at: a refused call disturbs nobody. */
+static int tce_check_range(unsigned long ua, unsigned long size,
+			   struct mm_iommu_refusal *why)
+{
+	/* also rejects an end of 2^64, where the sum is 0 */
+	if (!PAGE_ALIGNED(ua | size) || ua + size <= ua)
+		return mm_iommu_refuse(why, -EINVAL, 0,
+				       "not whole pages, or nothing, or beyond the end");
+	return 0;
+}
+
 static int tce_register(struct tce_container *container, unsigned long ua,
 			unsigned long size, struct mm_iommu_refusal *why)
 {
@@ -1165,6 +1176,9 @@ static int tce_register(struct tce_container *container, unsigned long ua,
 	struct tce_registration *rn;
 	int ret;
 
+	ret = tce_check_range(ua, size, why);
+	if (ret)
+		return ret;
 	rn = tce_begin_register(container, ua, size, &old, why);
 	if (IS_ERR(rn))
 		return PTR_ERR(rn);
@@ -1211,11 +1225,9 @@ static int tce_unregister(struct tce_container *container, unsigned long ua,
 	struct mm_iommu_info info;
 	int ret;
 
-	/* also rejects an end of 2^64, where the sum is 0 */
-	if (!PAGE_ALIGNED(ua | size) || ua + size <= ua)
-		return mm_iommu_refuse(why, -EINVAL, 0,
-				       "not whole pages, or nothing, or beyond the end");
-
+	ret = tce_check_range(ua, size, why);
+	if (ret)
+		return ret;
 	mm_iommu_refuse(why, -ENOENT, 0,
 			"is not registered through this container");
 	rn = tce_begin_unregister(container, ua, size, &region);
@@ -1292,9 +1304,9 @@ static long tce_eeh_group(struct iommu_group *grp,
 }
 
 /* VFIO_EEH_PE_OP, on each group until one does not return 0 */
-static noinline long tce_ioctl_eeh(struct tce_container *container,
-				   void __user *uarg)
+static long tce_ioctl_eeh(struct tce_container *container, void __user *uarg)
 {
+	const size_t size = offsetofend(struct vfio_eeh_pe_op, err.mask);
 	struct vfio_eeh_pe_op op = { };
 	struct tce_group *group;
 	long ret;
@@ -1305,8 +1317,8 @@ static noinline long tce_ioctl_eeh(struct tce_container *container,
 	ret = tce_copy_arg(&op, offsetofend(typeof(op), op), uarg, 0);
 	/* the one call with more arguments */
 	if (!ret && op.op == VFIO_EEH_PE_INJECT_ERR)
-		ret = tce_copy_arg(&op, offsetofend(typeof(op), err.mask), uarg,
-				   0);
+		ret = op.argsz < size ? -EINVAL :
+					tce_copy_arg(&op, size, uarg, 0);
 	if (ret)
 		return ret;
 
@@ -1334,46 +1346,44 @@ static long tce_check_extension(unsigned long extension)
 	}
 }
 
-static long tce_ioctl_v2(struct tce_container *container, unsigned int cmd,
-			 void __user *uarg)
+/* @container is NULL if the container of VFIO has no IOMMU driver yet. */
+static noinline long tce_ioctl_other(struct tce_container *container,
+				     unsigned int cmd, unsigned long arg)
 {
-	switch (cmd) {
-	case VFIO_IOMMU_SPAPR_REGISTER_MEMORY:
-		return tce_ioctl_register(container, uarg);
-	case VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY:
-		return tce_ioctl_unregister(container, uarg);
-	case VFIO_IOMMU_SPAPR_TCE_CREATE:
+	void __user *uarg = (void __user *)arg;
+
+	if (cmd == VFIO_CHECK_EXTENSION)
+		return tce_check_extension(arg);
+	if (cmd == VFIO_IOMMU_SPAPR_TCE_GET_INFO)
+		return tce_ioctl_get_info(container, uarg);
+	if (cmd == VFIO_EEH_PE_OP)
+		return tce_ioctl_eeh(container, uarg);
+	if (!container->v2 &&
+	    (cmd == VFIO_IOMMU_ENABLE || cmd == VFIO_IOMMU_DISABLE))
+		return tce_ioctl_v1(container, cmd == VFIO_IOMMU_ENABLE);
+	if (container->v2 && cmd == VFIO_IOMMU_SPAPR_TCE_CREATE)
 		return tce_ioctl_create(container, uarg);
-	case VFIO_IOMMU_SPAPR_TCE_REMOVE:
+	if (container->v2 && cmd == VFIO_IOMMU_SPAPR_TCE_REMOVE)
 		return tce_ioctl_remove(container, uarg);
-	default:
-		return -ENOTTY;
-	}
+	return -ENOTTY;
 }
 
-/* No call is inlined: none pays for the stack frame of another. */
+/* Nothing is inlined: no call pays for the stack frame of another. */
 static long tce_iommu_ioctl(void *iommu_data, unsigned int cmd,
 			    unsigned long arg)
 {
 	struct tce_container *container = iommu_data;
 	void __user *uarg = (void __user *)arg;
 
-	switch (cmd) {
-	case VFIO_IOMMU_MAP_DMA:
+	if (cmd == VFIO_IOMMU_MAP_DMA)
 		return tce_ioctl_map(container, uarg);
-	case VFIO_IOMMU_UNMAP_DMA:
+	if (cmd == VFIO_IOMMU_UNMAP_DMA)
 		return tce_ioctl_unmap(container, uarg);
-	case VFIO_IOMMU_SPAPR_TCE_GET_INFO:
-		return tce_ioctl_get_info(container, uarg);
-	case VFIO_EEH_PE_OP:
-		return tce_ioctl_eeh(container, uarg);
-	default:
-		/* @iommu_data is NULL if the container has no IOMMU driver */
-		if (cmd == VFIO_CHECK_EXTENSION)
-			return tce_check_extension(arg);
-		return container->v2 ? tce_ioctl_v2(container, cmd, uarg) :
-				       tce_ioctl_v1(container, cmd);
-	}
+	if (cmd == VFIO_IOMMU_SPAPR_REGISTER_MEMORY && container->v2)
+		return tce_ioctl_register(container, uarg);
+	if (cmd == VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY && container->v2)
+		return tce_ioctl_unregister(container, uarg);
+	return tce_ioctl_other(container, cmd, arg);
 }
 
 /* Diagnostics: /proc/PID/fdinfo of the container */

@@ -293,7 +293,11 @@ static void tce_kunit_failed_map(struct kunit *test)
 	struct mm_iommu_refusal why;
 
 	KUNIT_EXPECT_EQ(test, tce_map_exclusive(t->container, &map, &why),
+			-EPERM);
+	t->container->enabled = true;
+	KUNIT_EXPECT_EQ(test, tce_map_exclusive(t->container, &map, &why),
 			-EINVAL);
+	t->container->enabled = false;
 }
 
 /* A MAP that fails removes the table that it created. */

@@ -51,12 +51,6 @@
 /* Old mappings that are dropped together, and those of one more block. */
 #define TCE_OLDS	(64 + TCE_BLOCK)
 
-/* Writable implies readable: bridges read before they write a part. */
-static u64 tce_perm(bool write)
-{
-	return write ? TCE_PCI_READ | TCE_PCI_WRITE : TCE_PCI_READ;
-}
-
 /*
  * A platform refused a TCE, the restore of the old one, and the clear. A device
  * may reach any of the memory concerned: none of it is ever unpinned.
@@ -193,6 +187,18 @@ static unsigned long block_count(const struct tce_view_block *blk,
 	return mapped;
 }
 
+/* Returns the number of entries from the first on that may be one record. */
+static unsigned long view_alike(const u64 *view, unsigned long max, u64 alike)
+{
+	unsigned long n = 1;
+	u64 first = *view;
+
+	/* it has the id, so unmapped entries are not like others */
+	while (n < max && !((view[n] ^ first) & alike))
+		n++;
+	return n;
+}
+
 /*
  * As olds_add(), for a part of the view, which the caller has read and is going
  * to write; or, without @blk, for a copy of it.
@@ -201,7 +207,7 @@ static void olds_add_view(struct tce_olds *olds, struct tce_view_block *blk,
 			  const u64 *view, unsigned long n)
 {
 	u64 alike = olds->tbl->it_view->backing->alike;
-	unsigned long i, m;
+	unsigned long m;
 
 	if (blk && !blk->others) {
 		m = block_count(blk, view, n);
@@ -209,13 +215,10 @@ static void olds_add_view(struct tce_olds *olds, struct tce_view_block *blk,
 			olds_add(olds, blk, blk->home, m);
 		return;
 	}
-	for (i = 0; i < n; i += m) {
-		/* it has the id, so unmapped entries are not like others */
-		for (m = 1; i + m < n; m++)
-			if ((view[i + m] ^ view[i]) & alike)
-				break;
-		if (view[i])
-			olds_add(olds, blk, view[i], m);
+	for (; n; n -= m, view += m) {
+		m = view_alike(view, n, alike);
+		if (*view)
+			olds_add(olds, blk, *view, m);
 	}
 }
 
@@ -337,14 +340,16 @@ void iommu_tce_fill(const struct iommu_table *tbl, u64 cookie, unsigned long n,
 	u64 perm = tce_perm(cookie & MM_IOMMU_COOKIE_WRITE);
 	u64 tce = iommu_tce_cookie_hpa(cookie) | perm;
 
-	if (!cookie)
-		memset(tces, 0, n * sizeof(*tces));
-	else if (owner->backing->translate)
-		owner->backing->translate(owner->mm, cookie, n,
-					  tbl->it_page_shift, perm, tces);
-	else
+	if (cookie && !owner->backing->translate) {
 		for (; n; n--, tce += IOMMU_PAGE_SIZE(tbl))
 			*tces++ = cpu_to_be64(tce);
+		return;
+	}
+	/* it only fails if there is no such memory */
+	if (!cookie ||
+	    owner->backing->translate(owner->mm, cookie, n, tbl->it_page_shift,
+				      perm, tces))
+		memset(tces, 0, n * sizeof(*tces));
 }
 
 /*
@@ -612,7 +617,8 @@ static void map_put_back(struct tce_map *map, struct tce_view_block *blk,
 
 /*
  * Writes the TCEs of a part of a block according to its view. Entries that the
- * platform refuses are left without a TCE.
+ * platform refuses are left without a TCE. If nothing is mapped it is cleared: a
+ * hypervisor may count TCEs of 0 in a list as mapped pages.
  */
 static void map_rewrite(struct tce_map *map, const struct tce_view_block *blk,
 			unsigned long i, unsigned long n)
@@ -620,11 +626,16 @@ static void map_rewrite(struct tce_map *map, const struct tce_view_block *blk,
 	const u64 *view = blk->entry + map_index(map, i) % TCE_BLOCK;
 	struct iommu_table *tbl = map->tbl;
 	unsigned long k;
+	u64 mapped = 0;
 
-	for (k = 0; k < n; k++)
+	for (k = 0; k < n; k++) {
+		mapped |= view[k];
 		iommu_tce_fill(tbl, view[k], 1, map->list + k);
-	if (tbl->it_ops->set_tces(tbl, map->entry + i, n, map->list) &&
-	    tbl->it_ops->clear_tces(tbl, map->entry + i, n))
+	}
+	if (mapped &&
+	    !tbl->it_ops->set_tces(tbl, map->entry + i, n, map->list))
+		return;
+	if (tbl->it_ops->clear_tces(tbl, map->entry + i, n))
 		map->lost = true;
 }
 

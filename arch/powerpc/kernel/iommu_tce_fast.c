@@ -49,11 +49,6 @@
 /* A holder needs a few thousand instructions, for 512 entries. */
 #define CHANGE_TRIES	256
 
-static __kprobes u64 change_perm(bool write)
-{
-	return TCE_PCI_READ | (write ? TCE_PCI_WRITE : 0);
-}
-
 static inline __kprobes bool block_trylock(arch_spinlock_t *lock)
 {
 	unsigned int i;
@@ -230,7 +225,7 @@ static __kprobes noinline int change_map_run(struct iommu_tce_change *c,
 		.npages = npages,
 		.shift = c->tbl->it_page_shift,
 		.write = write,
-		.bits = change_perm(write),
+		.bits = tce_perm(write),
 		.out = c->scratch->tces + c->done,
 	};
 	u64 step = mm_iommu_cookie_step(BIT_ULL(run.shift));
@@ -294,7 +289,7 @@ __kprobes int iommu_tce_change_map(struct iommu_tce_change *change,
 		return ret;
 	block_enter(blk, held.cookie, ret);
 	scratch = change->scratch;
-	scratch->tces[i] = cpu_to_be64(held.hpa | change_perm(write));
+	scratch->tces[i] = cpu_to_be64(held.hpa | tce_perm(write));
 	scratch->cookies[i] = held.cookie;
 	change->done = i + 1;
 	return 0;
@@ -447,7 +442,7 @@ static __kprobes noinline int put_undo(struct iommu_table *tbl,
 
 	if (old)
 		mm_iommu_translate(mm, old, 1, tbl->it_page_shift,
-				   change_perm(old & MM_IOMMU_COOKIE_WRITE),
+				   tce_perm(old & MM_IOMMU_COOKIE_WRITE),
 				   &tce);
 	if (tbl->it_ops->set_tces(tbl, entry, 1, &tce) &&
 	    tbl->it_ops->clear_tces(tbl, entry, 1)) {

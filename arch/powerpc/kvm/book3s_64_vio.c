@@ -525,6 +525,26 @@ static int kvmppc_tce_update_all(struct kvmppc_tce_table *t, unsigned long i,
 	return kvmppc_tce_finish_all(&all, ret);
 }
 
+/* Clears entries in all hardware TCE tables. */
+static int kvmppc_tce_clear_all(struct kvmppc_tce_table *t, unsigned long i,
+				unsigned long npages)
+{
+	struct kvmppc_tce_hwtbl *hwtbl;
+	int ret;
+
+	list_for_each_entry_srcu(hwtbl, &t->hwtbls, list,
+				 srcu_read_lock_held(&t->kvm->srcu)) {
+		if (iommu_tce_is_closed(hwtbl->tbl))
+			return -ENXIO;
+		ret = iommu_tce_unmap(hwtbl->tbl,
+				      kvmppc_tce_hwtbl_entry(t, hwtbl, i),
+				      npages << hwtbl->order);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
 /*
  * Slow path of the hypercalls: allocates, handles ranges of any length, and
  * platforms that may fail after the first TCE.
@@ -547,8 +567,11 @@ kvmppc_tce_put_list_slow(struct kvmppc_tce_table *t, unsigned long first,
 		if (kvmppc_tce_next_seg(&mem, t, list + i, npages - i,
 					&segs[nr]))
 			return H_TOO_HARD;
-	if (kvmppc_tce_shadow_prepare(t, first, npages) ||
-	    kvmppc_tce_update_all(t, first, segs, nr))
+	if (kvmppc_tce_shadow_prepare(t, first, npages))
+		return H_TOO_HARD;
+	/* nothing is allocated, or written, where nothing is mapped */
+	if (nr == 1 && segs->clear ? kvmppc_tce_clear_all(t, first, npages) :
+				     kvmppc_tce_update_all(t, first, segs, nr))
 		return H_TOO_HARD;
 
 	kvmppc_tce_shadow_write(t, first, npages, list);
@@ -592,20 +615,12 @@ static long kvmppc_tce_put_indirect_slow(struct kvm_vcpu *vcpu,
 static long kvmppc_tce_stuff_slow(struct kvmppc_tce_table *t, unsigned long i,
 				  unsigned long npages, u64 tce)
 {
-	struct kvmppc_tce_hwtbl *hwtbl;
 	unsigned long n;
 
 	/* left to user space: some guests map a whole range to one page */
-	if (tce & TCE_PERM || (tce && kvmppc_tce_shadow_prepare(t, i, npages)))
+	if (tce & TCE_PERM || (tce && kvmppc_tce_shadow_prepare(t, i, npages)) ||
+	    kvmppc_tce_clear_all(t, i, npages))
 		return H_TOO_HARD;
-
-	list_for_each_entry_srcu(hwtbl, &t->hwtbls, list,
-				 srcu_read_lock_held(&t->kvm->srcu))
-		if (iommu_tce_is_closed(hwtbl->tbl) ||
-		    iommu_tce_unmap(hwtbl->tbl,
-				    kvmppc_tce_hwtbl_entry(t, hwtbl, i),
-				    npages << hwtbl->order))
-			return H_TOO_HARD;
 
 	for (; npages; npages -= n, i += n) {
 		n = min(npages, SHADOW_STEP);

@@ -80,7 +80,8 @@ struct kvmppc_tce_table {
  * @list: copy of the list of H_PUT_TCE_INDIRECT
  * @change: scratch memory for the update of the hardware TCE table
  *
- * In the linear map; allocated by the first call that takes the slow path.
+ * In the linear map; allocated by the first H_PUT_TCE_INDIRECT that takes the
+ * slow path, or the first such call if the table has hardware TCE tables.
  */
 struct kvmppc_tce_scratch {
 	__be64 list[TCE_LIST_MAX];

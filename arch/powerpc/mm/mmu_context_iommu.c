@@ -9,7 +9,7 @@
  *
  * DOC: life of a region
  *
- *	register()               map_run()          unregister()
+ *	register()               hold()             unregister()
  *	    |                        |                   |
  *	 PENDING --- pinned ---> LIVE (used, mapped) ----+--> DEAD (unpinned)
  *	    |                        |                   |       ^
@@ -549,17 +549,20 @@ EXPORT_SYMBOL_GPL(mm_iommu_size);
  * @region: a region of which the caller has a registration
  * @info: where to store it
  *
- * Context: Process context, may sleep.
+ * Context: Any. Does not wait for the lock of the registry: a call that runs
+ *	concurrently may be seen in part.
  */
 void mm_iommu_get_info(struct mm_iommu_region *region,
 		       struct mm_iommu_info *info)
 {
-	guard(mutex)(&region->registry->lock);
-	info->state = !region->used ? "orphan" :
-		      region->refused ? "refused" : "live";
-	info->used = region->used;
+	long mapped = atomic_long_read(&region->mapped);
+
+	info->used = data_race(region->used);
 	/* without the bias of an open region */
-	info->mapped = atomic_long_read(&region->mapped) - !!region->used;
+	info->mapped = max(mapped - !!info->used, 0L);
+	info->state = info->used ? (data_race(region->refused) ? "refused" :
+								 "live") :
+		      mapped ? "orphan" : "dead";
 	info->readonly = region->trans.readonly;
 	info->granule = min(BIT(region->trans.order),
 			    rounddown_pow_of_two(mm_iommu_size(region)));

@@ -56,7 +56,7 @@ static inline u64 mm_iommu_cookie_step(u64 bytes)
  * struct mm_iommu_held - memory that is kept in place for IOMMU pages
  * @cookie: of the first page; that of each following page is larger by
  *	mm_iommu_cookie_step() of the IOMMU page size
- * @hpa: host physical address of the first page
+ * @hpa: host physical address of the first page, if the memory is registered
  * @bad: if nothing could be held: user address of the first page that prevents
  *	it
  */
@@ -105,7 +105,7 @@ struct mm_iommu_run {
 /**
  * struct mm_iommu_info - state of a region, for diagnostics
  * @state: live; refused, after a refused mm_iommu_unregister(); orphan, if it
- *	was replaced, and is kept by nothing but TCEs
+ *	was replaced, and is kept by nothing but TCEs; dead, without these
  * @used: containers that registered it
  * @mapped: references of TCE tables: one for each view block that has it as
  *	home, and one for each entry that is not counted there

@@ -826,7 +826,7 @@ static void what_may_be_written_is_marked(struct kunit *test)
 	fake_end(test, f);
 }
 
-/* A hypercall for one TCE needs no more memory than it has on its stack. */
+/* The shortest list of H_PUT_TCE_INDIRECT. */
 static void a_change_of_one_entry(struct kunit *test)
 {
 	struct fake *f = fake_create(test);

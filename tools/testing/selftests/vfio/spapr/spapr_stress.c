@@ -627,6 +627,19 @@ TEST_F(stalled, neighbours_are_registered_and_overlaps_refused_meanwhile)
 	ASSERT_COMPLETES();
 }
 
+TEST_F(stalled, a_range_that_cannot_be_is_invalid_first)
+{
+	int fd = self->a.fd;
+
+	NEED_STALL(return);
+	ASSERT_STALLED();
+	EXPECT_ERRNO(EINVAL, __spapr_register(fd, self->mem, 0));
+	EXPECT_ERRNO(EINVAL, __spapr_register(fd, self->mem, self->size + 1));
+	EXPECT_ERRNO(EBUSY, __spapr_register(fd, self->mem, self->size));
+	ASSERT_COMPLETES();
+	spapr_unregister(fd, self->mem, self->size);
+}
+
 TEST_F(stalled, the_same_range_waits_and_is_shared)
 {
 	struct call second = self->call;

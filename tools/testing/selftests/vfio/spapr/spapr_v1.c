@@ -403,6 +403,40 @@ TEST_F(v1, maps_that_wait_hold_no_more_than_a_window)
 	munmap(call.mem, self->window);
 }
 
+/* The first MAP makes the table, the last one that fails takes it back. */
+TEST_F(v1, maps_that_fail_together_leave_no_table)
+{
+	size_t size = 2 * self->page;
+	struct map_call calls[2];
+	struct stall stalls[2];
+	int i, fd = self->s.fd;
+	long locked;
+	char *mem;
+
+	for (i = 0; i < 2; i++) {
+		/* one page to wait for, followed by none */
+		mem = spapr_mem(size);
+		ASSERT_EQ(0, munmap(mem + self->page, self->page));
+		calls[i] = (struct map_call){
+			.fd = fd, .iova = self->start + i * size, .mem = mem,
+			.size = size,
+		};
+		if (stall_init(&stalls[i], mem, self->page))
+			SKIP(return, "needs userfaultfd: CONFIG_USERFAULTFD");
+	}
+	spapr_enable(fd);
+	locked = spapr_locked();
+	ASSERT_EQ(0, map_start(&calls[0], &stalls[0]));
+	ASSERT_EQ(0, map_start(&calls[1], &stalls[1]));
+	EXPECT_ERRNO(EFAULT, map_end(&calls[0], &stalls[0]));
+	EXPECT_ERRNO(EFAULT, map_end(&calls[1], &stalls[1]));
+	EXPECT_EQ(locked, spapr_locked());
+	EXPECT_EQ(0, pins_by(self));
+	spapr_disable(fd);
+	stall_free(&stalls[0]);
+	stall_free(&stalls[1]);
+}
+
 TEST_F(v1, closing_ends_all_mappings)
 {
 	spapr_enable(self->s.fd);
