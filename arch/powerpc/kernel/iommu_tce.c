@@ -337,7 +337,7 @@ void iommu_tce_fill(const struct iommu_table *tbl, u64 cookie, unsigned long n,
 		    __be64 *tces)
 {
 	const struct iommu_tce_view *owner = tbl->it_view;
-	u64 perm = tce_perm(cookie & MM_IOMMU_COOKIE_WRITE);
+	u64 perm = iommu_tce_perm(cookie & MM_IOMMU_COOKIE_WRITE);
 	u64 tce = iommu_tce_cookie_hpa(cookie) | perm;
 
 	if (cookie && !owner->backing->translate) {
@@ -870,7 +870,7 @@ int iommu_tce_map(struct iommu_table *tbl, unsigned long entry,
 	if (!npages)
 		return 0;
 	if (npages == 1)
-		ret = tce_put_page(tbl, entry, ua, tce_perm(write));
+		ret = tce_put_page(tbl, entry, ua, iommu_tce_perm(write));
 	if (ret != -EAGAIN)
 		return ret;
 	return tce_map_range(tbl, entry, ua, npages, write, bad);

@@ -225,7 +225,7 @@ static __kprobes noinline int change_map_run(struct iommu_tce_change *c,
 		.npages = npages,
 		.shift = c->tbl->it_page_shift,
 		.write = write,
-		.bits = tce_perm(write),
+		.bits = iommu_tce_perm(write),
 		.out = c->scratch->tces + c->done,
 	};
 	u64 step = mm_iommu_cookie_step(BIT_ULL(run.shift));
@@ -289,7 +289,7 @@ __kprobes int iommu_tce_change_map(struct iommu_tce_change *change,
 		return ret;
 	block_enter(blk, held.cookie, ret);
 	scratch = change->scratch;
-	scratch->tces[i] = cpu_to_be64(held.hpa | tce_perm(write));
+	scratch->tces[i] = cpu_to_be64(held.hpa | iommu_tce_perm(write));
 	scratch->cookies[i] = held.cookie;
 	change->done = i + 1;
 	return 0;
@@ -442,7 +442,7 @@ static __kprobes noinline int put_undo(struct iommu_table *tbl,
 
 	if (old)
 		mm_iommu_translate(mm, old, 1, tbl->it_page_shift,
-				   tce_perm(old & MM_IOMMU_COOKIE_WRITE),
+				   iommu_tce_perm(old & MM_IOMMU_COOKIE_WRITE),
 				   &tce);
 	if (tbl->it_ops->set_tces(tbl, entry, 1, &tce) &&
 	    tbl->it_ops->clear_tces(tbl, entry, 1)) {

@@ -10,7 +10,6 @@
 #include <linux/types.h>
 
 #include <asm/mm_iommu.h>
-#include <asm/tce.h>
 
 #define TCE_VIEW_SHIFT		9
 #define TCE_VIEW_ENTRIES	BIT(TCE_VIEW_SHIFT)
@@ -232,12 +231,6 @@ static inline __kprobes unsigned long tce_view_leave(struct tce_view_block *blk,
 	blk->homes = 0;
 	blk->home = 0;
 	return 1 + n;
-}
-
-/* Writable implies readable: bridges read before they write a part. */
-static inline u64 tce_perm(bool write)
-{
-	return TCE_PCI_READ | (write ? TCE_PCI_WRITE : 0);
 }
 
 #endif /* _POWERPC_KERNEL_IOMMU_TCE_VIEW_H */

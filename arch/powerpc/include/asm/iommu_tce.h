@@ -16,6 +16,7 @@
 #include <linux/types.h>
 
 #include <asm/mm_iommu.h>
+#include <asm/tce.h>
 
 struct iommu_table;
 struct mm_struct;
@@ -72,6 +73,12 @@ static inline u64 iommu_tce_hpa_cookie(u64 hpa, bool write)
 static inline u64 iommu_tce_cookie_hpa(u64 cookie)
 {
 	return FIELD_GET(MM_IOMMU_COOKIE_PAGE, cookie) * SZ_4K;
+}
+
+/* Writable implies readable: bridges read before they write a part. */
+static inline u64 iommu_tce_perm(bool write)
+{
+	return TCE_PCI_READ | (write ? TCE_PCI_WRITE : 0);
 }
 
 /**
