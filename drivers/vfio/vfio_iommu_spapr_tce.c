@@ -106,7 +106,7 @@ struct tce_registration {
  * struct tce_container - state of a container
  * @v2: VFIO_SPAPR_TCE_v2_IOMMU; constant
  * @mm: mm of the process that uses the container, with a reference by mmgrab();
- *	set once, by the first call that accounts or pins
+ *	set once, by the first REGISTER, CREATE, REMOVE or ENABLE
  * @enabled: v1: between ENABLE and DISABLE, written under @lock; v2: set by the
  *	first successful REGISTER and never cleared
  * @eeh_lock: held for writing, together with @lock, to modify @groups
@@ -868,7 +868,7 @@ tce_map(struct tce_container *container,
 		return PTR_ERR(win);
 	if (unlikely(!map->flags))
 		return mm_iommu_refuse(why, -EINVAL, 0,
-				       "outside of the window, or not whole IOMMU pages");
+				       "neither for reading nor for writing");
 	if (!map->size)
 		return 0;
 
@@ -893,7 +893,7 @@ tce_map(struct tce_container *container,
 	if (bad != end)
 		tce_report_bad(container, bad, ret, why);
 	/* v1: while others are pinning it stays, the last one of them reverts it */
-	if (lazy || (exclusive && !container->v2))
+	if (lazy || !container->v2)
 		tce_revert_window(container);
 	return ret;
 }
@@ -1089,8 +1089,8 @@ static int tce_cmp_registrations(struct rb_node *a, const struct rb_node *b)
  * That may have been replaced through another container after an UNREGISTER
  * failed with -EBUSY; it is then replaced here too.
  *
- * Return: the registration; ERR_PTR() of -ENOMEM, or of -EBUSY if the range is
- * registered already or busy.
+ * Return: the registration; ERR_PTR() of -ENOMEM; of -EINVAL if another range
+ * at this address is registered; or of -EBUSY if it is registered or busy.
  */
 static struct tce_registration *
 tce_begin_register(struct tce_container *container, unsigned long ua,
@@ -1113,9 +1113,11 @@ tce_begin_register(struct tce_container *container, unsigned long ua,
 		kfree(rn);
 		rn = rb_entry(node, struct tce_registration, node);
 		*old = rn->region;
-		if (*old && (mm_iommu_size(*old) != size ||
-			     !mm_iommu_is_current(*old)))
+		if (*old && !mm_iommu_is_current(*old))
 			rn->region = NULL;
+		else if (*old && mm_iommu_size(*old) != size)
+			rn = ERR_PTR(mm_iommu_refuse(why, -EINVAL, ua,
+						     "overlaps what is registered there: 0x"));
 		else
 			rn = ERR_PTR(mm_iommu_refuse(why, -EBUSY, 0,
 						     "is registered already, or being registered"));
@@ -1195,28 +1197,6 @@ static int tce_register(struct tce_container *container, unsigned long ua,
 	return 0;
 }
 
-/* VFIO_IOMMU_SPAPR_REGISTER_MEMORY */
-static noinline long tce_ioctl_register(struct tce_container *container,
-					void __user *uarg)
-{
-	struct vfio_iommu_spapr_register_memory memory;
-	struct mm_iommu_refusal why = { };
-	int ret;
-
-	ret = tce_bind_mm(container);
-	if (ret)
-		return ret;
-	ret = tce_copy_arg(&memory, sizeof(memory), uarg, 0);
-	if (ret)
-		return ret;
-
-	ret = tce_register(container, memory.vaddr, memory.size, &why);
-	if (ret)
-		tce_report(container, "REGISTER", memory.vaddr, memory.size,
-			   ret, &why);
-	return ret;
-}
-
 static int tce_unregister(struct tce_container *container, unsigned long ua,
 			  unsigned long size, struct mm_iommu_refusal *why)
 {
@@ -1245,24 +1225,32 @@ static int tce_unregister(struct tce_container *container, unsigned long ua,
 	return ret;
 }
 
-/* VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY */
-static noinline long tce_ioctl_unregister(struct tce_container *container,
-					  void __user *uarg)
+/* VFIO_IOMMU_SPAPR_REGISTER_MEMORY, VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY */
+static noinline long tce_ioctl_memory(struct tce_container *container,
+				      void __user *uarg, bool add)
 {
 	struct vfio_iommu_spapr_register_memory memory;
-	struct mm_iommu_refusal why;
-	int ret;
+	struct mm_iommu_refusal why = { };
+	int ret = 0;
 
-	if (!tce_is_bound(container))
-		return -EPERM;
+	if (add)
+		ret = tce_bind_mm(container);
+	else if (!tce_is_bound(container))
+		ret = -EPERM;
+	if (ret)
+		return ret;
 	ret = tce_copy_arg(&memory, sizeof(memory), uarg, 0);
 	if (ret)
 		return ret;
 
-	ret = tce_unregister(container, memory.vaddr, memory.size, &why);
+	if (add)
+		ret = tce_register(container, memory.vaddr, memory.size, &why);
+	else
+		ret = tce_unregister(container, memory.vaddr, memory.size,
+				     &why);
 	if (ret)
-		tce_report(container, "UNREGISTER", memory.vaddr, memory.size,
-			   ret, &why);
+		tce_report(container, add ? "REGISTER" : "UNREGISTER",
+			   memory.vaddr, memory.size, ret, &why);
 	return ret;
 }
 
@@ -1380,9 +1368,9 @@ static long tce_iommu_ioctl(void *iommu_data, unsigned int cmd,
 	if (cmd == VFIO_IOMMU_UNMAP_DMA)
 		return tce_ioctl_unmap(container, uarg);
 	if (cmd == VFIO_IOMMU_SPAPR_REGISTER_MEMORY && container->v2)
-		return tce_ioctl_register(container, uarg);
+		return tce_ioctl_memory(container, uarg, true);
 	if (cmd == VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY && container->v2)
-		return tce_ioctl_unregister(container, uarg);
+		return tce_ioctl_memory(container, uarg, false);
 	return tce_ioctl_other(container, cmd, arg);
 }
 
@@ -1432,7 +1420,8 @@ static unsigned long tce_show_regions(struct tce_container *container,
 			   info.readonly ? "read" : "read-write", info.state);
 		if (seq_has_overflowed(m))
 			break;
-		pages += mm_iommu_size(rn->region) >> PAGE_SHIFT;
+		if (info.used || info.mapped)
+			pages += mm_iommu_size(rn->region) >> PAGE_SHIFT;
 		cond_resched();
 	}
 	return pages;

@@ -19,9 +19,9 @@
  * 4. Invalidate once, then unlock and end the section.
  *
  * -EAGAIN means that nothing has changed, and that the caller should use
- * iommu_tce.c: the platform may refuse, a block or a level of the table does
- * not exist, the table is closed, a lock cannot be taken, or one of the reasons
- * in mm_iommu_hold.c.
+ * iommu_tce.c: the platform may refuse (a single entry can be put back), a
+ * block or a level of the table does not exist, the table is closed, a lock
+ * cannot be taken, or one of the reasons in mm_iommu_hold.c.
  *
  * One body serves both modes. The caller has interrupts off, and every lock is
  * only tried, for a bounded time, below the level of lock debugging: in real
@@ -471,16 +471,17 @@ static inline __kprobes int set_one(struct iommu_table *tbl,
  * of the mapping *@old is to be dropped; or 0 if the entry was clear.
  */
 static __kprobes int put_one(struct iommu_table *tbl,
-			     const struct iommu_tce_view *view,
-			     unsigned long entry, unsigned long ua, u64 perm,
-			     struct tce_view_block *blk, u64 *place, u64 *old)
+			     struct tce_view_block *blk, unsigned long entry,
+			     unsigned long ua, u64 perm, u64 *old)
 {
+	unsigned long i = entry - tbl->it_offset;
+	u64 *place = &blk->entry[i % TCE_VIEW_ENTRIES], cookie = 0;
 	struct mm_iommu_held held __uninitialized;
-	u64 cookie = 0;
 	int ret;
 
 	if (perm) {
-		ret = mm_iommu_hold_page(view->mm, ua, tbl->it_page_shift,
+		ret = mm_iommu_hold_page(tbl->it_view->mm, ua,
+					 tbl->it_page_shift,
 					 perm & TCE_PCI_WRITE, blk->home,
 					 &held);
 		if (ret < 0)
@@ -529,7 +530,7 @@ __kprobes int iommu_tce_fast_put(struct iommu_table *tbl,
 				 unsigned long entry, unsigned long ua,
 				 u64 perm)
 {
-	unsigned long i = entry - tbl->it_offset, block = i / TCE_VIEW_ENTRIES;
+	unsigned long block = (entry - tbl->it_offset) / TCE_VIEW_ENTRIES;
 	struct iommu_tce_view *view = tbl->it_view;
 	arch_spinlock_t *lock = &tce_view_block_lock(view, block)->raw_lock;
 	struct tce_view_block *blk;
@@ -542,10 +543,8 @@ __kprobes int iommu_tce_fast_put(struct iommu_table *tbl,
 	blk = tce_view_find(view, block);
 	/* without a block nothing is mapped, and nothing can be */
 	if (table_is_open(tbl, view))
-		ret = likely(blk) ?
-		      put_one(tbl, view, entry, ua, perm, blk,
-			      &blk->entry[i % TCE_VIEW_ENTRIES], &old) :
-		      perm ? -EAGAIN : 0;
+		ret = likely(blk) ? put_one(tbl, blk, entry, ua, perm, &old) :
+				    perm ? -EAGAIN : 0;
 	arch_spin_unlock(lock);
 	/* a reference of the entry or the block, in the cache until now */
 	if (ret == IOMMU_TCE_REAP && !mm_iommu_drop_page(view->mm, old))

@@ -37,7 +37,8 @@
  * If a step before the third fails, nothing has changed and the call returns
  * H_TOO_HARD: user space repeats the whole call, by MAP and UNMAP. The third
  * step fails only if the platform does, or if a window was removed
- * concurrently. The tables that were updated before stay updated, which is
+ * concurrently; a call that only clears has no second step, and may fail at any
+ * of the tables. Those that were updated before stay updated, which is
  * harmless: user space repeats the same update.
  */
 #include <linux/anon_inodes.h>
@@ -569,21 +570,13 @@ kvmppc_tce_put_list_slow(struct kvmppc_tce_table *t, unsigned long first,
 			return H_TOO_HARD;
 	if (kvmppc_tce_shadow_prepare(t, first, npages))
 		return H_TOO_HARD;
-	/* nothing is allocated, or written, where nothing is mapped */
+	/* makes no blocks of the view */
 	if (nr == 1 && segs->clear ? kvmppc_tce_clear_all(t, first, npages) :
 				     kvmppc_tce_update_all(t, first, segs, nr))
 		return H_TOO_HARD;
 
 	kvmppc_tce_shadow_write(t, first, npages, list);
 	return H_SUCCESS;
-}
-
-static long kvmppc_tce_put_slow(struct kvmppc_tce_table *t, unsigned long i,
-				u64 tce)
-{
-	__be64 list = cpu_to_be64(tce);
-
-	return kvmppc_tce_put_list_slow(t, i, &list, 1);
 }
 
 static long kvmppc_tce_put_indirect_slow(struct kvm_vcpu *vcpu,
@@ -636,6 +629,7 @@ kvmppc_tce_write_slow(struct kvm_vcpu *vcpu, unsigned long req,
 		      unsigned long value, unsigned long npages)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
+	__be64 one = cpu_to_be64(value);
 	unsigned long i;
 	long ret;
 
@@ -652,7 +646,7 @@ kvmppc_tce_write_slow(struct kvm_vcpu *vcpu, unsigned long req,
 	else if (req == H_PUT_TCE_INDIRECT)
 		ret = kvmppc_tce_put_indirect_slow(vcpu, t, i, value, npages);
 	else if (req == H_PUT_TCE && value & TCE_PERM)
-		ret = kvmppc_tce_put_slow(t, i, value);
+		ret = kvmppc_tce_put_list_slow(t, i, &one, 1);
 	else
 		ret = kvmppc_tce_stuff_slow(t, i, npages, value);
 	if (ret == H_SUCCESS && !kvmppc_tce_is_complete(t))

@@ -492,9 +492,8 @@ mm_iommu_region_tryget(struct mm_iommu_region *region, long n)
 }
 
 /**
- * mm_iommu_index_hold_one() - translate and hold an IOMMU page
- * @reg: the registry
- * @slot: the slot that the caller holds
+ * mm_iommu_region_hold_one() - translate and hold an IOMMU page
+ * @region: what mm_iommu_index_find() has found at @ua, or NULL
  * @ua: user address
  * @shift: log2 of the IOMMU page size
  * @write: whether a device may write there
@@ -508,11 +507,10 @@ mm_iommu_region_tryget(struct mm_iommu_region *region, long n)
  *	is set and it may only be read.
  */
 static __always_inline __kprobes int
-mm_iommu_index_hold_one(struct mm_iommu *reg, struct mm_iommu_slot *slot,
-			unsigned long ua, unsigned int shift, bool write,
-			u64 home, struct mm_iommu_held *held)
+mm_iommu_region_hold_one(struct mm_iommu_region *region, unsigned long ua,
+			 unsigned int shift, bool write, u64 home,
+			 struct mm_iommu_held *held)
 {
-	struct mm_iommu_region *region = mm_iommu_index_find(reg, slot, ua);
 	u64 *entry, block, cookie;
 	int ret = 0;
 

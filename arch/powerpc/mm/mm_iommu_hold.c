@@ -112,9 +112,11 @@ __kprobes int mm_iommu_section_hold_one(struct mm_iommu_section *section,
 					bool write, u64 home,
 					struct mm_iommu_held *held)
 {
-	int ret = mm_iommu_index_hold_one(section->reg, section->slot, ua,
-					  shift, write, home, held);
+	struct mm_iommu_region *region;
+	int ret;
 
+	region = mm_iommu_index_find(section->reg, section->slot, ua);
+	ret = mm_iommu_region_hold_one(region, ua, shift, write, home, held);
 	return ret < 0 ? -EAGAIN : ret;
 }
 
@@ -137,13 +139,15 @@ __kprobes int mm_iommu_hold_page(struct mm_struct *mm, unsigned long ua,
 				 struct mm_iommu_held *held)
 {
 	struct mm_iommu *reg = mm_iommu_get_registry(mm);
+	struct mm_iommu_region *region;
 	struct mm_iommu_slot *slot;
 	int ret;
 
 	slot = reg ? mm_iommu_read_trylock(reg) : NULL;
 	if (!slot)
 		return -EAGAIN;
-	ret = mm_iommu_index_hold_one(reg, slot, ua, shift, write, home, held);
+	region = mm_iommu_index_find(reg, slot, ua);
+	ret = mm_iommu_region_hold_one(region, ua, shift, write, home, held);
 	__mm_iommu_read_unlock(slot);
 	return ret < 0 ? -EAGAIN : ret;
 }

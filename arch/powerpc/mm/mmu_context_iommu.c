@@ -626,13 +626,13 @@ long mm_iommu_hold(struct mm_struct *mm, unsigned long ua, unsigned long npages,
 		return -EINVAL;
 
 	slot = mm_iommu_read_lock(reg, &flags);
-	ret = mm_iommu_index_hold_one(reg, slot, ua, shift, write, 0, held);
+	region = mm_iommu_index_find(reg, slot, ua);
+	ret = mm_iommu_region_hold_one(region, ua, shift, write, 0, held);
 	mm_iommu_read_unlock(slot, flags);
 	if (ret < 0 || npages == 1)
 		return ret;
 
 	/* a region with a reference stays: the others need no lock */
-	region = mm_iommu_id_find(reg, held->cookie);
 	npages = min(npages, (mm_iommu_last(region) - ua + 1) >> shift);
 	atomic_long_add(npages - 1, &region->mapped);
 	ret = trans_check(&region->trans, &ua, ua + (npages << shift), shift,

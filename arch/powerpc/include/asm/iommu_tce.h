@@ -3,7 +3,7 @@
  * TCE core: the only place where a TCE, the userspace view of its table and the
  * count of mapped pages change together.
  *
- * kernel/iommu_tce_fast.c	up to 512 entries, never sleeps, never undone,
+ * kernel/iommu_tce_fast.c	up to 512 entries, never sleeps, or is undone
  *				in virtual and in real mode
  * kernel/iommu_tce.c		any range, may sleep, may be refused and undone
  * kernel/iommu_tce_view.c	the userspace view: the memory behind each entry
@@ -12,6 +12,7 @@
 #define _ASM_POWERPC_IOMMU_TCE_H
 
 #include <linux/bitfield.h>
+#include <linux/kprobes.h>
 #include <linux/sizes.h>
 #include <linux/types.h>
 
@@ -76,7 +77,7 @@ static inline u64 iommu_tce_cookie_hpa(u64 cookie)
 }
 
 /* Writable implies readable: bridges read before they write a part. */
-static inline u64 iommu_tce_perm(bool write)
+static inline __kprobes u64 iommu_tce_perm(bool write)
 {
 	return TCE_PCI_READ | (write ? TCE_PCI_WRITE : 0);
 }

@@ -723,6 +723,9 @@ static const struct {
 	  "window's IOMMU page, or the range leaves the window",
 	  "see page= of spapr_tce_window; all DIMMs need pages as large as those\n"
 	  "of the memory that the guest started with" },
+	{ "neither for reading nor for writing",
+	  "MAP has flags that allow the device nothing",
+	  "the program has to set VFIO_DMA_MAP_FLAG_READ or _WRITE" },
 	{ "bus addresses or memory wrap around",
 	  "start and size of the call lead beyond the last address of 64 bits",
 	  "the program computes them wrongly" },

@@ -529,6 +529,12 @@ TEST_F(fdinfo, a_region_that_gave_way_is_an_orphan)
 	EXPECT_TRUE(is_word(region_at(self->text, mem), "state", "live"));
 	EXPECT_NUMBER(0, region_at(self->text, mem), "mapped");
 	EXPECT_EQ(locked_by(self), locked_of(self->text));
+
+	spapr_unmap(fd, self->iova, IP);
+	READ_INFO();
+	EXPECT_TRUE(is_word(region_at(self->text, self->mem), "state",
+			    "dead"));
+	EXPECT_EQ(locked_by(self), locked_of(self->text));
 }
 
 #define MANY	300
