@@ -193,7 +193,7 @@ struct mm_iommu {
 	struct mm_iommu_slot slots[];
 };
 
-struct mm_iommu *mm_iommu_index_alloc(void);
+struct mm_iommu *mm_iommu_index_alloc(struct mm_struct *mm, unsigned int cpus);
 void mm_iommu_index_free(struct mm_iommu *reg);
 struct mm_iommu_region *__mm_iommu_index_find(struct mm_iommu *reg,
 					      struct mm_iommu_slot *slot,

@@ -41,14 +41,15 @@
 
 /**
  * mm_iommu_index_alloc() - allocate a registry with an empty index
+ * @mm: the mm that will own the memory
+ * @cpus: CPUs that may look up regions; more than there are slots share them
  *
  * Context: Process context, may sleep.
- * Return: the registry, index and slots initialised, or NULL.
+ * Return: the registry, initialised, or NULL.
  */
-struct mm_iommu *mm_iommu_index_alloc(void)
+struct mm_iommu *mm_iommu_index_alloc(struct mm_struct *mm, unsigned int cpus)
 {
-	unsigned int slots = min(roundup_pow_of_two(nr_cpu_ids),
-				 MM_IOMMU_MAX_SLOTS);
+	unsigned int slots = min(roundup_pow_of_two(cpus), MM_IOMMU_MAX_SLOTS);
 	struct mm_iommu *reg;
 	unsigned int i;
 
@@ -60,6 +61,9 @@ struct mm_iommu *mm_iommu_index_alloc(void)
 	if (!reg)
 		return NULL;
 
+	reg->mm = mm;
+	mutex_init(&reg->lock);
+	INIT_LIST_HEAD(&reg->pending);
 	reg->index = RB_ROOT;
 	reg->ids.fresh = 1;
 	reg->ids.limit = MM_IOMMU_MAX_ID;

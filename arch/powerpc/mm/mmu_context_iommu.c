@@ -98,15 +98,8 @@ static struct mm_iommu *mm_iommu_make_registry(struct mm_struct *mm)
 	if (reg)
 		return reg;
 
-	reg = mm_iommu_index_alloc();
-	if (!reg)
-		return NULL;
-
-	reg->mm = mm;
-	mutex_init(&reg->lock);
-	INIT_LIST_HEAD(&reg->pending);
-
-	if (cmpxchg_release(&mm->context.mm_iommu, NULL, reg)) {
+	reg = mm_iommu_index_alloc(mm, nr_cpu_ids);
+	if (reg && cmpxchg_release(&mm->context.mm_iommu, NULL, reg)) {
 		mm_iommu_index_free(reg);
 		reg = mm_iommu_get_registry(mm);
 	}

@@ -15,9 +15,8 @@ static struct mm_iommu *registry_alloc(unsigned int cpus)
 {
 	struct mm_iommu *reg;
 
-	nr_cpu_ids = cpus;
 	shim_cpu = 0;
-	reg = mm_iommu_index_alloc();
+	reg = mm_iommu_index_alloc(NULL, cpus);
 	check(reg);
 	/* one per CPU, up to a limit */
 	check(is_power_of_2(reg->slot_mask + 1));
@@ -25,8 +24,6 @@ static struct mm_iommu *registry_alloc(unsigned int cpus)
 	/* each on its own cache lines, in no more than two pages of 4K */
 	check(!((unsigned long)reg->slots % 128) && sizeof(*reg->slots) == 128);
 	check((reg->slot_mask + 1) * sizeof(*reg->slots) <= SZ_8K);
-	mutex_init(&reg->lock);
-	INIT_LIST_HEAD(&reg->pending);
 	return reg;
 }
 
@@ -605,7 +602,7 @@ static void test_alloc_fails(struct rng *rng)
 	unsigned int i;
 
 	shim_slab_fail(1, false);
-	check(!mm_iommu_index_alloc());
+	check(!mm_iommu_index_alloc(NULL, 1));
 	check(!shim_slab.objects);
 
 	/* the allocation of each node above an id fails */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit suite that reports the cost of a lookup in the registry of DMA memory.
+ * KUnit suite that reports the cost of a lookup in the registry of DMA memory,
+ * and of a registration.
  *
  * Time is converted to instructions by means of a loop of known length. That is
  * exact if the timebase counts instructions, as in QEMU with -icount. Elsewhere
@@ -277,8 +278,78 @@ static void cost_of_the_last_drop(struct kunit *test)
 	kvfree(held);
 }
 
+/* Replaces the registry of the test, which is empty, by one for @cpus CPUs. */
+static void new_registry(struct kunit *test, unsigned int cpus)
+{
+	struct mm_iommu_kunit *t = test->priv;
+
+	mm_iommu_destroy(t->mm);
+	t->mm->context.mm_iommu = mm_iommu_index_alloc(t->mm, cpus);
+	KUNIT_ASSERT_NOT_NULL(test, t->mm->context.mm_iommu);
+}
+
+struct pair_cost {
+	unsigned long reg;
+	unsigned long unreg;
+};
+
+/* The cost of a registration and of its end, the minimum of several. */
+static struct pair_cost pair_cost(struct kunit *test, unsigned int slots)
+{
+	struct pair_cost best = { .reg = ULONG_MAX, .unreg = ULONG_MAX };
+	unsigned long start, loop = loop_ticks();
+	struct mm_iommu_region *region;
+	unsigned int i;
+	int ret;
+
+	new_registry(test, slots);
+	for (i = 0; i < PASSES; i++) {
+		start = mftb();
+		ret = mm_iommu_kunit_register(test, KUNIT_UA, PAGE_SIZE,
+					      &region);
+		best.reg = min(best.reg, mftb() - start);
+		KUNIT_ASSERT_EQ(test, 0, ret);
+
+		start = mftb();
+		ret = mm_iommu_unregister(region);
+		best.unreg = min(best.unreg, mftb() - start);
+		KUNIT_ASSERT_EQ(test, 0, ret);
+		cond_resched();
+	}
+
+	best.reg = DIV_ROUND_CLOSEST(best.reg * LOOP, max(loop, 1UL));
+	best.unreg = DIV_ROUND_CLOSEST(best.unreg * LOOP, max(loop, 1UL));
+	return best;
+}
+
+/* A row for harness/bench.sh. */
+static void tell_slots(const char *op, unsigned int slots, unsigned long cost)
+{
+	pr_info("row\t%s\ta page, %u slots\t%lu\tinstructions\t1\tcall\n",
+		op, slots, cost);
+}
+
+/* Cost of a registration, and of its end, over the number of slots. */
+static void cost_of_the_slots(struct kunit *test)
+{
+	static const unsigned int numbers[] = { 1, 8, 64 };
+	struct mm_iommu_kunit *t = test->priv;
+	struct pair_cost cost;
+	unsigned int i;
+
+	mm_iommu_kunit_stub_pins(test);
+	t->instead = mm_iommu_kunit_map(test, 1);
+
+	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
+		cost = pair_cost(test, numbers[i]);
+		tell_slots("REGISTER in the kernel", numbers[i], cost.reg);
+		tell_slots("UNREGISTER in the kernel", numbers[i], cost.unreg);
+	}
+}
+
 static struct kunit_case mm_iommu_figures_cases[] = {
 	KUNIT_CASE_SLOW(cost_of_a_lookup),
+	KUNIT_CASE_SLOW(cost_of_the_slots),
 	KUNIT_CASE_SLOW(cost_of_the_last_drop),
 	{ }
 };

@@ -177,11 +177,10 @@ static struct mm_iommu *make_registry(struct kunit *test,
 				      const struct mm_iommu_kunit_layout *l)
 {
 	const struct mm_iommu_kunit_layout *one = mm_iommu_kunit_layouts;
-	struct mm_iommu *reg = mm_iommu_index_alloc();
+	struct mm_iommu *reg = mm_iommu_index_alloc(NULL, nr_cpu_ids);
 	unsigned long i;
 
 	KUNIT_ASSERT_NOT_NULL(test, reg);
-	mutex_init(&reg->lock);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_registry,
 							   reg));
 	insert_region(test, reg, l, 0);

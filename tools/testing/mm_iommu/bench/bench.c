@@ -24,9 +24,7 @@ static struct mm_iommu_slot *slot;
 
 static void registry_init(void)
 {
-	nr_cpu_ids = 8;
-	reg = mm_iommu_index_alloc();
-	mutex_init(&reg->lock);
+	reg = mm_iommu_index_alloc(NULL, 8);
 	slot = &reg->slots[0];
 }
 
