@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# checkpatch --strict on every patch of the series; sparse (C=2) and W=1 on every
-# object whose source the series adds or changes. What a file of the base says
-# already without the series is not counted.
+# Lines, comments, words and names of all files (style.py); checkpatch --strict on every
+# patch of the series; sparse (C=2) and W=1 on every object whose source the series adds
+# or changes. Warnings that a file of the base has without the series are not counted.
 . "$(dirname "$0")/lib.sh"
 
 WORK=$OUT/style
@@ -90,8 +90,10 @@ run_compilers() {
 	return $bad
 }
 
-# told WHAT FUNCTION
-told() {
+run_style() { python3 "$HARNESS/style.py" "$ROOT"; }
+
+# report WHAT FUNCTION
+report() {
 	local bad=0
 	"$2" >"$WORK/out" 2>&1 || bad=1
 	sed 's/^/  /' "$WORK/out"
@@ -103,17 +105,19 @@ told() {
 	return $bad
 }
 
+mkdir -p "$WORK"
+bad=0
+report "lines, comments, words and names" run_style || bad=1
+[ "${1:-}" != text ] || exit $bad
 "$HARNESS/series.sh" >/dev/null
 "$HARNESS/kernel.sh" series >/dev/null
 take_lock
 CCACHE=
 ! have ccache || CCACHE="ccache "
-mkdir -p "$WORK"
 gitb diff --no-renames --diff-filter=AM --name-only base series |
 	grep -vE '^(tools|Documentation)/' >"$WORK/files" || true
 gitb diff --no-renames --diff-filter=M --name-only base series |
 	grep -vE '^(tools|Documentation)/' >"$WORK/changed" || true
-bad=0
-told "checkpatch --strict" run_checkpatch || bad=1
-told "sparse and W=1" run_compilers || bad=1
+report "checkpatch --strict" run_checkpatch || bad=1
+report "sparse and W=1" run_compilers || bad=1
 [ $bad -eq 0 ]

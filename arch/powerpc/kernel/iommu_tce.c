@@ -530,7 +530,8 @@ static unsigned long cursor_step(const struct tce_map *map,
 
 	at->step = 0;
 	if (held->cookie)
-		at->step = mm_iommu_cookie_step(BIT_ULL(map->tbl->it_page_shift));
+		at->step = mm_iommu_cookie_step(BIT_ULL(
+						map->tbl->it_page_shift));
 	at->cookie = held->cookie + at->used * at->step;
 	at->used += n;
 	if (at->used == held->npages) {
@@ -617,8 +618,8 @@ static void map_put_back(struct tce_map *map, struct tce_view_block *blk,
 
 /*
  * Writes the TCEs of a part of a block according to its view. Entries that the
- * platform refuses are left without a TCE. If nothing is mapped it is cleared: a
- * hypervisor may count TCEs of 0 in a list as mapped pages.
+ * platform refuses are left without a TCE. If nothing is mapped it is cleared:
+ * a hypervisor may count TCEs of 0 in a list as mapped pages.
  */
 static void map_rewrite(struct tce_map *map, const struct tce_view_block *blk,
 			unsigned long i, unsigned long n)

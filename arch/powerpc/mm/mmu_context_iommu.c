@@ -471,7 +471,7 @@ int mm_iommu_unregister(struct mm_iommu_region *region)
 	} else if (region->used > 1) {
 		region->used--;
 	} else if (atomic_long_cmpxchg(&region->mapped, 1, 0) == 1) {
-		/* closed, in either mode: nobody gets a reference any more */
+		/* closed, in either mode: no reference can be taken any more */
 		mm_iommu_index_erase(reg, region);
 		region->used = 0;
 		last = true;
