@@ -122,6 +122,9 @@ def check_script(path, text):
 
 def check_text(path, text):
 	for n, line in enumerate(text.split("\n"), 1):
+		# Lines with tabs are what the kernel prints.
+		if path.endswith(".rst") and len(line) > WIDTH and "\t" not in line:
+			say("width", path, n, line)
 		check_words(path, n, line)
 
 
