@@ -26,7 +26,7 @@ find_package() {
 	exit 4
 }
 
-# What the base is made from: a name for people and a key that changes with it.
+# Source of the base: a name for people and a key that changes with it.
 find_source() {
 	if [ -z "$LINUX" ]; then
 		find_package

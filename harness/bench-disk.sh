@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# bench-disk.sh: what I/O of a disk that is passed to a guest with Debian's kernel
-# costs in hypercalls, on the base kernel and on the series, in one run. The table of
-# docs/figures.md is written anew between its marks.
+# bench-disk.sh: count the hypercalls for I/O of a disk that is passed to a guest with
+# Debian's kernel, on the base kernel and on the series, in one run. The table of
+# docs/figures.md is replaced between its marks.
 . "$(dirname "$0")/lib.sh"
 
 DIR=$OUT/bench-disk

@@ -22,7 +22,7 @@ CSV=$DIR/bench.csv
 FIGURES=$HARNESS/figures
 # The clock of bare metal counts instructions from this version on.
 QEMU_POWERNV=8.1
-# What one machine may touch of its memory, in KiB.
+# Memory that one machine may touch, in KiB.
 MEMORY=$((6 * 1024 * 1024))
 
 # Operations that take no time without a slow kernel to compare with.
@@ -105,8 +105,8 @@ use_qemu() {
 	[ -n "$QEMU" ]
 }
 
-# What counts from outside, where this QEMU can load it: plugin or lines. Its interface
-# changed.
+# A plugin that counts from outside, if this QEMU can load it: plugin or lines. Its
+# interface changed.
 plugin() {
 	local new=
 	! at_least "$(qemu_version "$QEMU")" 9.0 || new=-new
@@ -124,7 +124,7 @@ build_plugins() {
 	done
 }
 
-# What of the kernel writes to the registers of a PHB: "FROM TO" of functions.
+# Functions of the kernel that write to the registers of a PHB: "FROM TO" of each.
 may_store() {
 	sort "$1" | awk '$2 ~ /^[tTwW]$/ {
 		if (from) print from, $1
@@ -153,9 +153,9 @@ no_qemu() {
 }
 
 # lines_data MACHINE: several processors, and where it can be a device for each. Their calls
-# come in turn, so the order needs no clock of instructions; and with -icount QEMU of
-# version 9 and newer tells a plugin which processor has translated the code, not which
-# one runs it.
+# come in turn, so the order needs no clock of instructions; and with -icount a plugin
+# of QEMU 9 and newer gets the processor that has translated the code, not the one that
+# runs it.
 lines_data() {
 	local i mask=dma_mask=0xffffffffffffffff
 	sed 's/^cpus:.*/cpus: 4/; s/^memory:.*/memory: 3G/
@@ -278,7 +278,7 @@ run_job() {
 	: >"$file.end"
 }
 
-# All runs on all machines. A machine is told of when the last of its runs is over.
+# All runs on all machines. A machine is reported when its last run is over.
 run_all() {
 	local job m k r slots
 	slots=$(slots)
@@ -362,7 +362,7 @@ rows() {
 		tr -d '\r' | awk -f "$HARNESS/count/rows.awk" -v counts="$1/counts"
 }
 
-# What could not be measured: the reason, and which operations.
+# Operations that could not be measured, with the reason.
 skipped() {
 	local k r
 	for k in $KERNELS; do
@@ -411,7 +411,7 @@ table() {
 		"$DIR/$1.tsv"
 }
 
-# What was measured with: a line that is kept with the figures.
+# Tools of the measurement: a line that is kept with the figures.
 tools() {
 	local v=
 	! use_qemu powernv9 2>/dev/null || v=", $(qemu_version "$QEMU") for bare metal"
@@ -481,14 +481,14 @@ committed() {
 	echo "$dir/check-gcc-$("${CROSS}gcc" -dumpfullversion).csv"
 }
 
-# What is not the same each time is not checked.
+# Figures that differ from run to run are not checked.
 checked_rows() {
 	sed 1d "$CSV" | grep -vE \
 		'^[^"]*"[^"]*(deferred|longest wait)|,device stores,|,context switches,'
 }
 
-# What was measured takes the place of what was committed; of a part of the
-# machines or operations the rest stays.
+# Replace the committed figures by the measured ones. After a run of a part of the
+# machines or operations the others stay.
 accept() {
 	mkdir -p "$FIGURES"
 	checked_rows >"$DIR/checked.csv"

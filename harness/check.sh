@@ -16,7 +16,7 @@
 #	results.tap	the report as TAP, with PID 1's lines as comments
 #	verdict		"good" or "bad", then one line for each reason
 #
-# MODE is test, stock (a splat is told but fails nothing), fixes (of all tests only
+# MODE is test, stock (a splat is shown but fails nothing), fixes (of all tests only
 # those count that must pass: the others are of parts of the series that are not
 # there) or demo (the program speaks no TAP). The exit status is 0 when nothing failed.
 . "$(dirname "$0")/lib.sh"
@@ -139,7 +139,7 @@ results() {
 			result("FAIL", "(program)", "every test is ok, yet the exit status is " n)
 		program = ""
 	}
-	# What KUnit writes: level 0 is the suite, 1 its cases, 2 the parameters
+	# Output of KUnit: level 0 is the suite, 1 its cases, 2 the parameters
 	# of one case. The result of a level stands after those below it, and
 	# counts only where there are none.
 	function ktap(line,    level, good, name, detail) {

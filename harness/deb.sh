@@ -34,8 +34,8 @@ control() {
 	EOF
 }
 
-# What is Debian's own to do beside the hooks: all builds have one name and no versions of
-# symbols, so the modules of another build must not get under the running one.
+# Steps of Debian's own packages beside the hooks: all builds have one name and no
+# versions of symbols, so a running build must not find the modules of another.
 own_part() {
 	case $1 in
 	preinst) cat <<-EOF

@@ -11,7 +11,7 @@ DONE=$OUT/each.done
 END=series
 [ -z "$PART" ] || END=refs/parts/$PART
 
-# Where the kernel's make can be told to compile: not virt/kvm, which belongs to
+# Folders that the kernel's make can compile alone: not virt/kvm, which belongs to
 # arch/powerpc/kvm.
 folders() {
 	gitb diff --name-only base refs/parts/fixes -- '*.c' | sed 's,[^/]*$,,' |

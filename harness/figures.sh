@@ -35,7 +35,7 @@ take_figures() {
 	for m in $MACHINES; do
 		[ ! -f "$FROM/$m.lines" ] || take_lines "$m"
 		[ -f "$FROM/$m.whole" ] || continue
-		# what is stored in which register is told by the kills
+		# the kills say already what is stored in which register
 		{
 			echo "# $(cat "$FROM/$m.whole")"
 			grep -v ',device stores,' "$FROM/$m.csv"
@@ -53,7 +53,7 @@ committed() {
 	for m in $MACHINES; do [ ! -f "$FIGURES/$m.csv" ] || echo "$m"; done
 }
 
-# What was measured with what; mostly it is the same for all machines.
+# Tools of the measurements; mostly the same for all machines.
 about() {
 	local m
 	for m in $(committed); do sed -n "1s/^# //p" "$FIGURES/$m.csv"; done |

@@ -51,7 +51,7 @@ judge_drift() {
 	ln -s "$HARNESS" "$1/harness"
 	export TOP=$1/build LINUX=$1/linux BASE=9.9
 	"$1/harness/base.sh"
-	# What was seen when it was replaced is in the repository of another base.
+	# The replaced text that was reviewed is in the repository of another base.
 	git init -q --bare "$TOP/linux.git"
 	git --git-dir="$TOP/linux.git" hash-object -w "$1/was" >/dev/null
 	"$1/harness/tree.sh" -report
@@ -62,7 +62,7 @@ judge_drift() {
 	echo "exit $rc"
 }
 
-# What is written of each part, and what `git am` makes of it.
+# The patches that are written of each part, and the tree that `git am` makes.
 judge_parts() {
 	local rc where
 	ln -s "$HARNESS" "$1/harness"

@@ -15,7 +15,7 @@ USERLAND=$TOP/userland/qemu
 ROOTFS=$OUT/kvm.root
 GUEST=
 
-# What the guests of the machine boot.
+# Kernels and user space of the machine's guests.
 add_guests() {
 	mkdir "$ROOTFS/guest"
 	"${CROSS}strip" -o "$ROOTFS/guest/vmlinux" "$OUT/kernel-$FLAVOUR/vmlinux"

@@ -33,7 +33,7 @@ build_tools() {
 	build_guest
 }
 
-# What drives QEMU and DPDK works with devices as the kselftests do.
+# The drivers of QEMU and DPDK use devices by the code of the kselftests.
 build_guest() {
 	local p
 	rm -rf "$EXTRA"

@@ -31,7 +31,7 @@ first_boot() {
 	EOF
 }
 
-# What is there before anything of it runs.
+# First stage of debootstrap: nothing of the new system runs.
 unpack() {
 	rm -rf "$DIR"
 	mkdir -p "$DIR"

@@ -35,7 +35,7 @@ fragments() {
 
 # The paths that the compiler sees are relative, so that the compiler cache also
 # knows what was compiled in another build folder. WARN() and the like then need
-# to be told what to leave away of a file's name.
+# the prefix to remove from the name of a file.
 kmake() {
 	CCACHE_BASEDIR=$OUT CCACHE_NOHASHDIR=1 \
 	make -C "$SRC" O="$DIR" ARCH=powerpc CROSS_COMPILE="$CROSS" \
@@ -73,7 +73,7 @@ merge_fragments() {
 		END { for (i = 1; i <= n; i++) print order[i] "=" value[order[i]] }'
 }
 
-# What was asked for and is not so in the .config.
+# Options that were asked for but differ in the .config.
 not_taken() {
 	awk -F= '
 	NR == FNR { if (/^CONFIG_/) got[$1] = $2; next }
@@ -141,7 +141,7 @@ install_modules() {
 	/sbin/depmod -b "$DIR/modroot" "$version"
 }
 
-# What a kernel is made of: not its documentation, not its tests.
+# Folders that a kernel is built from: neither documentation nor tests.
 sources() {
 	gitb ls-tree "$branch:" | grep -vE "\\s(tools|Documentation)\$"
 	gitb ls-tree "$branch:tools" | grep -vE "\\stesting\$"

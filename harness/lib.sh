@@ -2,8 +2,8 @@
 # shellcheck shell=bash disable=SC2034
 # Common to all scripts of the harness: sourced, never run.
 #
-# What a person reads goes to stderr; stdout carries results only (the path of
-# a vmlinux, the list of test results), so that it can be used by a script.
+# Messages for a person go to stderr; stdout carries results only (the path of a
+# vmlinux, the list of test results), so that it can be used by a script.
 
 set -eu -o pipefail
 
@@ -75,8 +75,8 @@ base_for() {
 	done
 }
 
-# What the series is put on, a folder of bases/: what BASE= says, or the one that
-# fits LINUX=, or this.
+# The base of the series, a folder of bases/: that of BASE=, or the one that fits
+# LINUX=, or this.
 if [ -n "$LINUX" ] && [ -z "${BASE:-}" ]; then
 	[ -e "$LINUX" ] || die "LINUX=$LINUX does not exist"
 	VERSION=$(linux_version "$LINUX")
@@ -167,7 +167,7 @@ need_space() {
 
 elapsed() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 
-# The part of a log that tells why: the first error, else the end.
+# The part of a log with the cause: the first error, else the end.
 log_why() {
 	local at
 	at=$(grep -nEm1 '(^|[ :])([Ee]rror|ERROR|fatal|undefined reference|No space left)' "$1" |
@@ -251,8 +251,8 @@ flavour() {
 	echo "$name"
 }
 
-# What a test guest loads, of a flavour that has VFIO and KVM as modules: with what
-# finds the disks and network cards of its machine, where that is a module too.
+# Modules that a test guest loads if the flavour has VFIO and KVM as modules, with the
+# drivers of the disks and network cards of its machine, if they are modules too.
 modules() {
 	case $1 in
 	*-modular*) echo kvm kvm-hv kvm-pr vfio vfio-pci vfio_iommu_spapr_tce ;;
@@ -274,8 +274,8 @@ needed_modules() {
 
 all_machines() { (cd "$HARNESS/machines" && echo *); }
 
-# What the data of a machine, or any file like it, says of KEY: says KEY FILE, all
-# lines on one. What a machine says nothing of is as of the one that it is like.
+# says KEY FILE: the values of KEY in the data of a machine, or any file like it, all
+# on one line. A key that a machine does not have is that of the one that it is like.
 says() { sed -n "s/^$1: *//p" "$2" | paste -sd' '; }
 machine_says() {
 	local file=$HARNESS/machines/$2
@@ -286,7 +286,7 @@ machine_says() {
 	fi
 }
 
-# What is on the disk of a machine; nothing where it has none.
+# Contents of the disk of a machine; nothing if it has none.
 disk() { machine_says disk "$1"; }
 
 # The version of QEMU that a machine needs; nothing where any does.

@@ -112,7 +112,7 @@ fuzz)
 	exec "$HARNESS/test.sh" ;;
 mutants) setup python3; tree; exec "$HARNESS/mutants.sh" ;;
 rerun) exec "$HARNESS/rerun.sh" ;;
-style) tree; exec "$HARNESS/style.sh" ;;
+style) setup python3 python3-sphinx; tree; exec "$HARNESS/style.sh" ;;
 clean) take_lock; clean ;;
 distclean)
 	[ -f "$OUT/lock" ] || exit 0

@@ -13,7 +13,7 @@
 # A line for each goes to stdout, and to $OUT/mutants/results by tabs: number,
 # file:line:function, kind, what, result, detail. The result is host, kunit, programs (what
 # has caught it), survived, or equivalent: the compiler makes the same code of it, or
-# harness/mutants/uncaught says why no test can tell.
+# harness/mutants/uncaught says why no test can notice it.
 # shellcheck disable=SC2317
 . "$(dirname "$0")/lib.sh"
 
@@ -34,7 +34,7 @@ sources() {
 		drivers/vfio/vfio_iommu_spapr_tce.c)
 }
 
-# What tools/testing/mm_iommu compiles.
+# Files that tools/testing/mm_iommu compiles.
 on_host() {
 	case $1 in
 	*/mm_iommu_pin.c*) return 1 ;;
@@ -165,7 +165,7 @@ boot() {
 		sleep 0.3
 		dir=$(head -n 1 "$file")
 		by=$(failed "$dir") || true
-		# What is said in the slowest test is seconds apart.
+		# The slowest test prints a line every few seconds.
 		[ -z "$dir" ] || [ -n "$(find "$dir" -name '*.log' -newermt '-60 seconds')" ] ||
 			by="not ok hang"
 	done

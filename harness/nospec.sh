@@ -15,7 +15,7 @@ masks() {
 	/^[0-9a-f]+ <.*>:$/ {
 		name = $2
 		gsub(/[<>:]/, "", name)
-		# what the compiler has made of a function is a part of it
+		# a part that the compiler has split off belongs to its function
 		sub(/\.(constprop|isra|part)\..*/, "", name)
 		split("", mask)
 		next

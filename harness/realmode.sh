@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Test the check of what is called in real mode: harness/realmode/CASE has code, a
+# Test the check of calls in real mode: harness/realmode/CASE has code, a
 # list for the check, and in `expect` what it must say of the two. There may be
 # options for the compiler in `cflags` and for the check in `args`.
-# With -u the expectations are written anew (read the diff before you keep it).
+# With -u the expectations are replaced (read the diff before you keep it).
 . "$(dirname "$0")/lib.sh"
 
 CASES=$HARNESS/realmode

@@ -34,8 +34,8 @@ test:fixes*)
 	MODE=fixes ;;
 esac
 
-# What the data says of KEY: first what stands for all machines in the file
-# OVERRIDE, which may also say that there is none.
+# The value of KEY: that in the file OVERRIDE, which is for all machines and may say
+# that there is none, or else that in the data of the machine.
 data() {
 	if [ -n "${OVERRIDE:-}" ] && grep -q "^$1:" "$OVERRIDE"; then
 		says "$1" "$OVERRIDE"
@@ -44,7 +44,7 @@ data() {
 	fi
 }
 
-# What both files say.
+# The values in both files.
 both() { machine_says "$1" "$MACHINE"; [ -z "${OVERRIDE:-}" ] || says "$1" "$OVERRIDE"; }
 
 # QEMU of this machine, or the version that the data asks for.
@@ -188,7 +188,7 @@ stop() {
 	exit 130
 }
 
-# What a person sees of a guest that is said to live: bytes it has written.
+# Signs of life of a guest: the number of bytes that it has written.
 written() { cat "$DIR/console.log" "$DIR/report.log" 2>/dev/null | wc -c; }
 
 # Wait for QEMU. A guest that says nothing for longer than one program may take
@@ -283,7 +283,7 @@ trap stop INT TERM HUP
 if [ "$MODE" = demo ]; then
 	run_demo
 	"$HARNESS/check.sh" "$DIR" demo "$(data mmu)" || rc=$?
-	# What the program said was seen already.
+	# The output of the program was shown already.
 	[ $rc -eq 0 ] || sed '/^    /d; s/^/  /' "$DIR/failures" >&2
 	say "the whole run is kept in $DIR"
 else

@@ -16,7 +16,7 @@ missing() {
 	done
 }
 
-# Not Debian: the tools are somebody else's affair, but they must be there.
+# Not Debian: the tools have to be there, they are not installed from here.
 check_tools() {
 	local t
 	[ -n "$LINUX" ] || die "this is not Debian: give a Linux tree with LINUX=path, one of: $(all_bases)"

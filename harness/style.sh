@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# checkpatch --strict on every patch of the series; sparse (C=2) and W=1 on every
-# object whose source the series adds or changes. What a file of the base says
-# already without the series is not counted.
+# Lines, comments, words and names of all files (style.py); checkpatch --strict on every
+# patch of the series; its documents by sphinx, with the kernel's configuration; sparse
+# (C=2) and W=1 on every object whose source the series adds or changes. Warnings that a
+# file of the base has without the series are not counted.
 . "$(dirname "$0")/lib.sh"
 
 WORK=$OUT/style
@@ -10,7 +11,7 @@ SERIES=$OUT/series
 
 # Not asked of a patch here:
 # MISSING_SIGN_OFF	the person who sends the series signs it
-# FILE_PATH_CHANGES	MAINTAINERS has one entry for all, in a patch of its own
+# FILE_PATH_CHANGES	one patch extends the entry of MAINTAINERS by all files
 # UNKNOWN_COMMIT_ID	the base is one commit without the history of Linux
 # MISSING_FIXES_TAG	likewise: a fix has one if its commit could be verified
 IGNORE=MISSING_SIGN_OFF,FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID,MISSING_FIXES_TAG
@@ -36,6 +37,28 @@ run_checkpatch() {
 		sed "s,^$p:,  ," "$WORK/checkpatch"
 	done
 	return $bad
+}
+
+# The documents of the series alone, as `make htmldocs` takes minutes for all of them.
+run_docs() {
+	local files src=$WORK/docs/src bin=
+	files=$(gitb diff --no-renames --diff-filter=AM --name-only base series -- \
+		'Documentation/*.rst' ':!*/index.rst')
+	rm -rf "$WORK/docs"
+	mkdir -p "$src"
+	printf '%s\n' Index ===== '' '.. toctree::' '   :glob:' '' '   *' >"$src/index.rst"
+	# shellcheck disable=SC2086
+	(cd "$TREE" && cp $files "$src")
+	[ -e "$TREE/tools/docs/kernel-doc" ] ||
+		bin="-D kerneldoc_bin=$TREE/scripts/kernel-doc"
+	# shellcheck disable=SC2086
+	(cd "$TREE" && srctree=$TREE PYTHONDONTWRITEBYTECODE=1 sphinx-build -q -b html \
+		-c Documentation -d "$WORK/docs/tree" -D version="$BASE" -D release= \
+		-D kerneldoc_srctree="$TREE" $bin "$src" "$WORK/docs/html") \
+		>"$WORK/docs.log" 2>&1 || { tail -n 20 "$WORK/docs.log"; return 1; }
+	sed "s,$src/,,; s,$TREE/,,g" "$WORK/docs.log" |
+		grep -A 5 -E '^(arch|drivers|include|[^ ]*\.rst|[^ ]*:[0-9]+).*(WARNING|ERROR)' || return 0
+	return 1
 }
 
 # The kernel's own make in a folder for this check alone: flags of W=1 would
@@ -90,8 +113,10 @@ run_compilers() {
 	return $bad
 }
 
-# told WHAT FUNCTION
-told() {
+run_style() { python3 "$HARNESS/style.py" "$ROOT"; }
+
+# report WHAT FUNCTION
+report() {
 	local bad=0
 	"$2" >"$WORK/out" 2>&1 || bad=1
 	sed 's/^/  /' "$WORK/out"
@@ -103,17 +128,20 @@ told() {
 	return $bad
 }
 
+mkdir -p "$WORK"
+bad=0
+report "lines, comments, words and names" run_style || bad=1
+[ "${1:-}" != text ] || exit $bad
 "$HARNESS/series.sh" >/dev/null
 "$HARNESS/kernel.sh" series >/dev/null
 take_lock
 CCACHE=
 ! have ccache || CCACHE="ccache "
-mkdir -p "$WORK"
 gitb diff --no-renames --diff-filter=AM --name-only base series |
 	grep -vE '^(tools|Documentation)/' >"$WORK/files" || true
 gitb diff --no-renames --diff-filter=M --name-only base series |
 	grep -vE '^(tools|Documentation)/' >"$WORK/changed" || true
-bad=0
-told "checkpatch --strict" run_checkpatch || bad=1
-told "sparse and W=1" run_compilers || bad=1
+report "checkpatch --strict" run_checkpatch || bad=1
+report "documents" run_docs || bad=1
+report "sparse and W=1" run_compilers || bad=1
 [ $bad -eq 0 ]

@@ -86,9 +86,9 @@ get() {
 
 count() { awk -F'\t' -v s="$1" '$1 == s { n++ } END { print n + 0 }' "$2"; }
 
-# tell NAME RESULTS FAILURES SECONDS: and what failed once more at the end, which is
+# show NAME RESULTS FAILURES SECONDS: and what failed once more at the end, which is
 # what is left of a long log.
-tell() {
+show() {
 	if grep -q '^FAIL' "$2"; then
 		row "$@" | tee -a "$DIR/failed"
 	else
@@ -126,12 +126,12 @@ run_own() {
 	if grep -q '^FAIL' "$DIR/$name.tsv" && [ ! -s "$DIR/$name.failures" ]; then
 		grep -v '^PASS' "$DIR/$name.log" >"$DIR/$name.failures" || true
 	fi
-	tell "$name" "$DIR/$name.tsv" "$DIR/$name.failures" $((SECONDS - start))
+	show "$name" "$DIR/$name.tsv" "$DIR/$name.failures" $((SECONDS - start))
 	sed "s/^/$name\t/" "$DIR/$name.tsv" >>"$RESULTS"
 }
 
 skip_one() {
-	tell "$1 $2" "$DIR/$1-$2.skip" /dev/null 0
+	show "$1 $2" "$DIR/$1-$2.skip" /dev/null 0
 	cut -f4 "$DIR/$1-$2.skip" | sed 's/^/      /'
 	sed "s/^/$1 $2\t/" "$DIR/$1-$2.skip" >>"$RESULTS"
 }
@@ -165,13 +165,13 @@ run_one() {
 		cp "$where/failures" "$file.failures"
 		[ ! -s "$file.failures" ] || echo "see $where" >>"$file.failures"
 	fi
-	tell "$m $k" "$file.tsv" "$file.failures" $((SECONDS - start)) >"$file.told"
+	show "$m $k" "$file.tsv" "$file.failures" $((SECONDS - start)) >"$file.told"
 	cat "$file.told"
 	sed "s/^/$m $k\t/" "$file.tsv" >>"$RESULTS"
 }
 
-# What only the newest base has, and what depends on the page size, in that of Debian's
-# kernels. The archive may have another one by now.
+# Tests that only the newest base has, and those that depend on the page size, in that
+# of Debian's kernels. The archive may have another one by now.
 newest() {
 	local rc=0 tests=spapr_register,spapr_memory,spapr_map,spapr_window,spapr_dma,spapr_fuzz
 	# Upstream's own, but for vfio_pci_driver_test, which waits for minutes.

@@ -58,7 +58,7 @@ trouble() {
 	printf '%s\t%s\t%s\n' "${1#patches/}" "$2" "$3" >>"$WORK/said"
 }
 
-# What FILE was when it was replaced: text of HASH, if any base still has it.
+# The replaced text, by its HASH, if any base still has it.
 text_of() {
 	local repo
 	for repo in "$GITDIR" "$TOP"/linux.git "$TOP"/*/linux.git; do
@@ -67,9 +67,9 @@ text_of() {
 	return 1
 }
 
-# check_original PATCH FILE HASH...: somebody looked at what is replaced or removed,
-# and these are the texts that were seen. A change of it may be one that the file
-# which comes instead needs too.
+# check_original PATCH FILE HASH...: the texts of these hashes were reviewed when the
+# file was replaced or removed. A later change of it may be one that the new file needs
+# too.
 check_original() {
 	local patch=$1 file=$2 id hash diff
 	shift 2
@@ -223,7 +223,7 @@ commit_patch() {
 		gitb commit-tree "$tree" -p "$HEAD")
 }
 
-# What Linux itself did since this base, unless it is in there: see bases/README.
+# Changes of Linux since this base, unless it has them: see bases/README.
 prepare() {
 	local p n=-100
 	for p in "$ROOT/bases/$BASE/prepare"/*.patch; do
@@ -248,7 +248,7 @@ check_claims() {
 	fi
 }
 
-# Somebody edited the work tree instead of the overlay: keep that as a diff.
+# The work tree was edited instead of the overlay: keep that as a diff.
 save_edits() {
 	local name
 	name=$OUT/tree-edits-$(date +%Y%m%d-%H%M%S).diff

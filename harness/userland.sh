@@ -62,7 +62,7 @@ apt_setup() {
 		find "$APT/etc" -type f -exec sed -i \
 			-e '/^Architectures:/Id' -e 's/\barch[+-]\?=[^] ]*//' {} + ;;
 	esac
-	# What the machine's apt is told about proxies and the like stays valid:
+	# The machine's own settings of apt, proxies and the like, stay valid:
 	# only places and architecture change.
 	apt_target >"$APT/apt.conf"
 	cat >>"$APT/apt.conf" <<-EOF

@@ -631,8 +631,9 @@ static long tce_ioctl_create(struct tce_container *container, void __user *uarg)
 
 	if (down_write_killable(&container->lock))
 		return -EINTR;
-	num = tce_first_group(container) ? tce_create(container, &create, &why) :
-					    -ENXIO;
+	num = -ENXIO;
+	if (tce_first_group(container))
+		num = tce_create(container, &create, &why);
 	trace_spapr_tce_create_window(create.start_addr, create.window_size,
 				      create.page_shift, create.levels,
 				      min(num, 0));
@@ -892,7 +893,7 @@ tce_map(struct tce_container *container,
 	/* else the platform failed */
 	if (bad != end)
 		tce_report_bad(container, bad, ret, why);
-	/* v1: while others are pinning it stays, the last one of them reverts it */
+	/* v1: others may still be pinning, the last of them reverts it */
 	if (lazy || !container->v2)
 		tce_revert_window(container);
 	return ret;
@@ -1160,7 +1161,7 @@ static void tce_end_registration(struct tce_container *container,
 	mutex_unlock(&container->memory_lock);
 }
 
-/* Before the registrations are looked at: a refused call disturbs nobody. */
+/* Without a lock: a call that is refused does not delay others. */
 static int tce_check_range(unsigned long ua, unsigned long size,
 			   struct mm_iommu_refusal *why)
 {

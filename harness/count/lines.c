@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A plugin of QEMU (TCG) that watches which cache lines (of 128 bytes) the kernel
- * touches during a measurement, which a count of instructions does not show.
+ * A plugin of QEMU (TCG) that watches which cache lines (of 128 bytes) the
+ * kernel touches during a measurement, which a count of instructions does not
+ * show.
  *
- * Something is measured on one processor, as spapr_bench says, from an instruction
- * "twi 0,0,0x7b1" to "twi 0,0,0x7b2". For each such interval, by its number from
- * 1 in the order of their ends, this is written:
+ * Something is measured on one processor, as spapr_bench says, from an
+ * instruction "twi 0,0,0x7b1" to "twi 0,0,0x7b2". For each such interval, by
+ * its number from 1 in the order of their ends, this is written:
  *
  *	lines N CPU TOUCHED WRITTEN MOVED INTERRUPTS
  *
- * TOUCHED are different lines that are read or written, WRITTEN those of them that
- * are written, and MOVED those that came from another processor: another one has
- * written it since this one had it, or had it, and this one writes. Accesses
- * outside the intervals move nothing. INTERRUPTS is the number of interrupts in the
- * interval; their lines cannot be separated, so that interval is better left out.
+ * TOUCHED are different lines that are read or written, WRITTEN those of them
+ * that are written, and MOVED those that came from another processor: another
+ * one has written it since this one had it, or had it, and this one writes.
+ * Accesses outside the intervals move nothing. INTERRUPTS is the number of
+ * interrupts in the interval; their lines cannot be separated, so that interval
+ * is better left out.
  *
  * With list=on a line follows for each line of the cache:
  *
@@ -48,7 +50,9 @@
 #define USER		0x10000000UL
 #define KERNEL		0xcUL		/* the first digit of its addresses */
 
-/* Last interval of a processor that touched, wrote or moved the line; 0: none. */
+/*
+ * Last interval of a processor that touched, wrote or moved the line; 0: none.
+ */
 struct mine {
 	unsigned long touched, written, moved;
 };
@@ -89,7 +93,10 @@ static struct line *find(uint64_t nr)
 	abort();
 }
 
-/* Does a processor that does not have the line, or not alone, get it from another? */
+/*
+ * Does a processor that does not have the line, or not alone, get it from
+ * another?
+ */
 static bool moves(const struct line *l, unsigned int cpu, bool write)
 {
 	bool has = l->holders & 1U << cpu;

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A plugin of QEMU (TCG) that counts, during a measurement, events that cost the
- * guest no instructions: hypercalls, calls of the firmware, TCE kills and stores
- * to registers of devices; also context switches; and on request the executions
- * of each block of code.
+ * A plugin of QEMU (TCG) that counts, during a measurement, events that cost
+ * the guest no instructions: hypercalls, calls of the firmware, TCE kills and
+ * stores to registers of devices; also context switches; and on request the
+ * executions of each block of code.
  *
- * Something is measured, as spapr_bench says, from an instruction "twi 0,0,0x7b1"
- * to "twi 0,0,0x7b2". For each such interval, by its number from 1, this is
- * written:
+ * Something is measured, as spapr_bench says, from an instruction "twi
+ * 0,0,0x7b1" to "twi 0,0,0x7b2". For each such interval, by its number from 1,
+ * this is written:
  *
  *	interval N HYPERCALLS OPAL-CALLS TCE-KILLS DEVICE-STORES SWITCHES
  *	ADDRESS INSTRUCTIONS EXECUTIONS
  *
  * Arguments: out=FILE, profile=on, addresses in the kernel: opal=__opal_call,
- * switch=__switch_to, and stores=FILE with lines "FROM TO": only the stores of the
- * kernel between these addresses are looked at, because that takes time; those
- * of the firmware always are.
- * One processor only.
+ * switch=__switch_to, and stores=FILE with lines "FROM TO": only the stores of
+ * the kernel between these addresses are looked at, because that takes time;
+ * those of the firmware always are. One processor only.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,7 +28,9 @@
 
 #define BLOCKS		(1UL << 20)
 #define SC_1		0x44000022U	/* a hypercall */
-/* The register of a PHB3 or PHB4 that drops TCEs, from the start of all of them */
+/*
+ * The register of a PHB3 or PHB4 that drops TCEs, from the start of all of them
+ */
 #define PHB_TCE_KILL	0x210
 #define PHB_MASK	0xffff
 /* Where firmware runs */
@@ -135,8 +136,8 @@ static void count(unsigned int vcpu, void *event)
 }
 
 /*
- * The kernel maps devices at 0xc00a... (not so with the hash MMU and pages of 4K);
- * firmware, whose addresses are real, finds them far above all memory.
+ * The kernel maps devices at 0xc00a... (not so with the hash MMU and pages of
+ * 4K); firmware, whose addresses are real, finds them far above all memory.
  */
 static void store(unsigned int vcpu, uint32_t info, uint64_t vaddr,
 		  void *unused)

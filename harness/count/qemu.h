@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The interface of QEMU to its plugins, as far as ours use it, and the marks of what
- * is measured. Debian has no package with QEMU's header; NEW is that of QEMU 9 and
- * later.
+ * The interface of QEMU to its plugins, as far as ours use it, and the marks of
+ * what is measured. Debian has no package with QEMU's header; NEW is that of
+ * QEMU 9 and later.
  */
 #ifndef COUNT_QEMU_H
 #define COUNT_QEMU_H
@@ -33,7 +33,8 @@ void qemu_plugin_register_vcpu_mem_cb(struct qemu_plugin_insn *insn, mem_cb cb,
 				      int flags, int rw, void *data);
 void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, udata_cb cb,
 				    void *data);
-struct qemu_plugin_hwaddr *qemu_plugin_get_hwaddr(uint32_t info, uint64_t vaddr);
+struct qemu_plugin_hwaddr *qemu_plugin_get_hwaddr(uint32_t info,
+						  uint64_t vaddr);
 bool qemu_plugin_hwaddr_is_io(const struct qemu_plugin_hwaddr *hwaddr);
 uint64_t qemu_plugin_hwaddr_phys_addr(const struct qemu_plugin_hwaddr *hwaddr);
 unsigned int qemu_plugin_mem_size_shift(uint32_t info);
@@ -41,8 +42,8 @@ bool qemu_plugin_mem_is_store(uint32_t info);
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *tb);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *tb);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *insn);
-struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb,
-						 size_t idx);
+struct qemu_plugin_insn *
+qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *tb, size_t idx);
 
 #ifdef NEW
 struct qemu_plugin_scoreboard;

@@ -25,7 +25,7 @@ function counted(x,  s) {
 
 function is_event() { return $4 ~ /calls$|kills$|stores$|switches$|^lines ./ }
 
-# What one page, or one TCE, has of it.
+# The share of one page, or of one TCE.
 function each(  i, s) {
 	if ($5 < 2)
 		return ""

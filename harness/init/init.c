@@ -25,8 +25,9 @@
  *	@end PROGRAM exit N | signal N | timeout SECONDS | stuck SECONDS
  *	@done			every program was run; power off follows
  *
- * The checks of PID 1 itself are reported as programs named init:*, and the suites
- * that KUnit ran inside the kernel, before PID 1, as programs named kunit:*.
+ * The checks of PID 1 itself are reported as programs named init:*, and the
+ * suites that KUnit ran inside the kernel, before PID 1, as programs named
+ * kunit:*.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -90,7 +91,7 @@ static void mark(const char *what, const char *name)
 	fclose(f);
 }
 
-static void begin(const char *name)
+static void report_begin(const char *name)
 {
 	mark("begin", name);
 	report("@begin %s\n", name);
@@ -213,7 +214,9 @@ static bool open_report(void)
 	return false;
 }
 
-/* "16M:8,2M:64": sizes that this machine does not have are reported, no error. */
+/*
+ * "16M:8,2M:64": sizes that this machine does not have are reported, no error.
+ */
 static void reserve_hugepages(char *list)
 {
 	for (char *one = strtok(list, ","); one; one = strtok(NULL, ",")) {
@@ -271,7 +274,9 @@ static int insert(const char *dir, const char *file)
 	return err;
 }
 
-/* A line of modules.dep is "module: needed needed"; the last is needed first. */
+/*
+ * A line of modules.dep is "module: needed needed"; the last is needed first.
+ */
 static int insert_line(const char *dir, char *line)
 {
 	char *colon = strchr(line, ':'), *space;
@@ -315,7 +320,7 @@ static void load_modules(char *list)
 {
 	char text[256];
 
-	begin("init:modules");
+	report_begin("init:modules");
 	for (char *one = strtok(list, ","); one; one = strtok(NULL, ",")) {
 		int err = load_module(one);
 
@@ -366,7 +371,9 @@ static bool bind_vfio(const char *bdf)
 	return strstr(driver, "/vfio-pci");
 }
 
-/* All of a group must be out of the hands of other drivers, bridges excepted. */
+/*
+ * All of a group must be out of the hands of other drivers, bridges excepted.
+ */
 static bool bind_group(const char *bdf)
 {
 	char path[PATH_MAX];
@@ -400,8 +407,8 @@ static int group_of(const char *bdf)
 }
 
 /*
- * Bind one edu device of each group and name them in VFIO_BDF; the first is that
- * of upstream's tests.
+ * Bind one edu device of each group and name them in VFIO_BDF; the first is
+ * that of upstream's tests.
  */
 static int bind_devices(void)
 {
@@ -445,7 +452,7 @@ static void make_disk(void)
 	int status = -1;
 	pid_t pid;
 
-	begin("init:disk");
+	report_begin("init:disk");
 	pid = fork();
 	if (!pid) {
 		(void)!freopen("/dev/null", "w", stdout);
@@ -467,11 +474,11 @@ static void set_up(void)
 	int want = atoi(env("harness_groups", "2")), have;
 	char text[64];
 
-	begin("init:machine");
+	report_begin("init:machine");
 	reserve_hugepages(hugepages);
 	have = bind_devices();
-	snprintf(text, sizeof(text), "%d of %d IOMMU groups have a device", have,
-		 want);
+	snprintf(text, sizeof(text), "%d of %d IOMMU groups have a device",
+		 have, want);
 	check(have >= want, text);
 	end("init:machine");
 }
@@ -520,7 +527,9 @@ static pid_t start(const char *dir, const char *name, const char *arg, int out)
 	_exit(127);
 }
 
-/* Pass on what the program wrote; @more: wait for it, up to a quarter second. */
+/*
+ * Pass on what the program wrote; @more: wait for it, up to a quarter second.
+ */
 static void forward(int in, bool more, bool *line_open)
 {
 	struct pollfd p = { .fd = in, .events = POLLIN };
@@ -559,8 +568,8 @@ static bool reap(pid_t pid, int *status)
 
 /*
  * Seconds since the last look, which was a moment ago: more than one is a clock
- * that was set. An emulated POWER8 host runs ahead when a guest of it has another
- * timebase and the machine is busy.
+ * that was set. An emulated POWER8 host runs ahead when a guest of it has
+ * another timebase and the machine is busy.
  */
 static long passed(long *last)
 {
@@ -578,7 +587,7 @@ static void run_program(const char *dir, const char *name, const char *arg,
 	int fds[2], status = 0;
 	pid_t pid;
 
-	begin(title);
+	report_begin(title);
 	if (pipe2(fds, O_CLOEXEC))
 		return;
 	pid = start(dir, name, arg, fds[1]);
@@ -678,7 +687,7 @@ static void forward_suite(const char *suite)
 
 	snprintf(title, sizeof(title), "kunit:%s", suite);
 	snprintf(path, sizeof(path), KUNIT "/%s/results", suite);
-	begin(title);
+	report_begin(title);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
 		check(false, "the kernel ran this suite");
@@ -725,7 +734,7 @@ static void run_programs(void)
 
 	if (n)
 		return;
-	begin("init:programs");
+	report_begin("init:programs");
 	snprintf(text, sizeof(text), "there is a test program %s",
 		 env("harness_tests", "at all"));
 	check(false, text);
@@ -754,7 +763,7 @@ static void check_pins(void)
 	unsigned long pinned = 0, unpinned = 0;
 	char text[128];
 
-	begin("init:pins");
+	report_begin("init:pins");
 	for (int tries = 0; tries < 50; tries++) {
 		/* Folds what each CPU counted for itself. */
 		write_file("/proc/sys/vm/stat_refresh", "1");
@@ -802,7 +811,8 @@ static void shell(void)
 			printf("init: /root: %m\n");
 		printf("\nThe devices under test: VFIO_BDF=\"%s\"\n"
 		       "The test programs are in the PATH: see /tests\n"
-		       "To leave: poweroff, or Ctrl-A X\n\n", getenv("VFIO_BDF"));
+		       "To leave: poweroff, or Ctrl-A X\n\n",
+		       getenv("VFIO_BDF"));
 		fflush(stdout);
 		execl("/bin/busybox", "sh", NULL);
 		_exit(127);

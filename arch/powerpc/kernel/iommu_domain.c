@@ -335,7 +335,8 @@ static size_t spapr_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 static phys_addr_t spapr_iova_to_phys(struct iommu_domain *domain,
 				      dma_addr_t iova)
 {
-	struct spapr_window *win = find_window(to_spapr_domain(domain), iova, 1);
+	struct spapr_window *win =
+		find_window(to_spapr_domain(domain), iova, 1);
 	u64 cookie;
 
 	if (!win)
@@ -378,8 +379,9 @@ static struct iommu_table_group *dev_table_group(struct device *dev)
 	return table_group;
 }
 
-static struct spapr_group *find_group(struct spapr_domain *dom,
-				      const struct iommu_table_group *table_group)
+static struct spapr_group *
+find_group(struct spapr_domain *dom,
+	   const struct iommu_table_group *table_group)
 {
 	struct spapr_group *group;
 
@@ -407,7 +409,8 @@ static bool group_fits(const struct spapr_domain *dom,
 	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++) {
 		if (!dom->windows[i].size)
 			continue;
-		if (!(table_group->pgsizes & IOMMU_PAGE_SIZE(dom->windows[i].tbl)))
+		if (!(table_group->pgsizes &
+		      IOMMU_PAGE_SIZE(dom->windows[i].tbl)))
 			return false;
 		nr++;
 	}

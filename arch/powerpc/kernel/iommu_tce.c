@@ -4,17 +4,7 @@
  *
  * A table owned by user space has a view, which keeps the memory behind each
  * TCE. A TCE, its view entry and the reference on the memory behind it belong
- * together, and all changes of them are made here, in this order:
- *
- * 1. Hold: everything is validated, every reference is taken, and all memory is
- *    allocated. No TCE was touched; the call fails here, or not at all except
- *    for a refusal of the platform.
- * 2. Exchange: under the lock of a view block the TCEs and the view change as
- *    one step. If a platform refuses, all is rolled back.
- * 3. Invalidate: the hardware TCE cache is invalidated for the range, once per
- *    call.
- * 4. Drop: only now, when no device can reach it, the references on the memory
- *    of the old TCEs are dropped.
+ * together, and all changes of them are made here, in the steps below.
  *
  * A view block has one reference for the entries of its home, see struct
  * tce_view_block. Here, on the way into a block and out of it, each page has a
@@ -29,6 +19,22 @@
  *
  * The old content of an entry is known from the view alone: a hypervisor would
  * have to be asked with a call for each.
+ */
+
+/**
+ * DOC: steps of a change
+ *
+ * 1. Hold: the whole range is validated, every reference is taken (by at most
+ *    two atomic operations per region), and all memory is allocated: a fixed
+ *    amount, or if the platform may fail, in proportion to the range. No TCE
+ *    was touched; the call fails here, or only if the platform does.
+ * 2. Exchange: TCEs and view are written together, block by block, under the
+ *    lock of the block. References that the block has already are dropped. If
+ *    the platform fails in the middle, all entries are restored.
+ * 3. Invalidate: the range is invalidated in the TCE cache of the hardware,
+ *    once, or whenever the list of old mappings is full.
+ * 4. Drop: only now, when no device can reach it, the references on the memory
+ *    of the old TCEs are dropped.
  */
 #include <linux/export.h>
 #include <linux/iommu.h>
@@ -530,7 +536,8 @@ static unsigned long cursor_step(const struct tce_map *map,
 
 	at->step = 0;
 	if (held->cookie)
-		at->step = mm_iommu_cookie_step(BIT_ULL(map->tbl->it_page_shift));
+		at->step = mm_iommu_cookie_step(BIT_ULL(
+						map->tbl->it_page_shift));
 	at->cookie = held->cookie + at->used * at->step;
 	at->used += n;
 	if (at->used == held->npages) {
@@ -617,8 +624,8 @@ static void map_put_back(struct tce_map *map, struct tce_view_block *blk,
 
 /*
  * Writes the TCEs of a part of a block according to its view. Entries that the
- * platform refuses are left without a TCE. If nothing is mapped it is cleared: a
- * hypervisor may count TCEs of 0 in a list as mapped pages.
+ * platform refuses are left without a TCE. If nothing is mapped it is cleared:
+ * a hypervisor may count TCEs of 0 in a list as mapped pages.
  */
 static void map_rewrite(struct tce_map *map, const struct tce_view_block *blk,
 			unsigned long i, unsigned long n)

@@ -467,8 +467,8 @@ static inline __kprobes int set_one(struct iommu_table *tbl,
 }
 
 /*
- * Maps or clears an entry. Returns IOMMU_TCE_DONE; IOMMU_TCE_REAP if a reference
- * of the mapping *@old is to be dropped; or 0 if the entry was clear.
+ * Maps or clears an entry. Returns IOMMU_TCE_DONE; IOMMU_TCE_REAP if a
+ * reference of the mapping *@old is to be dropped; or 0 if the entry was clear.
  */
 static __kprobes int put_one(struct iommu_table *tbl,
 			     struct tce_view_block *blk, unsigned long entry,

@@ -611,7 +611,8 @@ static long kvmppc_tce_stuff_slow(struct kvmppc_tce_table *t, unsigned long i,
 	unsigned long n;
 
 	/* left to user space: some guests map a whole range to one page */
-	if (tce & TCE_PERM || (tce && kvmppc_tce_shadow_prepare(t, i, npages)) ||
+	if (tce & TCE_PERM ||
+	    (tce && kvmppc_tce_shadow_prepare(t, i, npages)) ||
 	    kvmppc_tce_clear_all(t, i, npages))
 		return H_TOO_HARD;
 

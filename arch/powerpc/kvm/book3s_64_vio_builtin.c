@@ -204,7 +204,7 @@ static __kprobes int kvmppc_tce_add_list(struct kvmppc_tce_table *t,
 /*
  * Returns IOMMU_TCE_DONE or IOMMU_TCE_REAP after one invalidation of the
  * hardware TCE cache, 0 if none was needed, or a negative errno if nothing was
- * modified; -EAGAIN also for more entries than the TCE core takes at once.
+ * modified; -EAGAIN also for more entries than the fast path takes.
  */
 static __kprobes int kvmppc_tce_put_list_hwtbl(struct kvm_vcpu *vcpu,
 					       struct kvmppc_tce_table *t,

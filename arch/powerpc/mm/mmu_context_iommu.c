@@ -5,44 +5,15 @@
  * User space that runs a guest, or drives a device itself, registers ranges of
  * its memory. Each is pinned once and accounted once in locked_vm, however many
  * VFIO containers register it, and its host physical addresses are kept, so
- * that a TCE can be written without a page table walk.
+ * that a TCE can be written without a page table walk. The states of a region
+ * are described below.
  *
- * DOC: life of a region
- *
- *	register()               hold()             unregister()
- *	    |                        |                   |
- *	 PENDING --- pinned ---> LIVE (used, mapped) ----+--> DEAD (unpinned)
- *	    |                        |                   |       ^
- *	    +--> nothing left        +--- -EBUSY: REFUSED+       |
- *	                                      |                  |
- *	                   register() over it |                  |
- *	                   or release()       +--> ORPHAN -------+ last TCE,
- *	                   reap()
- *
- * A region is created by the first container that registers its range, and
- * counts the containers in @used. @mapped counts the references of TCE tables:
- * one for each view block that has the region as home, and one for each entry
- * that is not counted there, see struct tce_view_block. When the last container
- * unregisters the region, @mapped must be without references and is closed
- * against new ones in one step; otherwise the call fails with -EBUSY and
- * nothing has changed.
- *
- * The owner may ignore this -EBUSY, unmap the memory and later register new
- * memory at the same address, which must not be translated to the old pages. So
- * the refused region is then given up: it is not found by address any more, but
- * it stays pinned and accounted until its last TCE is cleared. The same happens
- * if a container is released while another one still maps its memory. A mapping
- * refers to its region by an id, which finds the region in either state, and
- * which no other region has until the last mapping is gone.
- *
- * DOC: the end of a region that was given up
- *
- * The last page may be dropped in real mode, where nothing can be unpinned, so
- * mm_iommu_region_drop() only puts the region on mm_iommu::dead.
- * mm_iommu_reap() takes all regions from there, waits for the readers, and
- * unpins. It is called by all functions that register, unregister, release, or
- * drop in process context, by KVM after each hypercall, and with the last
- * reference of a TCE table.
+ * The end of an orphan: its last page may be dropped in real mode, where
+ * nothing can be unpinned, so mm_iommu_region_drop() only puts the region on
+ * mm_iommu::dead. mm_iommu_reap() takes all regions from there, waits for the
+ * readers, and unpins. It is called by all functions that register, unregister,
+ * release, or drop in process context, by KVM after each hypercall, and with
+ * the last reference of a TCE table.
  *
  * No device reaches the pages then, because a reference is dropped
  *
@@ -75,6 +46,50 @@
  *
  * Vocabulary: ua is a user address, hpa a host physical address; "last" is
  * inclusive, "end" is not.
+ */
+
+/**
+ * DOC: life of a region
+ *
+ * ::
+ *
+ *    register()             map              unregister()
+ *        |                   |                    |
+ *     pending -- pinned --> live -----------------+--> dead (unpinned)
+ *        |                   |                    |     ^
+ *        +--> nothing left   +-- EBUSY: refused --+     |
+ *                                  |                    |
+ *               register() over it |                    | last TCE
+ *               or release()       +--> orphan ---------+
+ *
+ * ===========  ==============================================================
+ * State        Meaning
+ * ===========  ==============================================================
+ * pending      the range is reserved, its pages are being pinned
+ * live         the region can be mapped
+ * refused      as live, but the last UNREGISTER failed with ``EBUSY`` because
+ *              pages were mapped; it can be repeated after the unmap
+ * orphan       a new region was registered over a refused one, or the last
+ *              container was released while another one still maps the
+ *              region: lookups by address do not find it, clearing its last
+ *              TCE frees it
+ * dead         *used* dropped to zero while nothing was mapped, and the region
+ *              was closed in the same step, or an orphan lost its last TCE; its
+ *              pages are unpinned, then ``locked_vm`` is reduced
+ * ===========  ==============================================================
+ *
+ * A region is created by the first container that registers its range. *used*
+ * counts the containers, *mapped* the references of TCE tables: one for each
+ * view block that has the region as home, and one for each entry that is not
+ * counted there. When the last container unregisters the region, *mapped* must
+ * be without references and is closed against new ones in one step; otherwise
+ * the call fails with ``EBUSY`` and nothing has changed.
+ *
+ * The owner may ignore this ``EBUSY``, unmap the memory and later register new
+ * memory at the same address, which must not be translated to the old pages.
+ * So the refused region becomes an orphan, which stays pinned and accounted. A
+ * mapping refers to its region by an id, which finds the region in any state,
+ * and which no other region has until the last mapping is gone.
  */
 #include "mm_iommu.h"
 
@@ -464,7 +479,7 @@ int mm_iommu_unregister(struct mm_iommu_region *region)
 	} else if (region->used > 1) {
 		region->used--;
 	} else if (atomic_long_cmpxchg(&region->mapped, 1, 0) == 1) {
-		/* closed, in either mode: nobody gets a reference any more */
+		/* closed, in either mode: no reference can be taken any more */
 		mm_iommu_index_erase(reg, region);
 		region->used = 0;
 		last = true;

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * DPDK drives network cards through VFIO: Debian's own dpdk-testpmd, in two processes
- * with two cards each, which are a container each. Two cables join the cards:
+ * DPDK drives network cards through VFIO: Debian's own dpdk-testpmd, in two
+ * processes with two cards each, which are a container each. Two cables join
+ * the cards:
  *
  *	sender    card 0 ------ card 0    forwarder
  *	          card 1 ------ card 1
  *
- * The sender makes packets; the forwarder writes other addresses into them and sends
- * them from its other card, back to the sender. A device whose DMA fails is heard of
- * nowhere and counts packets all the same. So the headers that testpmd finds in its
- * memory are compared, each of them: those of the forwarder change while it runs, so
- * stale contents of a buffer are distinguished from a packet that has arrived.
+ * The sender makes packets; the forwarder writes other addresses into them and
+ * sends them from its other card, back to the sender. A device whose DMA fails
+ * is heard of nowhere and counts packets all the same. So the headers that
+ * testpmd finds in its memory are compared, each of them: those of the
+ * forwarder change while it runs, so stale contents of a buffer are
+ * distinguished from a packet that has arrived.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -51,7 +53,7 @@
 struct port {
 	char mac[18];
 	char want[64];		/* how a header begins */
-	char before[64];	/* and how in the round before, until it has changed */
+	char before[64];	/* of the round before, until it has changed */
 	unsigned long good;	/* headers, in this round */
 };
 
@@ -92,7 +94,8 @@ static bool pmd_must(struct pmd *p, bool good, const char *what)
 {
 	unsigned int i;
 
-	for (i = p->nr_kept > KEPT ? p->nr_kept - KEPT : 0; !good && i < p->nr_kept; i++)
+	for (i = p->nr_kept > KEPT ? p->nr_kept - KEPT : 0;
+	     !good && i < p->nr_kept; i++)
 		printf("# %s: %s\n", p->name, p->kept[i % KEPT]);
 	return is(good, "the %s %s", p->name, what);
 }
@@ -113,7 +116,9 @@ static int write_text(const char *path, const char *text)
 	return ret;
 }
 
-/* Network cards, those of a host bridge side by side; false: one is not bound. */
+/*
+ * Network cards, those of a host bridge side by side; false: one is not bound.
+ */
 static bool take_cards(void)
 {
 	char path[PATH_MAX];
@@ -131,7 +136,8 @@ static bool take_cards(void)
 		write_text(path, bdf);
 		if (write_text("/sys/bus/pci/drivers_probe", bdf))
 			return false;
-		snprintf(path, sizeof(path), "/sys/bus/pci/drivers/vfio-pci/%s", bdf);
+		snprintf(path, sizeof(path), "/sys/bus/pci/drivers/vfio-pci/%s",
+			 bdf);
 		if (access(path, F_OK))
 			return false;
 	}
@@ -183,21 +189,21 @@ static void nothing_is_left(void)
 /* Output of testpmd */
 
 /*
- * A whole line of a packet. While traffic is on, testpmd's prompt and the echo of
- * its commands come in between; a line that they tear apart is no header.
+ * A whole line of a packet. While traffic is on, testpmd's prompt and the echo
+ * of its commands come in between; a line that they tear apart is no header.
  */
 static bool is_whole(const char *line)
 {
 	static regex_t re;
-	static bool ready;
+	static bool is_compiled;
 
-	if (!ready)
-		ready = !regcomp(&re, "^src=" MAC " - dst=" MAC " - (pool=[a-z_0-9]+ - )?"
+	if (!is_compiled)
+		is_compiled = !regcomp(&re, "^src=" MAC " - dst=" MAC " - (pool=[a-z_0-9]+ - )?"
 				 "type=0x[0-9a-f]{4} - length=[0-9]+ - nb_segs=[0-9]+ - "
 				 "[A-Za-z0-9_: ]*( - l[234]_len=[0-9]+)*"
 				 " - Receive queue=0x[0-9a-f]+ *$",
 				 REG_EXTENDED | REG_NOSUB);
-	return ready && !regexec(&re, line, 0, NULL, 0);
+	return is_compiled && !regexec(&re, line, 0, NULL, 0);
 }
 
 static bool begins(const char *line, const char *with)
@@ -205,7 +211,9 @@ static bool begins(const char *line, const char *with)
 	return *with && !strncmp(line, with, strlen(with));
 }
 
-/* @line begins with "src="; not to be known: whose burst it is, or all of it. */
+/*
+ * @line begins with "src="; not to be known: whose burst it is, or all of it.
+ */
 static void take_header(struct pmd *p, const char *line)
 {
 	struct port *port = &p->port[p->now];
@@ -224,8 +232,8 @@ static void take_header(struct pmd *p, const char *line)
 		p->torn++;
 		p->burst = 0;
 	} else if (!p->bad++) {
-		printf("# %s, port %u: %s\n# wanted: %s\n", p->name, p->now, line,
-		       port->want);
+		printf("# %s, port %u: %s\n# wanted: %s\n", p->name, p->now,
+		       line, port->want);
 	}
 }
 
@@ -245,7 +253,8 @@ static void take(struct pmd *p, const char *line)
 	if (!*at || begins(at, "ol_flags:"))
 		return;
 	p->burst = 0;
-	if (sscanf(line, "port %u/queue %*u: received %u packets", &n, &nr) == 2 &&
+	if (sscanf(line, "port %u/queue %*u: received %u packets",
+		   &n, &nr) == 2 &&
 	    n < PORTS) {
 		p->now = n;
 		p->burst = nr;
@@ -370,9 +379,9 @@ static bool start_with(struct pmd *p, const char *program, const char *mode,
 	unsigned int nr = 0;
 
 	snprintf(words, sizeof(words),
-		 "%s -v --lcores %s --file-prefix=%s -a %s -a %s %s -- %s", program,
-		 p->lcores, p->name, all.bdf[p->card], all.bdf[p->card + 1], mode,
-		 own);
+		 "%s -v --lcores %s --file-prefix=%s -a %s -a %s %s -- %s",
+		 program, p->lcores, p->name, all.bdf[p->card],
+		 all.bdf[p->card + 1], mode, own);
 	for (word = strtok_r(words, " ", &save); word && nr < MAX_ARGS;
 	     word = strtok_r(NULL, " ", &save))
 		args[nr++] = word;
@@ -434,7 +443,8 @@ static bool end(struct pmd *p)
 	if (p->busy)
 		printf("# %s: %lu UNREGISTERs of mapped memory: its UNMAPs have wrong addresses\n",
 		       p->name, p->busy);
-	return pmd_must(p, ok && WIFEXITED(status) && !WEXITSTATUS(status), "ends well");
+	return pmd_must(p, ok && WIFEXITED(status) && !WEXITSTATUS(status),
+			"ends well");
 }
 
 static bool quit(struct pmd *p)
@@ -504,8 +514,8 @@ static void check_account(void)
 	if (mapped < 0 || more < 0)
 		return;		/* no fdinfo in this kernel */
 	is(mapped > 0 && more > 0 && pins * page == (mapped + more) * each,
-	   "%ld and %ld pages of %ld KiB are mapped, %ld of %ld KiB pinned", mapped,
-	   more, each >> 10, pins, page >> 10);
+	   "%ld and %ld pages of %ld KiB are mapped, %ld of %ld KiB pinned",
+	   mapped, more, each >> 10, pins, page >> 10);
 	is(locked >= pins * page, "%ld KiB are counted", locked >> 10);
 }
 
@@ -544,16 +554,19 @@ static bool by_default(void)
 	return forward("");
 }
 
-/* IOVAs are user addresses; DPDK makes the window as large as the highest of them. */
+/*
+ * IOVAs are user addresses; DPDK makes the window as large as the highest of
+ * them.
+ */
 static bool virtual(void)
 {
 	return forward("--iova-mode=va --base-virtaddr=0x2000000000");
 }
 
 /*
- * In this mode DPDK takes any size of huge pages that the kernel knows, reserved or
- * not, and makes the window for that whose memory has the highest address. Those of
- * 1 GiB come first where it is not left to the kernel.
+ * In this mode DPDK takes any size of huge pages that the kernel knows,
+ * reserved or not, and makes the window for that whose memory has the highest
+ * address. Those of 1 GiB come first where it is not left to the kernel.
  */
 static bool in_memory(void)
 {
@@ -572,7 +585,9 @@ static bool no_huge(void)
 	return forward("--no-huge -m 64 --iova-mode=va --base-virtaddr=0x200000000");
 }
 
-/* The forwarder is ended again and again, every other time in the midst of it. */
+/*
+ * The forwarder is ended again and again, every other time in the midst of it.
+ */
 static bool restarts(void)
 {
 	unsigned int i;
@@ -585,10 +600,12 @@ static bool restarts(void)
 			kill_it(&forwarder);
 		else if (!quit(&forwarder))
 			return false;
-		mapped = vm_mapped(&sender.vm) * all.page / (long)spapr_page_size();
+		mapped = vm_mapped(&sender.vm) * all.page /
+			 (long)spapr_page_size();
 		pins = spapr_pins() - all.pins;
 		if (mapped >= 0)
-			is(pins == mapped, "the sender's %ld pages are pinned: %ld",
+			is(pins == mapped,
+			   "the sender's %ld pages are pinned: %ld",
 			   mapped, pins);
 		all.round = 0;
 		if (!start(&forwarder, ""))
@@ -604,7 +621,10 @@ static bool restarts(void)
 	return true;
 }
 
-/* Those of DPDK's own tests that allocate and free, with memory that devices reach. */
+/*
+ * Those of DPDK's own tests that allocate and free, with memory that devices
+ * reach.
+ */
 static bool own_tests(void)
 {
 	static const char * const tests[] = {
@@ -671,7 +691,8 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	what = missing(why, sizeof(why));
 	if (what) {
-		printf("Bail out! %s: see harness/machines/pseries-dpdk\n", what);
+		printf("Bail out! %s: see harness/machines/pseries-dpdk\n",
+		       what);
 		vm_umount();
 		return 1;
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * In the guest: does what the host says on the virtio port "control", a line for
- * each command, and answers with lines that begin with "@agent".
+ * In the guest: does what the host says on the virtio port "control", a line
+ * for each command, and answers with lines that begin with "@agent".
  *
  *	open SIZE	open the devices, and register so many bytes for each
  *	map		map them, page by page
@@ -16,8 +16,8 @@
  *	accept		it looks for the device that was released
  *	run PROGRAM	a test program
  *	sh COMMAND	a command of the shell; answers with its last line
- *	direct A F G	read F without the page cache, compare, write G; answers how
- *			many pages of the buffer were at or above the address A
+ *	direct A F G	read F without the page cache, compare, write G; answers
+ *			with the pages of the buffer at or above the address A
  *	quit
  */
 #define _GNU_SOURCE
@@ -267,7 +267,8 @@ static int read_drc(const char *bdf, unsigned int *drc)
 {
 	char path[PATH_MAX];
 
-	snprintf(path, sizeof(path), DEVICES "/%s/of_node/ibm,my-drc-index", bdf);
+	snprintf(path, sizeof(path), DEVICES "/%s/of_node/ibm,my-drc-index",
+		 bdf);
 	return read_be32(path, drc);
 }
 
@@ -387,7 +388,9 @@ static void shell(const char *arg)
 		answer("sh %s", line);
 }
 
-/* Pages of @mem whose physical address is @from or above; -1: not to be known. */
+/*
+ * Pages of @mem whose physical address is @from or above; -1: not to be known.
+ */
 static long pages_above(const char *mem, size_t size, unsigned long from)
 {
 	size_t page = spapr_page_size(), at;
@@ -409,8 +412,8 @@ static long pages_above(const char *mem, size_t size, unsigned long from)
 /* All of a file: the device writes to @mem, or reads from it. */
 static int direct_io(const char *path, char *mem, size_t size, bool write_it)
 {
-	int fd = open(path, O_CLOEXEC | O_DIRECT |
-		      (write_it ? O_WRONLY | O_CREAT | O_TRUNC : O_RDONLY), 0644);
+	int mode = write_it ? O_WRONLY | O_CREAT | O_TRUNC : O_RDONLY;
+	int fd = open(path, O_CLOEXEC | O_DIRECT | mode, 0644);
 	size_t done = 0;
 	ssize_t len = 1;
 

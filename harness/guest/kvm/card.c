@@ -35,7 +35,8 @@
 #define LINK_UP(name) \
 	"until [ -e /sys/class/net/" name " ]; do sleep 0.1; done; " \
 	"ifconfig " name " up; " \
-	"until [ \"$(cat /sys/class/net/" name "/carrier)\" = 1 ]; do sleep 0.1; done"
+	"until [ \"$(cat /sys/class/net/" name "/carrier)\" = 1 ]; " \
+	"do sleep 0.1; done"
 
 struct card card;
 static pid_t servers;
@@ -65,16 +66,16 @@ const char *card_missing(void)
 }
 
 /*
- * QEMU's e1000e says that a power cycle is a reset, and goes on receiving: where the
- * process before wanted it to, which may be anywhere in the memory of the next one
- * that makes it a bus master. A reset of the bus does reset it.
+ * QEMU's e1000e says that a power cycle is a reset, and goes on receiving:
+ * where the process before wanted it to, which may be anywhere in the memory of
+ * the next one that makes it a bus master. A reset of the bus does reset it.
  */
 bool card_give(void)
 {
 	char command[96];
 
-	snprintf(command, sizeof(command), "echo bus >" VM_PCI "/%s/reset_method",
-		 card.bdf);
+	snprintf(command, sizeof(command),
+		 "echo bus >" VM_PCI "/%s/reset_method", card.bdf);
 	return disk_shell(NULL, command) && disk_bind(card.bdf, "vfio-pci");
 }
 
@@ -92,7 +93,9 @@ static bool why(const char *what)
 	return false;
 }
 
-/* The host's driver has this card: it is up, and all of its frames can be seen. */
+/*
+ * The host's driver has this card: it is up, and all of its frames can be seen.
+ */
 static bool end_open(struct end *e, const char *bdf)
 {
 	struct sockaddr_ll to = {
@@ -103,7 +106,8 @@ static bool end_open(struct end *e, const char *bdf)
 	socklen_t len = sizeof(to);
 
 	snprintf(command, sizeof(command),
-		 "n=$(ls " VM_PCI "/%s/net) && " LINK_UP("$n") "; echo $n", bdf);
+		 "n=$(ls " VM_PCI "/%s/net) && " LINK_UP("$n") "; echo $n",
+		 bdf);
 	if (!disk_shell(NULL, command))
 		return false;
 	snprintf(e->name, sizeof(e->name), "%s", disk.line);
@@ -145,7 +149,8 @@ static void frame_make(struct frame *f, const unsigned char *from,
 		.ip = {
 			.version = 4, .ihl = 5, .ttl = 64,
 			.protocol = IPPROTO_ICMP,
-			.tot_len = htons(sizeof(f->ip) + sizeof(f->icmp) + size),
+			.tot_len = htons(sizeof(f->ip) + sizeof(f->icmp) +
+					 size),
 			.saddr = inet_addr(CARD_HOST),
 			.daddr = inet_addr(CARD_GUEST),
 		},
@@ -182,8 +187,8 @@ static void frame_answer(struct frame *f, const struct frame *from,
 				    sizeof(f->ip));
 }
 
-static bool is_ours(const struct frame *f, ssize_t len, const struct frame *sent,
-		    int type)
+static bool is_ours(const struct frame *f, ssize_t len,
+		    const struct frame *sent, int type)
 {
 	return len >= (ssize_t)offsetof(struct frame, data) &&
 	       f->ip.protocol == IPPROTO_ICMP && f->icmp.type == type &&
@@ -205,7 +210,8 @@ static bool frame_pass(const struct end *from, const struct end *to,
 			return why("a frame is sent");
 		while (poll(&p, 1, 1000) > 0) {
 			len = recv(to->fd, &got, sizeof(got), MSG_TRUNC);
-			if (!is_ours(&got, len, f, answered ? ICMP_ECHOREPLY : ICMP_ECHO))
+			if (!is_ours(&got, len, f,
+				     answered ? ICMP_ECHOREPLY : ICMP_ECHO))
 				continue;
 			if (answered)
 				frame_answer(&want, f, &got);
@@ -231,7 +237,8 @@ static int frames_pass(const struct end *from, const struct end *to,
 	int i;
 
 	for (i = 0; i < FRAMES; i++) {
-		frame_make(&f, from->mac, mac, ++seq, i * PAYLOAD / (FRAMES - 1));
+		frame_make(&f, from->mac, mac, ++seq,
+			   i * PAYLOAD / (FRAMES - 1));
 		if (!frame_pass(from, to, &f, answered))
 			return -1;
 	}
@@ -282,7 +289,8 @@ bool card_up(struct vm *vm)
 	char command[256];
 
 	snprintf(command, sizeof(command),
-		 "ifconfig $(ls " VM_PCI "/%s/net) " CARD_HOST " netmask 255.255.255.0 up",
+		 "ifconfig $(ls " VM_PCI "/%s/net) " CARD_HOST
+		 " netmask 255.255.255.0 up",
 		 card.peer_bdf);
 	return disk_shell(NULL, command) &&
 	       disk_shell(vm, LINK_UP("eth0") "; ifconfig eth0 " CARD_GUEST
@@ -344,15 +352,15 @@ bool card_serve(void)
 }
 
 /*
- * Nothing arrives any more at a card that has lost its user, until it has a driver:
- * the emulated e1000e of QEMU 7.2 does not survive all of that.
+ * Nothing arrives any more at a card that has lost its user, until it has a
+ * driver: the emulated e1000e of QEMU 7.2 does not survive all of that.
  */
 void card_stop(void)
 {
 	char command[128];
 
-	snprintf(command, sizeof(command), "ifconfig $(ls " VM_PCI "/%s/net) down",
-		 card.peer_bdf);
+	snprintf(command, sizeof(command),
+		 "ifconfig $(ls " VM_PCI "/%s/net) down", card.peer_bdf);
 	disk_shell(NULL, command);
 	if (servers && !kill(-servers, SIGKILL))
 		while (waitpid(-servers, NULL, 0) > 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A network card that is passed on, and the peer: the host's own card at the other
- * end of the cable. The host has the address CARD_HOST there, and the guest CARD_GUEST.
- * A call that is false leaves the reason in disk.line.
+ * A network card that is passed on, and the peer: the host's own card at the
+ * other end of the cable. The host has the address CARD_HOST there, and the
+ * guest CARD_GUEST. A call that is false leaves the reason in disk.line.
  */
 #ifndef HARNESS_KVM_CARD_H
 #define HARNESS_KVM_CARD_H
@@ -27,9 +27,9 @@ bool card_give(void);
 bool card_take(void);
 
 /*
- * Frames of all sizes, each compared whole: the host's from either card to the other
- * one, or the answers of the guest @vm to frames of the peer. Returns the number of
- * frames, or -1.
+ * Frames of all sizes, each compared whole: the host's from either card to the
+ * other one, or the answers of the guest @vm to frames of the peer. Returns the
+ * number of frames, or -1.
  */
 int card_frames(struct vm *vm);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Demonstrates that a disk goes to a guest and comes back: prints each step and the
- * state of the kernel, and exits with 0 only if all steps succeeded.
+ * Demonstrates that a disk goes to a guest and comes back: prints each step and
+ * the state of the kernel, and exits with 0 only if all steps succeeded.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +20,8 @@ static struct {
 	unsigned int failed;
 	unsigned int waited;
 	const char *what;	/* is waited for */
-	char numbers[sizeof(disk.line)];	/* checksums: of the host's data */
-	char written[2][sizeof(disk.line)];	/* and of each guest's */
+	char numbers[sizeof(disk.line)];	/* checksum: the host's data */
+	char written[2][sizeof(disk.line)];	/* checksum: each guest's */
 } demo;
 
 static const char * const files[] = { "by-64-bit", "by-32-bit" };
@@ -49,7 +49,8 @@ static bool works(bool ok, const char *what)
 {
 	check(ok, what);
 	if (!ok)
-		printf("          %s\n", *demo.vm.why ? demo.vm.why : disk.line);
+		printf("          %s\n",
+		       *demo.vm.why ? demo.vm.why : disk.line);
 	return ok;
 }
 
@@ -82,7 +83,8 @@ static void look_at_the_registration(void)
 	vm_print_containers(&demo.vm, "          ");
 	printf("   now    %ld KiB locked for QEMU, %ld pages pinned\n",
 	       vm_memory(&demo.vm, "VmLck") / 1024, spapr_pins() - demo.pins);
-	check(vm_memory(&demo.vm, "VmLck") >= MEMORY && spapr_pins() > demo.pins,
+	check(vm_memory(&demo.vm, "VmLck") >= MEMORY &&
+	      spapr_pins() > demo.pins,
 	      "all 512 MiB of the guest are locked and pinned, once");
 }
 
@@ -107,7 +109,7 @@ static void say_counts(const struct vm_counts *from, bool ddw)
 /* ------------------------------------------------------------------ */
 /* The steps */
 
-static bool begin(void)
+static bool host_uses_disk(void)
 {
 	say_step("Look at the disk of the host");
 	if (!works(disk_mount(NULL), "the host has it") ||
@@ -147,13 +149,15 @@ static bool use(bool ddw)
 	say_step("Read and write in the guest");
 	wait_for("the guest reads and writes");
 	if (!works(disk_mount(&demo.vm), "the guest has mounted it") ||
-	    !shows(disk_sum(&demo.vm, "numbers"), "the guest has read the file"))
+	    !shows(disk_sum(&demo.vm, "numbers"),
+		   "the guest has read the file"))
 		return false;
 	check(!strcmp(disk.line, demo.numbers), "it is what the host has");
 	if (!shows(disk_write(&demo.vm, file), "the guest has written 64 MiB"))
 		return false;
 	strcpy(written, disk.line);
-	if (!shows(disk_sum(&demo.vm, file), "and read them again, from the disk"))
+	if (!shows(disk_sum(&demo.vm, file),
+		   "and read them again, from the disk"))
 		return false;
 	check(!strcmp(disk.line, written), "it is what it has written");
 	say_counts(&before, ddw);
@@ -172,7 +176,8 @@ static bool end(void)
 	printf("   now    %ld pages pinned\n",
 	       spapr_pins_settle(demo.pins) - demo.pins);
 	check(spapr_pins() == demo.pins, "nothing is pinned any more");
-	check(!vm_print_splats("          "), "no warning of the guest's kernel");
+	check(!vm_print_splats("          "),
+	      "no warning of the guest's kernel");
 	return true;
 }
 
@@ -185,7 +190,8 @@ static bool take_back(void)
 	    !works(disk_mount(NULL), "the host has mounted it"))
 		return false;
 	for (i = 0; i < 2; i++)
-		if (shows(disk_sum(NULL, files[i]), "there is a new file on it"))
+		if (shows(disk_sum(NULL, files[i]),
+			  "there is a new file on it"))
 			check(!strcmp(disk.line, demo.written[i]),
 			      "it is what the guest has written");
 	return works(disk_umount(NULL), "the host lets it go") &&
@@ -213,10 +219,11 @@ int main(void)
 	if (works(vm_mount(demo.vm.why, sizeof(demo.vm.why)),
 		  "QEMU is on a disk") &&
 	    works(disk_has_kernel(), "and Debian's kernel for the guest") &&
-	    begin() &&
+	    host_uses_disk() &&
 	    start("Pass it to a guest with Debian's kernel, with Debian's own QEMU",
 		  "") && use(true) && end() &&
-	    start("The same once more, without the 64-bit window", DISK_NO_DDW) &&
+	    start("The same once more, without the 64-bit window",
+		  DISK_NO_DDW) &&
 	    use(false) && end())
 		take_back();
 	if (demo.vm.pid > 0) {

@@ -79,7 +79,7 @@ static bool run(struct vm *vm, const char *fmt, ...)
 }
 
 /* ------------------------------------------------------------------ */
-/* Whose it is */
+/* The owner of the disk */
 
 bool disk_bind(const char *bdf, const char *driver)
 {
@@ -88,8 +88,10 @@ bool disk_bind(const char *bdf, const char *driver)
 	snprintf(check, sizeof(check),
 		 "[ -e /sys/bus/pci/drivers/%s/%s ] || { echo not bound; false; }",
 		 driver, bdf);
-	return run(NULL, "cd " VM_PCI "/%s; echo %s >driver_override", bdf, driver) &&
-	       run(NULL, "cd " VM_PCI "/%s; echo %s >driver/unbind", bdf, bdf) &&
+	return run(NULL, "cd " VM_PCI "/%s; echo %s >driver_override", bdf,
+		   driver) &&
+	       run(NULL, "cd " VM_PCI "/%s; echo %s >driver/unbind", bdf,
+		   bdf) &&
 	       run(NULL, "echo %s >/sys/bus/pci/drivers_probe", bdf) &&
 	       disk_sh(NULL, check);
 }
@@ -145,7 +147,8 @@ bool disk_check(void)
 
 bool disk_write(struct vm *vm, const char *file)
 {
-	return run(vm, "dd if=/dev/urandom of=/mnt/%s bs=1M count=%d conv=fsync",
+	return run(vm,
+		   "dd if=/dev/urandom of=/mnt/%s bs=1M count=%d conv=fsync",
 		   file, DISK_WRITTEN) &&
 	       run(vm, "sha256sum /mnt/%s", file);
 }
@@ -153,11 +156,12 @@ bool disk_write(struct vm *vm, const char *file)
 /* The ninth word is what the disk has not answered yet. */
 bool disk_busy(struct vm *vm)
 {
-	return run(vm, "for i in $(seq $(nproc)); do"
+	return run(vm,
+		   "for i in $(seq $(nproc)); do"
 		   " while dd if=/dev/urandom of=/mnt/busy$i bs=1M count=8 conv=fsync;"
 		   " do :; done >/dev/null 2>&1 & done") &&
 	       disk_sh(vm, "until [ -s /mnt/busy1 ] && awk '{ exit !$9 }' "
-		       "/sys/block/nvme0n1/stat; do :; done");
+			   "/sys/block/nvme0n1/stat; do :; done");
 }
 
 /* Each file has numbers of its own. */
@@ -189,9 +193,11 @@ bool disk_add_kernel(void)
 
 bool disk_load(struct vm *vm, const char *how, const char *append)
 {
-	return run(vm, KEXEC " %s /mnt/kexec/vmlinux "
-		   "--initrd=/mnt/kexec/initramfs.cpio.gz --append=\""
-		   "$(sed 's/crashkernel=[^ ]*//' /proc/cmdline) %s\"", how, append);
+	return run(vm,
+		   KEXEC " %s /mnt/kexec/vmlinux "
+			 "--initrd=/mnt/kexec/initramfs.cpio.gz --append=\""
+			 "$(sed 's/crashkernel=[^ ]*//' /proc/cmdline) %s\"",
+		   how, append);
 }
 
 bool disk_kexec(struct vm *vm)
@@ -199,7 +205,9 @@ bool disk_kexec(struct vm *vm)
 	return vm_say(vm, "sh " KEXEC " -e -y");
 }
 
-/* The head of its memory as an ELF file, which begins with a note of each CPU. */
+/*
+ * The head of its memory as an ELF file, which begins with a note of each CPU.
+ */
 bool disk_dump(struct vm *vm)
 {
 	return run(vm, "dd if=/proc/vmcore of=/mnt/vmcore bs=64k count=256 conv=fsync");

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The NVMe disk that the host passes on to a guest with Debian's kernel: it has a
- * file system and the file "numbers". All accesses, on the host and in the guest,
- * are shell commands, which can be shown to the user. A call returns false if its
- * command fails, and disk.line is the last line of the command's output.
+ * The NVMe disk that the host passes on to a guest with Debian's kernel: it has
+ * a file system and the file "numbers". All accesses, on the host and in the
+ * guest, are shell commands, which can be shown to the user. A call returns
+ * false if its command fails, and disk.line is the last line of the command's
+ * output.
  */
 #ifndef HARNESS_KVM_DISK_H
 #define HARNESS_KVM_DISK_H
@@ -16,7 +17,7 @@
 struct disk {
 	char bdf[VM_BDF_LEN];
 	char line[512];
-	/* called with each command before it is run, and the place it runs at */
+	/* called with each command, before it runs, and its place */
 	void (*said)(const char *where, const char *command);
 };
 
@@ -41,8 +42,8 @@ bool disk_give(void);
 bool disk_take(void);
 
 /*
- * On the host, or in the guest @vm: mount and umount, and the checksum of a file
- * as the disk has it. The host checks the file system, too.
+ * On the host, or in the guest @vm: mount and umount, and the checksum of a
+ * file as the disk has it. The host checks the file system, too.
  */
 bool disk_mount(struct vm *vm);
 bool disk_umount(struct vm *vm);
@@ -58,19 +59,25 @@ bool disk_sh(struct vm *vm, const char *command);
 /* Each CPU of the guest writes until its end; something is under way now. */
 bool disk_busy(struct vm *vm);
 
-/* Some MiB for each number, written all together; are they as they were written? */
+/*
+ * Some MiB for each number, written all together; are they as they were
+ * written?
+ */
 bool disk_texts(struct vm *vm, unsigned int from, unsigned int to);
 bool disk_has_texts(struct vm *vm, unsigned int from, unsigned int to);
 
 /*
- * The guest's own kernel, from the disk, where the host has put it: it is loaded
- * (@how is an option of kexec), and the guest goes on with it.
+ * The guest's own kernel, from the disk, where the host has put it: it is
+ * loaded (@how is an option of kexec), and the guest goes on with it.
  */
 bool disk_add_kernel(void);
 bool disk_load(struct vm *vm, const char *how, const char *append);
 bool disk_kexec(struct vm *vm);
 
-/* The kernel after a crash writes memory of the dead one, and the host finds it. */
+/*
+ * The kernel after a crash writes memory of the dead one, and the host finds
+ * it.
+ */
 bool disk_dump(struct vm *vm);
 bool disk_has_dump(void);
 

@@ -68,18 +68,20 @@ void disktest_counters(const struct vm_counts *from, bool ddw)
 		printf("# %ld %% of them in real mode\n",
 		       (to.real - from->real) * 100 / hcalls);
 	if (to.hcalls < 0)
-		skip("hypercalls are counted", "this kernel does not count them");
+		skip("hypercalls are counted",
+		     "this kernel does not count them");
 	else if (ddw)
 		is(!hcalls, "no I/O is a hypercall: %ld", hcalls);
 	else
-		is(hcalls > 0, "the kernel serves the hypercalls of I/O: %ld", hcalls);
+		is(hcalls > 0, "the kernel serves the hypercalls of I/O: %ld",
+		   hcalls);
 	is(to.user <= 0, "none is left to QEMU: %ld", to.user);
 }
 
 void disktest_nothing_left(void)
 {
-	is(spapr_pins_settle(test.pins) == test.pins, "nothing is pinned: %ld pages",
-	   spapr_pins() - test.pins);
+	is(spapr_pins_settle(test.pins) == test.pins,
+	   "nothing is pinned: %ld pages", spapr_pins() - test.pins);
 	is(!vm_print_splats("# console of the guest: "),
 	   "no warning of the guest's kernel");
 }
@@ -94,7 +96,8 @@ bool disktest_host_uses(void)
 	       does(disk_check(), "its file system is clean");
 }
 
-int disktest_main(const struct tap_case *cases, size_t nr, int argc, char **argv)
+int disktest_main(const struct tap_case *cases, size_t nr, int argc,
+		  char **argv)
 {
 	const char *missing = vm_missing() ? : disk_missing();
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A test that passes the disk on: its TAP results about the host before and after
- * the guest, and about the data that the guest reads and writes.
+ * A test that passes the disk on: its TAP results about the host before and
+ * after the guest, and about the data that the guest reads and writes.
  */
 #ifndef HARNESS_KVM_DISKTEST_H
 #define HARNESS_KVM_DISKTEST_H
@@ -12,8 +12,8 @@
 struct disktest {
 	struct vm vm;
 	long pins;		/* before there was any guest */
-	char numbers[sizeof(disk.line)];	/* checksums: of the host's data */
-	char written[sizeof(disk.line)];	/* and of the guest's */
+	char numbers[sizeof(disk.line)];	/* checksum: the host's data */
+	char written[sizeof(disk.line)];	/* checksum: the guest's */
 };
 
 extern struct disktest test;
@@ -32,7 +32,9 @@ bool disktest_boot(const char *append);
 
 bool disktest_read_and_write(void);
 
-/* With the 64-bit window no I/O is a hypercall, without it KVM serves them all. */
+/*
+ * With the 64-bit window no I/O is a hypercall, without it KVM serves them all.
+ */
 void disktest_counters(const struct vm_counts *from, bool ddw);
 
 /* QEMU has ended: nothing is left behind. */
@@ -42,6 +44,7 @@ void disktest_nothing_left(void);
 bool disktest_host_uses(void);
 
 /* Exit status of main(). */
-int disktest_main(const struct tap_case *cases, size_t nr, int argc, char **argv);
+int disktest_main(const struct tap_case *cases, size_t nr, int argc,
+		  char **argv);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A device with memory that it can reach, through VFIO: the same in the guest and
- * on the host. All calls give 0 or a negative errno.
+ * A device with memory that it can reach, through VFIO: the same in the guest
+ * and on the host. All calls give 0 or a negative errno.
  */
 #ifndef HARNESS_KVM_DMA_H
 #define HARNESS_KVM_DMA_H
@@ -20,7 +20,10 @@ struct dma {
 	__u64 window;
 };
 
-/* The @n-th device, with @size bytes of memory that can be mapped, and a window. */
+/*
+ * The @n-th device, with @size bytes of memory that can be mapped, and a
+ * window.
+ */
 int dma_open(struct dma *d, unsigned int n, size_t size);
 void dma_close(struct dma *d);
 
@@ -30,8 +33,8 @@ int dma_unmap(struct dma *d);
 
 /*
  * Lets the device copy from the first half of the memory to the second one.
- * Returns the number of bytes, or -EBADMSG if the copy differs from the original.
- * Another @seed is other data.
+ * Returns the number of bytes, or -EBADMSG if the copy differs from the
+ * original. Another @seed is other data.
  */
 int dma_copy(struct dma *d, char seed);
 

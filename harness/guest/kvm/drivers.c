@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * Pass a disk to a guest that runs Debian's own kernel, with its own driver, by
- * Debian's own QEMU: the data it reads and writes is right, by the 64-bit window and
- * by the 32-bit one, where each I/O is hypercalls; and when QEMU is killed with I/O
- * under way the host can use the disk, and nothing is left behind.
+ * Debian's own QEMU: the data it reads and writes is right, by the 64-bit
+ * window and by the 32-bit one, where each I/O is hypercalls; and when QEMU is
+ * killed with I/O under way the host can use the disk, and nothing is left
+ * behind.
  */
 #include "disktest.h"
 #include "libspapr.h"
@@ -48,5 +49,6 @@ static const struct tap_case cases[] = {
 
 int main(int argc, char **argv)
 {
-	return disktest_main(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
+	return disktest_main(cases, sizeof(cases) / sizeof(cases[0]), argc,
+			     argv);
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Costs of the I/O of a passed-through disk: hypercalls of the guest and those that
- * a host under a hypervisor makes for them, by the 64-bit window and by the 32-bit
- * one, for several sizes of I/O, one at a time. `make disk-figures` takes the lines
- * "# io" of the base kernel and of the series into docs/figures.md.
+ * Costs of the I/O of a passed-through disk: hypercalls of the guest and those
+ * that a host under a hypervisor makes for them, by the 64-bit window and by
+ * the 32-bit one, for several sizes of I/O, one at a time. `make disk-figures`
+ * takes the lines "# io" of the base kernel and of the series into
+ * docs/figures.md.
  */
 #include <stdlib.h>
 
@@ -11,15 +12,18 @@
 #include "libspapr.h"
 
 /*
- * The guest's allocator has one part of the window for small buffers of a CPU, and
- * one for those of 64 KiB and more: each is gone through, and a bit of it again.
+ * The guest's allocator has one part of the window for small buffers of a CPU,
+ * and one for those of 64 KiB and more: each is gone through, and a bit of it
+ * again.
  */
 #define WALK \
 	"dd if=/dev/nvme0n1 of=/dev/null bs=4k count=6144 iflag=direct && " \
 	"for i in 1 2; do dd if=/dev/nvme0n1 of=/dev/null bs=1M count=160 iflag=direct;" \
 	" done"
 
-/* H_GET_TCE, H_PUT_TCE, H_STUFF_TCE and H_PUT_TCE_INDIRECT in the guest's trace */
+/*
+ * H_GET_TCE, H_PUT_TCE, H_STUFF_TCE and H_PUT_TCE_INDIRECT in the guest's trace
+ */
 #define TRACE		"cd /sys/kernel/tracing; "
 #define COUNT_BEGIN \
 	"mount -t tracefs none /sys/kernel/tracing 2>/dev/null; " TRACE \
@@ -35,17 +39,22 @@ static const struct load {
 	const char *command;
 	unsigned int kib;
 } loads[] = {
-	{ "read, 1 MiB each", "dd if=/dev/nvme0n1 of=/dev/null bs=1M count=32 iflag=direct",
+	{ "read, 1 MiB each",
+	  "dd if=/dev/nvme0n1 of=/dev/null bs=1M count=32 iflag=direct",
 	  32 << 10 },
-	{ "read, 64 KiB each", "dd if=/dev/nvme0n1 of=/dev/null bs=64k count=512 iflag=direct",
+	{ "read, 64 KiB each",
+	  "dd if=/dev/nvme0n1 of=/dev/null bs=64k count=512 iflag=direct",
 	  32 << 10 },
-	{ "read, 4 KiB each", "dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1024 iflag=direct",
+	{ "read, 4 KiB each",
+	  "dd if=/dev/nvme0n1 of=/dev/null bs=4k count=1024 iflag=direct",
 	  4 << 10 },
 	{ "a file is written",
 	  "dd if=/dev/zero of=/mnt/zeros bs=1M count=32 conv=fsync", 32 << 10 },
 };
 
-/* Of the last load, in the guest and, where it has a hypervisor, of the host. */
+/*
+ * Of the last load, in the guest and, where it has a hypervisor, of the host.
+ */
 struct cost {
 	long guest;
 	long host;
@@ -57,7 +66,8 @@ static bool measure(const struct load *load, struct cost *c)
 	struct vm_counts before = vm_counts(&test.vm), after;
 	bool has_trace;
 
-	if (!does(disk_sh(&test.vm, COUNT_BEGIN), "the guest counts its hypercalls"))
+	if (!does(disk_sh(&test.vm, COUNT_BEGIN),
+		  "the guest counts its hypercalls"))
 		return false;
 	has_trace = !spapr_hcalls_begin();
 	if (!does(disk_sh(&test.vm, load->command), load->name))
@@ -146,5 +156,6 @@ static const struct tap_case cases[] = {
 
 int main(int argc, char **argv)
 {
-	return disktest_main(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
+	return disktest_main(cases, sizeof(cases) / sizeof(cases[0]), argc,
+			     argv);
 }

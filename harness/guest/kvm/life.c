@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Life cycle of a guest with Debian's own kernel while its passed-through disk is
- * written to: it is reset and reboots, loses the disk and gets it again, starts
- * another kernel by kexec, and crashes into one. Each time the data is on the disk,
- * and the host has as much pinned and locked as at first.
+ * Life cycle of a guest with Debian's own kernel while its passed-through disk
+ * is written to: it is reset and reboots, loses the disk and gets it again,
+ * starts another kernel by kexec, and crashes into one. Each time the data is
+ * on the disk, and the host has as much pinned and locked as at first.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -201,13 +201,14 @@ static bool kexec(void)
 }
 
 /*
- * The kernel after the crash writes the memory of the dead one to the disk. Before that
- * it asks for each TCE that may be in use, and does not schedule: an emulated guest
- * of a guest needs more time than a watchdog allows.
+ * The kernel after the crash writes the memory of the dead one to the disk.
+ * Before that it asks for each TCE that may be in use, and does not schedule:
+ * an emulated guest of a guest needs more time than a watchdog allows.
  */
 static bool crash(void)
 {
-	if (!load("-p", "nr_cpus=1 irqpoll reset_devices nosoftlockup") || !busy())
+	if (!load("-p", "nr_cpus=1 irqpoll reset_devices nosoftlockup") ||
+	    !busy())
 		return false;
 	is(!vm_print_splats("# console of the guest: "),
 	   "no warning of the guest's kernel");
@@ -216,7 +217,8 @@ static bool crash(void)
 		    "its kernel crashes") &&
 	       comes_up("the kernel for that boots and finds the disk") &&
 	       use(&test.vm, 1) &&
-	       does(disk_dump(&test.vm), "it writes what is left of the dead one");
+	       does(disk_dump(&test.vm),
+		    "it writes what is left of the dead one");
 }
 
 /* After its end, which leaves the file system to be mended. */
@@ -236,8 +238,8 @@ static bool finish(void)
 /* The cases */
 
 /*
- * The kernel after a crash finds no virtio console on a POWER8 host, with the base
- * kernel on that host as little as with the series.
+ * The kernel after a crash finds no virtio console on a POWER8 host, with the
+ * base kernel on that host as little as with the series.
  */
 static bool crash_or_skip(void)
 {
@@ -264,7 +266,9 @@ static bool live(const char *append, const char *cpus)
 	for (i = 1; i < REBOOTS; i++)
 		if (!reboot(i))
 			return false;
-	/* the device tree, which kexec hands on, is right again after a reboot */
+	/*
+	 * the device tree, which kexec hands on, is right again after a reboot
+	 */
 	if (!unplug() || !plug() || !reboot(i) || !kexec() || !crash_or_skip())
 		return false;
 	vm_print_stats(&test.vm, "# ");
@@ -306,5 +310,6 @@ static const struct tap_case cases[] = {
 
 int main(int argc, char **argv)
 {
-	return disktest_main(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
+	return disktest_main(cases, sizeof(cases) / sizeof(cases[0]), argc,
+			     argv);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The memory of a guest that has a disk: all kinds that QEMU can back it with, DIMMs
- * plugged and unplugged and pages ballooned under I/O, and the limits of locked
- * memory. Each time the data is right, the memory registered, pinned and locked is
- * as expected, to the byte, and nothing is left behind.
+ * The memory of a guest that has a disk: all kinds that QEMU can back it with,
+ * DIMMs plugged and unplugged and pages ballooned under I/O, and the limits of
+ * locked memory. Each time the data is right, the memory registered, pinned and
+ * locked is as expected, to the byte, and nothing is left behind.
  */
 #define _GNU_SOURCE
 #include <grp.h>
@@ -42,7 +42,7 @@ static struct {
 struct sum {
 	unsigned int regions;
 	long bytes;		/* of the regions */
-	long mapped;		/* of them in bytes, by the pages of the windows */
+	long mapped;		/* of them in bytes, in IOMMU pages */
 	long granule;		/* the smallest */
 	unsigned int windows;
 	long tables;		/* bytes locked for the windows */
@@ -90,8 +90,12 @@ static void equal(long is_now, long wanted, const char *what)
 	is(is_now == wanted, "%s: %ld", what, is_now);
 }
 
-/* All memory that the guest has now, once, in pages of this size; each is pinned. */
-static void check_registered(unsigned int regions, long bytes, long page, bool ddw)
+/*
+ * All memory that the guest has now, once, in pages of this size; each is
+ * pinned.
+ */
+static void check_registered(unsigned int regions, long bytes, long page,
+			     bool ddw)
 {
 	struct sum s = sum();
 
@@ -100,12 +104,15 @@ static void check_registered(unsigned int regions, long bytes, long page, bool d
 	/* neighbours may be one block */
 	is(s.granule >= page, "their blocks, in bytes: %ld of at least %ld",
 	   s.granule, page);
-	equal(spapr_pins() - test.pins, bytes / spapr_page_size(), "pages pinned");
+	equal(spapr_pins() - test.pins, bytes / spapr_page_size(),
+	      "pages pinned");
 	equal(s.windows, ddw ? 2 : 1, "windows");
 	if (ddw)
 		equal(s.mapped, bytes, "bytes mapped");
 	equal(s.locked, bytes + s.tables, "bytes locked by the container");
-	/* KVM has a table for each window of the guest, of its first bridge too */
+	/*
+	 * KVM has a table for each window of the guest, of its first bridge too
+	 */
 	if (ddw)
 		equal(vm_memory(&test.vm, "VmLck"), s.locked + need.kvm,
 		      "bytes locked by QEMU");
@@ -136,7 +143,7 @@ static bool ask_doctor(void)
 	return f && !pclose(f) && need.all && need.kvm && need.libvirt;
 }
 
-static bool begin(void)
+static bool start_test(void)
 {
 	return disktest_begin() &&
 	       does(ask_doctor(), "spapr_doctor says what the guest locks");
@@ -169,7 +176,7 @@ static bool use(const char * const *more, unsigned int regions, long page,
 		bool ddw)
 {
 	test.vm.more = more;
-	if (!begin() || !disktest_boot(ddw ? "" : DISK_NO_DDW))
+	if (!start_test() || !disktest_boot(ddw ? "" : DISK_NO_DDW))
 		return false;
 	check_registered(regions, MEMORY, page, ddw);
 	if (!disktest_read_and_write())
@@ -285,7 +292,8 @@ static bool dma(bool plugged)
 		  "the disk writes to memory and reads it again"))
 		return false;
 	n = atol(rest);
-	return is(plugged ? n > 0 : !n, "pages of it where the DIMM is:%s", rest) &&
+	return is(plugged ? n > 0 : !n, "pages of it where the DIMM is:%s",
+		  rest) &&
 	       has(&test.vm, "copy", test.numbers);
 }
 
@@ -317,7 +325,8 @@ static bool plug_and_unplug(const char *append, bool ddw)
 	test.vm.more = (const char * const []){
 		MEMFD("ram", "512M", ""), "-machine", "memory-backend=ram", NULL
 	};
-	if (!begin() || !disktest_boot(append) || !disktest_read_and_write() ||
+	if (!start_test() || !disktest_boot(append) ||
+	    !disktest_read_and_write() ||
 	    !does(disk_busy(&test.vm), "it goes on writing") || !dma(false))
 		return false;
 	for (i = 0; i < 2; i++) {
@@ -370,14 +379,15 @@ static bool balloon(void)
 
 	tap.about = "balloon";
 	test.vm.more = more;
-	if (!begin() || !disktest_boot("") || !disktest_read_and_write() ||
+	if (!start_test() || !disktest_boot("") || !disktest_read_and_write() ||
 	    !does(disk_busy(&test.vm), "it goes on writing"))
 		return false;
 	for (i = 0; i < 2; i++) {
 		if (!inflate(BALLOON, "the guest gives memory back"))
 			return false;
 		is(vm_memory(&test.vm, "VmRSS") >= MEMORY,
-		   "QEMU keeps it: %ld KiB", vm_memory(&test.vm, "VmRSS") / KIB);
+		   "QEMU keeps it: %ld KiB",
+		   vm_memory(&test.vm, "VmRSS") / KIB);
 		check_registered(1, MEMORY, page, true);
 		if (!has(&test.vm, "numbers", test.numbers) ||
 		    !inflate(MEMORY, "the guest takes it again") ||
@@ -431,13 +441,13 @@ static bool use_as_user(long bytes)
 static bool user(void)
 {
 	tap.about = "user, limit of libvirt";
-	return begin() && use_as_user(need.libvirt);
+	return start_test() && use_as_user(need.libvirt);
 }
 
 static bool user_exactly(void)
 {
 	tap.about = "user, no more than is needed";
-	return begin() && use_as_user(need.all);
+	return start_test() && use_as_user(need.all);
 }
 
 /* A line of a file that has these words is shown. */
@@ -447,7 +457,8 @@ static bool shows(const char *words, const char *file)
 
 	fflush(stdout);
 	snprintf(command, sizeof(command),
-		 "grep '%s' %s | tail -n 1 | sed 's/^/# /' | grep .", words, file);
+		 "grep '%s' %s | tail -n 1 | sed 's/^/# /' | grep .", words,
+		 file);
 	return !system(command);
 }
 
@@ -456,7 +467,7 @@ static bool user_page_less(void)
 	bool good;
 
 	tap.about = "user, a page less";
-	if (!begin() ||
+	if (!start_test() ||
 	    !does(!system("echo >/sys/kernel/tracing/trace; echo 1 >" REFUSED
 			  "/enable; : >" ROOT "/tmp/qemu.log"),
 		  "refusals are traced") ||
@@ -480,8 +491,8 @@ static bool user_page_less(void)
 /* ------------------------------------------------------------------ */
 
 /*
- * A host without dynamic windows: QEMU maps page by page. It offers the guest a window
- * that the host cannot make, and would end if the guest made it.
+ * A host without dynamic windows: QEMU maps page by page. It offers the guest a
+ * window that the host cannot make, and would end if the guest made it.
  */
 static bool v1(void)
 {
@@ -491,7 +502,7 @@ static bool v1(void)
 		return true;
 	}
 	test.vm.more = NULL;
-	if (!begin() || !disktest_boot(DISK_NO_DDW))
+	if (!start_test() || !disktest_boot(DISK_NO_DDW))
 		return false;
 	equal(vm_version(&test.vm), 1, "version of the container");
 	equal(vm_memory(&test.vm, "VmLck"), need.all,
@@ -516,5 +527,6 @@ static const struct tap_case cases[] = {
 
 int main(int argc, char **argv)
 {
-	return disktest_main(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
+	return disktest_main(cases, sizeof(cases) / sizeof(cases[0]), argc,
+			     argv);
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pass a network card to a guest that runs Debian's own kernel, alone or beside a
- * disk: frames of all sizes that it answers and streams both ways are right, by the
- * 64-bit window and by the 32-bit one; and when QEMU is killed with traffic under way
- * the host can use the card, and nothing is left behind.
+ * Pass a network card to a guest that runs Debian's own kernel, alone or beside
+ * a disk: frames of all sizes that it answers and streams both ways are right,
+ * by the 64-bit window and by the 32-bit one; and when QEMU is killed with
+ * traffic under way the host can use the card, and nothing is left behind.
  *
- * The outside is another card of the host: its traffic does not pass the IOMMU of
- * the card that is passed on.
+ * The outside is another card of the host: its traffic does not pass the IOMMU
+ * of the card that is passed on.
  */
 #include <string.h>
 
@@ -29,7 +29,8 @@ static bool streams(void)
 {
 	char sum[sizeof(disk.line)];
 
-	if (!does(card_numbers(sum, sizeof(sum)), "there is something to send") ||
+	if (!does(card_numbers(sum, sizeof(sum)),
+		  "there is something to send") ||
 	    !does(card_receive(&test.vm), "the guest receives a file"))
 		return false;
 	is(!strcmp(disk.line, sum), "what it has received is what was sent");
@@ -45,7 +46,8 @@ static bool boot(const char *append)
 
 	if (!does(vm_start(&test.vm, append), "QEMU starts with the card") ||
 	    !does(vm_hear(&test.vm, "@hello", NULL, 0) &&
-		  vm_hear(&test.vm, "@agent ready", NULL, 0), "the guest boots"))
+		  vm_hear(&test.vm, "@agent ready", NULL, 0),
+		  "the guest boots"))
 		return false;
 	want = test.vm.one_bridge ? 1 : test.vm.nr_devices;
 	vm_print_containers(&test.vm, "# ");
@@ -152,5 +154,6 @@ int main(int argc, char **argv)
 		printf("1..0 # SKIP needs %s\n", missing);
 		return 0;
 	}
-	return disktest_main(cases, sizeof(cases) / sizeof(cases[0]), argc, argv);
+	return disktest_main(cases, sizeof(cases) / sizeof(cases[0]), argc,
+			     argv);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Pass the devices through to a KVM guest with Debian's own QEMU and let the guest
- * map memory for them: the maps become hypercalls that this host's KVM serves
- * from registered memory. Then the guest is reset, unplugged from and killed while
- * the devices are in use, and nothing may be left behind.
+ * Pass the devices through to a KVM guest with Debian's own QEMU and let the
+ * guest map memory for them: the maps become hypercalls that this host's KVM
+ * serves from registered memory. Then the guest is reset, unplugged from and
+ * killed while the devices are in use, and nothing may be left behind.
  */
 #include <errno.h>
 #include <signal.h>
@@ -179,12 +179,14 @@ static void check_counters(void)
 	long is_served = vm_stat(vm, "tce_entries");
 
 	if (hcalls < 0) {
-		skip("hypercalls are counted", "this kernel does not count them");
+		skip("hypercalls are counted",
+		     "this kernel does not count them");
 		return;
 	}
 	vm_print_stats(vm, "# ");
 	if (is_v1()) {
-		skip("KVM served hypercalls", "QEMU serves them with version 1");
+		skip("KVM served hypercalls",
+		     "QEMU serves them with version 1");
 		return;
 	}
 	is(hcalls > 0 && is_served >= entries,
@@ -385,8 +387,8 @@ static bool kill_in_use(void)
 }
 
 /*
- * A guest that does not use the calls with many entries. Its kernel always warns
- * of that parameter, because it comes after the code was patched.
+ * A guest that does not use the calls with many entries. Its kernel always
+ * warns of that parameter, because it comes after the code was patched.
  */
 static bool one_by_one(void)
 {

@@ -45,7 +45,8 @@ static bool is_wanted(const char *names, const char *name)
 
 bool run_cases(const struct tap_case *cases, size_t nr, int argc, char **argv)
 {
-	const char *names = argc == 3 && !strcmp(argv[1], "-t") ? argv[2] : NULL;
+	bool some = argc == 3 && !strcmp(argv[1], "-t");
+	const char *names = some ? argv[2] : NULL;
 	unsigned int n = 0;
 	const char *why;
 	bool ok = true;

@@ -9,7 +9,7 @@
 struct tap {
 	unsigned int tests;
 	unsigned int failed;
-	const char *about;	/* current step; at first the name of the case */
+	const char *about;	/* current step, or the name of the case */
 	const char *why;	/* printed by must() when it fails */
 };
 
@@ -25,7 +25,7 @@ void skip(const char *what, const char *why);
 struct tap_case {
 	const char *name;
 	bool (*call)(void);
-	const char *(*missing)(void);	/* a requirement that is not met, or NULL */
+	const char *(*missing)(void);	/* unmet requirement, or NULL */
 };
 
 /* All cases, or with "-t NAME[+NAME...]" some of them, until one is false. */

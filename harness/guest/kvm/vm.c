@@ -69,7 +69,8 @@ static bool is_of_class(const char *bdf, const char *class)
 	return !strncmp(text, class, strlen(class));
 }
 
-unsigned int vm_pci(const char *class, char (*bdf)[VM_BDF_LEN], unsigned int max)
+unsigned int vm_pci(const char *class, char (*bdf)[VM_BDF_LEN],
+		    unsigned int max)
 {
 	struct dirent **list;
 	int n = scandir(VM_PCI, &list, NULL, alphasort), i;
@@ -77,7 +78,8 @@ unsigned int vm_pci(const char *class, char (*bdf)[VM_BDF_LEN], unsigned int max
 
 	for (i = 0; i < n; i++)
 		if (is_of_class(list[i]->d_name, class) && nr++ < max)
-			snprintf(bdf[nr - 1], VM_BDF_LEN, "%s", list[i]->d_name);
+			snprintf(bdf[nr - 1], VM_BDF_LEN, "%s",
+				 list[i]->d_name);
 	return nr;
 }
 
@@ -151,9 +153,9 @@ static const char *device(struct vm *vm, unsigned int i)
 }
 
 /*
- * Each device has a host bridge of its own, so that each is an IOMMU group of the
- * guest, and QEMU registers the guest's memory in a container for each; or they
- * have one for all, which is one container with their groups.
+ * Each device has a host bridge of its own, so that each is an IOMMU group of
+ * the guest, and QEMU registers the guest's memory in a container for each; or
+ * they have one for all, which is one container with their groups.
  */
 static void add_devices(struct vm *vm, char **args, unsigned int *nr)
 {
@@ -190,8 +192,8 @@ static void add_kernel(struct vm *vm, const char *append, char **args,
 }
 
 /*
- * QEMU 7.2 says that a machine to which no memory can be added has none, and by that
- * Debian's kernel sizes its 64-bit window.
+ * QEMU 7.2 says that a machine to which no memory can be added has none, and by
+ * that Debian's kernel sizes its 64-bit window.
  */
 static const char *memory(struct vm *vm)
 {
@@ -353,15 +355,18 @@ static long console_size(void)
 }
 
 /*
- * One more piece of @s; input of the other stream is only kept, as it may be asked
- * for later.
+ * One more piece of @s; input of the other stream is only kept, as it may be
+ * asked for later.
  */
 static bool wait_more(struct vm *vm, struct vm_stream *s, const char *what)
 {
 	struct pollfd p = { .fd = s->fd, .events = POLLIN };
 	long silent = 0, was = console_size(), is;
 
-	/* counted, because the clock of a POWER8 host may run ahead of the guest */
+	/*
+	 * counted, because the clock of a POWER8 host may run ahead of the
+	 * guest
+	 */
 	while (!poll(&p, 1, 1000)) {
 		if (vm->waiting)
 			vm->waiting();
@@ -376,20 +381,20 @@ static bool wait_more(struct vm *vm, struct vm_stream *s, const char *what)
 }
 
 /* A panic of the guest, seen from outside, is that it starts again. */
-static bool is_bad(struct vm *vm, const char *line, const char *begin)
+static bool is_bad(struct vm *vm, const char *line, const char *prefix)
 {
 	const char *bad = "@agent failed: ";
 
 	if (!strncmp(line, bad, strlen(bad)))
 		fail(vm, "the guest says: %s", line + strlen(bad));
-	else if (!strncmp(line, "@hello", 6) && strcmp(begin, "@hello"))
+	else if (!strncmp(line, "@hello", 6) && strcmp(prefix, "@hello"))
 		fail(vm, "the guest has started again by itself");
 	else
 		return false;
 	return true;
 }
 
-bool vm_hear(struct vm *vm, const char *begin, char *rest, size_t size)
+bool vm_hear(struct vm *vm, const char *prefix, char *rest, size_t size)
 {
 	char line[1024];
 
@@ -397,15 +402,16 @@ bool vm_hear(struct vm *vm, const char *begin, char *rest, size_t size)
 		while (vm_line(&vm->report, line, sizeof(line))) {
 			if (vm->said)
 				vm->said(line);
-			if (is_bad(vm, line, begin))
+			if (is_bad(vm, line, prefix))
 				return false;
-			if (strncmp(line, begin, strlen(begin)))
+			if (strncmp(line, prefix, strlen(prefix)))
 				continue;
 			if (rest)
-				snprintf(rest, size, "%s", line + strlen(begin));
+				snprintf(rest, size, "%s",
+					 line + strlen(prefix));
 			return true;
 		}
-		if (!wait_more(vm, &vm->report, begin))
+		if (!wait_more(vm, &vm->report, prefix))
 			return false;
 	}
 }
@@ -431,8 +437,8 @@ bool vm_tell(struct vm *vm, const char *command, const char *answer, char *rest,
 }
 
 /*
- * Takes what QMP has said: events are kept until they are asked for, an answer is
- * copied to @line.
+ * Takes what QMP has said: events are kept until they are asked for, an answer
+ * is copied to @line.
  */
 static bool take_answer(struct vm *vm, char *line, size_t size)
 {
@@ -557,11 +563,11 @@ static bool stats_dir(struct vm *vm, char *path, size_t size)
 	DIR *dir = opendir(STATS);
 	struct dirent *d;
 	bool found = false;
-	char begin[16];
+	char prefix[16];
 
-	snprintf(begin, sizeof(begin), "%d-", vm->pid);
+	snprintf(prefix, sizeof(prefix), "%d-", vm->pid);
 	while (dir && !found && (d = readdir(dir))) {
-		found = !strncmp(d->d_name, begin, strlen(begin));
+		found = !strncmp(d->d_name, prefix, strlen(prefix));
 		snprintf(path, size, STATS "/%s", d->d_name);
 	}
 	if (dir)
@@ -759,7 +765,9 @@ void vm_expect_crash(void)
 	crashed = true;
 }
 
-/* The begin of the last kernel, which may follow on what the dead one has said. */
+/*
+ * The begin of the last kernel, which may follow on what the dead one has said.
+ */
 static long last_kernel(FILE *f)
 {
 	char line[1024];

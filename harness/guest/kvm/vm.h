@@ -4,8 +4,8 @@
  *
  * QEMU is a child of ours, and its monitor (QMP) and the guest's ports "report"
  * and "control" are sockets that we have the other ends of. A call that fails
- * says why in vm->why; it fails when QEMU ends, when the guest reboots by itself
- * and when neither of them says anything for VM_SILENCE seconds.
+ * says why in vm->why; it fails when QEMU ends, when the guest reboots by
+ * itself and when neither of them says anything for VM_SILENCE seconds.
  */
 #ifndef HARNESS_KVM_VM_H
 #define HARNESS_KVM_VM_H
@@ -48,12 +48,13 @@ struct vm {
 const char *vm_missing(void);
 
 /*
- * PCI devices of the host whose class begins so, by their addresses: how many, and the
- * first @max of them.
+ * PCI devices of the host whose class begins so, by their addresses: how many,
+ * and the first @max of them.
  */
 #define VM_PCI		"/sys/bus/pci/devices"
 #define VM_BDF_LEN	16
-unsigned int vm_pci(const char *class, char (*bdf)[VM_BDF_LEN], unsigned int max);
+unsigned int vm_pci(const char *class, char (*bdf)[VM_BDF_LEN],
+		    unsigned int max);
 
 /* Mounts the disk; all guests see the same one. */
 bool vm_mount(char *why, size_t size);
@@ -70,7 +71,7 @@ bool vm_more(struct vm_stream *s);
 bool vm_start(struct vm *vm, const char *append);
 
 /* Waits for a line that begins so, and copies the rest of it. */
-bool vm_hear(struct vm *vm, const char *begin, char *rest, size_t size);
+bool vm_hear(struct vm *vm, const char *prefix, char *rest, size_t size);
 
 /* A command for the agent in the guest, and its answer if there will be one. */
 bool vm_say(struct vm *vm, const char *command);
@@ -99,7 +100,10 @@ struct vm_counts {
 struct vm_counts vm_counts(struct vm *vm);
 void vm_print_stats(struct vm *vm, const char *prefix);
 
-/* Why none of the hypercalls of this guest is served in real mode; NULL: they are. */
+/*
+ * Why none of the hypercalls of this guest is served in real mode; NULL: they
+ * are.
+ */
 bool vm_is_power8(void);	/* the host */
 const char *vm_no_real_mode(struct vm *vm);
 

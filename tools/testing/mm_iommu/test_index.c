@@ -996,8 +996,8 @@ static void run_threads(struct rng *rng, unsigned int cpus)
 	}
 	ksft_print_msg("%u CPUs: %lu insertions, %lu refusals, %lu lookups, %lu references\n",
 		       cpus, sum[0], sum[1], sum[2], sum[3]);
-	ksft_print_msg("%lu pages held in sections, %lu regions reaped\n", holds,
-		       reaps);
+	ksft_print_msg("%lu pages held in sections, %lu regions reaped\n",
+		       holds, reaps);
 	check(holds && reaps);
 
 	writer_reap(shared.reg);

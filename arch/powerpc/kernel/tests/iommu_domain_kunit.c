@@ -224,12 +224,13 @@ static unsigned int domain_windows(struct kunit *test,
 
 	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++)
 		if (domain_table(domain, i) &&
-		    t->group[nr].table_group.tables[i] == domain_table(domain, i))
+		    t->group[nr].table_group.tables[i] ==
+		    domain_table(domain, i))
 			mask |= BIT(i);
 	return mask;
 }
 
-/* What a device of the domain reaches at an address; 0 if it is nothing. */
+/* Memory that a device of the domain reaches at an address, or 0. */
 static u64 domain_reaches(struct iommu_domain *domain, int num, u64 iova)
 {
 	struct iommu_table *tbl = domain_table(domain, num);
@@ -246,7 +247,8 @@ static void domain_release(struct iommu_domain *domain)
 
 	for (win = dom->windows; win < ARRAY_END(dom->windows); win++)
 		if (win->size)
-			spapr_unmap_pages(domain, win->start, win->size, 1, NULL);
+			spapr_unmap_pages(domain, win->start, win->size, 1,
+					  NULL);
 	spapr_domain_free(domain);
 }
 
@@ -301,7 +303,8 @@ static void domain_alloc_fails_as_a_whole(struct kunit *test)
 	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++) {
 		t->no_table = BIT(i);
 		KUNIT_EXPECT_PTR_EQ(test, ERR_PTR(-ENOMEM),
-				    spapr_domain_alloc(t->group[0].dev, 0, NULL));
+				    spapr_domain_alloc(t->group[0].dev, 0,
+						       NULL));
 		KUNIT_EXPECT_EQ(test, t->tables, 0);
 	}
 	t->no_table = 0;
@@ -365,7 +368,8 @@ static void domain_takes_no_group_from_the_kernel(struct kunit *test)
 	struct iommu_domain *domain = domain_alloc(test);
 	struct domain_kunit *t = test->priv;
 
-	KUNIT_EXPECT_EQ(test, domain_attach(test, domain, 0, &platform), -EBUSY);
+	KUNIT_EXPECT_EQ(test, domain_attach(test, domain, 0, &platform),
+			-EBUSY);
 	KUNIT_EXPECT_EQ(test, spapr_attach_dev(domain, t->group[0].dev, NULL),
 			-EBUSY);
 	KUNIT_EXPECT_EQ(test, domain_windows(test, domain, 0), 0);
@@ -412,7 +416,8 @@ static void domain_refused_attach_leaves_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, domain_map(test, domain, KUNIT_START64), 0);
 	for (i = 0; i < IOMMU_TABLE_GROUP_MAX_TABLES; i++) {
 		g->refuse_set = BIT(i);
-		KUNIT_EXPECT_EQ(test, domain_attach(test, domain, 1, NULL), -EIO);
+		KUNIT_EXPECT_EQ(test, domain_attach(test, domain, 1, NULL),
+				-EIO);
 		KUNIT_EXPECT_NULL(test, g->table_group.tables[0]);
 		KUNIT_EXPECT_NULL(test, g->table_group.tables[1]);
 		KUNIT_EXPECT_EQ(test, domain_windows(test, domain, 0),
@@ -474,7 +479,10 @@ static void domain_refused_replace_keeps_the_old_one(struct kunit *test)
 	domain_release(old);
 }
 
-/* A group that cannot even have the old one again has none, until it is attached. */
+/*
+ * A group that cannot even have the old one again has none, until it is
+ * attached.
+ */
 static void domain_refused_way_back_reaches_nothing(struct kunit *test)
 {
 	struct iommu_domain *old = domain_alloc(test);
@@ -519,8 +527,10 @@ static void domain_that_cannot_leave_is_still_unmapped(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, domain_windows(test, other, 0), 0);
 	KUNIT_EXPECT_EQ(test, domain_attach(test, domain, 0, NULL), -EBUSY);
 
-	KUNIT_EXPECT_EQ(test, spapr_unmap_pages(domain, KUNIT_START64, PAGE_SIZE,
-						1, NULL), PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test,
+			spapr_unmap_pages(domain, KUNIT_START64, PAGE_SIZE, 1,
+					  NULL),
+			PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, domain_reaches(domain, 1, KUNIT_START64), 0);
 	g->refuse_unset = 0;
 	fake_unset_window(&g->table_group, 1);
@@ -570,13 +580,16 @@ static void domain_maps_only_what_it_can(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, domain_map(test, domain, end32), -EINVAL);
 	KUNIT_EXPECT_EQ(test, domain_map(test, domain, KUNIT_START64 +
 					 KUNIT_ENTRIES * PAGE_SIZE), -EINVAL);
-	KUNIT_EXPECT_EQ(test, spapr_map_pages(domain, end32 - PAGE_SIZE, hpa,
-					      PAGE_SIZE, 2, KUNIT_RW, GFP_KERNEL,
-					      &mapped), -EINVAL);
+	KUNIT_EXPECT_EQ(test,
+			spapr_map_pages(domain, end32 - PAGE_SIZE, hpa,
+					PAGE_SIZE, 2, KUNIT_RW, GFP_KERNEL,
+					&mapped),
+			-EINVAL);
 
-	KUNIT_EXPECT_EQ(test, spapr_map_pages(domain, KUNIT_START32, hpa,
-					      PAGE_SIZE, 1, KUNIT_RW, GFP_ATOMIC,
-					      &mapped), -EINVAL);
+	KUNIT_EXPECT_EQ(test,
+			spapr_map_pages(domain, KUNIT_START32, hpa, PAGE_SIZE,
+					1, KUNIT_RW, GFP_ATOMIC, &mapped),
+			-EINVAL);
 	KUNIT_EXPECT_EQ(test, spapr_map_pages(domain, KUNIT_START32, hpa,
 					      PAGE_SIZE, 1,
 					      KUNIT_RW | IOMMU_MMIO, GFP_KERNEL,
@@ -588,7 +601,7 @@ static void domain_maps_only_what_it_can(struct kunit *test)
 	domain_release(domain);
 }
 
-/* What may be reached for ever is not released, and not mapped again either. */
+/* Memory that stays reachable is neither released nor mapped again. */
 static void domain_keeps_memory_that_it_cannot_unmap(struct kunit *test)
 {
 	struct iommu_domain *domain = domain_alloc(test);
@@ -603,7 +616,8 @@ static void domain_keeps_memory_that_it_cannot_unmap(struct kunit *test)
 						PAGE_SIZE, 1, NULL), PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, page_ref_count(t->page), refs + pages);
 	KUNIT_EXPECT_EQ(test, spapr_iova_to_phys(domain, KUNIT_START32), 0);
-	KUNIT_EXPECT_EQ(test, iommu_tce_view_mapped(domain_table(domain, 0)), 0);
+	KUNIT_EXPECT_EQ(test, iommu_tce_view_mapped(domain_table(domain, 0)),
+			0);
 
 	/* nothing reaches it here */
 	while (page_ref_count(t->page) > refs)

@@ -160,7 +160,7 @@ static int fake_prepare(struct iommu_table *tbl, unsigned long index,
 			unsigned long npages)
 {
 	tce_fake_wrong(tce_fake_of(tbl), !tce_fake_of(tbl)->mute,
-		       "not at once");
+		       "not on the fast path");
 #ifdef CONFIG_PPC_POWERNV
 	if (fake_of(tbl)->pnv)
 		return pnv_tce_prepare(tbl, index, npages);
@@ -698,7 +698,7 @@ static bool is_dirty(const struct mm_iommu_region *region, unsigned long page)
 }
 
 /* Unpinning marks a page dirty if a device may have written to it. */
-static void what_may_be_written_is_marked(struct kunit *test)
+static void writable_memory_is_marked(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
 	struct mm_iommu_region *a = fake_register(test, f, 3 * PER_UNIT);
@@ -1272,7 +1272,7 @@ static struct mm_iommu_region *replace(struct kunit *test, struct fake *f,
 }
 
 /* An orphan, kept only by its TCEs, is changed like any other region. */
-static void what_was_given_up_is_changed(struct kunit *test)
+static void orphaned_entries_are_changed(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
 	struct mm_iommu_region *old = fake_register(test, f, 32), *new;
@@ -1349,7 +1349,7 @@ static struct tce_view_block *block(struct fake *f, unsigned long i)
 }
 
 /* Puts one entry as a hypercall does, or clears it. */
-static int put(struct kunit *test, struct fake *f, unsigned long entry,
+static int put_entry(struct kunit *test, struct fake *f, unsigned long entry,
 	       unsigned long ua, bool clear)
 {
 	return put_refused(test, f, entry, ua, clear, 0);
@@ -1368,16 +1368,20 @@ static void a_block_in_use_counts_by_itself(struct kunit *test)
 	long saved;
 
 	prepare(test, f, BLOCK - 1, 2);
-	KUNIT_EXPECT_EQ(test, 1, put(test, f, 7, ua_of(region, 0), false));
+	KUNIT_EXPECT_EQ(test, 1,
+			put_entry(test, f, 7, ua_of(region, 0), false));
 	KUNIT_EXPECT_EQ(test, refs(region), 2);
-	KUNIT_EXPECT_EQ(test, 1, put(test, f, BLOCK, ua_of(region, 0), false));
+	KUNIT_EXPECT_EQ(test, 1,
+			put_entry(test, f, BLOCK, ua_of(region, 0), false));
 	KUNIT_EXPECT_EQ(test, refs(region), 3);
 	saved = refs(region);
 	atomic_long_set(&region->mapped, 0);
 
-	KUNIT_EXPECT_EQ(test, 1, put(test, f, 9, ua_of(region, 1), false));
-	KUNIT_EXPECT_EQ(test, 1, put(test, f, 9, ua_of(region, 2), false));
-	KUNIT_EXPECT_EQ(test, 1, put(test, f, 9, 0, true));
+	KUNIT_EXPECT_EQ(test, 1,
+			put_entry(test, f, 9, ua_of(region, 1), false));
+	KUNIT_EXPECT_EQ(test, 1,
+			put_entry(test, f, 9, ua_of(region, 2), false));
+	KUNIT_EXPECT_EQ(test, 1, put_entry(test, f, 9, 0, true));
 	for (n = 1; n <= MOST - 8; n += MOST - 9) {
 		/* over empty entries, over itself, and clearing */
 		KUNIT_EXPECT_EQ(test, 0, map(test, f, BLOCK - n / 2 - 1,
@@ -1405,15 +1409,15 @@ static void a_block_of_more_than_one_region(struct kunit *test)
 	prepare(test, f, 0, BLOCK);
 	KUNIT_ASSERT_EQ(test, 0, map(test, f, 0, ua_of(a, 0), 10, true));
 	KUNIT_ASSERT_EQ(test, 0, map(test, f, 10, ua_of(b, 0), 20, true));
-	KUNIT_EXPECT_EQ(test, 1, put(test, f, 40, ua_of(b, 0), false));
+	KUNIT_EXPECT_EQ(test, 1, put_entry(test, f, 40, ua_of(b, 0), false));
 	KUNIT_EXPECT_EQ(test, refs(a), 1 + 1);
 	KUNIT_EXPECT_EQ(test, refs(b), 1 + 21);
 	KUNIT_EXPECT_EQ(test, mapped(f, a), 10);
 	KUNIT_EXPECT_EQ(test, mapped(f, b), 21);
 
 	/* each in place of the other, on each path */
-	KUNIT_EXPECT_EQ(test, 1, put(test, f, 9, ua_of(b, 0), false));
-	KUNIT_EXPECT_EQ(test, 1, put(test, f, 10, ua_of(a, 0), false));
+	KUNIT_EXPECT_EQ(test, 1, put_entry(test, f, 9, ua_of(b, 0), false));
+	KUNIT_EXPECT_EQ(test, 1, put_entry(test, f, 10, ua_of(a, 0), false));
 	KUNIT_EXPECT_EQ(test, 0, map(test, f, 5, ua_of(b, 0), 3, true));
 	KUNIT_EXPECT_EQ(test, 0, map(test, f, 15, ua_of(a, 0), 3, true));
 	KUNIT_EXPECT_EQ(test, refs(a), 1 + 1);
@@ -1432,7 +1436,7 @@ static void a_block_of_more_than_one_region(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, map(test, f, 0, ua_of(b, 0), 30, true));
 	KUNIT_EXPECT_EQ(test, refs(a), 1);
 	KUNIT_EXPECT_EQ(test, refs(b), 1 + 31);
-	KUNIT_EXPECT_EQ(test, 1, put(test, f, 50, ua_of(a, 0), false));
+	KUNIT_EXPECT_EQ(test, 1, put_entry(test, f, 50, ua_of(a, 0), false));
 	KUNIT_EXPECT_EQ(test, refs(a), 2);
 	tce_fake_check_blocks(&f->t);
 	fake_end(test, f);
@@ -1461,11 +1465,11 @@ static void an_empty_block_gets_another_home(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, map(test, f, 0, ua_of(a, 0), MOST, true));
 	expect_home(test, f, 0, a, MOST);
 	KUNIT_EXPECT_EQ(test, 1, clear(test, f, 0, MOST));
-	KUNIT_EXPECT_EQ(test, 1, put(test, f, 5, ua_of(b, 0), false));
+	KUNIT_EXPECT_EQ(test, 1, put_entry(test, f, 5, ua_of(b, 0), false));
 	expect_home(test, f, 0, b, 1);
 	KUNIT_EXPECT_EQ(test, refs(a), 1);
-	KUNIT_EXPECT_EQ(test, 1, put(test, f, 5, 0, true));
-	KUNIT_EXPECT_EQ(test, 1, put(test, f, 6, ua_of(a, 0), false));
+	KUNIT_EXPECT_EQ(test, 1, put_entry(test, f, 5, 0, true));
+	KUNIT_EXPECT_EQ(test, 1, put_entry(test, f, 6, ua_of(a, 0), false));
 	expect_home(test, f, 0, a, 1);
 	KUNIT_EXPECT_EQ(test, refs(b), 1);
 
@@ -1493,10 +1497,11 @@ static void a_page_that_is_lost_at_home(struct kunit *test)
 	u64 cookie = mm_iommu_cookie(region, ua_of(region, 1), true);
 
 	prepare(test, f, 0, BLOCK);
-	KUNIT_EXPECT_EQ(test, 1, put(test, f, 5, ua_of(region, 0), false));
+	KUNIT_EXPECT_EQ(test, 1,
+			put_entry(test, f, 5, ua_of(region, 0), false));
 	KUNIT_EXPECT_EQ(test, -ENOTRECOVERABLE,
 			put_refused(test, f, 6, ua_of(region, 1), false, 3));
-	KUNIT_EXPECT_EQ(test, 1, put(test, f, 5, 0, true));
+	KUNIT_EXPECT_EQ(test, 1, put_entry(test, f, 5, 0, true));
 	KUNIT_EXPECT_EQ(test, tce_view_used(block(f, 0)), 0);
 	tce_fake_check_blocks(&f->t);
 	KUNIT_EXPECT_EQ(test, refs(region), 2);
@@ -1670,7 +1675,7 @@ static void nobody_waits_for_a_lock(struct kunit *test)
 
 /**
  * struct twin - two tables: fast path as far as possible, and range path
- * @at_once: table of the fast path
+ * @fast: table of the fast path
  * @core: table of the range path
  * @picture: expected contents of both
  * @count: pages of each region that are mapped in each table
@@ -1682,7 +1687,7 @@ static void nobody_waits_for_a_lock(struct kunit *test)
  * @failed: changes that cannot be made at all
  */
 struct twin {
-	struct fake *at_once;
+	struct fake *fast;
 	struct fake *core;
 	struct picture *picture;
 	long count[REGIONS];
@@ -1752,22 +1757,22 @@ static void random_job(struct twin *t)
 }
 
 /*
- * Whether a part can be mapped, on the fast path if @at_once. For more than one
+ * Whether a part can be mapped, on the fast path if @fast. For more than one
  * page the fast path does not look for pages that are read-only.
  */
 static bool part_is_good(const struct twin *t,
-			 const struct iommu_tce_want *want, bool at_once)
+			 const struct iommu_tce_want *want, bool fast)
 {
 	struct mm_iommu_region *first = twin_find(t, want->ua), *region;
 	unsigned long i, ua = want->ua;
 	u64 at;
 
-	if (at_once && want->npages > 1 && first && want->write &&
+	if (fast && want->npages > 1 && first && want->write &&
 	    first->trans.readonly)
 		return false;
 	for (i = 0; i < want->npages; i++, ua += BIT(twin_shift(t))) {
 		region = twin_find(t, ua);
-		if (!region || (at_once && region != first))
+		if (!region || (fast && region != first))
 			return false;
 		mm_iommu_trans_block(&region->trans, ua, &at);
 		if (want->write && at & MM_IOMMU_READONLY)
@@ -1776,13 +1781,13 @@ static bool part_is_good(const struct twin *t,
 	return true;
 }
 
-static bool job_is_good(const struct twin *t, bool at_once)
+static bool job_is_good(const struct twin *t, bool fast)
 {
 	unsigned int i;
 
 	for (i = 0; i < t->j->nr; i++)
 		if (!t->j->wants[i].clear &&
-		    !part_is_good(t, &t->j->wants[i], at_once))
+		    !part_is_good(t, &t->j->wants[i], fast))
 			return false;
 	return true;
 }
@@ -1790,7 +1795,7 @@ static bool job_is_good(const struct twin *t, bool at_once)
 /* Whether a block is missing in a range where pages are to be mapped. */
 static bool job_lacks_block(const struct twin *t)
 {
-	struct iommu_tce_view *view = t->at_once->t.tbl.it_view;
+	struct iommu_tce_view *view = t->fast->t.tbl.it_view;
 	unsigned long b = t->j->entry / BLOCK;
 	unsigned long last = (t->j->entry + t->j->npages - 1) / BLOCK;
 
@@ -1859,11 +1864,11 @@ static void expect_counts(struct kunit *test, struct twin *t, const long *core)
 	unsigned int k;
 
 	for (k = 0; k < ARRAY_SIZE(t->region); k++) {
-		KUNIT_ASSERT_EQ(test, mapped(t->at_once, t->region[k]) +
+		KUNIT_ASSERT_EQ(test, mapped(t->fast, t->region[k]) +
 				mapped(t->core, t->region[k]),
 				t->count[k] + core[k]);
 		KUNIT_ASSERT_EQ(test, refs(t->region[k]),
-				1 + refs_of(t->at_once, t->region[k]) +
+				1 + refs_of(t->fast, t->region[k]) +
 				refs_of(t->core, t->region[k]));
 	}
 }
@@ -1889,9 +1894,9 @@ static void twin_step(struct kunit *test, struct twin *t)
 		t->made++;
 	} else {
 		KUNIT_ASSERT_TRUE(test, lacks || !change_good);
-		expect_picture(test, t->at_once, t->picture);
+		expect_picture(test, t->fast, t->picture);
 		expect_counts(test, t, before);
-		ret = core_change(t, t->at_once);
+		ret = core_change(t, t->fast);
 		KUNIT_ASSERT_EQ(test, !ret, good);
 		t->left += good;
 		t->failed += !good;
@@ -1899,7 +1904,7 @@ static void twin_step(struct kunit *test, struct twin *t)
 	if (good)
 		picture_change(t);
 	/* in one of the two tables only */
-	expect_picture(test, t->at_once, t->picture);
+	expect_picture(test, t->fast, t->picture);
 	expect_counts(test, t, before);
 	KUNIT_ASSERT_EQ(test, !core_map(t, t->core), good);
 	expect_counts(test, t, t->count);
@@ -1928,10 +1933,10 @@ static void twins(struct kunit *test, unsigned int shift, bool pnv)
 
 	KUNIT_ASSERT_NOT_NULL(test, t);
 	prandom_seed_state(&t->rnd, seed);
-	t->at_once = fake_create_as(test, mode, 12345, shift, pnv);
+	t->fast = fake_create_as(test, mode, 12345, shift, pnv);
 	t->core = fake_create_as(test, mode, 12345, shift, false);
 	t->picture = alloc_picture(test);
-	t->j = job_alloc(test, t->at_once);
+	t->j = job_alloc(test, t->fast);
 	twin_register(test, t);
 
 	for (i = 0; i < STEPS; i++) {
@@ -1939,10 +1944,10 @@ static void twins(struct kunit *test, unsigned int shift, bool pnv)
 		if (i % 16)
 			continue;
 		expect_picture(test, t->core, t->picture);
-		tce_fake_check_blocks(&t->at_once->t);
+		tce_fake_check_blocks(&t->fast->t);
 		tce_fake_check_blocks(&t->core->t);
 	}
-	kunit_info(test, "seed %u, pages of %lu, %s: %u at once, %u left to the core, %u impossible\n",
+	kunit_info(test, "seed %u, pages of %lu, %s: %u on the fast path, %u left to the core, %u impossible\n",
 		   seed, BIT(shift), pnv ? "PowerNV" : "fake", t->made, t->left,
 		   t->failed);
 	/* not all of it was left to the range path */
@@ -1950,7 +1955,7 @@ static void twins(struct kunit *test, unsigned int shift, bool pnv)
 	KUNIT_EXPECT_GT(test, t->left, 0);
 	KUNIT_EXPECT_GT(test, t->failed, 0);
 	expect_picture(test, t->core, t->picture);
-	fake_end(test, t->at_once);
+	fake_end(test, t->fast);
 	fake_end(test, t->core);
 }
 
@@ -1972,7 +1977,7 @@ static void random_changes_of_a_table_of_powernv(struct kunit *test)
 
 #define ROUNDS	1500
 
-struct at_once_thread {
+struct fast_thread {
 	struct fake *f;
 	struct mm_iommu_region *region;
 	struct completion done;
@@ -1983,7 +1988,7 @@ struct at_once_thread {
 /* Maps and clears on the range path what others change on the fast path. */
 static int thread_run(void *data)
 {
-	struct at_once_thread *t = data;
+	struct fast_thread *t = data;
 	struct rnd_state rnd;
 	unsigned long first, npages;
 	unsigned int i;
@@ -2009,7 +2014,7 @@ static int thread_run(void *data)
 }
 
 /* Maps or clears at random; some of the calls return -EAGAIN. */
-static void change_meanwhile(struct kunit *test, struct at_once_thread *t,
+static void change_concurrently(struct kunit *test, struct fast_thread *t,
 			     struct mm_iommu_region *region)
 {
 	struct job *j = t->j;
@@ -2038,7 +2043,7 @@ static void change_meanwhile(struct kunit *test, struct at_once_thread *t,
 static void changes_beside_those_of_the_core(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
-	struct at_once_thread *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	struct fast_thread *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
 	struct mm_iommu_region *a = fake_register(test, f, 300);
 	struct mm_iommu_region *b = fake_register(test, f, 300), *region;
 	unsigned long i, na = 0, nb = 0;
@@ -2052,7 +2057,7 @@ static void changes_beside_those_of_the_core(struct kunit *test)
 	prepare(test, f, 15 * BLOCK, 2 * BLOCK);
 	task = kthread_run(thread_run, t, "iommu_tce_kunit");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
-	change_meanwhile(test, t, b);
+	change_concurrently(test, t, b);
 	kthread_stop(task);
 
 	KUNIT_EXPECT_EQ(test, t->failed, 0);
@@ -2082,7 +2087,7 @@ static void changes_beside_those_of_the_core(struct kunit *test)
 
 static struct kunit_case iommu_tce_fast_cases[] = {
 	KUNIT_CASE_PARAM(a_change_is_made_and_unmade, mode_gen_params),
-	KUNIT_CASE_PARAM(what_may_be_written_is_marked, mode_gen_params),
+	KUNIT_CASE_PARAM(writable_memory_is_marked, mode_gen_params),
 	KUNIT_CASE_PARAM(a_change_of_one_entry, mode_gen_params),
 	KUNIT_CASE_PARAM(a_change_replaces_what_was_there, mode_gen_params),
 	KUNIT_CASE_PARAM(a_list_may_clear_some, mode_gen_params),
@@ -2105,7 +2110,7 @@ static struct kunit_case iommu_tce_fast_cases[] = {
 	KUNIT_CASE_PARAM(one_entry_that_is_refused_is_put_back,
 			 mode_gen_params),
 	KUNIT_CASE_PARAM(more_than_fits_into_one_change, mode_gen_params),
-	KUNIT_CASE_PARAM(what_was_given_up_is_changed, mode_gen_params),
+	KUNIT_CASE_PARAM(orphaned_entries_are_changed, mode_gen_params),
 	KUNIT_CASE_PARAM(the_last_page_of_many_regions, mode_gen_params),
 	KUNIT_CASE_PARAM(a_block_in_use_counts_by_itself, mode_gen_params),
 	KUNIT_CASE_PARAM(a_block_of_more_than_one_region, mode_gen_params),

@@ -1007,7 +1007,7 @@ static void unmap_of_patches_counts_each(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->mems[1].refs, 0);
 }
 
-static void what_a_device_may_do_is_in_the_tce(struct kunit *test)
+static void permissions_are_in_the_tce(struct kunit *test)
 {
 	struct fake *f = fake_simple(test);
 	struct fake_mem *mem = fake_mem(test, f, 5);
@@ -1294,7 +1294,7 @@ static void every_set_fails_in_turn(struct kunit *test)
 }
 
 /* An entry that cannot be restored has no TCE, but its reference is counted. */
-static void what_cannot_be_put_back_is_cleared(struct kunit *test)
+static void unrestorable_entries_are_cleared(struct kunit *test)
 {
 	const struct tce_range *r = test->param_value;
 	struct fake *f = fake_for(test, r);
@@ -1321,7 +1321,7 @@ static void what_cannot_be_put_back_is_cleared(struct kunit *test)
 /*
  * The contents of the table are unknown, so a device may reach either memory.
  */
-static void what_cannot_be_cleared_is_never_let_go(struct kunit *test)
+static void unclearable_memory_is_never_released(struct kunit *test)
 {
 	const struct tce_range *r = test->param_value;
 	struct fake *f = fake_for(test, r);
@@ -1505,7 +1505,7 @@ static void map_first_block_later(struct fake *f)
 	f->translating = map_first_block;
 }
 
-static void undo_leaves_what_others_did_meanwhile(struct kunit *test)
+static void undo_leaves_concurrent_changes(struct kunit *test)
 {
 	struct fake *f = fake_simple(test);
 	struct fake_mem *old = fake_mem(test, f, 2 * BLOCK);
@@ -1802,7 +1802,7 @@ static void nothing_is_kept_to_be_undone(struct kunit *test)
  * If more regions are replaced than fit, they are killed and dropped on the
  * way.
  */
-static void what_is_replaced_is_let_go_on_the_way(struct kunit *test)
+static void replaced_memory_is_released_on_the_way(struct kunit *test)
 {
 	struct fake *f = fake_simple(test);
 	struct fake_mem *new;
@@ -1861,7 +1861,7 @@ static void the_page_that_is_bad_is_named(struct kunit *test)
 
 /* ---- orphans ----------------------------------------------------------- */
 
-static void orphans_are_told_from_new_memory(struct kunit *test)
+static void orphans_are_distinct_from_new_memory(struct kunit *test)
 {
 	struct fake *f = fake_simple(test);
 	struct fake_mem *old = fake_mem(test, f, 1000), *new;
@@ -2114,7 +2114,7 @@ static struct kunit_case iommu_tce_cases[] = {
 			 range_gen_params),
 	KUNIT_CASE_PARAM(map_over_patches_counts_each, range_gen_params),
 	KUNIT_CASE_PARAM(unmap_of_patches_counts_each, range_gen_params),
-	KUNIT_CASE(what_a_device_may_do_is_in_the_tce),
+	KUNIT_CASE(permissions_are_in_the_tce),
 	KUNIT_CASE(map_of_many_pieces_of_memory),
 	KUNIT_CASE(nothing_to_map_or_unmap),
 	KUNIT_CASE(a_platform_without_prepare_or_kill),
@@ -2128,15 +2128,15 @@ static struct kunit_case iommu_tce_cases[] = {
 	KUNIT_CASE_PARAM(every_hold_fails_in_turn, range_gen_params),
 	KUNIT_CASE_PARAM(prepare_fails, range_gen_params),
 	KUNIT_CASE_PARAM(every_set_fails_in_turn, range_gen_params),
-	KUNIT_CASE_PARAM(what_cannot_be_put_back_is_cleared, range_gen_params),
-	KUNIT_CASE_PARAM(what_cannot_be_cleared_is_never_let_go,
+	KUNIT_CASE_PARAM(unrestorable_entries_are_cleared, range_gen_params),
+	KUNIT_CASE_PARAM(unclearable_memory_is_never_released,
 			 range_gen_params),
 	KUNIT_CASE_PARAM(every_clear_fails_in_turn, range_gen_params),
 	KUNIT_CASE(unmap_goes_on_after_an_error),
 	KUNIT_CASE(a_failed_map_of_many_blocks),
 	KUNIT_CASE(every_allocation_fails_in_turn),
 	KUNIT_CASE(unmap_needs_no_memory),
-	KUNIT_CASE(undo_leaves_what_others_did_meanwhile),
+	KUNIT_CASE(undo_leaves_concurrent_changes),
 	KUNIT_CASE(undo_leaves_a_closed_table),
 	KUNIT_CASE(a_refusal_in_a_closing_table_is_undone),
 	KUNIT_CASE(threads_on_one_range),
@@ -2144,10 +2144,10 @@ static struct kunit_case iommu_tce_cases[] = {
 	KUNIT_CASE(a_block_is_emptied_before_the_kill),
 	KUNIT_CASE(blocks_of_two_regions),
 	KUNIT_CASE(nothing_is_kept_to_be_undone),
-	KUNIT_CASE(what_is_replaced_is_let_go_on_the_way),
+	KUNIT_CASE(replaced_memory_is_released_on_the_way),
 	KUNIT_CASE(a_platform_that_refuses_all_the_same),
 	KUNIT_CASE(the_page_that_is_bad_is_named),
-	KUNIT_CASE(orphans_are_told_from_new_memory),
+	KUNIT_CASE(orphans_are_distinct_from_new_memory),
 	KUNIT_CASE(neighbours_differ_by_their_id),
 	KUNIT_CASE(a_table_of_2_to_the_43_entries),
 	KUNIT_CASE(registered_memory_is_mapped),

@@ -830,7 +830,7 @@ static void register_ends_at_the_task_size(struct kunit *test)
 	check_task_end(test, KUNIT_UA + 5 * PAGE_SIZE);
 }
 
-/* A pin must never skip a page, whoever the caller is. */
+/* A pin must never skip a page, whatever the caller asks for. */
 static void pin_of_the_last_pages_fails(struct kunit *test)
 {
 	static const unsigned long npages[] = { 1, 2, 8, 9, 300 };
@@ -925,7 +925,8 @@ static void register_keeps_the_limit(struct kunit *test)
 	ret = mm_iommu_kunit_register(test, ua, TEST_SIZE, &region);
 	set_ipc_lock(test, true);
 	KUNIT_ASSERT_EQ(test, ret, -ENOMEM);
-	expect_refusal(test, "over the limit of locked memory, bytes left of it: ",
+	expect_refusal(test,
+		       "over the limit of locked memory, bytes left of it: ",
 		       TEST_SIZE - 1);
 	expect_state(test, p, &start);
 
@@ -1663,7 +1664,8 @@ static void every_allocation_fails_in_turn(struct kunit *test)
 	fail_each(test, p, KUNIT_UA + SZ_16M - 300 * PAGE_SIZE,
 		  600 * PAGE_SIZE, &failed, &survived);
 	KUNIT_EXPECT_GE(test, failed, 2 + 5);
-	kunit_info(test, "%u allocations failed in turn, %u of them without harm\n",
+	kunit_info(test,
+		   "%u allocations failed in turn, %u of them without harm\n",
 		   1 + failed + survived, survived);
 }
 
@@ -1671,7 +1673,8 @@ static void every_allocation_fails_in_turn(struct kunit *test)
 
 void mm_iommu_kunit_failslab(struct kunit *test)
 {
-	kunit_skip(test, "needs CONFIG_FAILSLAB and CONFIG_FAULT_INJECTION_DEBUG_FS");
+	kunit_skip(test,
+		   "needs CONFIG_FAILSLAB and CONFIG_FAULT_INJECTION_DEBUG_FS");
 }
 
 void mm_iommu_kunit_fail_alloc(unsigned int nth)

@@ -332,7 +332,8 @@ static void need_answer(struct kunit *test)
 {
 	if (!IS_ENABLED(CONFIG_SPARSEMEM_VMEMMAP) &&
 	    !IS_ENABLED(CONFIG_FLATMEM))
-		kunit_skip(test, "needs CONFIG_SPARSEMEM_VMEMMAP or CONFIG_FLATMEM");
+		kunit_skip(test,
+			   "needs CONFIG_SPARSEMEM_VMEMMAP or CONFIG_FLATMEM");
 }
 
 /* Contents of a struct page, read through its real mode address. */
@@ -410,7 +411,8 @@ static void struct_page_in_two_blocks_is_not_found(struct kunit *test)
 		n++;
 	}
 	if (!n)
-		kunit_skip(test, "no struct page of %zu bytes is in two blocks here",
+		kunit_skip(test,
+			   "no struct page of %zu bytes is in two blocks here",
 			   sizeof(struct page));
 	kunit_info(test, "%lu struct pages are in two blocks\n", n);
 }

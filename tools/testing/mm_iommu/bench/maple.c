@@ -63,11 +63,11 @@ static DEFINE_MTREE(tree);
 
 void bench_maple_insert(unsigned long first, unsigned long last, void *entry)
 {
-	static bool ready;
+	static bool is_init;
 
-	if (!ready)
+	if (!is_init)
 		maple_tree_init();
-	ready = true;
+	is_init = true;
 	if (mtree_insert_range(&tree, first, last, entry, GFP_KERNEL))
 		abort();
 }

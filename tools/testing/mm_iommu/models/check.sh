@@ -34,8 +34,8 @@ verify() (
 	grep -q 'errors: 0' pan.log
 )
 
-# tell WANTED GOT NAME
-tell() {
+# judge WANTED GOT NAME
+judge() {
 	n=$((n + 1))
 	if [ "$1" = "$2" ]; then
 		echo "ok $n $3"
@@ -49,10 +49,10 @@ tell() {
 for path in "$SRC"/*.pml; do
 	model=$(basename "$path")
 	rc=0; verify "$model" || rc=$?
-	tell 0 $rc "$model holds"
+	judge 0 $rc "$model holds"
 	for mutant in $(sed -n 's,^/\* MUTANT \([A-Z_]*\):.*,\1,p' "$path"); do
 		rc=0; verify "$model" "-D$mutant" || rc=$?
-		tell 1 $rc "$model: $mutant is refused"
+		judge 1 $rc "$model: $mutant is refused"
 	done
 done
 echo "1..$n"

@@ -250,8 +250,14 @@ inline gather(r) {
 }
 
 inline flush() {
-	if :: gathered[0] > 0 -> drop(0, gathered[0]); gathered[0] = 0 :: else fi;
-	if :: gathered[1] > 0 -> drop(1, gathered[1]); gathered[1] = 0 :: else fi
+	if
+	:: gathered[0] > 0 -> drop(0, gathered[0]); gathered[0] = 0
+	:: else
+	fi;
+	if
+	:: gathered[1] > 0 -> drop(1, gathered[1]); gathered[1] = 0
+	:: else
+	fi
 }
 
 inline range(r, end) {
@@ -270,7 +276,9 @@ inline range(r, end) {
 			/* cannot fail: the range holds @r */
 			atomic {
 				if
-				:: r != NONE -> enter(r); mapped[r] = mapped[r] + n
+				:: r != NONE ->
+					enter(r);
+					mapped[r] = mapped[r] + n
 				:: else
 				fi;
 				n = 0
@@ -344,7 +352,12 @@ proctype Reaper() {
 	byte r;
 
 end:	do
-	:: atomic { dead[0] || dead[1] -> reaping = true; r = (dead[0] -> 0 : 1); dead[r] = false }
+	:: atomic {
+		dead[0] || dead[1] ->
+		reaping = true;
+		r = (dead[0] -> 0 : 1);
+		dead[r] = false
+	   }
 #ifndef NO_SECTION_SYNC
 		!section;
 #endif
@@ -353,7 +366,8 @@ end:	do
 	od
 }
 
-#define SINGLE(r)	((view[0] == r) + (view[1] == r) - (home == r -> homes : 0))
+#define SINGLE(r)	((view[0] == r) + (view[1] == r) - \
+			 (home == r -> homes : 0))
 #define IS_HOME(r)	(home == r)
 
 /* At the end the counts must match the view. */
@@ -373,7 +387,8 @@ init {
 		/* possible results of earlier calls */
 		if
 		:: true
-		:: view[0] = 0; view[1] = 1; home = 0; homes = 1; mapped[0] = 2; mapped[1] = 2
+		:: view[0] = 0; view[1] = 1; home = 0; homes = 1;
+		   mapped[0] = 2; mapped[1] = 2
 		:: view[0] = 1; view[1] = 1; mapped[1] = 3
 		fi;
 		hw[0] = view[0];

@@ -124,7 +124,7 @@ void take_remainders(void);
 char *plain(unsigned long size, int advice);
 void touch(char *p, unsigned long size, unsigned long step);
 char *take(const struct kind *k, unsigned long size);
-void give_back(const struct kind *k, char *p, unsigned long size);
+void release_memory(const struct kind *k, char *p, unsigned long size);
 
 /* ------------------------------------------------------------------ */
 /* Hypercalls of a guest */

@@ -182,13 +182,13 @@ static const char *many(enum list kind, unsigned long n, unsigned long regions)
 /* Measuring */
 
 /* The guest's program makes each call an interval. */
-static void call(struct hcall *h, long answer)
+static void call(struct tce_hcall *h, long answer)
 {
 	MUST(vm_hcall(&g.vm.cpu[0], h) == answer ? 0 : -EIO);
 	bench_interval++;
 }
 
-static void hcall(struct figure *best, struct hcall *h, long answer)
+static void time_hcall(struct figure *best, struct tce_hcall *h, long answer)
 {
 	settle();
 	call(h, answer);
@@ -206,26 +206,26 @@ static unsigned long calls(unsigned long regions)
 /*
  * Makes as many calls as its name says, each for the next page of the window.
  */
-static struct hcall put(unsigned long tce, unsigned int page_shift,
+static struct tce_hcall put_tce(unsigned long tce, unsigned int page_shift,
 			unsigned long n)
 {
-	return (struct hcall){
+	return (struct tce_hcall){
 		.nr = H_PUT_TCE, .arg = { GUEST_LIOBN, g.window, tce },
 		.step = 1UL << page_shift, .count = n,
 	};
 }
 
-static struct hcall indirect(unsigned long n)
+static struct tce_hcall put_indirect(unsigned long n)
 {
-	return (struct hcall){
+	return (struct tce_hcall){
 		.nr = H_PUT_TCE_INDIRECT,
 		.arg = { GUEST_LIOBN, g.window, LIST, n }, .count = 1,
 	};
 }
 
-static struct hcall stuff(unsigned long n)
+static struct tce_hcall stuff_tce(unsigned long n)
 {
-	return (struct hcall){
+	return (struct tce_hcall){
 		.nr = H_STUFF_TCE, .arg = { GUEST_LIOBN, g.window, 0, n },
 		.count = 1,
 	};
@@ -234,12 +234,12 @@ static struct hcall stuff(unsigned long n)
 static void measure_null(void)
 {
 	unsigned long n = calls(1);
-	struct hcall h = { .nr = H_PROD, .arg = { -1UL }, .count = n };
+	struct tce_hcall h = { .nr = H_PROD, .arg = { -1UL }, .count = n };
 	struct figure best = {};
 	unsigned int r;
 
 	for (r = 0; r < repeats; r++)
-		hcall(&best, &h, H_PARAMETER);
+		time_hcall(&best, &h, H_PARAMETER);
 	row_average("null hypercall", "H_PROD of no processor", &best, n, n);
 }
 
@@ -247,15 +247,15 @@ static void measure_null(void)
 static void measure_put(unsigned int page_shift, unsigned long n,
 			const char *where)
 {
-	struct hcall set = put(BUFFER | TCE_RW, page_shift, n);
-	struct hcall unset = put(0, page_shift, n);
+	struct tce_hcall set = put_tce(BUFFER | TCE_RW, page_shift, n);
+	struct tce_hcall unset = put_tce(0, page_shift, n);
 	struct figure map = {}, over = {}, clear = {};
 	unsigned int r;
 
 	for (r = 0; r < repeats; r++) {
-		hcall(&map, &set, H_SUCCESS);
-		hcall(&over, &set, H_SUCCESS);
-		hcall(&clear, &unset, H_SUCCESS);
+		time_hcall(&map, &set, H_SUCCESS);
+		time_hcall(&over, &set, H_SUCCESS);
+		time_hcall(&clear, &unset, H_SUCCESS);
 	}
 	row_average("H_PUT_TCE", text("map, %s", where), &map, n, n);
 	row_average("H_PUT_TCE", text("replace, %s", where), &over, n, n);
@@ -270,8 +270,8 @@ static void measure_put(unsigned int page_shift, unsigned long n,
 static void measure_walk(unsigned int page_shift, const char *where)
 {
 	unsigned long n = WINDOW / WALK >> page_shift;
-	struct hcall set = put(BUFFER | TCE_RW, page_shift, n);
-	struct hcall unset = stuff(1);
+	struct tce_hcall set = put_tce(BUFFER | TCE_RW, page_shift, n);
+	struct tce_hcall unset = stuff_tce(1);
 	struct figure map = {}, clear = {};
 	unsigned int r;
 
@@ -279,8 +279,8 @@ static void measure_walk(unsigned int page_shift, const char *where)
 	unset.step = set.step;
 	unset.count = n;
 	for (r = 0; r <= repeats; r++) {
-		hcall(&map, &set, H_SUCCESS);
-		hcall(&clear, &unset, H_SUCCESS);
+		time_hcall(&map, &set, H_SUCCESS);
+		time_hcall(&clear, &unset, H_SUCCESS);
 	}
 	row_average("H_PUT_TCE", text("map, walking, %s", where), &map, n, n);
 	row_average("H_STUFF_TCE", text("clear 1, walking, %s", where), &clear,
@@ -289,15 +289,15 @@ static void measure_walk(unsigned int page_shift, const char *where)
 
 static void measure_list(enum list kind, unsigned long n, unsigned long regions)
 {
-	struct hcall set = indirect(n), unset = stuff(n);
+	struct tce_hcall set = put_indirect(n), unset = stuff_tce(n);
 	const char *what = many(kind, n, regions);
 	struct figure map = {}, over = {};
 	unsigned int r;
 
 	write_list(kind, regions);
 	for (r = 0; r < repeats; r++) {
-		hcall(&map, &set, H_SUCCESS);
-		hcall(&over, &set, H_SUCCESS);
+		time_hcall(&map, &set, H_SUCCESS);
+		time_hcall(&over, &set, H_SUCCESS);
 		call(&unset, H_SUCCESS);
 	}
 	row_insns("H_PUT_TCE_INDIRECT", text("map %s", what), &map, n, "TCE");
@@ -307,15 +307,15 @@ static void measure_list(enum list kind, unsigned long n, unsigned long regions)
 
 static void measure_fill(enum list kind, unsigned long n, unsigned long regions)
 {
-	struct hcall set = indirect(n), unset = stuff(n);
+	struct tce_hcall set = put_indirect(n), unset = stuff_tce(n);
 	struct figure mapped = {}, empty = {};
 	unsigned int r;
 
 	write_list(kind, regions);
 	for (r = 0; r < repeats; r++) {
 		call(&set, H_SUCCESS);
-		hcall(&mapped, &unset, H_SUCCESS);
-		hcall(&empty, &unset, H_SUCCESS);
+		time_hcall(&mapped, &unset, H_SUCCESS);
+		time_hcall(&empty, &unset, H_SUCCESS);
 	}
 	row_insns("H_STUFF_TCE", text("clear %s", many(kind, n, regions)),
 		  &mapped, n, "TCE");

@@ -410,10 +410,10 @@ bool bench_lines_register(unsigned long how)
 
 static struct guest g;
 
-static struct hcall at(struct worker *w, unsigned long nr, unsigned long third,
-		       unsigned long n)
+static struct tce_hcall at(struct worker *w, unsigned long nr,
+			   unsigned long third, unsigned long n)
 {
-	return (struct hcall){
+	return (struct tce_hcall){
 		.nr = nr, .count = 1,
 		.arg = { GUEST_LIOBN, g.window + (w->nr * APART << shift),
 			 third, n },
@@ -421,7 +421,7 @@ static struct hcall at(struct worker *w, unsigned long nr, unsigned long third,
 }
 
 /* The guest's program makes an interval of each. */
-static void hcall(struct worker *w, struct hcall h, long answer)
+static void make_hcall(struct worker *w, struct tce_hcall h, long answer)
 {
 	MUST(vm_hcall(&g.vm.cpu[w->nr], &h) == answer ? 0 : -EIO);
 	bench_interval++;
@@ -429,36 +429,37 @@ static void hcall(struct worker *w, struct hcall h, long answer)
 
 static void call_h_null(struct worker *w)
 {
-	hcall(w, (struct hcall){ .nr = H_PROD, .arg = { -1UL }, .count = 1 },
-	      H_PARAMETER);
+	struct tce_hcall h = { .nr = H_PROD, .arg = { -1UL }, .count = 1 };
+
+	make_hcall(w, h, H_PARAMETER);
 }
 
 static void put_next(struct worker *w)
 {
-	struct hcall h = at(w, H_PUT_TCE, BUFFER | TCE_RW, 0);
+	struct tce_hcall h = at(w, H_PUT_TCE, BUFFER | TCE_RW, 0);
 
 	h.arg[1] += 1UL << shift;
-	hcall(w, h, H_SUCCESS);
+	make_hcall(w, h, H_SUCCESS);
 }
 
 static void call_put(struct worker *w)
 {
-	hcall(w, at(w, H_PUT_TCE, BUFFER | TCE_RW, 0), H_SUCCESS);
+	make_hcall(w, at(w, H_PUT_TCE, BUFFER | TCE_RW, 0), H_SUCCESS);
 }
 
 static void call_clear(struct worker *w)
 {
-	hcall(w, at(w, H_PUT_TCE, 0, 0), H_SUCCESS);
+	make_hcall(w, at(w, H_PUT_TCE, 0, 0), H_SUCCESS);
 }
 
 static void call_indirect(struct worker *w)
 {
-	hcall(w, at(w, H_PUT_TCE_INDIRECT, LIST, LIST_LEN), H_SUCCESS);
+	make_hcall(w, at(w, H_PUT_TCE_INDIRECT, LIST, LIST_LEN), H_SUCCESS);
 }
 
 static void call_stuff(struct worker *w)
 {
-	hcall(w, at(w, H_STUFF_TCE, 0, LIST_LEN), H_SUCCESS);
+	make_hcall(w, at(w, H_STUFF_TCE, 0, LIST_LEN), H_SUCCESS);
 }
 
 static void write_list(void)

@@ -240,7 +240,7 @@ static char *thp(const struct kind *k, unsigned long size)
 	return NULL;
 }
 
-void give_back(const struct kind *k, char *p, unsigned long size)
+void release_memory(const struct kind *k, char *p, unsigned long size)
 {
 	munmap(p, size);
 	if (k->type == HUGETLB && k->page < GIB)

@@ -17,7 +17,7 @@
 
 #define LEN		256UL
 #define DEVICES		2
-#define PAGES		24	/* not in order, so a TCE of each is another run */
+#define PAGES		24	/* not in order, so each is a run of its own */
 #define OLD		1
 #define NEW		2
 
@@ -93,7 +93,8 @@ FIXTURE_SETUP(fail)
 	ASSERT_EQ(0, ioas_map(self->fd, self->ioas, LOW, self->result, CHUNK));
 	ASSERT_EQ(0, ioas_map(self->fd, self->other, LOW, self->result, CHUNK));
 	for (i = 0; i < DEVICES; i++)
-		ASSERT_EQ(0, open_device(&self->dev[i], spapr_bdf(i), self->fd));
+		ASSERT_EQ(0,
+			  open_device(&self->dev[i], spapr_bdf(i), self->fd));
 }
 
 FIXTURE_TEARDOWN(fail)
@@ -301,7 +302,8 @@ TEST_F(fail, map)
 /* One is full when the other one fails. */
 TEST_F(fail, map_in_two_domains)
 {
-	const struct attempt t = { NULL, map_high, unmap_high, high_is_unmapped };
+	const struct attempt t = { NULL, map_high, unmap_high,
+				   high_is_unmapped };
 	__u32 hwpt;
 
 	ASSERT_EQ(0, attach_both(self));
@@ -310,7 +312,7 @@ TEST_F(fail, map_in_two_domains)
 	fail_each(_metadata, self, &t);
 }
 
-static int attach_anew(struct _test_data_fail *self)
+static int attach_again(struct _test_data_fail *self)
 {
 	int ret = detach_both(self);
 
@@ -321,13 +323,13 @@ static int attach_anew(struct _test_data_fail *self)
 TEST_F(fail, map_that_opens_the_64_bit_window)
 {
 	const struct attempt t = {
-		attach_anew, map_high, unmap_high, high_is_unmapped,
+		attach_again, map_high, unmap_high, high_is_unmapped,
 	};
 
 	fail_each(_metadata, self, &t);
 }
 
-static int map_anew(struct _test_data_fail *self)
+static int map_again(struct _test_data_fail *self)
 {
 	unmap_high(self);
 	return map_high(self);
@@ -335,13 +337,15 @@ static int map_anew(struct _test_data_fail *self)
 
 static bool high_is_mapped(struct _test_data_fail *self)
 {
-	return device_reads(self, 0, HIGH, NEW) && device_reads(self, 1, HIGH, NEW);
+	return device_reads(self, 0, HIGH, NEW) &&
+	       device_reads(self, 1, HIGH, NEW);
 }
 
 /* It does not fail: memory is needed to be fast only. */
 TEST_F(fail, unmap)
 {
-	const struct attempt t = { map_anew, unmap_high, NULL, high_is_mapped };
+	const struct attempt t = { map_again, unmap_high, NULL,
+				   high_is_mapped };
 
 	ASSERT_EQ(0, attach_both(self));
 	fail_each(_metadata, self, &t);
@@ -372,7 +376,7 @@ static int close_again(struct _test_data_fail *self)
 	return ret;
 }
 
-/* The group is taken from the kernel, and given back. */
+/* The group is taken from the kernel, and returned. */
 TEST_F(fail, bind)
 {
 	const struct attempt t = { open_again, bind_again, close_again, NULL };

@@ -18,7 +18,7 @@
 #define DEVICES		2
 #define HALF		4	/* areas in each window */
 #define AREAS		(2 * HALF)
-#define PROBE		64UL	/* bytes that tell areas apart */
+#define PROBE		64UL	/* bytes that distinguish areas */
 #define ALL		((1U << AREAS) - 1)
 #define ROUNDS		24
 #define MOVES		100	/* of the slowest racer */
@@ -40,7 +40,7 @@ struct arena {
 	unsigned int mapped;
 	unsigned int wanted;		/* number of swaps of a round */
 	bool done;			/* the other side of the race is over */
-	pthread_barrier_t begin;
+	pthread_barrier_t start;
 	unsigned int arrived;		/* racers that have made their moves */
 	unsigned long *moves;		/* of all, read by another process */
 };
@@ -108,7 +108,9 @@ static int set_areas(struct arena *a, unsigned int wanted)
 	return ret;
 }
 
-/* Areas that a device reads; what it does not reach does not change its buffer. */
+/*
+ * Areas that a device reads; what it does not reach does not change its buffer.
+ */
 static int read_areas(struct arena *a, unsigned int d, unsigned int *seen)
 {
 	struct edu *edu = &a->dev[d].edu;
@@ -207,7 +209,7 @@ static void *swap_some(void *arg)
 	unsigned int i;
 	long ret = 0;
 
-	pthread_barrier_wait(&a->begin);
+	pthread_barrier_wait(&a->start);
 	for (i = 0; i < a->wanted && !ret; i++) {
 		if (__atomic_load_n(&a->done, __ATOMIC_SEQ_CST))
 			break;
@@ -220,7 +222,7 @@ static void *map_high(void *arg)
 {
 	struct arena *a = arg;
 
-	pthread_barrier_wait(&a->begin);
+	pthread_barrier_wait(&a->start);
 	return (void *)(long)map_area(a, HALF);
 }
 
@@ -233,15 +235,15 @@ static int attach_beside(struct arena *a, unsigned int d, __u32 pt,
 	int ret;
 
 	a->done = false;
-	pthread_barrier_init(&a->begin, NULL, 2);
+	pthread_barrier_init(&a->start, NULL, 2);
 	ret = -pthread_create(&thread, NULL, side, a);
 	if (ret)
 		return ret;
-	pthread_barrier_wait(&a->begin);
+	pthread_barrier_wait(&a->start);
 	ret = attach(&a->dev[d], pt);
 	__atomic_store_n(&a->done, true, __ATOMIC_SEQ_CST);
 	pthread_join(thread, &other);
-	pthread_barrier_destroy(&a->begin);
+	pthread_barrier_destroy(&a->start);
 	return ret ? : (int)(long)other;
 }
 
@@ -249,7 +251,7 @@ static int attach_beside(struct arena *a, unsigned int d, __u32 pt,
  * In each round the last change of an area is a little later. In every second
  * one the domain has another device.
  */
-TEST_F(races, what_is_mapped_meanwhile_is_reached_by_a_new_device)
+TEST_F(races, new_mappings_are_reached_by_a_new_device)
 {
 	struct arena *a = &self->a;
 	unsigned int round;
@@ -330,7 +332,7 @@ static void *race(void *arg)
 	struct arena *a = r->arena;
 	unsigned long made = 0;
 
-	pthread_barrier_wait(&a->begin);
+	pthread_barrier_wait(&a->start);
 	while (__atomic_load_n(&a->arrived, __ATOMIC_SEQ_CST) < RACERS) {
 		r->move(r);
 		if (++made == MOVES)
@@ -353,7 +355,7 @@ static struct racer *run_racers(struct arena *a, struct racer *r,
 	struct racer *failed = NULL;
 	unsigned int n;
 
-	pthread_barrier_init(&a->begin, NULL, RACERS);
+	pthread_barrier_init(&a->start, NULL, RACERS);
 	for (n = 0; n < RACERS; n++) {
 		r[n] = (struct racer){
 			.arena = a,
@@ -369,11 +371,11 @@ static struct racer *run_racers(struct arena *a, struct racer *r,
 		if (r[n].what && !failed)
 			failed = &r[n];
 	}
-	pthread_barrier_destroy(&a->begin);
+	pthread_barrier_destroy(&a->start);
 	return failed;
 }
 
-TEST_F(races, all_calls_at_once)
+TEST_F(races, all_calls_race)
 {
 	struct racer racers[RACERS], *failed;
 	struct arena *a = &self->a;

@@ -285,7 +285,7 @@ TEST_F(iommufd, attach_and_detach_can_go_on_for_ever)
 }
 
 /* Runs in a child until it is killed. */
-static void map_and_wait(int ready)
+static void map_and_wait(int sync)
 {
 	int fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
 	char *mem = spapr_mem(2 * CHUNK);
@@ -297,7 +297,7 @@ static void map_and_wait(int ready)
 	       !open_device(&dev, spapr_bdf(0), fd) && !attach(&dev, ioas) &&
 	       !ioas_map(fd, ioas, LOW, mem, CHUNK) &&
 	       !ioas_map(fd, ioas, HIGH, mem + CHUNK, CHUNK);
-	if (write(ready, &good, sizeof(good)) == sizeof(good))
+	if (write(sync, &good, sizeof(good)) == sizeof(good))
 		pause();
 	_exit(1);
 }
@@ -306,18 +306,18 @@ TEST_F(iommufd, a_killed_program_gives_all_back)
 {
 	bool good = false;
 	struct spapr s;
-	int ready[2];
+	int sync[2];
 	long pins;
 	pid_t pid;
 
 	edu_close(&self->dev[0].edu);
 	pins = spapr_pins();
-	ASSERT_EQ(0, pipe(ready));
+	ASSERT_EQ(0, pipe(sync));
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid)
-		map_and_wait(ready[1]);
-	ASSERT_EQ((ssize_t)sizeof(good), read(ready[0], &good, sizeof(good)));
+		map_and_wait(sync[1]);
+	ASSERT_EQ((ssize_t)sizeof(good), read(sync[0], &good, sizeof(good)));
 	EXPECT_TRUE(good);
 	EXPECT_LT(pins, spapr_pins());
 	ASSERT_EQ(0, kill(pid, SIGKILL));
@@ -391,7 +391,8 @@ TEST_F(iommufd, a_type1_program_runs)
 				   (void *)VFIO_TYPE1v2_IOMMU));
 	EXPECT_EQ(0, __spapr_ioctl(container, VFIO_CHECK_EXTENSION,
 				   (void *)VFIO_SPAPR_TCE_v2_IOMMU));
-	ASSERT_EQ(0, __spapr_ioctl(group, VFIO_GROUP_SET_CONTAINER, &container));
+	ASSERT_EQ(0,
+		  __spapr_ioctl(group, VFIO_GROUP_SET_CONTAINER, &container));
 	ASSERT_EQ(0, __spapr_ioctl(container, VFIO_SET_IOMMU,
 				   (void *)VFIO_TYPE1v2_IOMMU));
 	ASSERT_EQ(0, __spapr_ioctl(container, VFIO_IOMMU_GET_INFO, &info));

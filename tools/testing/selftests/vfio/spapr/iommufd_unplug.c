@@ -55,7 +55,7 @@ static int unbind_it(const char *bdf)
 	return spapr_write_attr(bdf, "driver/unbind", bdf);
 }
 
-/* Whatever became of it. */
+/* Adds the device and its driver again, whichever is missing. */
 static int plug_in(const char *bdf)
 {
 	int ret = has(bdf, "") ? 0 : spapr_write(PCI "/rescan", "1");
@@ -209,7 +209,7 @@ TEST_F(unplug, a_device_that_is_unbound_comes_back)
 }
 
 /* Runs in a child until it is killed. */
-static void attach_and_wait(char *mem, int ready)
+static void attach_and_wait(char *mem, int sync)
 {
 	int fd = open("/dev/iommu", O_RDWR | O_CLOEXEC);
 	int event = eventfd(0, EFD_CLOEXEC);
@@ -221,38 +221,38 @@ static void attach_and_wait(char *mem, int ready)
 	       !open_device(&dev, spapr_bdf(0), fd) &&
 	       !ioas_map(fd, ioas, LOW, mem, CHUNK) && !attach(&dev, ioas) &&
 	       !ioas_map(fd, ioas, HIGH, mem, CHUNK) && !ask_by(&dev, event);
-	if (write(ready, &good, sizeof(good)) != sizeof(good))
+	if (write(sync, &good, sizeof(good)) != sizeof(good))
 		_exit(1);
 	good = wait_until_asked(event);
-	if (write(ready, &good, sizeof(good)) == sizeof(good))
+	if (write(sync, &good, sizeof(good)) == sizeof(good))
 		pause();
 	_exit(1);
 }
 
-static bool child_says_good(int ready)
+static bool child_says_good(int sync)
 {
 	bool good;
 
-	return read(ready, &good, sizeof(good)) == sizeof(good) && good;
+	return read(sync, &good, sizeof(good)) == sizeof(good) && good;
 }
 
 TEST_F(unplug, a_program_is_killed_and_the_device_goes)
 {
 	struct unplugging u;
-	int ready[2];
+	int sync[2];
 	pid_t pid;
 
 	edu_close(&self->dev.edu);
 	close(self->fd);
 	self->fd = -1;
-	ASSERT_EQ(0, pipe(ready));
+	ASSERT_EQ(0, pipe(sync));
 	pid = fork();
 	ASSERT_GE(pid, 0);
 	if (!pid)
-		attach_and_wait(self->mem, ready[1]);
-	ASSERT_TRUE(child_says_good(ready[0]));
+		attach_and_wait(self->mem, sync[1]);
+	ASSERT_TRUE(child_says_good(sync[0]));
 	ASSERT_EQ(0, begin_to_unplug(&u, spapr_bdf(0), remove_it));
-	ASSERT_TRUE(child_says_good(ready[0]));
+	ASSERT_TRUE(child_says_good(sync[0]));
 	ASSERT_EQ(0, kill(pid, SIGKILL));
 	ASSERT_EQ(0, end_of_unplug(&u));
 	ASSERT_EQ(pid, waitpid(pid, NULL, 0));
@@ -279,7 +279,8 @@ static bool find_sibling(const char *bdf, char *name, size_t len)
 	bool found = false;
 	DIR *dir;
 
-	snprintf(path, sizeof(path), PCI "/devices/%s/iommu_group/devices", bdf);
+	snprintf(path, sizeof(path), PCI "/devices/%s/iommu_group/devices",
+		 bdf);
 	dir = opendir(path);
 	while (dir && (d = readdir(dir)))
 		if (strcmp(d->d_name, bdf) && spapr_is_edu(d->d_name)) {
@@ -349,7 +350,8 @@ TEST_F(unplug, a_device_goes_and_its_sibling_stays)
 	/* nothing of the old one is left that the new one would miss */
 	msi = eventfd(0, EFD_CLOEXEC);
 	ASSERT_GE(msi, 0);
-	EXPECT_EQ(0, set_eventfd(self->dev.edu.fd, VFIO_PCI_MSI_IRQ_INDEX, msi));
+	EXPECT_EQ(0,
+		  set_eventfd(self->dev.edu.fd, VFIO_PCI_MSI_IRQ_INDEX, msi));
 	edu_close(&self->dev.edu);
 	spapr_open(&s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
 	spapr_close(&s);

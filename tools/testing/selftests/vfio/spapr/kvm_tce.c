@@ -92,7 +92,7 @@ TEST_F(emulated, calls_are_traced)
 	EXPECT_TRUE(spapr_trace_has("npages=100 ret=0"));
 }
 
-TEST_F(emulated, what_is_put_is_got)
+TEST_F(emulated, values_that_are_put_are_got)
 {
 	EXPECT_GOT(0, IOBA(0));
 	EXPECT_EQ(H_SUCCESS, PUT(IOBA(0), TCE(0)));
@@ -286,9 +286,9 @@ TEST_F(emulated, a_number_without_a_table_is_free_again)
 	EXPECT_EQ(H_PARAMETER, PUT(IOBA(1), TCE(0)));
 }
 
-TEST_F(emulated, what_is_not_enabled_is_for_user_space)
+TEST_F(emulated, disabled_calls_go_to_user_space)
 {
-	struct hcall get = {
+	struct tce_hcall get = {
 		.nr = H_GET_TCE, .arg = { LIOBN, IOBA(0) }, .count = 1,
 	};
 	struct vm *vm = &self->g.vm;

@@ -35,11 +35,11 @@ struct racer {
 	pthread_t thread;
 	struct arena *arena;
 	void (*move)(struct racer *r);
-	pthread_barrier_t *begin;
+	pthread_barrier_t *start;
 	unsigned int nr;	/* the first two run a processor */
 	unsigned int seed;
 	unsigned long made;
-	unsigned long served;	/* completed hypercalls */
+	unsigned long completed;	/* completed hypercalls */
 	unsigned long left;	/* hypercalls left to user space */
 	const char *what;	/* failed call */
 	long got;
@@ -68,7 +68,7 @@ static void judge_hcall(struct racer *r, const char *what, long got)
 {
 	judge(r, what, got, got == H_SUCCESS || got == H_TO_USER);
 	if (got == H_SUCCESS)
-		r->served++;
+		r->completed++;
 	else
 		r->left++;
 }
@@ -131,7 +131,7 @@ static void stuff_some(struct racer *r)
 static void hcall_many(struct racer *r)
 {
 	static const unsigned long calls[] = { H_PUT_TCE, H_STUFF_TCE };
-	struct hcall h = {
+	struct tce_hcall h = {
 		.nr = calls[some(r, ARRAY_SIZE(calls))],
 		.arg = { LIOBN, some_ioba(r) },
 		.step = IP,
@@ -330,7 +330,7 @@ static void *run(void *arg)
 	struct racer *r = arg;
 	struct arena *a = r->arena;
 
-	pthread_barrier_wait(r->begin);
+	pthread_barrier_wait(r->start);
 	while (__atomic_load_n(&a->arrived, __ATOMIC_RELAXED) < RACERS) {
 		r->move(r);
 		if (r->what || ++r->made == ROUNDS)
@@ -391,16 +391,16 @@ FIXTURE_TEARDOWN(races)
 }
 
 static int start_racers(struct arena *a, struct racer *racers,
-			pthread_barrier_t *begin, const move_fn *moves,
+			pthread_barrier_t *start, const move_fn *moves,
 			unsigned int seed)
 {
 	unsigned int i;
 	int ret = 0;
 
-	pthread_barrier_init(begin, NULL, RACERS);
+	pthread_barrier_init(start, NULL, RACERS);
 	for (i = 0; i < RACERS && !ret; i++) {
 		racers[i] = (struct racer){
-			.arena = a, .move = moves[i], .begin = begin, .nr = i,
+			.arena = a, .move = moves[i], .start = start, .nr = i,
 			.seed = seed + i,
 		};
 		ret = pthread_create(&racers[i].thread, NULL, run, &racers[i]);
@@ -413,14 +413,14 @@ static long race(struct __test_metadata *_metadata, struct arena *a,
 		 struct racer *racers, const move_fn *moves)
 {
 	long real = vm_count("tce_realmode");
-	unsigned long served = 0, left = 0;
-	pthread_barrier_t begin;
+	unsigned long completed = 0, left = 0;
+	pthread_barrier_t start;
 	unsigned int i;
 
-	ASSERT_EQ(0, start_racers(a, racers, &begin, moves, test_seed()));
+	ASSERT_EQ(0, start_racers(a, racers, &start, moves, test_seed()));
 	for (i = 0; i < RACERS; i++) {
 		pthread_join(racers[i].thread, NULL);
-		served += racers[i].served;
+		completed += racers[i].completed;
 		left += racers[i].left;
 		EXPECT_EQ(NULL, racers[i].what) {
 			TH_LOG("racer %u: %s gave %ld", i, racers[i].what,
@@ -429,7 +429,7 @@ static long race(struct __test_metadata *_metadata, struct arena *a,
 	}
 	real = vm_count("tce_realmode") - real;
 	TH_LOG("%lu answers served, %lu left to user space, %ld hypercalls in real mode",
-	       served, left, real);
+	       completed, left, real);
 	if (!vm_real_mode())
 		EXPECT_EQ(0, real);
 	return real;

@@ -297,7 +297,7 @@ TEST_F(real, get_is_real_mode)
 	spapr_trace_end("kvm_vio");
 }
 
-TEST_F(real, what_is_wrong_is_said_at_once)
+TEST_F(real, errors_are_found_in_real_mode)
 {
 	WARM_UP();
 	EXPECT_ANSWER(H_PARAMETER, REAL_MODE, PUT(IOBA(0) + 1, TCE(0)));

@@ -157,7 +157,7 @@ TEST_F(hardware, each_permission_maps)
 	EXPECT_NOT_MAPPED();
 }
 
-TEST_F(hardware, what_is_replaced_is_let_go)
+TEST_F(hardware, replaced_memory_is_released)
 {
 	struct guest *g = &self->g;
 	size_t half = g->size / 2;
@@ -660,7 +660,7 @@ TEST_F(hardware, pages_smaller_than_those_of_the_device)
 	close(table);
 }
 
-TEST_F(hardware, what_is_no_group_and_no_table)
+TEST_F(hardware, neither_a_group_nor_a_table)
 {
 	struct vm *vm = &self->g.vm;
 	int group = self->g.s.group[0], table = self->g.table;

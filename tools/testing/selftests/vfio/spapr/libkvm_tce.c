@@ -517,7 +517,7 @@ int __vm_attach(struct vm *vm, int group, int table)
 /* Hypercalls */
 
 /* The vCPU is in H_DONE and continues with this call. */
-static void prepare(struct cpu *cpu, const struct hcall *h)
+static void prepare(struct cpu *cpu, const struct tce_hcall *h)
 {
 	struct kvm_run *run = cpu->run;
 	unsigned int i;
@@ -529,7 +529,7 @@ static void prepare(struct cpu *cpu, const struct hcall *h)
 	run->papr_hcall.args[5] = h->count;
 }
 
-long vm_hcall(struct cpu *cpu, struct hcall *h)
+long vm_hcall(struct cpu *cpu, struct tce_hcall *h)
 {
 	int ret;
 
@@ -553,7 +553,7 @@ long vm_hcall(struct cpu *cpu, struct hcall *h)
 long h_put_tce(struct cpu *cpu, unsigned long liobn, unsigned long ioba,
 	       unsigned long tce)
 {
-	struct hcall h = {
+	struct tce_hcall h = {
 		.nr = H_PUT_TCE, .arg = { liobn, ioba, tce }, .count = 1,
 	};
 
@@ -564,7 +564,7 @@ long h_put_tce_indirect(struct cpu *cpu, unsigned long liobn,
 			unsigned long ioba, unsigned long list,
 			unsigned long n)
 {
-	struct hcall h = {
+	struct tce_hcall h = {
 		.nr = H_PUT_TCE_INDIRECT, .arg = { liobn, ioba, list, n },
 		.count = 1,
 	};
@@ -575,7 +575,7 @@ long h_put_tce_indirect(struct cpu *cpu, unsigned long liobn,
 long h_stuff_tce(struct cpu *cpu, unsigned long liobn, unsigned long ioba,
 		 unsigned long tce, unsigned long n)
 {
-	struct hcall h = {
+	struct tce_hcall h = {
 		.nr = H_STUFF_TCE, .arg = { liobn, ioba, tce, n }, .count = 1,
 	};
 
@@ -585,7 +585,7 @@ long h_stuff_tce(struct cpu *cpu, unsigned long liobn, unsigned long ioba,
 long h_get_tce(struct cpu *cpu, unsigned long liobn, unsigned long ioba,
 	       unsigned long *tce)
 {
-	struct hcall h = {
+	struct tce_hcall h = {
 		.nr = H_GET_TCE, .arg = { liobn, ioba }, .count = 1,
 	};
 	long ret = vm_hcall(cpu, &h);

@@ -63,7 +63,7 @@ struct vm {
 };
 
 /* One hypercall, made @count times, with argument 2 advanced by @step. */
-struct hcall {
+struct tce_hcall {
 	unsigned long nr;
 	unsigned long arg[4];
 	unsigned long step;
@@ -125,7 +125,7 @@ int __vm_del_group(struct vm *vm, int group);
 int __vm_attach(struct vm *vm, int group, int table);
 
 /* Returns the return value; those of several calls are ORed. */
-long vm_hcall(struct cpu *cpu, struct hcall *h);
+long vm_hcall(struct cpu *cpu, struct tce_hcall *h);
 
 long h_put_tce(struct cpu *cpu, unsigned long liobn, unsigned long ioba,
 	       unsigned long tce);

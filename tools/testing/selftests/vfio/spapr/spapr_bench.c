@@ -183,7 +183,7 @@ static bool op_register(unsigned long kind)
 	open_container();
 	measure_register(k, p);
 	spapr_close(&s);
-	give_back(k, p, opt.size);
+	release_memory(k, p, opt.size);
 	return true;
 }
 
@@ -446,7 +446,7 @@ static bool op_map(unsigned long kind)
 	if (!p)
 		return false;
 	if (!open_window(4 * GIB)) {
-		give_back(k, p, opt.size);
+		release_memory(k, p, opt.size);
 		return false;
 	}
 	MUST(__spapr_register(s.fd, p, opt.size));
@@ -455,7 +455,7 @@ static bool op_map(unsigned long kind)
 	measure_map(k, p);
 	MUST(__spapr_unregister(s.fd, p, opt.size));
 	close_window();
-	give_back(k, p, opt.size);
+	release_memory(k, p, opt.size);
 	return true;
 }
 
@@ -622,7 +622,7 @@ static bool op_bytes(unsigned long kind)
 	open_container();
 	good = measure_bytes(amount(k), p, 1, 0, opt.size);
 	spapr_close(&s);
-	give_back(k, p, opt.size);
+	release_memory(k, p, opt.size);
 	return good;
 }
 
@@ -835,13 +835,13 @@ static bool op_latency(unsigned long kind)
 	if (!p)
 		return false;
 	if (!open_window(4 * GIB)) {
-		give_back(k, p, opt.size);
+		release_memory(k, p, opt.size);
 		return false;
 	}
 	watch_with(NULL, k, p);
 	watch_with(plain(spapr_page_size(), MADV_NOHUGEPAGE), k, p);
 	close_window();
-	give_back(k, p, opt.size);
+	release_memory(k, p, opt.size);
 	return true;
 }
 

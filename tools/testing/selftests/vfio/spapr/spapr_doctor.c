@@ -253,7 +253,8 @@ static void how_to_bind(const char *bdf)
 {
 	if (*driver_of(bdf))
 		to_do("echo %s > " DEVICES "%s/driver/unbind, then", bdf, bdf);
-	to_do("echo vfio-pci > " DEVICES "%s/driver_override; echo %s > /sys/bus/pci/drivers_probe",
+	to_do("echo vfio-pci > " DEVICES
+	      "%s/driver_override; echo %s > /sys/bus/pci/drivers_probe",
 	      bdf, bdf);
 }
 

@@ -235,7 +235,7 @@ TEST_F(doctor, a_group_in_use_is_said_with_the_process)
 	EXPECT_DOCTOR(0, bdf(0));
 }
 
-TEST_F(doctor, a_user_without_permission_is_told)
+TEST_F(doctor, a_user_without_permission_is_reported)
 {
 	EXPECT_EQ(1, doctor(true, bdf(0), NULL));
 	EXPECT_TRUE(says("cannot be opened by user 65534"));
@@ -287,7 +287,7 @@ static bool find_disks(char disks[2][BDF_LEN + 1])
 /*
  * Executes the remedies in @text, as an administrator would: echo WORD > FILE.
  */
-static int do_as_told(void)
+static int do_as_advised(void)
 {
 	char word[64], file[PATH_MAX], *at = text;
 	int ret = 0;
@@ -302,7 +302,7 @@ static int do_as_told(void)
 	return ret;
 }
 
-static int give_back(const char *name)
+static int return_disk(const char *name)
 {
 	char path[PATH_MAX];
 
@@ -319,18 +319,19 @@ TEST(a_disk_that_the_host_uses_is_freed_by_the_commands)
 	char disks[2][BDF_LEN + 1], words[128];
 
 	if (geteuid() || !find_disks(disks))
-		SKIP(return, "needs root and two NVMe disks in one IOMMU group");
+		SKIP(return,
+		     "needs root and two NVMe disks in one IOMMU group");
 	EXPECT_DOCTOR(1, disks[0]);
 	EXPECT_TRUE(says("driver nvme, not vfio-pci"));
 	snprintf(words, sizeof(words), "%s is in it too, with driver nvme",
 		 disks[1]);
 	EXPECT_TRUE(says(words));
-	EXPECT_EQ(0, do_as_told());
+	EXPECT_EQ(0, do_as_advised());
 	EXPECT_DOCTOR(0, disks[0]);
 	snprintf(words, sizeof(words), "%s goes with it", disks[1]);
 	EXPECT_TRUE(says(words));
-	EXPECT_EQ(0, give_back(disks[0]));
-	EXPECT_EQ(0, give_back(disks[1]));
+	EXPECT_EQ(0, return_disk(disks[0]));
+	EXPECT_EQ(0, return_disk(disks[1]));
 }
 
 /* ------------------------------------------------------------------ */
@@ -529,7 +530,8 @@ TEST_F(doctor, every_cause_of_the_kernel_is_known)
 		EXPECT_TRUE(says("do: "));
 	}
 	f = fopen(path, "w");
-	fputs("spapr_tce_refusal:\tcall=X error=-22 cause=the moon is full\n", f);
+	fputs("spapr_tce_refusal:\tcall=X error=-22 cause=the moon is full\n",
+	      f);
 	fclose(f);
 	EXPECT_DOCTOR(1, "--refused", path);
 	EXPECT_TRUE(says("does not know"));

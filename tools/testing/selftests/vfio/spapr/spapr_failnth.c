@@ -167,7 +167,7 @@ FIXTURE_TEARDOWN(fail)
 }
 
 /* Restores the container to before the first use of the default window. */
-static int begin_anew(struct _test_data_fail *self)
+static int begin_again(struct _test_data_fail *self)
 {
 	int ret;
 
@@ -378,7 +378,7 @@ TEST_F_TIMEOUT(fail, register_memory_that_was_never_touched, SECONDS)
 
 static int register_and_map(struct _test_data_fail *self)
 {
-	int ret = begin_anew(self);
+	int ret = begin_again(self);
 
 	return ret ? : map_old(self);
 }
@@ -409,7 +409,7 @@ TEST_F_TIMEOUT(fail, register_where_a_refused_region_is, SECONDS)
 	fail_each(_metadata, self, &t);
 }
 
-static int register_anew(struct _test_data_fail *self)
+static int register_again(struct _test_data_fail *self)
 {
 	unregister_old(self);
 	return register_old(self);
@@ -423,7 +423,7 @@ static bool old_is_registered(struct _test_data_fail *self)
 TEST_F_TIMEOUT(fail, unregister, SECONDS)
 {
 	const struct attempt t = {
-		register_anew, unregister_old, NULL, old_is_registered,
+		register_again, unregister_old, NULL, old_is_registered,
 	};
 
 	fail_each(_metadata, self, &t);
@@ -520,7 +520,7 @@ TEST_F_TIMEOUT(fail, set_container_of_a_second_group, SECONDS)
 
 static int no_window(struct _test_data_fail *self)
 {
-	int ret = begin_anew(self);
+	int ret = begin_again(self);
 
 	return ret ? : __spapr_remove(self->s.fd, self->start);
 }
@@ -578,7 +578,7 @@ static int create_second(struct _test_data_fail *self)
 TEST_F_TIMEOUT(fail, create_a_window_beside_the_default_one, SECONDS)
 {
 	const struct attempt t = {
-		begin_anew, create_second, remove_created, NULL,
+		begin_again, create_second, remove_created, NULL,
 	};
 
 	if (self->info.ddw.max_dynamic_windows_supported < 2)
@@ -604,7 +604,7 @@ TEST_F_TIMEOUT(fail, remove_a_window_with_mappings, SECONDS)
 /* The default window is created, and then memory for the map may be short. */
 TEST_F_TIMEOUT(fail, map_that_makes_the_default_window, SECONDS)
 {
-	const struct attempt t = { begin_anew, map_old, unmap, NULL };
+	const struct attempt t = { begin_again, map_old, unmap, NULL };
 
 	SPARE_DEVICE_TREE(return);
 	fail_each(_metadata, self, &t);

@@ -205,7 +205,7 @@ FIXTURE_TEARDOWN(fdinfo)
 /* ------------------------------------------------------------------ */
 /* Container and windows */
 
-TEST(a_container_without_an_iommu_tells_nothing)
+TEST(a_container_without_an_iommu_has_no_lines)
 {
 	struct spapr s;
 	char *text;
@@ -417,7 +417,7 @@ TEST_F(fdinfo, a_region_of_huge_pages_has_their_granule)
 	munmap(mem, unit);
 }
 
-TEST_F(fdinfo, what_is_mapped_is_counted)
+TEST_F(fdinfo, mapped_entries_are_counted)
 {
 	char *mem = self->mem, *next = mem + self->size;
 	int fd = self->s.fd;
@@ -579,7 +579,7 @@ TEST_F(fdinfo, another_process_reads_the_same)
 /* Causes of refusals */
 
 /* Whether one of the numbers in the cause is this one, in bytes or in kB. */
-static bool cause_tells(char *line, __u64 wanted)
+static bool cause_has(char *line, __u64 wanted)
 {
 	char *at = line ? value_of(line, "cause") : NULL, *end;
 	__u64 n;
@@ -640,7 +640,7 @@ static int give_up_ipc_lock(size_t limit)
 	return syscall(SYS_capset, &header, data) ? -errno : 0;
 }
 
-TEST_F(fdinfo, the_limit_is_told_with_what_is_left_of_it)
+TEST_F(fdinfo, the_limit_is_reported_with_the_rest_of_it)
 {
 	int fd = self->s.fd;
 
@@ -650,10 +650,10 @@ TEST_F(fdinfo, the_limit_is_told_with_what_is_left_of_it)
 					      5 * self->page));
 	EXPECT_REFUSAL("REGISTER", ENOMEM, "limit");
 	EXPECT_RANGE(self->mem + self->size, 5 * self->page);
-	EXPECT_TRUE(cause_tells(self->text, 3 * self->page));
+	EXPECT_TRUE(cause_has(self->text, 3 * self->page));
 }
 
-TEST_F(fdinfo, an_overlap_is_told_with_the_region_in_the_way)
+TEST_F(fdinfo, an_overlap_is_reported_with_its_region)
 {
 	int fd = self->s.fd;
 
@@ -661,11 +661,11 @@ TEST_F(fdinfo, an_overlap_is_told_with_the_region_in_the_way)
 	EXPECT_ERRNO(EINVAL, __spapr_register(fd, self->mem, 2 * self->size));
 	EXPECT_REFUSAL("REGISTER", EINVAL, "overlap");
 	EXPECT_RANGE(self->mem, 2 * self->size);
-	EXPECT_TRUE(cause_tells(self->text,
+	EXPECT_TRUE(cause_has(self->text,
 				(unsigned long)self->mem + self->size));
 }
 
-TEST_F(fdinfo, a_hole_is_told_with_its_address)
+TEST_F(fdinfo, a_hole_is_reported_with_its_address)
 {
 	char *hole = self->mem + 3 * self->page;
 
@@ -674,10 +674,10 @@ TEST_F(fdinfo, a_hole_is_told_with_its_address)
 					      self->size));
 	EXPECT_REFUSAL("REGISTER", EFAULT, "");
 	EXPECT_RANGE(self->mem, self->size);
-	EXPECT_TRUE(cause_tells(self->text, (unsigned long)hole));
+	EXPECT_TRUE(cause_has(self->text, (unsigned long)hole));
 }
 
-TEST_F(fdinfo, what_is_not_aligned_is_told)
+TEST_F(fdinfo, misalignment_is_reported)
 {
 	int fd = self->s.fd;
 
@@ -694,7 +694,7 @@ TEST_F(fdinfo, what_is_not_aligned_is_told)
 	EXPECT_REFUSAL("UNMAP", EINVAL, "whole");
 }
 
-TEST_F(fdinfo, memory_that_is_not_registered_is_told)
+TEST_F(fdinfo, memory_that_is_not_registered_is_reported)
 {
 	int fd = self->s.fd;
 
@@ -708,7 +708,7 @@ TEST_F(fdinfo, memory_that_is_not_registered_is_told)
 	EXPECT_RANGE(self->mem, self->page);
 }
 
-TEST_F(fdinfo, memory_that_is_mapped_is_told)
+TEST_F(fdinfo, memory_that_is_mapped_is_reported)
 {
 	int fd = self->s.fd;
 
@@ -718,10 +718,10 @@ TEST_F(fdinfo, memory_that_is_mapped_is_told)
 	EXPECT_REFUSAL("UNREGISTER", EBUSY, "mapped");
 	EXPECT_RANGE(self->mem, self->size);
 	/* one reference for all entries of a leaf */
-	EXPECT_TRUE(cause_tells(self->text, 1));
+	EXPECT_TRUE(cause_has(self->text, 1));
 }
 
-TEST_F(fdinfo, an_address_in_no_window_is_told)
+TEST_F(fdinfo, an_address_in_no_window_is_reported)
 {
 	int fd = self->s.fd;
 
@@ -737,7 +737,7 @@ TEST_F(fdinfo, an_address_in_no_window_is_told)
 	EXPECT_NUMBER(1ULL << 40, self->text, "start");
 }
 
-TEST_F(fdinfo, a_call_before_its_time_is_told)
+TEST_F(fdinfo, a_call_before_its_time_is_reported)
 {
 	int fd = self->s.fd;
 
@@ -754,7 +754,7 @@ TEST_F(fdinfo, a_call_before_its_time_is_told)
 	EXPECT_EQ(2, nr_lines(self->text, "spapr_tce_refusal"));
 }
 
-TEST_F(fdinfo, a_range_that_wraps_is_told)
+TEST_F(fdinfo, a_range_that_wraps_is_reported)
 {
 	void *last = (void *)-IP;
 	int fd = self->s.fd;
@@ -773,7 +773,7 @@ TEST_F(fdinfo, a_range_that_wraps_is_told)
 	EXPECT_RANGE(-IP, 3 * IP);
 }
 
-TEST_F(fdinfo, a_window_that_cannot_be_made_is_told)
+TEST_F(fdinfo, a_window_that_cannot_be_made_is_reported)
 {
 	struct vfio_iommu_spapr_tce_info info;
 	int fd = self->s.fd;
@@ -793,17 +793,17 @@ TEST_F(fdinfo, a_window_that_cannot_be_made_is_told)
 	ASSERT_EQ(0, give_up_ipc_lock(MIB));
 	EXPECT_ERRNO(ENOMEM, __spapr_create(fd, 12, GIB, 1, &at));
 	EXPECT_REFUSAL("CREATE", ENOMEM, "limit");
-	EXPECT_TRUE(cause_tells(self->text, MIB - spapr_locked()));
+	EXPECT_TRUE(cause_has(self->text, MIB - spapr_locked()));
 }
 
-TEST_F(fdinfo, a_limit_that_version_1_meets_is_told)
+TEST_F(fdinfo, a_limit_of_version_1_is_reported)
 {
 	spapr_close(&self->s);
 	spapr_open_with(&self->s, VFIO_SPAPR_TCE_IOMMU, 0);
 	ASSERT_EQ(0, give_up_ipc_lock(MIB));
 	EXPECT_ERRNO(ENOMEM, __spapr_enable(self->s.fd));
 	EXPECT_REFUSAL("ENABLE", ENOMEM, "limit");
-	EXPECT_TRUE(cause_tells(self->text, MIB - spapr_locked()));
+	EXPECT_TRUE(cause_has(self->text, MIB - spapr_locked()));
 }
 
 /* DPDK detaches the group before it reports that its window was refused. */
@@ -831,7 +831,7 @@ TEST_F(fdinfo, refusals_are_kept_when_the_last_group_has_left)
 }
 
 /* Each level is one contiguous allocation, larger than the possible maximum. */
-TEST_F(fdinfo, a_level_that_is_too_large_is_told_with_its_size)
+TEST_F(fdinfo, a_level_that_is_too_large_is_reported)
 {
 	__u64 at, window = 1ULL << 47;
 	int fd = self->s.fd;
@@ -841,10 +841,10 @@ TEST_F(fdinfo, a_level_that_is_too_large_is_told_with_its_size)
 	spapr_remove(fd, self->start);
 	EXPECT_ERRNO(ENOMEM, __spapr_create(fd, self->shift, window, 1, &at));
 	EXPECT_REFUSAL("CREATE", ENOMEM, "level");
-	EXPECT_TRUE(cause_tells(self->text, window >> self->shift << 3));
+	EXPECT_TRUE(cause_has(self->text, window >> self->shift << 3));
 }
 
-TEST_F(fdinfo, a_limit_that_the_default_window_meets_is_told)
+TEST_F(fdinfo, a_limit_of_the_default_window_is_reported)
 {
 	int fd = self->s.fd;
 
@@ -853,10 +853,10 @@ TEST_F(fdinfo, a_limit_that_the_default_window_meets_is_told)
 	EXPECT_ERRNO(ENOMEM, __spapr_map(fd, self->iova, self->mem, IP,
 					 SPAPR_RW));
 	EXPECT_REFUSAL("MAP", ENOMEM, "limit");
-	EXPECT_TRUE(cause_tells(self->text, 0));
+	EXPECT_TRUE(cause_has(self->text, 0));
 }
 
-TEST_F(fdinfo, a_group_that_cannot_be_attached_is_told)
+TEST_F(fdinfo, a_group_that_cannot_be_attached_is_reported)
 {
 	NEED_DEVICES(return, 2);
 	spapr_close(&self->s);

@@ -503,7 +503,7 @@ static bool call_unregister(unsigned int n, unsigned int start,
 /* ------------------------------------------------------------------ */
 /* MAP and UNMAP */
 
-/* What holds for both; 0 if the range is good. */
+/* Errors that both calls have in common; 0 if the range is good. */
 static int predict_range(const struct container *c, const struct window *w,
 			 __u64 index, __u64 n, __u64 off)
 {
@@ -986,7 +986,9 @@ static bool is_reachable_as(struct edu *edu, struct window *w, __u64 index)
 		     iova, e->tag);
 }
 
-/* An entry at the start or at the end that is mapped or not, if there is one. */
+/*
+ * An entry at the start or at the end that is mapped or not, if there is one.
+ */
 static __u64 find_mapped(const struct window *w, bool mapped)
 {
 	bool tail = nr_entries(w) > HEAD + TAIL && !pick(3);

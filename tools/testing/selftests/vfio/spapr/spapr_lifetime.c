@@ -522,7 +522,7 @@ TEST_F_TIMEOUT(large, a_group_that_joins_can_be_killed, SECONDS)
 	edu_close(&edu);
 }
 
-/* The first user of the container, which creates a window slowly. */
+/* The first user of the container, for which creating a window takes long. */
 static pid_t start_large(struct _test_data_large *self)
 {
 	pid_t pid;
@@ -552,7 +552,7 @@ TEST_F_TIMEOUT(large, other_groups_do_not_wait_for_it, SECONDS)
 	EXPECT_GT(1L << (LARGE_SHIFT - HCALL_SHIFT), spapr_hcalls_end());
 }
 
-TEST_F_TIMEOUT(large, who_waits_for_it_to_attach_can_be_killed, SECONDS)
+TEST_F_TIMEOUT(large, waiting_for_it_to_attach_is_killable, SECONDS)
 {
 	pid_t pid = start_large(self), second;
 
@@ -697,7 +697,7 @@ TEST_F_TIMEOUT(lifetime, files_in_a_socket_keep_the_memory, SECONDS)
 }
 
 /* The memory is that of a dead process, the files are still usable. */
-TEST_F_TIMEOUT(lifetime, who_receives_the_files_can_begin_anew, SECONDS)
+TEST_F_TIMEOUT(lifetime, files_that_are_passed_on_can_be_used, SECONDS)
 {
 	long pages = CHUNKS * CHUNK / spapr_page_size();
 	void *mem = spapr_mem(CHUNK);

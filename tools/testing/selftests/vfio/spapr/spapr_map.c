@@ -191,7 +191,7 @@ TEST_F(map, any_part_of_a_mapping_can_be_unmapped)
 	EXPECT_NOT_MAPPED(self, self->mem, self->size);
 }
 
-TEST_F(map, what_is_not_mapped_can_be_unmapped)
+TEST_F(map, unmapped_entries_can_be_unmapped)
 {
 	spapr_unmap(self->s.fd, self->iova, IP);
 	spapr_map(self->s.fd, self->iova + IP, self->mem, IP, SPAPR_RW);

@@ -92,7 +92,7 @@ FIXTURE_TEARDOWN(kind)
 }
 
 /* All of it is accounted, even if a huge page needs one pin only. */
-TEST_F_TIMEOUT(kind, is_counted_mapped_and_given_back, SECONDS)
+TEST_F_TIMEOUT(kind, is_counted_mapped_and_released, SECONDS)
 {
 	size_t size = self->size;
 	int fd = self->s.fd;
@@ -975,7 +975,7 @@ TEST_F(read_only, it_stays_what_it_was_when_it_was_registered)
 	spapr_map(fd, self->iova, self->next, size, SPAPR_RW);
 }
 
-TEST_F(read_only, it_may_be_written_when_it_is_registered_anew)
+TEST_F(read_only, it_may_be_written_when_registered_again)
 {
 	size_t size = self->size;
 	int fd = self->s.fd;

@@ -43,7 +43,7 @@ struct racer {
 	pthread_t thread;
 	struct arena *arena;
 	void (*move)(struct racer *r);
-	pthread_barrier_t *begin;
+	pthread_barrier_t *barrier;
 	unsigned int nr;
 	unsigned int seed;
 	unsigned long made;
@@ -276,7 +276,7 @@ static void *run(void *arg)
 	struct racer *r = arg;
 	struct arena *a = r->arena;
 
-	pthread_barrier_wait(r->begin);
+	pthread_barrier_wait(r->barrier);
 	while (__atomic_load_n(&a->arrived, __ATOMIC_RELAXED) < RACERS) {
 		r->move(r);
 		__atomic_add_fetch(a->moves, 1, __ATOMIC_RELAXED);
@@ -288,16 +288,17 @@ static void *run(void *arg)
 }
 
 static int start_racers(struct arena *a, struct racer *racers,
-			pthread_barrier_t *begin, const move_fn *moves,
+			pthread_barrier_t *barrier, const move_fn *moves,
 			unsigned int seed)
 {
 	unsigned int i;
 	int ret = 0;
 
-	pthread_barrier_init(begin, NULL, RACERS);
+	pthread_barrier_init(barrier, NULL, RACERS);
 	for (i = 0; i < RACERS && !ret; i++) {
 		racers[i] = (struct racer){
-			.arena = a, .move = moves[i], .begin = begin, .nr = i,
+			.arena = a, .move = moves[i], .barrier = barrier,
+			.nr = i,
 			.seed = seed + i,
 		};
 		ret = pthread_create(&racers[i].thread, NULL, run, &racers[i]);
@@ -308,12 +309,12 @@ static int start_racers(struct arena *a, struct racer *racers,
 static void race(struct __test_metadata *_metadata, struct arena *a,
 		 struct racer *racers, const move_fn *moves)
 {
-	pthread_barrier_t begin;
+	pthread_barrier_t barrier;
 	unsigned long refused = 0;
 	unsigned int i;
 
 	a->rounds = ROUNDS;
-	ASSERT_EQ(0, start_racers(a, racers, &begin, moves, test_seed()));
+	ASSERT_EQ(0, start_racers(a, racers, &barrier, moves, test_seed()));
 	for (i = 0; i < RACERS; i++) {
 		pthread_join(racers[i].thread, NULL);
 		refused += racers[i].refused;
@@ -516,7 +517,7 @@ TEST_F_TIMEOUT(races, ask_while_a_group_comes_and_goes, SECONDS)
 
 struct one_call {
 	pthread_t thread;
-	pthread_barrier_t *begin;
+	pthread_barrier_t *barrier;
 	struct arena *arena;
 	bool do_map;
 	__u64 iova;
@@ -528,7 +529,7 @@ static void *call_once(void *arg)
 	struct one_call *c = arg;
 	struct arena *a = c->arena;
 
-	pthread_barrier_wait(c->begin);
+	pthread_barrier_wait(c->barrier);
 	c->ret = c->do_map ? __spapr_map(a->s.fd, c->iova, a->mem, REGION_SIZE,
 					 SPAPR_RW) :
 			     __spapr_unregister(a->s.fd, a->mem, REGION_SIZE);
@@ -538,18 +539,18 @@ static void *call_once(void *arg)
 /* Both start together; their results are in c[]. */
 static int call_both(struct arena *a, struct one_call c[2])
 {
-	pthread_barrier_t begin;
+	pthread_barrier_t barrier;
 	int i, ret = 0;
 
-	pthread_barrier_init(&begin, NULL, 2);
+	pthread_barrier_init(&barrier, NULL, 2);
 	for (i = 0; i < 2 && !ret; i++) {
-		c[i].begin = &begin;
+		c[i].barrier = &barrier;
 		c[i].arena = a;
 		ret = pthread_create(&c[i].thread, NULL, call_once, &c[i]);
 	}
 	for (i = 0; i < 2 && !ret; i++)
 		ret = pthread_join(c[i].thread, NULL);
-	pthread_barrier_destroy(&begin);
+	pthread_barrier_destroy(&barrier);
 	return ret;
 }
 
@@ -629,12 +630,12 @@ static void race_to_the_end(struct arena *a, unsigned int seed,
 {
 	static const int may[] = { EINVAL, ENXIO, 0 };
 	struct racer racers[RACERS];
-	pthread_barrier_t begin;
+	pthread_barrier_t barrier;
 
 	a->may = may;
 	a->rounds = -1UL;
 	if (enter_arena(a) ||
-	    start_racers(a, racers, &begin, all_kinds, seed))
+	    start_racers(a, racers, &barrier, all_kinds, seed))
 		_exit(1);
 	while (__atomic_load_n(a->moves, __ATOMIC_RELAXED) < last_move)
 		sched_yield();

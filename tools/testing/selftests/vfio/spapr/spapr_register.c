@@ -169,7 +169,7 @@ TEST_F(registry, unmapped_memory_can_still_be_unregistered)
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 
-TEST_F(registry, closing_gives_back_what_was_registered)
+TEST_F(registry, closing_releases_all_registered_memory)
 {
 	spapr_register(self->s.fd, self->mem, self->page);
 	spapr_register(self->s.fd, self->mem + 4 * self->page, 3 * self->page);
@@ -545,7 +545,7 @@ TEST_F(registry, failed_calls_use_up_nothing_of_the_limit)
 	EXPECT_ACCOUNT(&self->base, 4 * page, 4);
 }
 
-TEST_F(registry, who_may_lock_memory_is_counted_but_not_limited)
+TEST_F(registry, cap_ipc_lock_is_counted_but_not_limited)
 {
 	ASSERT_EQ(0, limit_locked_memory(4 * self->page));
 	spapr_register(self->s.fd, self->mem, self->size);

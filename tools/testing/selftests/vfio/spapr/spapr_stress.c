@@ -358,7 +358,7 @@ TEST_F_TIMEOUT(stress, regions_go_while_they_are_looked_up, SECONDS)
 #define AT_ONCE_PAGES	64
 #define AT_ONCE_ROUNDS	30
 
-TEST_F_TIMEOUT(stress, two_containers_register_one_range_at_once, SECONDS)
+TEST_F_TIMEOUT(stress, two_containers_register_one_range_concurrently, SECONDS)
 {
 	size_t size = AT_ONCE_PAGES * self->page;
 	char *mem = spapr_mem(size);
@@ -545,7 +545,7 @@ FIXTURE_TEARDOWN(stalled)
 	EXPECT_ACCOUNT(&self->base, self->size, STALL_PAGES);		\
 } while (0)
 
-TEST_F(stalled, memory_is_mapped_touched_and_unmapped_meanwhile)
+TEST_F(stalled, memory_is_mapped_touched_and_unmapped)
 {
 	size_t size = 4 * self->page;
 	char *mem;
@@ -563,7 +563,7 @@ TEST_F(stalled, memory_is_mapped_touched_and_unmapped_meanwhile)
 	ASSERT_COMPLETES();
 }
 
-TEST_F(stalled, the_process_forks_meanwhile)
+TEST_F(stalled, the_process_forks)
 {
 	int fd = self->a.fd;
 	pid_t pid;
@@ -599,7 +599,7 @@ TEST_F(stalled, a_signal_that_is_handled_does_not_end_it)
 	EXPECT_EQ(1, __atomic_load_n(&signals, __ATOMIC_SEQ_CST));
 }
 
-TEST_F(stalled, neighbours_are_registered_and_overlaps_refused_meanwhile)
+TEST_F(stalled, neighbours_are_registered_and_overlaps_refused)
 {
 	size_t page = self->page, size = self->size;
 	char *mem = self->mem;
@@ -659,7 +659,7 @@ TEST_F(stalled, the_same_range_waits_and_is_shared)
 	spapr_unregister(self->b.fd, self->mem, self->size);
 }
 
-TEST_F(stalled, who_waited_for_a_failure_fails_alone)
+TEST_F(stalled, a_failure_is_not_passed_to_waiters)
 {
 	struct call second = self->call;
 
@@ -768,7 +768,7 @@ TEST_F(stalled, other_calls_go_on_beside_a_waiting_attach)
 }
 
 /* Two devices are needed for a group that can be attached. */
-TEST_F(stalled, groups_come_and_go_meanwhile)
+TEST_F(stalled, groups_come_and_go)
 {
 	NEED_STALL(return);
 	ASSERT_STALLED();
@@ -783,7 +783,7 @@ TEST_F(stalled, groups_come_and_go_meanwhile)
 }
 
 /* The container is released when the call that uses it returns. */
-TEST_F(stalled, the_last_group_leaves_meanwhile)
+TEST_F(stalled, the_last_group_leaves)
 {
 	NEED_STALL(return);
 	ASSERT_STALLED();
@@ -988,7 +988,7 @@ TEST_F(stalled, a_killed_registration_gives_the_memory_all_back)
 	spapr_unregister(self->a.fd, self->mem, self->size);
 }
 
-TEST_F(stalled, who_waits_for_another_can_be_killed)
+TEST_F(stalled, waiting_for_another_is_killable)
 {
 	struct call second = self->call;
 	pid_t pid;
@@ -1129,7 +1129,7 @@ struct neighbour {
 	pthread_t thread;
 	long acquired;		/* total pins before the registration */
 	int ended;
-	unsigned long ready;
+	unsigned long arrived;
 	long done;
 	long meanwhile;
 };
@@ -1155,7 +1155,7 @@ static void *live_on(void *arg)
 		munmap(mem, size);
 		after = spapr_vmstat(PINS_ACQUIRED);
 		n->done += before > n->acquired;
-		__atomic_add_fetch(&n->ready, 1, __ATOMIC_SEQ_CST);
+		__atomic_add_fetch(&n->arrived, 1, __ATOMIC_SEQ_CST);
 	}
 	return NULL;
 }
@@ -1168,7 +1168,7 @@ static long register_beside(struct __test_metadata *_metadata, int fd,
 	int ret;
 
 	ASSERT_EQ(0, pthread_create(&n.thread, NULL, live_on, &n));
-	while (!__atomic_load_n(&n.ready, __ATOMIC_SEQ_CST))
+	while (!__atomic_load_n(&n.arrived, __ATOMIC_SEQ_CST))
 		sched_yield();
 	ret = __spapr_register(fd, mem, size);
 	__atomic_store_n(&n.ended, 1, __ATOMIC_SEQ_CST);

@@ -329,7 +329,7 @@ TEST_F(argument, unknown_flags_are_refused)
 	}
 }
 
-TEST_F(argument, what_cannot_be_read_is_a_fault)
+TEST_F(argument, an_unreadable_argument_is_a_fault)
 {
 	size_t page = spapr_page_size();
 	char *mem = spapr_mem(2 * page);

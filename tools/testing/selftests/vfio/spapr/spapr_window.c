@@ -645,7 +645,7 @@ TEST_F(window, reserved_fields_must_be_zero)
 	EXPECT_EQ(0, locked_by(self));
 }
 
-TEST_F(window, a_window_not_told_about_is_not_kept)
+TEST_F(window, a_window_that_is_not_reported_is_not_kept)
 {
 	struct vfio_iommu_spapr_tce_create *create;
 
