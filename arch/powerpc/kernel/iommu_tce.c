@@ -257,8 +257,8 @@ out_unlock:
 	return ret;
 }
 
-static noinline int tce_unmap_range(struct iommu_table *tbl,
-				    unsigned long entry, unsigned long npages)
+static int tce_unmap_range(struct iommu_table *tbl, unsigned long entry,
+			   unsigned long npages)
 {
 	unsigned long i = entry - tbl->it_offset, end = i + npages, n, block;
 	struct tce_held few[16], *many = NULL;
@@ -552,14 +552,9 @@ static void map_fill(struct tce_map *map, struct tce_cursor *at,
 	}
 }
 
-/*
- * Writes the view of @n pages and records the old one. noinline: inlined, its
- * loop would run out of registers.
- */
-static noinline void map_exchange(struct tce_map *map,
-				  struct tce_view_block *blk,
-				  struct tce_cursor at, unsigned long i,
-				  unsigned long n)
+/* Writes the view of @n pages and records the old one. */
+static void map_exchange(struct tce_map *map, struct tce_view_block *blk,
+			 struct tce_cursor at, unsigned long i, unsigned long n)
 {
 	u64 *view = blk->entry + map_index(map, i) % TCE_BLOCK, *end;
 	unsigned long k, m;
@@ -828,6 +823,7 @@ void iommu_tce_abort(struct tce_map *map)
 }
 EXPORT_SYMBOL_GPL(iommu_tce_abort);
 
+/* Not inlined: @want would be on the stack, with its canary, for one page too. */
 static noinline int tce_map_range(struct iommu_table *tbl, unsigned long entry,
 				  unsigned long ua, unsigned long npages,
 				  bool write, unsigned long *bad)

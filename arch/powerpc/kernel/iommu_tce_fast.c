@@ -216,6 +216,7 @@ __kprobes int iommu_tce_change_begin(struct iommu_tce_change *change,
 	       -EAGAIN;
 }
 
+/* Not inlined: its stack frame would burden single pages. */
 static __kprobes noinline int change_map_run(struct iommu_tce_change *c,
 					     unsigned long ua,
 					     unsigned long npages, bool write)
@@ -316,7 +317,8 @@ __kprobes void iommu_tce_change_clear(struct iommu_tce_change *change,
 
 /*
  * Writes or clears @n entries of a block, which has counted the new ones
- * already, and drops the old ones, region by region.
+ * already, and drops the old ones, region by region. Inlined, as its caller,
+ * because @clear is constant: not to be asked for each entry.
  */
 static __always_inline void block_write(struct iommu_tce_change *c,
 					struct tce_view_block *blk, u64 *view,
@@ -430,7 +432,7 @@ __kprobes int iommu_tce_fast_clear(struct iommu_table *tbl,
  * The platform has refused a TCE. Whatever it did, the TCE must match the view,
  * and be out of the cache, before the reference on the new page is dropped. If
  * it can neither be set nor cleared a device may reach both pages, and neither
- * is ever unpinned.
+ * is ever unpinned. Not inlined, because put_one() would save more registers.
  */
 static __kprobes noinline int put_undo(struct iommu_table *tbl,
 				       unsigned long entry,

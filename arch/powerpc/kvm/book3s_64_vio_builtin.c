@@ -243,7 +243,7 @@ static __kprobes int kvmppc_tce_clear_hwtbl(struct kvmppc_tce_table *t,
 }
 
 /* H_PUT_TCE of a guest TCE that is several hardware TCEs. */
-static __kprobes noinline int
+static __kprobes int
 kvmppc_tce_put_large(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
 		     struct kvmppc_tce_hwtbl *hwtbl, unsigned long i, u64 tce)
 {
