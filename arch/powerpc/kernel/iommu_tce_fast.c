@@ -196,7 +196,7 @@ __kprobes void iommu_tce_change_abort(struct iommu_tce_change *change)
  * @tbl: a table that is bound to registered memory
  * @entry: first entry, counted from bus address 0; the range is in the table
  * @npages: entries, 1 to IOMMU_TCE_FAST_MAX
- * @scratch: buffers for the change; NULL if there are none
+ * @scratch: buffers for the change
  *
  * The caller defines the new content of each entry, from the first to the last,
  * by iommu_tce_change_map() and iommu_tce_change_clear(), and then commits the
@@ -212,8 +212,7 @@ __kprobes int iommu_tce_change_begin(struct iommu_tce_change *change,
 				     struct iommu_tce_scratch *scratch)
 {
 	change->scratch = scratch;
-	return scratch ? change_start(change, tbl, entry, npages, false) :
-	       -EAGAIN;
+	return change_start(change, tbl, entry, npages, false);
 }
 
 /* Not inlined: its stack frame would burden single pages. */
