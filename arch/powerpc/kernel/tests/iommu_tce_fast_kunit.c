@@ -1937,14 +1937,15 @@ static void picture_change(struct twin *t)
 /* The same change on the range path. */
 static int core_change(struct twin *t, struct fake *f)
 {
-	struct tce_map *m;
+	struct tce_map *m = NULL;
+	int ret;
 
 	if (!t->j->nr)
 		return iommu_tce_unmap(&f->tbl, f->tbl.it_offset + t->j->entry,
 				       t->j->npages);
-	m = iommu_tce_begin(&f->tbl, f->tbl.it_offset + t->j->entry,
-			    t->j->wants, t->j->nr, 0, NULL);
-	return IS_ERR(m) ? PTR_ERR(m) : iommu_tce_commit(m);
+	ret = iommu_tce_begin(&m, &f->tbl, f->tbl.it_offset + t->j->entry,
+			      t->j->wants, t->j->nr, 0, NULL);
+	return ret ? : iommu_tce_commit(m);
 }
 
 /* A single part is mapped as VFIO maps it. */
