@@ -525,7 +525,7 @@ mm_iommu_region_tryget(struct mm_iommu_region *region, long n)
  *	not in one block of a region, or the region is closed; -EFAULT if @write
  *	is set and it may only be read.
  */
-static __always_inline __kprobes int
+static inline __kprobes int
 mm_iommu_region_hold_one(struct mm_iommu_region *region, unsigned long ua,
 			 unsigned int shift, bool write, u64 home,
 			 struct mm_iommu_held *held)

@@ -369,7 +369,6 @@ static void fake_end(struct kunit *test, struct fake *f)
  * @wants: parts of the change; unused for iommu_tce_fast_clear()
  * @nr: number of parts; 0 for iommu_tce_fast_clear()
  * @abort: abort when all parts are known
- * @few: without scratch memory
  * @one: by iommu_tce_fast_put()
  * @change: the change
  * @scratch: its scratch memory
@@ -381,7 +380,6 @@ struct job {
 	struct iommu_tce_want wants[PARTS];
 	unsigned int nr;
 	bool abort;
-	bool few;
 	bool one;
 	struct iommu_tce_change change;
 	struct iommu_tce_scratch scratch;
@@ -389,12 +387,11 @@ struct job {
 
 static int job_begin(struct job *j)
 {
-	struct iommu_tce_scratch *scratch = j->few ? NULL : &j->scratch;
 	struct fake *f = j->f;
 
 	return iommu_tce_change_begin(&j->change, &f->t.tbl,
 				      f->t.tbl.it_offset + j->entry, j->npages,
-				      scratch);
+				      &j->scratch);
 }
 
 static int job_fill(struct job *j)
@@ -1251,9 +1248,6 @@ static void more_than_fits_into_one_change(struct kunit *test)
 	j->nr = 1;
 	j->wants[0] = (struct iommu_tce_want){ .npages = 1, .clear = true };
 	expect_refused(test, f, job_do(test, j), before);
-	j->npages = 2;
-	j->few = true;
-	expect_refused(test, f, job_do(test, j), before);
 	KUNIT_EXPECT_EQ(test, mapped(f, region), MOST);
 	fake_end(test, f);
 }
@@ -1837,15 +1831,16 @@ static void picture_change(struct twin *t)
 /* The same change on the range path. */
 static int core_change(struct twin *t, struct fake *f)
 {
-	struct tce_map *m;
+	struct tce_map *m = NULL;
+	int ret;
 
 	if (!t->j->nr)
 		return iommu_tce_unmap(&f->t.tbl,
 				       f->t.tbl.it_offset + t->j->entry,
 				       t->j->npages);
-	m = iommu_tce_begin(&f->t.tbl, f->t.tbl.it_offset + t->j->entry,
-			    t->j->wants, t->j->nr, 0, NULL);
-	return IS_ERR(m) ? PTR_ERR(m) : iommu_tce_commit(m);
+	ret = iommu_tce_begin(&m, &f->t.tbl, f->t.tbl.it_offset + t->j->entry,
+			      t->j->wants, t->j->nr, 0, NULL);
+	return ret ? : iommu_tce_commit(m);
 }
 
 /* A single part is mapped as VFIO maps it. */
