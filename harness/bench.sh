@@ -215,7 +215,7 @@ how_far() {
 }
 
 # The runs that go on at this time.
-tell_progress() {
+show_progress() {
 	local job line=
 	for job in $(running); do
 		# shellcheck disable=SC2086
@@ -238,27 +238,12 @@ running() {
 	done
 }
 
-# Wait until no more than $1 runs are left.
-wait_for() {
-	local last=-1 t
-	while [ "$(jobs -rp | wc -l)" -gt "$1" ]; do
-		t=$((SECONDS - START))
-		[ $t -eq $last ] || tell_progress $t
-		last=$t
-		sleep 0.2
-	done
-}
-
-# Two machines at a time where there are processors and memory: it makes no
-# difference to a count of instructions.
-slots() {
-	local free
-	free=$(awk '/^MemAvailable:/ { print $2 }' /proc/meminfo)
-	if [ "$free" -lt $((2 * MEMORY)) ] || [ "$(nproc)" -lt 2 ]; then
-		echo 1
-	else
-		echo 2
-	fi
+# Once in a second.
+LAST=-1
+progress() {
+	local t=$((SECONDS - START))
+	[ $t -eq $LAST ] || show_progress $t
+	LAST=$t
 }
 
 # run_job JOB: one that ends leaves a mark.
@@ -275,7 +260,8 @@ run_job() {
 # All runs on all machines. A machine is reported when its last run is over.
 run_all() {
 	local job m k r slots
-	slots=$(slots)
+	# Two machines do not change a count of instructions.
+	slots=$(slots $MEMORY $(($(nproc) < 2 ? 1 : 2)))
 	for m in $LIST; do
 		for r in $(runs "$m"); do
 			for k in $KERNELS; do
@@ -289,12 +275,12 @@ run_all() {
 		done
 	done
 	for job in $ALL_JOBS; do
-		wait_for $((slots - 1))
+		wait_jobs $((slots - 1)) progress
 		finish_machines
 		run_job "$job" &
 		PIDS="$PIDS $!"
 	done
-	wait_for 0
+	wait_jobs 0 progress
 	finish_machines
 }
 

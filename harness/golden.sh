@@ -12,6 +12,9 @@
 # bench-check`, harness/count/check.awk; its `args` are the machines, and whether
 # only a part was measured.
 #
+# A case with sources in `root/` tests the judge of their form, harness/style.py, and one
+# with `messages.rows` that of the figures in messages of patches.
+#
 # A case with a small Linux, `linux/`, tests what is said of a base on which patches
 # do not fit; with `parts`, one for each line, what `make series PART=` makes of it.
 #
@@ -41,6 +44,22 @@ judge_figures() {
 	{ read -r machines; read -r narrow || true; } <"$1/args"
 	awk -f "$HARNESS/count/check.awk" -v limit=2 -v machines="$machines" \
 		-v narrow="$narrow" "$1/committed" "$1/measured" >"$WORK/said" || rc=$?
+	echo "exit $rc"
+	cat "$WORK/said"
+}
+
+judge_style() {
+	local rc=0
+	git init -q "$1/root"
+	python3 "$HARNESS/style.py" "$1/root" >"$WORK/said" || rc=$?
+	echo "exit $rc"
+	cat "$WORK/said"
+}
+
+judge_messages() {
+	local rc=0
+	python3 "$HARNESS/count/messages.py" "$1/patches" "$1/messages.rows" \
+		"$1/figures.csv" >"$WORK/said" || rc=$?
 	echo "exit $rc"
 	cat "$WORK/said"
 }
@@ -97,6 +116,14 @@ judge() (
 	fi
 	if [ -f "$dir/committed" ]; then
 		judge_figures "$dir"
+		return
+	fi
+	if [ -d "$dir/root" ]; then
+		judge_style "$dir"
+		return
+	fi
+	if [ -f "$dir/messages.rows" ]; then
+		judge_messages "$dir"
 		return
 	fi
 	read -r mode mmu <"$dir/args" || true

@@ -110,9 +110,9 @@ fuzz)
 	export KERNELS=${KERNELS:-$(DEBUG=1 flavour series)} PAGES='' DEBUG=''
 	export TESTS=spapr_fuzz MACHINES=${MACHINES:-pseries}
 	exec "$HARNESS/test.sh" ;;
-mutants) setup python3; tree; exec "$HARNESS/mutants.sh" ;;
+mutants) tree; exec "$HARNESS/mutants.sh" ;;
 rerun) exec "$HARNESS/rerun.sh" ;;
-style) setup python3 python3-sphinx; tree; exec "$HARNESS/style.sh" ;;
+style) setup python3-sphinx; tree; exec "$HARNESS/style.sh" ;;
 clean) take_lock; clean ;;
 distclean)
 	[ -f "$OUT/lock" ] || exit 0

@@ -199,21 +199,12 @@ stop() {
 # device under test and its resets, so more than there are processors. With three for
 # each of them the guests of guests starved on a slow machine. Each machine may touch all
 # of its memory.
-slots() {
-	local free
-	free=$(awk '/^MemAvailable:/ { print int($2 / 2621440) }' /proc/meminfo)
-	[ "$free" -ge 1 ] || free=1
-	echo $((free < 2 * $(nproc) ? free : 2 * $(nproc)))
-}
-
 run_all() {
 	local m k t slots
-	slots=$(slots)
+	slots=$(slots 2621440 $((2 * $(nproc))))
 	trap stop INT TERM HUP
 	while read -r m k t <&8; do
-		while [ "$(jobs -rp | wc -l)" -ge $slots ]; do
-			wait -n || true
-		done
+		wait_jobs $((slots - 1))
 		# shellcheck disable=SC2059
 		! late 3600 || printf "$LATE" >"$DIR/$m-$k.skip"
 		run_one "$m" "$k" "$t" &
