@@ -79,7 +79,7 @@ about() { machine_says about "$1"; }
 
 build_all() {
 	local k
-	"$HARNESS/userland.sh" busybox busybox-static >/dev/null
+	"$HARNESS/debian-packages.sh" busybox busybox-static >/dev/null
 	"$HARNESS/selftests.sh" >/dev/null
 	for k in $KERNELS; do
 		"$HARNESS/kernel.sh" "$k" >/dev/null
@@ -92,7 +92,7 @@ use_qemu() {
 	case $1 in
 	powernv*)
 		[ -n "${BARE+looked}" ] ||
-			BARE=$("$HARNESS/qemu.sh" $QEMU_POWERNV) || BARE=
+			BARE=$("$HARNESS/find-qemu.sh" $QEMU_POWERNV) || BARE=
 		QEMU=$BARE ;;
 	*) QEMU=$(command -v qemu-system-ppc64) ;;
 	esac

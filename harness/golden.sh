@@ -3,7 +3,7 @@
 # Test the judges of the harness. Each file of harness/golden is a case: what a run
 # left behind, cut short, in parts that begin with "==> NAME <==".
 #
-# expect	exit status, verdict and results that check.sh must print
+# expect	exit status, verdict and results that judge-run.sh must print
 # args		how the run was started: mode, expected MMU
 # ended		how QEMU ended
 # lists/*	replace harness/console
@@ -128,7 +128,7 @@ judge() (
 	fi
 	read -r mode mmu <"$dir/args" || true
 	[ ! -d "$dir/lists" ] || export LISTS=$dir/lists
-	"$HARNESS/check.sh" "$dir" "$mode" "$mmu" >"$dir/said" 2>&1 || rc=$?
+	"$HARNESS/judge-run.sh" "$dir" "$mode" "$mmu" >"$dir/said" 2>&1 || rc=$?
 	echo "exit $rc"
 	cat "$dir/verdict" "$dir/results.tsv" 2>/dev/null || true
 	sed "s,$WORK/,,g" "$dir/said"

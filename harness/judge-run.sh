@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# check.sh DIR MODE [MMU]: judge one run from what it left in DIR:
+# judge-run.sh DIR MODE [MMU]: judge one run from what it left in DIR:
 #
 #	ended		how QEMU ended: "exit N", "silent S", "timeout S",
 #			"interrupted"
