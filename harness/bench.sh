@@ -400,7 +400,7 @@ tools() {
 }
 
 versions() {
-	echo "Instructions of the guest; the ratio is stock / series, more is better."
+	echo "Instructions of the guest; the ratio is base / series, more is better."
 	echo "$(tools); mitigations=off."
 	echo "Instructions are not time: caches, waits for a device and what a hypervisor"
 	echo "does cost none. Hypercalls, OPAL calls, TCE kills and context switches are"

@@ -66,7 +66,7 @@ section() {
 	for m in $(committed); do files+=("$FIGURES/$m.csv"); done
 	echo "$BEGIN_MARK"
 	echo "Measured with $(about)."
-	echo "Each is stock / series, **ratio**; \"(hash)\" is of the same machine with the hash MMU."
+	echo "Each is base / series, **ratio**; \"(hash)\" is of the same machine with the hash MMU."
 	awk -f "$HARNESS/count/readme.awk" -v machines="$COLUMNS" "$1" "${files[@]}"
 	echo "$END_MARK"
 }
