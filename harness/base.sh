@@ -16,7 +16,7 @@ find_package() {
 		return
 	fi
 	for suite in $(base_says suites); do
-		dir=$("$HARNESS/userland.sh" -newest "$suite" "base-$BASE-$suite" "$pattern") ||
+		dir=$("$HARNESS/debian-packages.sh" -newest "$suite" "base-$BASE-$suite" "$pattern") ||
 			continue
 		SOURCE=$(echo "$dir"/usr/src/*.tar.xz)
 		NAME="$(basename "$SOURCE" .tar.xz) $(cat "$dir.versions") of $suite"

@@ -13,13 +13,13 @@ DEFAULT="powernv9-kvm powernv8-kvm pseries-kvm-sid"
 
 build_all() {
 	local m k
-	"$HARNESS/userland.sh" busybox busybox-static >/dev/null
+	"$HARNESS/debian-packages.sh" busybox busybox-static >/dev/null
 	"$HARNESS/selftests.sh" >/dev/null
 	for k in stock series; do
 		"$HARNESS/kernel.sh" $k >/dev/null
 		"$HARNESS/initramfs.sh" $k >/dev/null
 		for m in $(machines "$DEFAULT"); do
-			"$HARNESS/image.sh" $k "$(disk "$m")" >/dev/null
+			"$HARNESS/disk-image.sh" $k "$(disk "$m")" >/dev/null
 		done
 	done
 }

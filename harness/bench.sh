@@ -85,7 +85,7 @@ about() { machine_says about "$1"; }
 
 build_all() {
 	local k
-	"$HARNESS/userland.sh" busybox busybox-static >/dev/null
+	"$HARNESS/debian-packages.sh" busybox busybox-static >/dev/null
 	"$HARNESS/selftests.sh" >/dev/null
 	for k in $KERNELS; do
 		"$HARNESS/kernel.sh" "$k" >/dev/null
@@ -98,7 +98,7 @@ use_qemu() {
 	case $1 in
 	powernv*)
 		[ -n "${BARE+looked}" ] ||
-			BARE=$("$HARNESS/qemu.sh" $QEMU_POWERNV) || BARE=
+			BARE=$("$HARNESS/find-qemu.sh" $QEMU_POWERNV) || BARE=
 		QEMU=$BARE ;;
 	*) QEMU=$(command -v qemu-system-ppc64) ;;
 	esac
@@ -221,7 +221,7 @@ how_far() {
 }
 
 # The runs that go on at this time.
-tell_progress() {
+show_progress() {
 	local job line=
 	for job in $(running); do
 		# shellcheck disable=SC2086
@@ -244,27 +244,12 @@ running() {
 	done
 }
 
-# Wait until no more than $1 runs are left.
-wait_for() {
-	local last=-1 t
-	while [ "$(jobs -rp | wc -l)" -gt "$1" ]; do
-		t=$((SECONDS - START))
-		[ $t -eq $last ] || tell_progress $t
-		last=$t
-		sleep 0.2
-	done
-}
-
-# Two machines at a time where there are processors and memory: it makes no
-# difference to a count of instructions.
-slots() {
-	local free
-	free=$(awk '/^MemAvailable:/ { print $2 }' /proc/meminfo)
-	if [ "$free" -lt $((2 * MEMORY)) ] || [ "$(nproc)" -lt 2 ]; then
-		echo 1
-	else
-		echo 2
-	fi
+# Once in a second.
+LAST=-1
+progress() {
+	local t=$((SECONDS - START))
+	[ $t -eq $LAST ] || show_progress $t
+	LAST=$t
 }
 
 # run_job JOB: one that ends leaves a mark.
@@ -281,7 +266,8 @@ run_job() {
 # All runs on all machines. A machine is reported when its last run is over.
 run_all() {
 	local job m k r slots
-	slots=$(slots)
+	# Two machines do not change a count of instructions.
+	slots=$(slots $MEMORY $(($(nproc) < 2 ? 1 : 2)))
 	for m in $LIST; do
 		for r in $(runs "$m"); do
 			for k in $KERNELS; do
@@ -295,12 +281,12 @@ run_all() {
 		done
 	done
 	for job in $ALL_JOBS; do
-		wait_for $((slots - 1))
+		wait_jobs $((slots - 1)) progress
 		finish_machines
 		run_job "$job" &
 		PIDS="$PIDS $!"
 	done
-	wait_for 0
+	wait_jobs 0 progress
 	finish_machines
 }
 
@@ -420,7 +406,7 @@ tools() {
 }
 
 versions() {
-	echo "Instructions of the guest; the ratio is stock / series, more is better."
+	echo "Instructions of the guest; the ratio is base / series, more is better."
 	echo "$(tools); mitigations=off."
 	echo "Instructions are not time: caches, waits for a device and what a hypervisor"
 	echo "does cost none. Hypercalls, OPAL calls, TCE kills and context switches are"

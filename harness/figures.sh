@@ -4,7 +4,7 @@
 # measured as a whole into the repository (harness/figures/MACHINE.csv, plots in
 # docs/figures) and write the tables of README.md and docs/figures.md between their
 # marks. The figures of other machines stay. -check: are the tables what it would
-# write?
+# write, and the figures in messages of patches the committed ones?
 . "$(dirname "$0")/lib.sh"
 
 FROM=$OUT/bench
@@ -66,7 +66,7 @@ section() {
 	for m in $(committed); do files+=("$FIGURES/$m.csv"); done
 	echo "$BEGIN_MARK"
 	echo "Measured with $(about)."
-	echo "Each is stock / series, **ratio**; \"(hash)\" is of the same machine with the hash MMU."
+	echo "Each is base / series, **ratio**; \"(hash)\" is of the same machine with the hash MMU."
 	awk -f "$HARNESS/count/readme.awk" -v machines="$COLUMNS" "$1" "${files[@]}"
 	echo "$END_MARK"
 }
@@ -108,6 +108,9 @@ trap 'rm -rf "$WORK"' EXIT
 each_page has_marks
 if [ "${1:-}" = -check ]; then
 	each_page is_right
+	python3 "$HARNESS/count/messages.py" "$ROOT/patches" \
+		"$HARNESS/count/messages.rows" "$FIGURES"/p*.csv >&2 ||
+		die "messages of patches have other figures than those committed"
 	exit
 fi
 take_figures

@@ -3,7 +3,7 @@
 # Test the judges of the harness. Each file of harness/golden is a case: what a run
 # left behind, cut short, in parts that begin with "==> NAME <==".
 #
-# expect	exit status, verdict and results that check.sh must print
+# expect	exit status, verdict and results that judge-run.sh must print
 # args		how the run was started: mode, expected MMU
 # ended		how QEMU ended
 # lists/*	replace harness/console
@@ -11,6 +11,9 @@
 # A case with `committed` and `measured` figures tests the judge of `make
 # bench-check`, harness/count/check.awk; its `args` are the machines, and whether
 # only a part was measured.
+#
+# A case with sources in `root/` tests the judge of their form, harness/style.py, and one
+# with `messages.rows` that of the figures in messages of patches.
 #
 # A case with a small Linux, `linux/`, tests what is said of a base on which patches
 # do not fit; with `parts`, one for each line, what `make series PART=` makes of it.
@@ -41,6 +44,22 @@ judge_figures() {
 	{ read -r machines; read -r narrow || true; } <"$1/args"
 	awk -f "$HARNESS/count/check.awk" -v limit=2 -v machines="$machines" \
 		-v narrow="$narrow" "$1/committed" "$1/measured" >"$WORK/said" || rc=$?
+	echo "exit $rc"
+	cat "$WORK/said"
+}
+
+judge_style() {
+	local rc=0
+	git init -q "$1/root"
+	python3 "$HARNESS/style.py" "$1/root" >"$WORK/said" || rc=$?
+	echo "exit $rc"
+	cat "$WORK/said"
+}
+
+judge_messages() {
+	local rc=0
+	python3 "$HARNESS/count/messages.py" "$1/patches" "$1/messages.rows" \
+		"$1/figures.csv" >"$WORK/said" || rc=$?
 	echo "exit $rc"
 	cat "$WORK/said"
 }
@@ -99,9 +118,17 @@ judge() (
 		judge_figures "$dir"
 		return
 	fi
+	if [ -d "$dir/root" ]; then
+		judge_style "$dir"
+		return
+	fi
+	if [ -f "$dir/messages.rows" ]; then
+		judge_messages "$dir"
+		return
+	fi
 	read -r mode mmu <"$dir/args" || true
 	[ ! -d "$dir/lists" ] || export LISTS=$dir/lists
-	"$HARNESS/check.sh" "$dir" "$mode" "$mmu" >"$dir/said" 2>&1 || rc=$?
+	"$HARNESS/judge-run.sh" "$dir" "$mode" "$mmu" >"$dir/said" 2>&1 || rc=$?
 	echo "exit $rc"
 	cat "$dir/verdict" "$dir/results.tsv" 2>/dev/null || true
 	sed "s,$WORK/,,g" "$dir/said"

@@ -147,10 +147,10 @@ sources() {
 	gitb ls-tree "$branch:tools" | grep -vE "\\stesting\$"
 }
 
-# The newest kernel of Debian 13 that can be had; a guest boots it too (debian.sh).
+# The newest kernel of Debian 13 that can be had; a guest boots it too (debian-kernel.sh).
 if [ "$NAME" = distro ]; then
 	[ "$BASE" = 6.12 ] || die "K=distro is for BASE=6.12"
-	DEBIAN=$("$HARNESS/userland.sh" -newest trixie linux-4k \
+	DEBIAN=$("$HARNESS/debian-packages.sh" -newest trixie linux-4k \
 		'linux-image-[0-9][^-]*-powerpc64le')
 fi
 take_lock

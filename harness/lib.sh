@@ -272,6 +272,25 @@ needed_modules() {
 	done | sed -n "s|^insmod $from/*lib/modules/$version/\([^ ]*\).*|\1|p" | sort -u
 }
 
+# slots KIB MOST: how many machines that touch so much memory run beside each other.
+slots() {
+	awk -v each="$1" -v most="$2" '/^MemAvailable:/ {
+		n = int($2 / each)
+		print n < 1 ? 1 : n < most ? n : most
+	}' /proc/meminfo
+}
+
+# wait_jobs NUMBER [COMMAND...]: until no more than so many jobs run; the command is run
+# again and again.
+wait_jobs() {
+	local most=$1
+	shift
+	while [ "$(jobs -rp | wc -l)" -gt "$most" ]; do
+		"${@:-:}"
+		sleep 0.2
+	done
+}
+
 all_machines() { (cd "$HARNESS/machines" && echo *); }
 
 # says KEY FILE: the values of KEY in the data of a machine, or any file like it, all

@@ -10,7 +10,7 @@ kernel() { "$HARNESS/kernel.sh" "$1"; }
 
 # guest FLAVOUR: everything that a machine boots with.
 guest() {
-	"$HARNESS/userland.sh" busybox busybox-static >/dev/null
+	"$HARNESS/debian-packages.sh" busybox busybox-static >/dev/null
 	"$HARNESS/selftests.sh" >/dev/null
 	kernel "$1" >/dev/null
 	"$HARNESS/initramfs.sh" "$1"
@@ -75,12 +75,12 @@ kernel) tree; kernel "${KERNELS:-$(flavour series)}" ;;
 stock) base; kernel "$(flavour stock)" ;;
 modular) tree; kernel "$(flavour series)-modular" ;;
 deb) tree; kernel distro >/dev/null; "$HARNESS/deb.sh" distro ;;
-deb-check) setup debootstrap cpio; tree; exec "$HARNESS/installed.sh" ;;
+deb-check) setup debootstrap cpio; tree; exec "$HARNESS/deb-check.sh" ;;
 selftests) tree; "$HARNESS/selftests.sh" ;;
 initramfs) tree; guest "${KERNELS:-$(flavour series)}" ;;
 run)
 	tree; f=${KERNELS:-$(flavour series)}; guest "$f" >/dev/null
-	"$HARNESS/image.sh" "$f" "$(disk "$HOST")" >/dev/null
+	"$HARNESS/disk-image.sh" "$f" "$(disk "$HOST")" >/dev/null
 	TESTS=${TESTS:-kvm:demo} exec "$HARNESS/run.sh" -demo "$HOST" "$f" ;;
 demo | doctor)
 	tree; f=${KERNELS:-$(flavour series)}; guest "$f" >/dev/null
@@ -110,9 +110,9 @@ fuzz)
 	export KERNELS=${KERNELS:-$(DEBUG=1 flavour series)} PAGES='' DEBUG=''
 	export TESTS=spapr_fuzz MACHINES=${MACHINES:-pseries}
 	exec "$HARNESS/test.sh" ;;
-mutants) setup python3; tree; exec "$HARNESS/mutants.sh" ;;
+mutants) tree; exec "$HARNESS/mutants.sh" ;;
 rerun) exec "$HARNESS/rerun.sh" ;;
-style) setup python3 python3-sphinx; tree; exec "$HARNESS/style.sh" ;;
+style) setup python3-sphinx; tree; exec "$HARNESS/style.sh" ;;
 clean) take_lock; clean ;;
 distclean)
 	[ -f "$OUT/lock" ] || exit 0

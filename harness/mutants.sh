@@ -256,7 +256,7 @@ build() {
 	[ "$STAGE" != host ] || return 0
 	rm -f "$WORK/kernel/built"
 	"$HARNESS/kernel.sh" mutants >/dev/null
-	"$HARNESS/userland.sh" busybox busybox-static >/dev/null
+	"$HARNESS/debian-packages.sh" busybox busybox-static >/dev/null
 	"$HARNESS/selftests.sh" >/dev/null
 	"$HARNESS/initramfs.sh" series >/dev/null
 }

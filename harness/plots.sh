@@ -42,7 +42,7 @@ draw() {
 		n=$((n + 1))
 		file=$DATA/$name.$n
 		[ -s "$file" ] || continue
-		plot="$plot${plot:+, }'$file' using 1:2 title '$t, stock' with linespoints lt 1 dt $n pt $((2 * n + 3)), \
+		plot="$plot${plot:+, }'$file' using 1:2 title '$t, base' with linespoints lt 1 dt $n pt $((2 * n + 3)), \
 			'$file' using 1:3 title '$t, series' with linespoints lt 2 dt $n pt $((2 * n + 3))"
 	done
 	[ -n "$plot" ] || return 0

@@ -14,7 +14,7 @@ case $mode in
 shell | gdb) exit $rc ;;
 esac
 rc=0
-"$HARNESS/check.sh" "$DIR" "$mode" "$mmu" || rc=$?
+"$HARNESS/judge-run.sh" "$DIR" "$mode" "$mmu" || rc=$?
 cat "$DIR/failures"
 say "$(head -n 1 "$DIR/verdict"); the whole run is kept in $DIR"
 exit $rc

@@ -22,7 +22,7 @@ KERNEL=$OUT/kernel-$FLAVOUR/vmlinux
 CPIO=$OUT/initramfs.cpio.gz
 MODULES=$(modules "$FLAVOUR" | tr ' ' ,)
 [ -z "$MODULES" ] || CPIO=$OUT/initramfs-$FLAVOUR.cpio.gz
-# Debian with K=distro as a package, by installed.sh.
+# Debian with K=distro as a package, by deb-check.sh.
 [ "$FLAVOUR" != installed ] || CPIO=$OUT/installed/initrd.img
 
 # The base with the fixes alone: what must pass is a list, for want of all that the
@@ -50,7 +50,7 @@ both() { machine_says "$1" "$MACHINE"; [ -z "${OVERRIDE:-}" ] || says "$1" "$OVE
 # QEMU of this machine, or the version that the data asks for.
 if [ -z "${QEMU_SYSTEM:-}" ]; then
 	QEMU_SYSTEM=qemu-system-ppc64 VERSION=$(data emulator)
-	[ -z "$VERSION" ] || QEMU_SYSTEM=$("$HARNESS/qemu.sh" "$VERSION")
+	[ -z "$VERSION" ] || QEMU_SYSTEM=$("$HARNESS/find-qemu.sh" "$VERSION")
 fi
 
 DISK=$(data disk)
@@ -282,7 +282,7 @@ rc=0
 trap stop INT TERM HUP
 if [ "$MODE" = demo ]; then
 	run_demo
-	"$HARNESS/check.sh" "$DIR" demo "$(data mmu)" || rc=$?
+	"$HARNESS/judge-run.sh" "$DIR" demo "$(data mmu)" || rc=$?
 	# The output of the program was shown already.
 	[ $rc -eq 0 ] || sed '/^    /d; s/^/  /' "$DIR/failures" >&2
 	say "the whole run is kept in $DIR"
@@ -291,6 +291,6 @@ else
 	start_qemu
 	[ -z "$VERBOSE" ] || show_all
 	watch_qemu
-	"$HARNESS/check.sh" "$DIR" "$MODE" "$(data mmu)" || rc=$?
+	"$HARNESS/judge-run.sh" "$DIR" "$MODE" "$(data mmu)" || rc=$?
 fi
 exit $rc

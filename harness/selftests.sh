@@ -22,7 +22,7 @@ install_headers() {
 # here: the compiler has a C library of its own.
 link_uuid() {
 	local from
-	from=$("$HARNESS/userland.sh" uuid uuid-dev)
+	from=$("$HARNESS/debian-packages.sh" uuid uuid-dev)
 	mkdir -p "$DIR"/uuid/{include,lib}
 	ln -sfn "$from/usr/include/uuid" "$DIR/uuid/include/uuid"
 	ln -sf "$from"/usr/lib/*/libuuid.a "$DIR/uuid/lib/"

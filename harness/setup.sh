@@ -5,7 +5,7 @@
 
 PACKAGES="make gcc libc6-dev git e2fsprogs flex bison bc perl xz-utils rsync kmod ccache libelf-dev libssl-dev
 	sparse spin clang libclang-rt-dev gcc-powerpc64le-linux-gnu libc6-dev-ppc64el-cross
-	qemu-system-ppc qemu-system-data"
+	qemu-system-ppc qemu-system-data python3"
 
 missing() {
 	local p

@@ -46,7 +46,7 @@ is_full() { [ "$MODE" = test ] && [ -z "$MACHINES$TESTS$KERNELS$PAGES$DEBUG" ]; 
 
 build_all() {
 	local m k
-	"$HARNESS/userland.sh" busybox busybox-static >/dev/null
+	"$HARNESS/debian-packages.sh" busybox busybox-static >/dev/null
 	"$HARNESS/selftests.sh" >/dev/null
 	for k in $(awk '{ print $2 }' "$DIR/plan" | sort -u); do
 		if late 2400; then
@@ -63,9 +63,9 @@ build_all() {
 	while read -r m k _; do
 		[ ! -f "$DIR/$m-$k.skip" ] || continue
 		[ -z "$(disk "$m")" ] ||
-			get "$m-$k" "no disk" "$HARNESS/image.sh" "$k" "$(disk "$m")"
+			get "$m-$k" "no disk" "$HARNESS/disk-image.sh" "$k" "$(disk "$m")"
 		[ -z "$(emulator "$m")" ] ||
-			get "$m-$k" "no QEMU" "$HARNESS/qemu.sh" "$(emulator "$m")"
+			get "$m-$k" "no QEMU" "$HARNESS/find-qemu.sh" "$(emulator "$m")"
 	done <"$DIR/plan"
 }
 
@@ -199,21 +199,12 @@ stop() {
 # device under test and its resets, so more than there are processors. With three for
 # each of them the guests of guests starved on a slow machine. Each machine may touch all
 # of its memory.
-slots() {
-	local free
-	free=$(awk '/^MemAvailable:/ { print int($2 / 2621440) }' /proc/meminfo)
-	[ "$free" -ge 1 ] || free=1
-	echo $((free < 2 * $(nproc) ? free : 2 * $(nproc)))
-}
-
 run_all() {
 	local m k t slots
-	slots=$(slots)
+	slots=$(slots 2621440 $((2 * $(nproc))))
 	trap stop INT TERM HUP
 	while read -r m k t <&8; do
-		while [ "$(jobs -rp | wc -l)" -ge $slots ]; do
-			wait -n || true
-		done
+		wait_jobs $((slots - 1))
 		# shellcheck disable=SC2059
 		! late 3600 || printf "$LATE" >"$DIR/$m-$k.skip"
 		run_one "$m" "$k" "$t" &
@@ -258,7 +249,7 @@ if is_full; then
 		run_own realmode "$HARNESS/realmode.sh"
 		run_own bases "$HARNESS/bases.sh"
 		[ -z "$ALL" ] || run_own configs "$HARNESS/configs.sh"
-		[ -z "$ALL" ] || run_own deb-check "$HARNESS/installed.sh"
+		[ -z "$ALL" ] || run_own deb-check "$HARNESS/deb-check.sh"
 		run_own "pseries $NEWEST" newest
 		run_own figures "$HARNESS/figures.sh" -check
 		run_own bench-check env ACCEPT= "$HARNESS/bench.sh" check
@@ -266,7 +257,7 @@ if is_full; then
 	run_own nospec "$HARNESS/nospec.sh" "$OUT/kernel-series/vmlinux"
 	run_own round-trip "$HARNESS/series.sh"
 	run_own fixes-alone env PART=fixes "$HARNESS/series.sh"
-	run_own host "$HARNESS/host.sh"
+	run_own host "$HARNESS/host-tests.sh"
 	run_own mutants "$HARNESS/mutants.sh" check
 	run_own demo env TESTS=vfio:spapr_demo "$HARNESS/run.sh" -demo \
 		powernv9 series

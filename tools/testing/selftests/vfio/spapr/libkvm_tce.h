@@ -2,7 +2,7 @@
 /*
  * Virtual machine that only makes hypercalls.
  *
- * Its processors run a few instructions, with the MMU off: they make a
+ * Its processors run a few instructions, in real mode: they make a
  * hypercall as often as user space requests, and report its return value. Calls
  * that KVM completes do not return from KVM_RUN; calls that KVM leaves to user
  * space do, and then return H_TO_USER to the guest.

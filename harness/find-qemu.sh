@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# qemu.sh VERSION: print the path of a qemu-system-ppc64 of this version or newer:
+# find-qemu.sh VERSION: print the path of a qemu-system-ppc64 of this version or newer:
 # the machine's own, else that of Debian's backports, else of sid, both unpacked in
 # $TOP. It fails, and says why, where there is none.
 . "$(dirname "$0")/lib.sh"
@@ -23,11 +23,11 @@ wrap() {
 	mv "$WRAPPER.new" "$WRAPPER"
 }
 
-# try OPTION VERSION: what userland.sh gets with it, if it is new enough.
+# try OPTION VERSION: what debian-packages.sh gets with it, if it is new enough.
 try() {
 	local dir
 	WRAPPER=$OUT/bin/qemu-system-ppc64-$1
-	dir=$("$HARNESS/userland.sh" "-$1" "qemu-$1" qemu-system-ppc) || return
+	dir=$("$HARNESS/debian-packages.sh" "-$1" "qemu-$1" qemu-system-ppc) || return
 	wrap "$dir"
 	at_least "$(qemu_version "$WRAPPER")" "$2" && echo "$WRAPPER"
 }

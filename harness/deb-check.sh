@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# installed.sh: install the package of K=distro in a fresh Debian for ppc64el, as a person
+# deb-check.sh: install the package of K=distro in a fresh Debian for ppc64el, as a person
 # would, boot that with it, and run test programs there. Prints a line for each machine.
 # The installation runs under emulation, and takes up to a quarter of an hour.
 # shellcheck disable=SC2317
@@ -22,7 +22,7 @@ first_boot() {
 	#!/bin/sh
 	export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive
 	exec </dev/null >/dev/console 2>&1
-	end() { echo "installed.sh: $*"; sync; busybox poweroff -f; }
+	end() { echo "deb-check.sh: $*"; sync; busybox poweroff -f; }
 	mount -t proc proc /proc
 	mount -t sysfs sys /sys
 	/debootstrap/debootstrap --second-stage || end "debootstrap failed"
@@ -62,7 +62,7 @@ install_there() {
 		"console=hvc0 root=/dev/vda rw init=/first-boot kunit.enable=0 panic=-1" \
 		-drive "file=$DIR/root.img,format=raw,if=virtio,cache=unsafe" || true
 	cat "$DIR/console.log"
-	grep -q '^installed.sh: installed' "$DIR/console.log"
+	grep -q '^deb-check.sh: installed' "$DIR/console.log"
 }
 
 # take PATH NAME: copy a file out of /boot of the image.
@@ -95,7 +95,7 @@ have cpio || die "cpio is missing: apt install cpio"
 [ -n "$(archive)" ] || die "this machine is set up for no archive of Debian"
 "$HARNESS/kernel.sh" series >/dev/null
 "$HARNESS/kernel.sh" distro >/dev/null
-"$HARNESS/userland.sh" busybox busybox-static >/dev/null
+"$HARNESS/debian-packages.sh" busybox busybox-static >/dev/null
 "$HARNESS/selftests.sh" >/dev/null
 CPIO=$("$HARNESS/initramfs.sh" series)
 DEB=$("$HARNESS/deb.sh" distro)

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# debian.sh FLAVOUR [GUEST]: get Debian's own kernel for a guest and print the folder
+# debian-kernel.sh FLAVOUR [GUEST]: get Debian's own kernel for a guest and print the folder
 # with it: vmlinux, and in modroot the modules that the guest needs, unpacked. It is
 # the one of Debian 13 with pages of the size that the host has; in GUEST "new" is for
 # the one of sid, and "4k" for pages of this size.
@@ -45,7 +45,7 @@ make_dir() {
 
 set -f
 # shellcheck disable=SC2086
-"$HARNESS/userland.sh" -newest $SUITE "linux-$NAME" $PATTERNS >/dev/null
+"$HARNESS/debian-packages.sh" -newest $SUITE "linux-$NAME" $PATTERNS >/dev/null
 set +f
 take_lock
 KEY=$(cat "$0" "$TOP/userland/linux-$NAME.stamp" | hash_of)

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# image.sh FLAVOUR [DISK]: make the disk of a machine and print its path. Those of
+# disk-image.sh FLAVOUR [DISK]: make the disk of a machine and print its path. Those of
 # hosts of KVM guests have Debian's QEMU for ppc64el with all that it needs, and the
 # kernels of the guests with their user space: those of the host, and Debian's. The
 # disk kvm has QEMU of the machine's own release, kvm-sid of Debian's sid, and what
-# may follow is what debian.sh makes of a guest: kvm-new, kvm-4k; dpdk has
+# may follow is what debian-kernel.sh makes of a guest: kvm-new, kvm-4k; dpdk has
 # DPDK of sid, or else of the release. Where a disk's packages cannot be had the exit
 # status is 4; Debian's kernel alone is left out.
 . "$(dirname "$0")/lib.sh"
@@ -50,12 +50,12 @@ make_files() {
 
 case $DISK in
 kvm-sid*)
-	USERLAND=$("$HARNESS/userland.sh" -sid qemu-sid qemu-system-ppc e2fsprogs kexec-tools) || exit 4 ;;
-kvm*) USERLAND=$("$HARNESS/userland.sh" qemu qemu-system-ppc e2fsprogs kexec-tools) ;;
+	USERLAND=$("$HARNESS/debian-packages.sh" -sid qemu-sid qemu-system-ppc e2fsprogs kexec-tools) || exit 4 ;;
+kvm*) USERLAND=$("$HARNESS/debian-packages.sh" qemu qemu-system-ppc e2fsprogs kexec-tools) ;;
 dpdk)
-	USERLAND=$("$HARNESS/userland.sh" -sid dpdk-sid dpdk-dev) || {
+	USERLAND=$("$HARNESS/debian-packages.sh" -sid dpdk-sid dpdk-dev) || {
 		say "DPDK of this machine's own release is taken"
-		USERLAND=$("$HARNESS/userland.sh" dpdk dpdk-dev) || exit 4
+		USERLAND=$("$HARNESS/debian-packages.sh" dpdk dpdk-dev) || exit 4
 	} ;;
 *) die "no such disk: $DISK" ;;
 esac
@@ -63,7 +63,7 @@ case $DISK in kvm*)
 	CPIO=$("$HARNESS/initramfs.sh" "$FLAVOUR")
 	GUEST="$OUT/kernel-$FLAVOUR/vmlinux $CPIO"
 	KIND=${DISK#kvm} KIND=${KIND#-sid} KIND=${KIND#-}
-	if DEBIAN=$("$HARNESS/debian.sh" "$FLAVOUR" "$KIND"); then
+	if DEBIAN=$("$HARNESS/debian-kernel.sh" "$FLAVOUR" "$KIND"); then
 		DEBIAN_CPIO=$("$HARNESS/initramfs.sh" "${DEBIAN##*/}")
 		GUEST="$GUEST $DEBIAN.stamp $DEBIAN_CPIO"
 	else

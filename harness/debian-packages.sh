@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# userland.sh [-sid | -native | -backports] NAME PACKAGE...: unpack Debian packages of
+# debian-packages.sh [-sid | -native | -backports] NAME PACKAGE...: unpack Debian packages of
 # ppc64el, with all that they depend on, into $TOP/userland/NAME: those of the
 # machine's own release, or of sid. With -native: packages of sid for this machine.
 # With -backports: packages for this machine, newer than its own, with what it does
