@@ -538,8 +538,8 @@ static unsigned long cursor_step(const struct tce_map *map,
 
 	at->step = 0;
 	if (held->cookie)
-		at->step = mm_iommu_cookie_step(BIT_ULL(
-						map->tbl->it_page_shift));
+		at->step =
+			mm_iommu_cookie_step(BIT_ULL(map->tbl->it_page_shift));
 	at->cookie = held->cookie + at->used * at->step;
 	at->used += n;
 	if (at->used == held->npages) {

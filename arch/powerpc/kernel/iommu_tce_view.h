@@ -194,8 +194,8 @@ tce_view_enter_other(struct tce_view_block *blk, u64 cookie, unsigned long n)
  * Context: The lock of the block.
  * Return: number of references on the region that the block has for them.
  */
-static inline __kprobes unsigned long tce_view_enter(struct tce_view_block *blk,
-					   u64 cookie, unsigned long n)
+static inline __kprobes unsigned long
+tce_view_enter(struct tce_view_block *blk, u64 cookie, unsigned long n)
 {
 	if (!((cookie ^ blk->home) & MM_IOMMU_COOKIE_ID)) {
 		blk->homes += n;
@@ -215,8 +215,8 @@ static inline __kprobes unsigned long tce_view_enter(struct tce_view_block *blk,
  * Return: number of references on the region that the block no longer has, and
  *	that the caller must drop.
  */
-static inline __kprobes unsigned long tce_view_leave(struct tce_view_block *blk,
-					   u64 cookie, unsigned long n)
+static inline __kprobes unsigned long
+tce_view_leave(struct tce_view_block *blk, u64 cookie, unsigned long n)
 {
 	if ((cookie ^ blk->home) & MM_IOMMU_COOKIE_ID) {
 		blk->others -= n;

@@ -565,8 +565,8 @@ void mm_iommu_get_info(struct mm_iommu_region *region,
 {
 	long mapped = atomic_long_read(&region->mapped);
 
+	/* a snapshot without the lock; without the bias of an open region */
 	info->used = data_race(region->used);
-	/* without the bias of an open region */
 	info->mapped = max(mapped - !!info->used, 0L);
 	info->state = info->used ? (data_race(region->refused) ? "refused" :
 								 "live") :

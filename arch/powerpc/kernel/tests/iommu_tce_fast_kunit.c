@@ -1344,7 +1344,7 @@ static struct tce_view_block *block(struct fake *f, unsigned long i)
 
 /* Puts one entry as a hypercall does, or clears it. */
 static int put_entry(struct kunit *test, struct fake *f, unsigned long entry,
-	       unsigned long ua, bool clear)
+		     unsigned long ua, bool clear)
 {
 	return put_refused(test, f, entry, ua, clear, 0);
 }
@@ -1570,12 +1570,16 @@ static void a_block_is_emptied_before_the_kill(struct kunit *test)
 		f->t.killing = clear_the_rest;
 		/* cleared, or replaced: the new entries are cleared as well */
 		if (i)
-			KUNIT_EXPECT_EQ(test, 0, iommu_tce_map(&f->t.tbl,
-						f->t.tbl.it_offset + 10,
-						ua_of(new, 0), 10, true, NULL));
+			KUNIT_EXPECT_EQ(test, 0,
+					iommu_tce_map(&f->t.tbl,
+						      f->t.tbl.it_offset + 10,
+						      ua_of(new, 0), 10, true,
+						      NULL));
 		else
-			KUNIT_EXPECT_EQ(test, 0, iommu_tce_unmap(&f->t.tbl,
-						f->t.tbl.it_offset + 10, 10));
+			KUNIT_EXPECT_EQ(test, 0,
+					iommu_tce_unmap(&f->t.tbl,
+							f->t.tbl.it_offset + 10,
+							10));
 		KUNIT_EXPECT_STREQ(test, f->t.wrong ? : "", "");
 		KUNIT_EXPECT_NULL(test, f->t.killing);
 		KUNIT_EXPECT_EQ(test, f->mm->locked_vm, locked);
@@ -2010,7 +2014,7 @@ static int thread_run(void *data)
 
 /* Maps or clears at random; some of the calls return -EAGAIN. */
 static void change_concurrently(struct kunit *test, struct fast_thread *t,
-			     struct mm_iommu_region *region)
+				struct mm_iommu_region *region)
 {
 	struct job *j = t->j;
 	struct rnd_state rnd;
