@@ -371,8 +371,8 @@ static struct pair_cost pair_cost(struct kunit *test, unsigned int slots,
 static void tell_slots(const char *op, unsigned int slots, bool used,
 		       unsigned long cost)
 {
-	pr_info("row\t%s\ta page, %u slots%s\t%lu\tinstructions\t1\tcall\n",
-		op, slots, used ? " in use" : "", cost);
+	pr_info("row\t%s\ta page, slots: %u%s\t%lu\tinstructions\t1\tcall\n",
+		op, slots, used ? ", in use" : "", cost);
 }
 
 static void tell_pair(unsigned int slots, bool used, struct pair_cost cost)
