@@ -84,7 +84,7 @@ void mm_iommu_unpin(struct mm_iommu_trans *trans);
 
 /**
  * struct mm_iommu_region - a range of user memory that is pinned for DMA
- * @node: in the index; under mm_iommu::lock and all slots
+ * @node: in the index, see mm_iommu::index
  * @list: in mm_iommu::pending, under mm_iommu::lock
  * @dead: next region in mm_iommu::dead, when it is on that list
  * @registry: the registry of the mm that owns the memory

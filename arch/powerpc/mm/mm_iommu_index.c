@@ -52,7 +52,7 @@
 #define MM_IOMMU_MAX_SLOTS	64U
 
 /* The hint of a slot in use that has no better one: has no address. */
-static struct mm_iommu_region mm_iommu_nowhere;
+static struct mm_iommu_region mm_iommu_nowhere __ro_after_init;
 
 /**
  * mm_iommu_index_alloc() - allocate a registry with an empty index
@@ -241,17 +241,31 @@ void mm_iommu_index_erase(struct mm_iommu *reg,
  * mm_iommu_index_sync() - wait for all readers that are inside
  * @reg: the registry
  *
- * A slot that is not in use is not taken: no reader has been inside since a
- * writer held it, and the caller takes mm_iommu::used_lock after that writer.
+ * Takes the slots that are in use one by one: each lock only has to be taken
+ * once, and other readers go on. A slot that is not in use needs no look: since
+ * a writer held it, no reader has been inside, and the caller takes
+ * mm_iommu::used_lock after that writer.
  *
  * Context: Process context; readers that enter during the call do not matter.
  */
 void mm_iommu_index_sync(struct mm_iommu *reg)
 {
-	unsigned long flags;
+	unsigned long flags, used;
+	arch_spinlock_t *lock;
 
-	mm_iommu_write_lock(reg, &flags);
-	mm_iommu_write_unlock(reg, flags);
+	local_irq_save(flags);
+	arch_spin_lock(&reg->used_lock);
+	used = reg->used;
+	arch_spin_unlock(&reg->used_lock);
+	local_irq_restore(flags);
+
+	for (; used; used &= used - 1) {
+		lock = &reg->slots[__ffs(used)].lock;
+		local_irq_save(flags);
+		arch_spin_lock(lock);
+		arch_spin_unlock(lock);
+		local_irq_restore(flags);
+	}
 }
 
 /*

@@ -4,8 +4,8 @@
  * in use, and yet no reader is inside while it is; and nobody waits forever.
  *
  * Two slots. One reader has a slot of its own, another shares its slot with one
- * in real mode, which only tries. Two writers, one change each; see
- * mm_iommu_index.c.
+ * in real mode, which only tries. Two writers, one change each, one of which
+ * then waits for all that were inside; see mm_iommu_index.c.
  *
  * Each mutant breaks one rule, and the checker must reject it:
  */
@@ -15,6 +15,7 @@
 /* MUTANT RESET_LATE: it resets them when it has released the slots */
 /* MUTANT NOT_OVER_ALL: it releases used_lock when it has the slots */
 /* MUTANT TAKE_ALL: it takes the slots that are not in use too */
+/* MUTANT SKIP_ONE: who waits for all sections leaves out a slot in use */
 
 #define NR	2
 
@@ -24,6 +25,8 @@ bool used[NR];			/* mm_iommu::used, under used_lock */
 bool used_lock;
 
 byte inside;			/* readers */
+bool in[NR + 1];		/* each of them */
+bool same[NR + 1];		/* and since the wait began */
 bool writing;
 
 #define TAKE(l)	atomic { !l -> l = true }
@@ -35,10 +38,10 @@ inline use(s) {
 	used_lock = false
 }
 
-inline look_up() {
-	inside++;
+inline look_up(r) {
+	atomic { inside++; in[r] = true };
 	assert(!writing);
-	inside--
+	atomic { inside--; in[r] = false; same[r] = false }
 }
 
 /* mm_iommu_read_lock() */
@@ -62,7 +65,7 @@ proctype Reader(byte s) {
 		:: else
 		fi;
 #endif
-		look_up();
+		look_up(s);
 		lock[s] = false
 	:: else -> break
 	od
@@ -71,7 +74,7 @@ proctype Reader(byte s) {
 /* mm_iommu_read_trylock() */
 proctype RealMode(byte s) {
 	byte i;
-	bool in;
+	bool entered;
 
 	do
 	:: i < 2 ->
@@ -79,20 +82,20 @@ proctype RealMode(byte s) {
 		if
 		:: TAKE(lock[s]);
 			if
-			:: hint[s] -> in = true
+			:: hint[s] -> entered = true
 			:: else ->
 				if
 				:: atomic { !used_lock -> used_lock = true };
 					use(s);
-					in = true
+					entered = true
 				:: used_lock
 				fi
 			fi;
 			if
-			:: in -> look_up()
+			:: entered -> look_up(NR)
 			:: else
 			fi;
-			in = false;
+			entered = false;
 			lock[s] = false
 		:: lock[s]
 		fi
@@ -101,10 +104,7 @@ proctype RealMode(byte s) {
 }
 
 /* mm_iommu_write_lock(), mm_iommu_write_unlock() */
-proctype Writer() {
-	bool had[NR];
-	byte s;
-
+inline change() {
 	TAKE(used_lock);
 	for (s : 0 .. NR - 1) {
 #ifdef TAKE_ALL
@@ -144,12 +144,51 @@ proctype Writer() {
 #endif
 }
 
+/* mm_iommu_index_sync() */
+inline sync() {
+	d_step {
+		for (s : 0 .. NR) {
+			same[s] = in[s]
+		}
+	}
+	TAKE(used_lock);
+	for (s : 0 .. NR - 1) {
+		had[s] = used[s]
+	}
+	used_lock = false;
+#ifdef SKIP_ONE
+	had[0] = false;
+#endif
+	for (s : 0 .. NR - 1) {
+		if
+		:: had[s] ->
+			TAKE(lock[s]);
+			lock[s] = false
+		:: else
+		fi
+	}
+	for (s : 0 .. NR) {
+		assert(!same[s])
+	}
+}
+
+proctype Writer(bool waits) {
+	bool had[NR];
+	byte s;
+
+	change();
+	if
+	:: waits -> sync()
+	:: else
+	fi
+}
+
 init {
 	atomic {
 		run Reader(0);
 		run Reader(1);
 		run RealMode(1);
-		run Writer();
-		run Writer()
+		run Writer(true);
+		run Writer(false)
 	}
 }

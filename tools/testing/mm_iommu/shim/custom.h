@@ -119,6 +119,7 @@ static inline unsigned int raw_smp_processor_id(void)
 /* -- locks --------------------------------------------------------------- */
 
 #define ____cacheline_aligned_in_smp	__aligned(128)
+#define __ro_after_init
 
 struct shim_spinlock {
 	int locked;
