@@ -129,6 +129,25 @@ static int trans_close(struct mm_iommu_trans *trans)
 	return 0;
 }
 
+/*
+ * The same for a run that is just the next entry of the node in use, as most
+ * are. Returns whether it is.
+ */
+static bool trans_close_entry(struct mm_iommu_trans *trans, unsigned long run)
+{
+	unsigned long left = trans->next_left;
+	u8 order = trans->next_order;
+
+	if (!left || run != BIT(order) || trans->run_at & (run - 1))
+		return false;
+	*trans->next++ = trans->run_at | FIELD_PREP(MM_IOMMU_ORDER, order);
+	trans->next_left = left - 1;
+	if (order < trans->order)
+		trans->order = order;
+	trans->run_ua += run;
+	return true;
+}
+
 /**
  * mm_iommu_trans_init() - set up an empty translation
  * @trans: the translation
@@ -168,77 +187,51 @@ int mm_iommu_trans_add(struct mm_iommu_trans *trans, u64 at,
 	if (npages > trans->npages - trans->added)
 		return -EINVAL;
 	if (at != trans->run_at + run) {
-		ret = trans_close(trans);
-		if (ret)
-			return ret;
+		if (unlikely(!trans_close_entry(trans, run))) {
+			ret = trans_close(trans);
+			if (ret)
+				return ret;
+		}
 		trans->run_at = at;
 	}
-	trans->readonly |= !!(at & MM_IOMMU_READONLY);
+	if (at & MM_IOMMU_READONLY)
+		trans->readonly = true;
 	trans->added += npages;
 	return 0;
 }
 
 /*
- * Number of contiguous pages from the first on. Their struct pages are only
- * known to be adjacent inside a buddy block. Most of them are compared in
- * groups of eight.
+ * Enters single pages, as long as the run is one and they do not follow each
+ * other. The last one becomes the run; returns their number.
  */
-static unsigned long trans_run(struct page **pages, unsigned long nr)
-{
-	struct page *page = pages[0];
-	unsigned long n, i, differ;
-
-	nr = min(nr,
-		 MAX_ORDER_NR_PAGES - page_to_pfn(page) % MAX_ORDER_NR_PAGES);
-	for (n = 0; n + 8 <= nr; n += 8) {
-		differ = 0;
-#pragma GCC unroll 8
-		for (i = n; i < n + 8; i++)
-			differ |= (unsigned long)pages[i] ^
-				  (unsigned long)(page + i);
-		if (differ)
-			break;
-	}
-	while (n < nr && pages[n] == page + n)
-		n++;
-	return n;
-}
-
-/*
- * Enters blocks that have the size of the entries of their node, if the run is
- * such a block: single pages, or huge ones. The last block becomes the run;
- * returns the number of pages.
- */
-static unsigned long
-trans_add_blocks(struct mm_iommu_trans *trans, struct page **pages,
-		 unsigned long nr, u64 marks)
+static unsigned long trans_add_singles(struct mm_iommu_trans *trans,
+				       struct page **pages, unsigned long nr,
+				       u64 marks)
 {
 	u64 at, *next = trans->next, run = trans->run_at;
-	u8 order = trans->next_order;
-	unsigned long size = BIT(order), step = size >> PAGE_SHIFT, n;
+	unsigned long n;
 
-	if (mm_iommu_trans_next(trans) != trans->run_ua + size ||
-	    run & (size - 1))
+	if (trans->next_order != PAGE_SHIFT ||
+	    mm_iommu_trans_next(trans) != trans->run_ua + PAGE_SIZE)
 		return 0;
 
-	nr = min(nr, trans->npages - trans->added) >> (order - PAGE_SHIFT);
+	nr = min(nr, trans->npages - trans->added);
 	nr = min(nr, trans->next_left);
-	for (n = 0; n < nr; n++, run = at, pages += step) {
-		at = page_to_phys(pages[0]) | marks;
-		if (at == run + size || at & (size - 1) ||
-		    (step > 1 && trans_run(pages, step) < step))
+	for (n = 0; n < nr; n++, run = at) {
+		at = page_to_phys(pages[n]) | marks;
+		if (at == run + PAGE_SIZE)
 			break;
-		*next++ = run | FIELD_PREP(MM_IOMMU_ORDER, order);
+		*next++ = run | FIELD_PREP(MM_IOMMU_ORDER, PAGE_SHIFT);
 	}
 	if (n)
-		trans->order = min(trans->order, order);
+		trans->order = PAGE_SHIFT;
 	trans->readonly |= !!marks;
 	trans->next = next;
 	trans->next_left -= n;
-	trans->added += n * step;
-	trans->run_ua += n * size;
+	trans->added += n;
+	trans->run_ua += n << PAGE_SHIFT;
 	trans->run_at = run;
-	return n * step;
+	return n;
 }
 
 /**
@@ -255,14 +248,17 @@ trans_add_blocks(struct mm_iommu_trans *trans, struct page **pages,
 int mm_iommu_trans_add_pages(struct mm_iommu_trans *trans, struct page **pages,
 			     unsigned long nr, u64 marks)
 {
-	unsigned long n;
+	unsigned long n, pfn;
 	int ret;
 
 	for (; nr; nr -= n, pages += n) {
-		n = trans_add_blocks(trans, pages, nr, marks);
+		n = trans_add_singles(trans, pages, nr, marks);
 		if (n)
 			continue;
-		n = nr > 1 ? trans_run(pages, nr) : 1;
+		pfn = page_to_pfn(pages[0]);
+		do {
+			n++;
+		} while (n < nr && page_to_pfn(pages[n]) == pfn + n);
 		ret = mm_iommu_trans_add(trans, page_to_phys(pages[0]) | marks,
 					 n);
 		if (ret)
