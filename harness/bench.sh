@@ -28,7 +28,7 @@ MEMORY=$((6 * 1024 * 1024))
 # Operations that take no time without a slow kernel to compare with.
 CHECKED="null register-pages register-thp register-second regions-1 regions-256
 	map-pages map-thp range-4K window bytes-pages bytes-thp bytes-regions
-	hcall-null hcall-*-none hcall-*-1 hcall-*-32 hcall-put-16M lines"
+	hcall-null hcall-*-none hcall-*-1 hcall-*-32 hcall-put-16M lines slots"
 # A loss that fails a check, in per cent.
 LIMIT=2
 
@@ -68,11 +68,17 @@ runs() {
 	done
 }
 
-# programs MACHINE RUN: those that print rows, and what of them.
+# programs MACHINE KERNEL RUN: those that print rows, and what of them. The rows
+# "slots" come from a KUnit case of the series, since one CPU has one slot.
 programs() {
-	local ops
-	ops=$(operations "$@")
-	echo "vfio:spapr_bench${ops:+/$ops}"
+	local ops rest
+	ops=$(operations "$1" "$3")
+	rest=$(one_a_line "$ops" | tr + '\n' | grep -vx slots | paste -sd+) || true
+	case $2:$3:+$ops+ in
+	stock* | *:lines*) ;;
+	*:++ | *+slots+*) echo "kunit:mm_iommu_figures/cost_of_the_slots" ;;
+	esac
+	echo "vfio:spapr_bench${ops:+/${rest:-null}}"
 }
 
 about() { machine_says about "$1"; }
@@ -176,7 +182,7 @@ run_one() {
 		lines_data "$1" >"$data" ;;
 	esac
 	use_qemu "$1"
-	TESTS=$(programs "$1" "$3") OVERRIDE=$data QEMU_SYSTEM=$QEMU \
+	TESTS=$(programs "$@" | paste -sd,) OVERRIDE=$data QEMU_SYSTEM=$QEMU \
 		PLUGIN=$(plugin_args "$2" "$3") PROGRAM_TIMEOUT=3000 RUN_TIMEOUT=7200 \
 		exec "$HARNESS/run.sh" $option "$1" "$2" \
 		>"$DIR/$1-$2-$3.out" 2>"$DIR/$1-$2-$3.err"

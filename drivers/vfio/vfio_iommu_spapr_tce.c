@@ -851,7 +851,7 @@ static long tce_map_v1(struct tce_container *container,
 /*
  * Context: container->lock held for writing if @exclusive, else for reading.
  * The latter is for v2 only, and fails with -ESTALE if the window has no table
- * yet.
+ * yet. Always inlined, because @exclusive is constant.
  */
 static __always_inline long
 tce_map(struct tce_container *container,
@@ -899,7 +899,10 @@ tce_map(struct tce_container *container,
 	return ret;
 }
 
-/* For v1, and for the first MAP in the default window. */
+/*
+ * For v1, and for the first MAP in the default window. Not inlined, because MAP
+ * would save more registers.
+ */
 static noinline long
 tce_map_exclusive(struct tce_container *container,
 		  const struct vfio_iommu_type1_dma_map *map,
@@ -1227,8 +1230,8 @@ static int tce_unregister(struct tce_container *container, unsigned long ua,
 }
 
 /* VFIO_IOMMU_SPAPR_REGISTER_MEMORY, VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY */
-static noinline long tce_ioctl_memory(struct tce_container *container,
-				      void __user *uarg, bool add)
+static long tce_ioctl_memory(struct tce_container *container,
+			     void __user *uarg, bool add)
 {
 	struct vfio_iommu_spapr_register_memory memory;
 	struct mm_iommu_refusal why = { };

@@ -263,8 +263,8 @@ out_unlock:
 	return ret;
 }
 
-static noinline int tce_unmap_range(struct iommu_table *tbl,
-				    unsigned long entry, unsigned long npages)
+static int tce_unmap_range(struct iommu_table *tbl, unsigned long entry,
+			   unsigned long npages)
 {
 	unsigned long i = entry - tbl->it_offset, end = i + npages, n, block;
 	struct tce_held few[16], *many = NULL;
@@ -311,12 +311,14 @@ static noinline int tce_unmap_range(struct iommu_table *tbl,
  * take lists that do not cross 4K. If the platform may refuse, @before is the
  * old view, entry by entry, of the first @done pages; else it is NULL, and
  * nothing can be rolled back. A piece of @held has the cookie 0 if its entries
- * are to be cleared.
+ * are to be cleared. @next is the next range of a list that is mapped as a
+ * whole or not at all.
  */
 struct tce_map {
 	__be64 list[TCE_BLOCK];
 	struct tce_held old[TCE_OLDS];
 	struct tce_held few[16];
+	struct tce_map *next;
 	struct iommu_table *tbl;
 	unsigned long entry;
 	unsigned long npages;
@@ -559,14 +561,9 @@ static void map_fill(struct tce_map *map, struct tce_cursor *at,
 	}
 }
 
-/*
- * Writes the view of @n pages and records the old one. noinline: inlined, its
- * loop would run out of registers.
- */
-static noinline void map_exchange(struct tce_map *map,
-				  struct tce_view_block *blk,
-				  struct tce_cursor at, unsigned long i,
-				  unsigned long n)
+/* Writes the view of @n pages and records the old one. */
+static void map_exchange(struct tce_map *map, struct tce_view_block *blk,
+			 struct tce_cursor at, unsigned long i, unsigned long n)
 {
 	u64 *view = blk->entry + map_index(map, i) % TCE_BLOCK, *end;
 	unsigned long k, m;
@@ -737,6 +734,7 @@ static void map_lose(struct tce_map *map)
 
 /**
  * iommu_tce_begin() - prepare to map a list of memory
+ * @maps: list of prepared ranges, NULL if it is empty; this one is added
  * @tbl: a table that is bound to its owner
  * @entry: first entry, counted from bus address 0; the range is in the table
  * @wants: memory to map, part by part
@@ -748,13 +746,12 @@ static void map_lose(struct tce_map *map)
  * that is mapped in several tables should be mapped in all or in none.
  *
  * Context: Process context, may sleep. The caller keeps @tbl in place.
- * Return: the prepared range, for iommu_tce_commit() or iommu_tce_abort();
- *	ERR_PTR() of the errors of iommu_tce_map().
+ * Return: 0, and the caller must call iommu_tce_commit() or iommu_tce_abort();
+ *	the errors of iommu_tce_map(), with the list as it was.
  */
-struct tce_map *iommu_tce_begin(struct iommu_table *tbl, unsigned long entry,
-				const struct iommu_tce_want *wants,
-				unsigned int nr, unsigned int order,
-				unsigned long *bad)
+int iommu_tce_begin(struct tce_map **maps, struct iommu_table *tbl,
+		    unsigned long entry, const struct iommu_tce_want *wants,
+		    unsigned int nr, unsigned int order, unsigned long *bad)
 {
 	struct tce_map *map;
 	unsigned int i;
@@ -762,10 +759,10 @@ struct tce_map *iommu_tce_begin(struct iommu_table *tbl, unsigned long entry,
 
 	map = kmalloc(roundup_pow_of_two(sizeof(*map)), GFP_KERNEL);
 	if (!map)
-		return ERR_PTR(-ENOMEM);
+		return -ENOMEM;
 
 	/* all but the buffers */
-	memset_startat(map, 0, tbl);
+	memset_startat(map, 0, next);
 	map->tbl = tbl;
 	map->entry = entry;
 	map->held = map->few;
@@ -781,25 +778,21 @@ struct tce_map *iommu_tce_begin(struct iommu_table *tbl, unsigned long entry,
 		ret = map_prepare(map);
 	if (ret) {
 		iommu_tce_abort(map);
-		return ERR_PTR(ret);
+		return ret;
 	}
-	return map;
+	while (*maps)
+		maps = &(*maps)->next;
+	*maps = map;
+	return 0;
 }
 EXPORT_SYMBOL_GPL(iommu_tce_begin);
 
-/**
- * iommu_tce_commit() - map a range that iommu_tce_begin() prepared
- * @map: the prepared range; freed by the call
- *
- * If a platform refuses contrary to its promise, or the table is closed during
- * the call, the entries mapped so far are cleared.
- *
- * Context: Process context, may sleep.
- * Return: 0; the platform's error, with nothing changed; -ENXIO if the table
- *	was closed. Unless the platform may refuse, a part of the old mappings
- *	may be gone then.
+/*
+ * Maps a prepared range, and frees it. If a platform refuses contrary to its
+ * promise, or the table is closed during the call, the entries mapped so far
+ * are cleared.
  */
-int iommu_tce_commit(struct tce_map *map)
+static int map_commit(struct tce_map *map)
 {
 	int ret = map_write(map);
 
@@ -820,21 +813,51 @@ int iommu_tce_commit(struct tce_map *map)
 	map_free(map);
 	return ret;
 }
+
+/**
+ * iommu_tce_commit() - map the ranges that iommu_tce_begin() prepared
+ * @maps: the prepared ranges, may be NULL; freed by the call
+ *
+ * Context: Process context, may sleep.
+ * Return: 0; else the first error of a range, the others are mapped: the
+ *	platform's error, with nothing changed; -ENXIO if the table was closed.
+ *	Unless the platform may refuse, a part of the old mappings of the range
+ *	may be gone then.
+ */
+int iommu_tce_commit(struct tce_map *maps)
+{
+	struct tce_map *map;
+	int err, ret = 0;
+
+	while ((map = maps)) {
+		maps = map->next;
+		err = map_commit(map);
+		ret = ret ? : err;
+	}
+	return ret;
+}
 EXPORT_SYMBOL_GPL(iommu_tce_commit);
 
 /**
- * iommu_tce_abort() - cancel a prepared range
- * @map: the range that iommu_tce_begin() prepared; freed by the call
+ * iommu_tce_abort() - cancel prepared ranges
+ * @maps: the ranges that iommu_tce_begin() prepared, may be NULL; freed by the
+ *	call
  *
  * Context: Process context, may sleep.
  */
-void iommu_tce_abort(struct tce_map *map)
+void iommu_tce_abort(struct tce_map *maps)
 {
-	map_unhold(map);
-	map_free(map);
+	struct tce_map *map;
+
+	while ((map = maps)) {
+		maps = map->next;
+		map_unhold(map);
+		map_free(map);
+	}
 }
 EXPORT_SYMBOL_GPL(iommu_tce_abort);
 
+/* Not inlined, so a single page needs no @want and canary on the stack. */
 static noinline int tce_map_range(struct iommu_table *tbl, unsigned long entry,
 				  unsigned long ua, unsigned long npages,
 				  bool write, unsigned long *bad)
@@ -844,9 +867,11 @@ static noinline int tce_map_range(struct iommu_table *tbl, unsigned long entry,
 		.npages = npages,
 		.write = write,
 	};
-	struct tce_map *map = iommu_tce_begin(tbl, entry, &want, 1, 0, bad);
+	struct tce_map *map = NULL;
+	int ret;
 
-	return IS_ERR(map) ? PTR_ERR(map) : iommu_tce_commit(map);
+	ret = iommu_tce_begin(&map, tbl, entry, &want, 1, 0, bad);
+	return ret ? : iommu_tce_commit(map);
 }
 
 /**

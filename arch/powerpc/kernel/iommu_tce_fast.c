@@ -196,7 +196,7 @@ __kprobes void iommu_tce_change_abort(struct iommu_tce_change *change)
  * @tbl: a table that is bound to registered memory
  * @entry: first entry, counted from bus address 0; the range is in the table
  * @npages: entries, 1 to IOMMU_TCE_FAST_MAX
- * @scratch: buffers for the change; NULL if there are none
+ * @scratch: buffers for the change
  *
  * The caller defines the new content of each entry, from the first to the last,
  * by iommu_tce_change_map() and iommu_tce_change_clear(), and then commits the
@@ -212,10 +212,10 @@ __kprobes int iommu_tce_change_begin(struct iommu_tce_change *change,
 				     struct iommu_tce_scratch *scratch)
 {
 	change->scratch = scratch;
-	return scratch ? change_start(change, tbl, entry, npages, false) :
-	       -EAGAIN;
+	return change_start(change, tbl, entry, npages, false);
 }
 
+/* Not inlined: its stack frame would burden single pages. */
 static __kprobes noinline int change_map_run(struct iommu_tce_change *c,
 					     unsigned long ua,
 					     unsigned long npages, bool write)
@@ -316,7 +316,8 @@ __kprobes void iommu_tce_change_clear(struct iommu_tce_change *change,
 
 /*
  * Writes or clears @n entries of a block, which has counted the new ones
- * already, and drops the old ones, region by region.
+ * already, and drops the old ones, region by region. Inlined, as its caller,
+ * because @clear is constant: not to be asked for each entry.
  */
 static __always_inline void block_write(struct iommu_tce_change *c,
 					struct tce_view_block *blk, u64 *view,
@@ -430,7 +431,7 @@ __kprobes int iommu_tce_fast_clear(struct iommu_table *tbl,
  * The platform has refused a TCE. Whatever it did, the TCE must match the view,
  * and be out of the cache, before the reference on the new page is dropped. If
  * it can neither be set nor cleared a device may reach both pages, and neither
- * is ever unpinned.
+ * is ever unpinned. Not inlined, because put_one() would save more registers.
  */
 static __kprobes noinline int put_undo(struct iommu_table *tbl,
 				       unsigned long entry,

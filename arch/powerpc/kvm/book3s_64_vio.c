@@ -466,31 +466,6 @@ void kvm_spapr_tce_release_iommu_group(struct kvm *kvm, struct iommu_group *grp)
 
 /* Updates of hardware TCE tables */
 
-/* Prepared update of one hardware TCE table. */
-struct kvmppc_tce_prepared {
-	struct list_head list;
-	struct tce_map *map;
-};
-
-/* Writes all prepared updates, or cancels them if @ret is an error. */
-static int kvmppc_tce_finish_all(struct list_head *all, int ret)
-{
-	struct kvmppc_tce_prepared *prep, *next;
-	const bool commit = !ret;
-	int err;
-
-	list_for_each_entry_safe(prep, next, all, list) {
-		if (commit) {
-			err = iommu_tce_commit(prep->map);
-			ret = ret ? : err;
-		} else {
-			iommu_tce_abort(prep->map);
-		}
-		kfree(prep);
-	}
-	return ret;
-}
-
 /*
  * Maps or clears segments in all hardware TCE tables. All of them are prepared
  * before the first is written.
@@ -500,30 +475,23 @@ static int kvmppc_tce_update_all(struct kvmppc_tce_table *t, unsigned long i,
 				 unsigned int nr)
 {
 	struct kvmppc_tce_hwtbl *hwtbl;
-	struct kvmppc_tce_prepared *prep;
-	LIST_HEAD(all);
-	int ret = 0;
+	struct tce_map *all = NULL;
+	int ret;
 
 	list_for_each_entry_srcu(hwtbl, &t->hwtbls, list,
 				 srcu_read_lock_held(&t->kvm->srcu)) {
 		ret = -ENXIO;
-		if (iommu_tce_is_closed(hwtbl->tbl))
-			break;
-		ret = -ENOMEM;
-		prep = kmalloc(sizeof(*prep), GFP_KERNEL);
-		if (!prep)
-			break;
-		prep->map = iommu_tce_begin(hwtbl->tbl,
-					    kvmppc_tce_hwtbl_entry(t, hwtbl, i),
-					    segs, nr, hwtbl->order, NULL);
-		ret = PTR_ERR_OR_ZERO(prep->map);
+		if (!iommu_tce_is_closed(hwtbl->tbl))
+			ret = iommu_tce_begin(&all, hwtbl->tbl,
+					      kvmppc_tce_hwtbl_entry(t, hwtbl,
+								     i),
+					      segs, nr, hwtbl->order, NULL);
 		if (ret) {
-			kfree(prep);
-			break;
+			iommu_tce_abort(all);
+			return ret;
 		}
-		list_add_tail(&prep->list, &all);
 	}
-	return kvmppc_tce_finish_all(&all, ret);
+	return iommu_tce_commit(all);
 }
 
 /* Clears entries in all hardware TCE tables. */

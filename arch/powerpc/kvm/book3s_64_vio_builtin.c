@@ -243,7 +243,7 @@ static __kprobes int kvmppc_tce_clear_hwtbl(struct kvmppc_tce_table *t,
 }
 
 /* H_PUT_TCE of a guest TCE that is several hardware TCEs. */
-static __kprobes noinline int
+static __kprobes int
 kvmppc_tce_put_large(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
 		     struct kvmppc_tce_hwtbl *hwtbl, unsigned long i, u64 tce)
 {
@@ -461,24 +461,6 @@ static __kprobes bool kvmppc_tce_real_mode_off(void)
 	return !kvmppc_tce_real_mode && !(mfmsr() & MSR_DR);
 }
 
-static __always_inline int
-kvmppc_tce_update_fast(struct kvm_vcpu *vcpu, struct kvmppc_tce_table *t,
-		       unsigned long req, unsigned long i, unsigned long value,
-		       unsigned long npages)
-{
-	if (req == H_PUT_TCE_INDIRECT) {
-		if (!kvmppc_tce_read_list(vcpu, value, npages))
-			return -EAGAIN;
-		return kvmppc_tce_put_list(vcpu, t, i, npages);
-	}
-	/* left to user space: some guests map a whole range to one page */
-	if (req == H_STUFF_TCE && value & TCE_PERM)
-		return -EAGAIN;
-	if (npages == 1)
-		return kvmppc_tce_put_fast(vcpu, t, i, value);
-	return npages ? kvmppc_tce_stuff_fast(vcpu, t, i, npages, value) : 0;
-}
-
 /* The hypercalls below, inlined because @req is constant in each of them. */
 static __always_inline long
 kvmppc_tce_hcall_fast(struct kvm_vcpu *vcpu, unsigned long req,
@@ -486,16 +468,30 @@ kvmppc_tce_hcall_fast(struct kvm_vcpu *vcpu, unsigned long req,
 		      unsigned long value, unsigned long npages)
 {
 	struct kvmppc_tce_table *t = kvmppc_tce_find(vcpu->kvm, liobn);
-	long ret = H_TOO_HARD;
+	long ret = H_PARAMETER;
 	unsigned long i;
+	int err = 0;
 
 	if (!t || kvmppc_tce_real_mode_off())
 		return H_TOO_HARD;
 	if (!kvmppc_tce_index(t, ioba, npages, &i))
-		ret = H_PARAMETER;
-	else if (!kvmppc_tce_update_fast(vcpu, t, req, i, value, npages) &&
-		 kvmppc_tce_is_complete(t))
-		ret = H_SUCCESS;
+		goto out_count;
+
+	if (req == H_PUT_TCE_INDIRECT)
+		err = likely(kvmppc_tce_read_list(vcpu, value, npages)) ?
+		      kvmppc_tce_put_list(vcpu, t, i, npages) : -EAGAIN;
+	else if (req == H_STUFF_TCE && value & TCE_PERM)
+		/* left to user space: some guests map a range to one page */
+		err = -EAGAIN;
+	else if (npages == 1)
+		err = kvmppc_tce_put_fast(vcpu, t, i, value);
+	else if (npages)
+		err = kvmppc_tce_stuff_fast(vcpu, t, i, npages, value);
+	if (err || !kvmppc_tce_is_complete(t))
+		return H_TOO_HARD;
+	ret = H_SUCCESS;
+
+out_count:
 	kvmppc_tce_count(vcpu, ret, npages);
 	return ret;
 }

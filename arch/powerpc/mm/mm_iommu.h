@@ -128,8 +128,9 @@ struct mm_iommu_region {
 
 /**
  * struct mm_iommu_slot - the part of the big-reader lock for one reader
- * @lock: held by a reader with interrupts off, or by a writer with all others
- * @hint: the region found by the last lookup through this slot; under @lock
+ * @lock: held by a reader with interrupts off, or by a writer
+ * @hint: the region found by the last lookup through this slot; NULL if no
+ *	reader has taken it since the last writer; under @lock
  */
 struct mm_iommu_slot {
 	arch_spinlock_t lock;
@@ -174,9 +175,13 @@ struct mm_iommu_ids {
  * @pending: regions being pinned; under @lock
  * @dead: regions given up whose last page was dropped, and which wait to be
  *	unpinned; lockless, see mm_iommu_reap()
+ * @used: the slots that a reader has taken since the last writer
+ * @used_lock: protects @used; held by a writer over its whole change, and by a
+ *	reader that holds a slot, if that is not in @used
  * @unregistered: containers that map memory which is not registered
- * @index: live and refused regions by user address; changed under @lock and all
- *	slots, read under any of these
+ * @index: live and refused regions by user address; changed under @lock,
+ *	@used_lock and all slots in @used; read under any slot in @used, or
+ *	@lock
  * @ids: all regions that may be mapped, by id
  * @slot_mask: number of slots minus one, a power of two minus one
  * @slots: the big-reader lock, on cache lines of its own
@@ -186,6 +191,8 @@ struct mm_iommu {
 	struct mutex lock;	/* all but the slots */
 	struct list_head pending;
 	struct mm_iommu_region *dead;
+	unsigned long used;
+	arch_spinlock_t used_lock;
 	atomic_t unregistered;
 	struct rb_root index;
 	struct mm_iommu_ids ids;
@@ -193,7 +200,7 @@ struct mm_iommu {
 	struct mm_iommu_slot slots[];
 };
 
-struct mm_iommu *mm_iommu_index_alloc(void);
+struct mm_iommu *mm_iommu_index_alloc(struct mm_struct *mm, unsigned int cpus);
 void mm_iommu_index_free(struct mm_iommu *reg);
 struct mm_iommu_region *__mm_iommu_index_find(struct mm_iommu *reg,
 					      struct mm_iommu_slot *slot,
@@ -206,6 +213,7 @@ void mm_iommu_index_insert(struct mm_iommu *reg,
 void mm_iommu_index_erase(struct mm_iommu *reg,
 			  struct mm_iommu_region *region);
 void mm_iommu_index_sync(struct mm_iommu *reg);
+void mm_iommu_use_slot(struct mm_iommu *reg, struct mm_iommu_slot *slot);
 int mm_iommu_id_alloc(struct mm_iommu *reg, struct mm_iommu_region *region);
 void mm_iommu_id_free(struct mm_iommu *reg, struct mm_iommu_region *region);
 
@@ -253,6 +261,10 @@ mm_iommu_read_lock(struct mm_iommu *reg, unsigned long *flags)
 	local_irq_save(*flags);
 	slot = &reg->slots[raw_smp_processor_id() & reg->slot_mask];
 	arch_spin_lock(&slot->lock);
+	if (unlikely(!slot->hint)) {
+		arch_spin_lock(&reg->used_lock);
+		mm_iommu_use_slot(reg, slot);
+	}
 	return slot;
 }
 
@@ -266,7 +278,7 @@ mm_iommu_read_lock(struct mm_iommu *reg, unsigned long *flags)
  * Return: the slot, or NULL while a writer holds the lock: the caller must fail
  *	the call, to have it done where waiting is possible.
  */
-static inline __kprobes struct mm_iommu_slot *
+static __always_inline __kprobes struct mm_iommu_slot *
 mm_iommu_read_trylock(struct mm_iommu *reg)
 {
 	struct mm_iommu_slot *slot;
@@ -274,8 +286,15 @@ mm_iommu_read_trylock(struct mm_iommu *reg)
 
 	slot = &reg->slots[raw_smp_processor_id() & reg->slot_mask];
 	for (i = 0; i < MM_IOMMU_TRIES; i++) {
-		if (arch_spin_trylock(&slot->lock))
-			return slot;
+		if (arch_spin_trylock(&slot->lock)) {
+			if (likely(slot->hint))
+				return slot;
+			if (arch_spin_trylock(&reg->used_lock)) {
+				mm_iommu_use_slot(reg, slot);
+				return slot;
+			}
+			arch_spin_unlock(&slot->lock);
+		}
 		cpu_relax();
 	}
 	return NULL;
@@ -324,7 +343,7 @@ mm_iommu_index_find(struct mm_iommu *reg, struct mm_iommu_slot *slot,
 {
 	struct mm_iommu_region *region = slot->hint;
 
-	if (region && mm_iommu_has(region, ua))
+	if (mm_iommu_has(region, ua))
 		return region;
 	return __mm_iommu_index_find(reg, slot, ua);
 }
@@ -506,7 +525,7 @@ mm_iommu_region_tryget(struct mm_iommu_region *region, long n)
  *	not in one block of a region, or the region is closed; -EFAULT if @write
  *	is set and it may only be read.
  */
-static __always_inline __kprobes int
+static inline __kprobes int
 mm_iommu_region_hold_one(struct mm_iommu_region *region, unsigned long ua,
 			 unsigned int shift, bool write, u64 home,
 			 struct mm_iommu_held *held)

@@ -23,10 +23,22 @@
  *
  * Readers and writers exclude each other by a "big reader" lock (as lglock
  * was): an array of spinlocks, of which a reader takes the one of its CPU and a
- * writer all, in turn. Unlike RCU this also works for a reader that runs in
- * real mode on a CPU which is offline to Linux, or in an extended quiescent
- * state: while a writer holds all slots, no reader is inside. A region that it
- * took out of the index may be freed as soon as it has released them.
+ * writer all that are in use, in turn. Unlike RCU this also works for a reader
+ * that runs in real mode on a CPU which is offline to Linux, or in an extended
+ * quiescent state: while a writer holds the lock, no reader is inside. A region
+ * that it took out of the index may be freed as soon as it has released it.
+ *
+ * A slot is in use if a reader has taken it since the last writer. The first
+ * such reader notes that in mm_iommu::used, under mm_iommu::used_lock, which a
+ * writer holds from before it takes the first slot until it has released the
+ * last one; then no slot is in use any more. So in a slot that is not in use,
+ * no reader is inside, and one that has just taken it stays outside until the
+ * writer is done. It cannot deadlock with the writer, which waits only for
+ * slots that are in use. Whether its slot is in use a reader sees by its hint,
+ * which is NULL if it is not, and which a writer resets in the slots that it
+ * holds. So the cost of a writer depends on the readers since the last one,
+ * not on the number of CPUs: when a process registers its memory at its start,
+ * no slot is taken.
  *
  * Readers run with interrupts off, so the holder of a slot never sleeps and is
  * never preempted, and spinning for a slot does not take long. The locks are
@@ -36,19 +48,23 @@
  */
 #include "mm_iommu.h"
 
-/* More slots slow down every writer; readers share one before that hurts. */
+/* A bit each in mm_iommu::used. More CPUs share them. */
 #define MM_IOMMU_MAX_SLOTS	64U
+
+/* The hint of a slot in use that has no better one: has no address. */
+static struct mm_iommu_region mm_iommu_nowhere;
 
 /**
  * mm_iommu_index_alloc() - allocate a registry with an empty index
+ * @mm: the mm that will own the memory
+ * @cpus: CPUs that may look up regions; more than there are slots share them
  *
  * Context: Process context, may sleep.
- * Return: the registry, index and slots initialised, or NULL.
+ * Return: the registry, initialised, or NULL.
  */
-struct mm_iommu *mm_iommu_index_alloc(void)
+struct mm_iommu *mm_iommu_index_alloc(struct mm_struct *mm, unsigned int cpus)
 {
-	unsigned int slots = min(roundup_pow_of_two(nr_cpu_ids),
-				 MM_IOMMU_MAX_SLOTS);
+	unsigned int slots = min(roundup_pow_of_two(cpus), MM_IOMMU_MAX_SLOTS);
 	struct mm_iommu *reg;
 	unsigned int i;
 
@@ -60,9 +76,13 @@ struct mm_iommu *mm_iommu_index_alloc(void)
 	if (!reg)
 		return NULL;
 
+	reg->mm = mm;
+	mutex_init(&reg->lock);
+	INIT_LIST_HEAD(&reg->pending);
 	reg->index = RB_ROOT;
 	reg->ids.fresh = 1;
 	reg->ids.limit = MM_IOMMU_MAX_ID;
+	reg->used_lock = (arch_spinlock_t)__ARCH_SPIN_LOCK_UNLOCKED;
 	reg->slot_mask = slots - 1;
 	for (i = 0; i < slots; i++)
 		reg->slots[i].lock =
@@ -70,22 +90,43 @@ struct mm_iommu *mm_iommu_index_alloc(void)
 	return reg;
 }
 
+/**
+ * mm_iommu_use_slot() - note that a slot is in use
+ * @reg: the registry
+ * @slot: the slot, which the caller holds, and which is not in use
+ *
+ * Context: A reader that holds mm_iommu::used_lock, which is released.
+ */
+__kprobes void mm_iommu_use_slot(struct mm_iommu *reg,
+				 struct mm_iommu_slot *slot)
+{
+	reg->used |= BIT(slot - reg->slots);
+	slot->hint = &mm_iommu_nowhere;
+	arch_spin_unlock(&reg->used_lock);
+}
+
 static void mm_iommu_write_lock(struct mm_iommu *reg, unsigned long *flags)
 {
-	unsigned int i;
+	unsigned long used;
 
-	lockdep_assert_held(&reg->lock);
 	local_irq_save(*flags);
-	for (i = 0; i <= reg->slot_mask; i++)
-		arch_spin_lock(&reg->slots[i].lock);
+	arch_spin_lock(&reg->used_lock);
+	for (used = reg->used; used; used &= used - 1)
+		arch_spin_lock(&reg->slots[__ffs(used)].lock);
 }
 
 static void mm_iommu_write_unlock(struct mm_iommu *reg, unsigned long flags)
 {
-	unsigned int i;
+	struct mm_iommu_slot *slot;
+	unsigned long used;
 
-	for (i = 0; i <= reg->slot_mask; i++)
-		arch_spin_unlock(&reg->slots[i].lock);
+	for (used = reg->used; used; used &= used - 1) {
+		slot = &reg->slots[__ffs(used)];
+		slot->hint = NULL;
+		arch_spin_unlock(&slot->lock);
+	}
+	reg->used = 0;
+	arch_spin_unlock(&reg->used_lock);
 	local_irq_restore(flags);
 }
 
@@ -170,6 +211,7 @@ void mm_iommu_index_insert(struct mm_iommu *reg,
 {
 	unsigned long flags;
 
+	lockdep_assert_held(&reg->lock);
 	mm_iommu_write_lock(reg, &flags);
 	rb_add(&region->node, &reg->index, index_less);
 	mm_iommu_write_unlock(reg, flags);
@@ -188,13 +230,10 @@ void mm_iommu_index_erase(struct mm_iommu *reg,
 			  struct mm_iommu_region *region)
 {
 	unsigned long flags;
-	unsigned int i;
 
+	lockdep_assert_held(&reg->lock);
 	mm_iommu_write_lock(reg, &flags);
 	rb_erase(&region->node, &reg->index);
-	for (i = 0; i <= reg->slot_mask; i++)
-		if (reg->slots[i].hint == region)
-			reg->slots[i].hint = NULL;
 	mm_iommu_write_unlock(reg, flags);
 }
 
@@ -202,20 +241,17 @@ void mm_iommu_index_erase(struct mm_iommu *reg,
  * mm_iommu_index_sync() - wait for all readers that are inside
  * @reg: the registry
  *
+ * A slot that is not in use is not taken: no reader has been inside since a
+ * writer held it, and the caller takes mm_iommu::used_lock after that writer.
+ *
  * Context: Process context; readers that enter during the call do not matter.
  */
 void mm_iommu_index_sync(struct mm_iommu *reg)
 {
 	unsigned long flags;
-	unsigned int i;
 
-	/* one by one: each lock only has to be taken once */
-	for (i = 0; i <= reg->slot_mask; i++) {
-		local_irq_save(flags);
-		arch_spin_lock(&reg->slots[i].lock);
-		arch_spin_unlock(&reg->slots[i].lock);
-		local_irq_restore(flags);
-	}
+	mm_iommu_write_lock(reg, &flags);
+	mm_iommu_write_unlock(reg, flags);
 }
 
 /*

@@ -23,17 +23,17 @@
  *   the invalidation is before the region is on the list;
  * - or in a section, where the invalidation may come after the drop, but comes
  *   before the section ends. The drop was before the region was put on the
- *   list, by this reader or another; the reaper takes the region off and takes
- *   each slot after that. So it takes the slot of that section after the
- *   section has ended.
+ *   list, by this reader or another; the reaper takes the region off and waits
+ *   for all sections after that, see mm_iommu_index_sync(). So that section has
+ *   ended.
  *
  * A section that begins later has nothing to drop of this region: @mapped was
  * 0, and no lookup by address has found the region since it was taken out of
- * the index, with all slots held. For the same reason only the thread that took
- * the region off the list may unpin it, and its id may be allocated again as
- * soon as the structure is freed.
- * If unregister() closes a region itself, it takes all slots after that, to
- * take the region out of the index.
+ * the index, with no reader inside. For the same reason only the thread that
+ * took the region off the list may unpin it, and its id may be allocated again
+ * as soon as the structure is freed.
+ * If unregister() closes a region itself, it waits for all sections after that,
+ * when it takes the region out of the index.
  *
  * Readers: lookups run in a read-side section of the index (mm_iommu_index.c).
  * A region is used inside the section that found it, or under a reference taken
@@ -113,15 +113,8 @@ static struct mm_iommu *mm_iommu_make_registry(struct mm_struct *mm)
 	if (reg)
 		return reg;
 
-	reg = mm_iommu_index_alloc();
-	if (!reg)
-		return NULL;
-
-	reg->mm = mm;
-	mutex_init(&reg->lock);
-	INIT_LIST_HEAD(&reg->pending);
-
-	if (cmpxchg_release(&mm->context.mm_iommu, NULL, reg)) {
+	reg = mm_iommu_index_alloc(mm, nr_cpu_ids);
+	if (reg && cmpxchg_release(&mm->context.mm_iommu, NULL, reg)) {
 		mm_iommu_index_free(reg);
 		reg = mm_iommu_get_registry(mm);
 	}

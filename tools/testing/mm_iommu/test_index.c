@@ -15,9 +15,8 @@ static struct mm_iommu *registry_alloc(unsigned int cpus)
 {
 	struct mm_iommu *reg;
 
-	nr_cpu_ids = cpus;
 	shim_cpu = 0;
-	reg = mm_iommu_index_alloc();
+	reg = mm_iommu_index_alloc(NULL, cpus);
 	check(reg);
 	/* one per CPU, up to a limit */
 	check(is_power_of_2(reg->slot_mask + 1));
@@ -25,8 +24,6 @@ static struct mm_iommu *registry_alloc(unsigned int cpus)
 	/* each on its own cache lines, in no more than two pages of 4K */
 	check(!((unsigned long)reg->slots % 128) && sizeof(*reg->slots) == 128);
 	check((reg->slot_mask + 1) * sizeof(*reg->slots) <= SZ_8K);
-	mutex_init(&reg->lock);
-	INIT_LIST_HEAD(&reg->pending);
 	return reg;
 }
 
@@ -96,6 +93,20 @@ static struct mm_iommu_region *find(struct mm_iommu *reg, unsigned long ua)
 	region = mm_iommu_index_find(reg, slot, ua);
 	mm_iommu_read_unlock(slot, flags);
 	return region;
+}
+
+/* As if a reader had been in each of the first slots. */
+static void use_slots(struct mm_iommu *reg, unsigned int nr)
+{
+	unsigned int cpu = shim_cpu;
+	struct mm_iommu_slot *slot;
+	unsigned long flags;
+
+	for (shim_cpu = 0; shim_cpu < nr; shim_cpu++) {
+		slot = mm_iommu_read_lock(reg, &flags);
+		mm_iommu_read_unlock(slot, flags);
+	}
+	shim_cpu = cpu;
 }
 
 static struct mm_iommu_region *highest(struct mm_iommu *reg, unsigned long ua,
@@ -529,7 +540,7 @@ static void test_hint(struct rng *rng)
 	insert(reg, b);
 	for (i = 0; i < 4; i++) {
 		shim_cpu = i;
-		check(!reg->slots[i].hint);
+		check(!reg->slots[i].hint && reg->used == BIT(i) - 1);
 		check(find(reg, SZ_1M) == a);
 		check(reg->slots[i].hint == a);
 	}
@@ -543,8 +554,9 @@ static void test_hint(struct rng *rng)
 	erase(reg, a);
 	for (i = 0; i < 4; i++) {
 		shim_cpu = i;
-		check(reg->slots[i].hint == (i == 3 ? b : NULL));
+		check(!reg->slots[i].hint && reg->used == BIT(i) - 1);
 		check(!find(reg, SZ_1M));
+		check(reg->slots[i].hint);
 	}
 
 	/* an orphan is in no hint, and not found by its address */
@@ -605,7 +617,7 @@ static void test_alloc_fails(struct rng *rng)
 	unsigned int i;
 
 	shim_slab_fail(1, false);
-	check(!mm_iommu_index_alloc());
+	check(!mm_iommu_index_alloc(NULL, 1));
 	check(!shim_slab.objects);
 
 	/* the allocation of each node above an id fails */
@@ -1019,8 +1031,11 @@ static void *waiter_run(void *arg)
 	return NULL;
 }
 
-/* Waits for a reader in any slot, whatever is in the others. */
-static void test_sync(struct rng *rng)
+/*
+ * Waits for a reader in any slot, whatever is in the others. All are in use, or
+ * only that one.
+ */
+static void check_sync(bool all)
 {
 	struct mm_iommu *reg = registry_alloc(8);
 	struct waiter w = { .reg = reg };
@@ -1030,6 +1045,7 @@ static void test_sync(struct rng *rng)
 
 	for (shim_cpu = 0; shim_cpu < 8; shim_cpu++) {
 		w.done = false;
+		use_slots(reg, all ? 8 : 0);
 		slot = mm_iommu_read_lock(reg, &flags);
 		check(!pthread_create(&thread, NULL, waiter_run, &w));
 		for (i = 0; i < 1000; i++) {
@@ -1038,8 +1054,37 @@ static void test_sync(struct rng *rng)
 		}
 		mm_iommu_read_unlock(slot, flags);
 		check(!pthread_join(thread, NULL));
-		check(w.done);
+		check(w.done && !reg->used);
 	}
+	mm_iommu_index_free(reg);
+}
+
+static void test_sync(struct rng *rng)
+{
+	check_sync(false);
+	check_sync(true);
+}
+
+/* A reader stays outside while a writer is inside, in use or not. */
+static void test_writer_inside(struct rng *rng)
+{
+	struct mm_iommu *reg = registry_alloc(2);
+	struct mm_iommu_slot *slot;
+	unsigned long flags;
+
+	local_irq_save(flags);
+	arch_spin_lock(&reg->used_lock);
+	check(!mm_iommu_read_trylock(reg));
+	check(!reg->used && !reg->slots[0].lock.locked);
+	arch_spin_unlock(&reg->used_lock);
+
+	slot = mm_iommu_read_trylock(reg);
+	check(slot && reg->used == 1);
+	__mm_iommu_read_unlock(slot);
+	arch_spin_lock(&slot->lock);
+	check(!mm_iommu_read_trylock(reg));
+	arch_spin_unlock(&slot->lock);
+	local_irq_restore(flags);
 	mm_iommu_index_free(reg);
 }
 
@@ -1053,6 +1098,7 @@ static const struct test tests[] = {
 	{ "first and last address", test_edges },
 	{ "allocation failed", test_alloc_fails },
 	{ "whoever is inside is waited for", test_sync, true },
+	{ "whoever would come in waits for a writer", test_writer_inside },
 	{ "readers while regions come, go and are freed", test_threads, true },
 };
 

@@ -40,12 +40,9 @@ struct model {
 
 static struct mm_iommu *registry_alloc(struct mm_struct *mm)
 {
-	struct mm_iommu *reg = mm_iommu_index_alloc();
+	struct mm_iommu *reg = mm_iommu_index_alloc(mm, 8);
 
 	check(reg);
-	mutex_init(&reg->lock);
-	INIT_LIST_HEAD(&reg->pending);
-	reg->mm = mm;
 	mm->context.mm_iommu = reg;
 	return reg;
 }

@@ -151,12 +151,11 @@ extern const struct iommu_tce_backing iommu_tce_registered;
 int iommu_tce_map(struct iommu_table *tbl, unsigned long entry,
 		  unsigned long ua, unsigned long npages, bool write,
 		  unsigned long *bad);
-struct tce_map *iommu_tce_begin(struct iommu_table *tbl, unsigned long entry,
-				const struct iommu_tce_want *wants,
-				unsigned int nr, unsigned int order,
-				unsigned long *bad);
-int iommu_tce_commit(struct tce_map *map);
-void iommu_tce_abort(struct tce_map *map);
+int iommu_tce_begin(struct tce_map **maps, struct iommu_table *tbl,
+		    unsigned long entry, const struct iommu_tce_want *wants,
+		    unsigned int nr, unsigned int order, unsigned long *bad);
+int iommu_tce_commit(struct tce_map *maps);
+void iommu_tce_abort(struct tce_map *maps);
 int iommu_tce_unmap(struct iommu_table *tbl, unsigned long entry,
 		    unsigned long npages);
 void iommu_tce_fill(const struct iommu_table *tbl, u64 cookie, unsigned long n,

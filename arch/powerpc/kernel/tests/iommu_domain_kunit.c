@@ -4,34 +4,20 @@
  * what is left if the platform fails. Included by iommu_domain.c.
  *
  * The platform is a fake. Its groups have a device each, and an IOMMU group, as
- * real ones do; its tables are arrays. Each group refuses a window on request,
- * and each table refuses to be cleared.
+ * real ones do. Each group refuses a window on request, and each table refuses
+ * to be cleared.
  */
 #include <kunit/device.h>
-#include <kunit/test.h>
+#include <kunit/test-bug.h>
 #include <linux/gfp.h>
+
+#include "iommu_tce_kunit.h"
 
 #define KUNIT_GROUPS	2
 #define KUNIT_ENTRIES	64UL
 #define KUNIT_START32	0x10000000ULL
 #define KUNIT_START64	BIT_ULL(59)
 #define KUNIT_RW	(IOMMU_READ | IOMMU_WRITE)
-
-/**
- * struct fake_table - a table of the fake platform
- * @tbl: the table; the first member, because its last reference frees it
- * @test: state of the test
- * @tces: its entries
- * @kills: number of invalidations
- * @stuck: TCEs cannot be cleared
- */
-struct fake_table {
-	struct iommu_table tbl;
-	struct domain_kunit *test;
-	__be64 tces[KUNIT_ENTRIES];
-	unsigned int kills;
-	bool stuck;
-};
 
 /**
  * struct fake_group - a group of the fake platform
@@ -77,55 +63,24 @@ static struct fake_group *fake_group(struct iommu_table_group *table_group)
 	return container_of(table_group, struct fake_group, table_group);
 }
 
-static struct fake_table *fake_table(struct iommu_table *tbl)
-{
-	return container_of(tbl, struct fake_table, tbl);
-}
-
 /* Tables */
-
-static int fake_set_tces(struct iommu_table *tbl, unsigned long index,
-			 unsigned long npages, const __be64 *tces)
-{
-	memcpy(&fake_table(tbl)->tces[index - tbl->it_offset], tces,
-	       npages * sizeof(*tces));
-	return 0;
-}
-
-static int fake_clear_tces(struct iommu_table *tbl, unsigned long index,
-			   unsigned long npages)
-{
-	if (fake_table(tbl)->stuck)
-		return -EIO;
-	memset(&fake_table(tbl)->tces[index - tbl->it_offset], 0,
-	       npages * sizeof(__be64));
-	return 0;
-}
-
-static void fake_kill(struct iommu_table *tbl, unsigned long index,
-		      unsigned long npages)
-{
-	fake_table(tbl)->kills++;
-}
 
 static void fake_free(struct iommu_table *tbl)
 {
-	fake_table(tbl)->test->tables--;
-	iommu_tce_view_destroy(tbl);
-}
+	struct tce_fake *ft = tce_fake_of(tbl);
+	struct domain_kunit *t = ft->test->priv;
 
-static struct iommu_table_ops fake_table_ops = {
-	.set_tces = fake_set_tces,
-	.clear_tces = fake_clear_tces,
-	.tce_kill = fake_kill,
-	.free = fake_free,
-};
+	t->tables--;
+	tce_fake_end(ft);
+}
 
 static long fake_domain_table(struct iommu_table_group *table_group, int num,
 			      struct iommu_table **ptbl)
 {
+	u32 shift = num ? PAGE_SHIFT : IOMMU_PAGE_SHIFT_4K;
+	u64 start = num ? KUNIT_START64 : KUNIT_START32;
 	struct domain_kunit *t = fake_state(table_group);
-	struct fake_table *ft;
+	struct tce_fake *ft;
 
 	if (t->no_table & BIT(num))
 		return -ENOMEM;
@@ -135,14 +90,12 @@ static long fake_domain_table(struct iommu_table_group *table_group, int num,
 	ft = kzalloc_obj(*ft);
 	if (!ft)
 		return -ENOMEM;
-	ft->test = t;
-	ft->tbl.it_ops = &fake_table_ops;
-	ft->tbl.it_page_shift = num ? PAGE_SHIFT : IOMMU_PAGE_SHIFT_4K;
-	ft->tbl.it_offset = (num ? KUNIT_START64 : KUNIT_START32) >>
-			    ft->tbl.it_page_shift;
-	ft->tbl.it_size = KUNIT_ENTRIES;
-	INIT_LIST_HEAD_RCU(&ft->tbl.it_group_list);
-	kref_init(&ft->tbl.it_kref);
+	if (tce_fake_init(ft, kunit_get_current_test(), KUNIT_ENTRIES,
+			  start >> shift, shift)) {
+		kfree(ft);
+		return -ENOMEM;
+	}
+	ft->ops.free = fake_free;
 	t->tables++;
 	*ptbl = &ft->tbl;
 	return 0;
@@ -283,7 +236,7 @@ static u64 domain_reaches(struct iommu_domain *domain, int num, u64 iova)
 	struct iommu_table *tbl = domain_table(domain, num);
 	unsigned long i = (iova >> tbl->it_page_shift) - tbl->it_offset;
 
-	return be64_to_cpu(fake_table(tbl)->tces[i]) & ~(u64)(SZ_4K - 1);
+	return tce_fake_tce(tce_fake_of(tbl), i) & ~(u64)(SZ_4K - 1);
 }
 
 /* As iommufd: nothing is mapped any more when a domain is freed. */
@@ -589,10 +542,9 @@ static void domain_maps_and_unmaps_in_one_kill(struct kunit *test)
 {
 	struct iommu_domain *domain = domain_alloc(test);
 	struct domain_kunit *t = test->priv;
-	struct fake_table *ft = fake_table(domain_table(domain, 0));
+	struct tce_fake *ft = tce_fake_of(domain_table(domain, 0));
 	phys_addr_t hpa = page_to_phys(t->page);
 	unsigned long off;
-	unsigned int kills;
 
 	KUNIT_EXPECT_EQ(test, domain_map(test, domain, KUNIT_START32), 0);
 	for (off = 0; off < PAGE_SIZE; off += SZ_4K) {
@@ -603,10 +555,10 @@ static void domain_maps_and_unmaps_in_one_kill(struct kunit *test)
 							 off + 0x123),
 				hpa + off + 0x123);
 	}
-	kills = ft->kills;
+	tce_fake_log_reset(ft);
 	KUNIT_EXPECT_EQ(test, spapr_unmap_pages(domain, KUNIT_START32,
 						PAGE_SIZE, 1, NULL), PAGE_SIZE);
-	KUNIT_EXPECT_EQ(test, ft->kills, kills + 1);
+	KUNIT_EXPECT_EQ(test, ft->calls[FAKE_KILL].nr, 1);
 	KUNIT_EXPECT_EQ(test, spapr_iova_to_phys(domain, KUNIT_START32), 0);
 	for (off = 0; off < PAGE_SIZE; off += SZ_4K)
 		KUNIT_EXPECT_EQ(test, domain_reaches(domain, 0,
@@ -658,7 +610,8 @@ static void domain_keeps_memory_that_it_cannot_unmap(struct kunit *test)
 	unsigned long pages = PAGE_SIZE / SZ_4K;
 
 	KUNIT_EXPECT_EQ(test, domain_map(test, domain, KUNIT_START32), 0);
-	fake_table(domain_table(domain, 0))->stuck = true;
+	tce_fake_refuse(tce_fake_of(domain_table(domain, 0)), FAKE_CLEAR, 1,
+			1000, 0);
 	KUNIT_EXPECT_EQ(test, spapr_unmap_pages(domain, KUNIT_START32,
 						PAGE_SIZE, 1, NULL), PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, page_ref_count(t->page), refs + pages);

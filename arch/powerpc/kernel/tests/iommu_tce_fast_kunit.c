@@ -52,47 +52,31 @@ static const struct mode {
 
 KUNIT_ARRAY_PARAM_DESC(mode, modes, name);
 
-/* ---- recording table --------------------------------------------------- */
+/* ---- the fake table ---------------------------------------------------- */
 
 /**
  * struct fake - a table, and the memory that is mapped in it
- * @tbl: the table
- * @ops: its operations
+ * @t: the table; mute unless a fast path change is in progress
  * @mm: mm of the memory
  * @mode: mode in which the code under test is called
- * @pnv: the table is a PowerNV table
- * @tces: entries of the table, unless @pnv
- * @watch: a fast path change is in progress, described by the members below
- * @one: it is a change of a single entry, which is written outside of any
+ * @pnv: a PowerNV table has the TCEs
+ * @one: the change is of a single entry, which is written outside of any
  *	section
  * @entry: first index of the change
  * @npages: number of its entries
- * @log: a letter for each call during the change; lower case if it was refused
- * @logged: number of letters in @log
- * @wrong: first violation found
- * @killing: called once, before the next kill of a change that is not watched
- * @refuse: number of set and clear calls to refuse from now on
  * @only_on: the platform rejects calls in real mode
  * @asked: number of calls of realmode()
  * @region: registered memory
  * @nr_regions: number of regions in @region
  */
 struct fake {
-	struct iommu_table tbl;
-	struct iommu_table_ops ops;
+	struct tce_fake t;
 	struct mm_struct *mm;
 	const struct mode *mode;
 	bool pnv;
-	__be64 *tces;
-	bool watch;
 	bool one;
 	unsigned long entry;
 	unsigned long npages;
-	char log[16];
-	unsigned int logged;
-	const char *wrong;
-	void (*killing)(struct fake *f);
-	unsigned int refuse;
 	bool only_on;
 	unsigned int asked;
 	struct mm_iommu_region *region[REGIONS];
@@ -101,13 +85,7 @@ struct fake {
 
 static struct fake *fake_of(struct iommu_table *tbl)
 {
-	return container_of(tbl, struct fake, tbl);
-}
-
-static void fake_wrong(struct fake *f, bool is, const char *what)
-{
-	if (is && !f->wrong)
-		f->wrong = what;
+	return container_of(tbl, struct fake, t.tbl);
 }
 
 /* View locks that are held, as a bit mask; the table has no other users. */
@@ -116,7 +94,7 @@ static unsigned int locks_held(struct fake *f)
 	unsigned int i, held = 0;
 
 	for (i = 0; i < TCE_VIEW_LOCKS; i++)
-		if (arch_spin_is_locked(&f->tbl.it_view->locks[i].lock
+		if (arch_spin_is_locked(&f->t.tbl.it_view->locks[i].lock
 					.raw_lock))
 			held |= BIT(i);
 	return held;
@@ -141,120 +119,48 @@ static unsigned int slots_held(struct fake *f)
 	return n;
 }
 
-static void fake_called(struct fake *f, char letter, unsigned long index,
-			unsigned long npages)
+/* State during a change. */
+static void fake_watch(struct tce_fake *t, enum tce_fake_op op,
+		       unsigned long entry, unsigned long npages)
 {
-	if (!f->watch)
+	struct fake *f = fake_of(&t->tbl);
+	unsigned long i = entry - t->tbl.it_offset;
+
+	tce_fake_wrong(t, i != f->entry || npages != f->npages,
+		       "not the range of the change");
+	tce_fake_wrong(t, !irqs_disabled(), "interrupts are on");
+	tce_fake_wrong(t, slots_held(f) != !f->one,
+		       "not in a section of the registry, or still");
+	tce_fake_wrong(t, f->mode->off != !(mfmsr() & MSR_DR),
+		       "not the mode of the test");
+	tce_fake_wrong(t, locks_held(f) != locks_wanted(f),
+		       "not the locks of the blocks, which keep the groups");
+
+	/*
+	 * by the time of the kill the view must match the table, but a refused
+	 * entry may be empty
+	 */
+	if (op != FAKE_KILL || f->pnv || t->log[0] == 's')
 		return;
-	if (f->logged < sizeof(f->log) - 1)
-		f->log[f->logged++] = letter;
-	fake_wrong(f, index - f->tbl.it_offset != f->entry ||
-		   npages != f->npages, "not the range of the change");
-	fake_wrong(f, !irqs_disabled(), "interrupts are on");
-	fake_wrong(f, slots_held(f) != !f->one,
-		   "not in a section of the registry, or still");
-	fake_wrong(f, f->mode->off != !(mfmsr() & MSR_DR),
-		   "not the mode of the test");
-}
-
-static void fake_changes(struct fake *f, char letter, unsigned long index,
-			 unsigned long npages)
-{
-	fake_called(f, f->refuse ? letter | ('a' - 'A') : letter, index,
-		    npages);
-	fake_wrong(f, f->watch && locks_held(f) != locks_wanted(f),
-		   "not the locks of the blocks");
-}
-
-static int fake_set(struct iommu_table *tbl, unsigned long index,
-		    unsigned long npages, const __be64 *tces)
-{
-	struct fake *f = fake_of(tbl);
-	unsigned long i;
-
-	fake_changes(f, 'S', index, npages);
-	if (f->refuse) {
-		f->refuse--;
-		/* the entry may have been written all the same */
-		if (!f->pnv && npages == 1)
-			f->tces[index - tbl->it_offset] = tces[0];
-		return -EIO;
-	}
-#ifdef CONFIG_PPC_POWERNV
-	if (f->pnv)
-		return pnv_tce_set(tbl, index, npages, tces);
-#endif
-	for (i = 0; i < npages; i++)
-		f->tces[index - tbl->it_offset + i] = tces[i];
-	return 0;
-}
-
-static int fake_clear(struct iommu_table *tbl, unsigned long index,
-		      unsigned long npages)
-{
-	struct fake *f = fake_of(tbl);
-	unsigned long i;
-
-	fake_changes(f, 'C', index, npages);
-	if (f->refuse) {
-		f->refuse--;
-		return -EIO;
-	}
-#ifdef CONFIG_PPC_POWERNV
-	if (f->pnv)
-		return pnv_tce_clear(tbl, index, npages);
-#endif
-	for (i = 0; i < npages; i++)
-		f->tces[index - tbl->it_offset + i] = 0;
-	return 0;
+	for (; npages; i++, npages--)
+		tce_fake_wrong(t, !tce_fake_view(t, i) != !tce_fake_tce(t, i),
+			       "a kill before all was exchanged");
 }
 
 static u64 fake_tce(struct fake *f, unsigned long i)
 {
 #ifdef CONFIG_PPC_POWERNV
 	if (f->pnv)
-		return pnv_tce_get(&f->tbl, f->tbl.it_offset + i);
+		return pnv_tce_get(&f->t.tbl, f->t.tbl.it_offset + i);
 #endif
-	return be64_to_cpu(f->tces[i]);
-}
-
-/* Takes no lock: the caller holds it or has exclusive access. */
-static u64 fake_view(struct fake *f, unsigned long i)
-{
-	struct tce_view_block *blk = tce_view_find(f->tbl.it_view, i / BLOCK);
-
-	return blk ? blk->entry[i % BLOCK] : 0;
-}
-
-/* By the time of the kill the view must match the table. */
-static void fake_kill(struct iommu_table *tbl, unsigned long index,
-		      unsigned long npages)
-{
-	struct fake *f = fake_of(tbl);
-	void (*hook)(struct fake *f) = f->killing;
-	unsigned long i;
-
-	if (hook && !f->watch) {
-		f->killing = NULL;
-		hook(f);
-	}
-	fake_called(f, 'K', index, npages);
-	if (!f->watch)
-		return;
-	fake_wrong(f, locks_held(f) != locks_wanted(f),
-		   "a kill without the locks that keep the groups");
-	/* a refused entry may be empty */
-	if (f->pnv || f->log[0] == 's')
-		return;
-	for (i = index - tbl->it_offset; npages; i++, npages--)
-		fake_wrong(f, !fake_view(f, i) != !f->tces[i],
-			   "a kill before all was exchanged");
+	return tce_fake_tce(&f->t, i);
 }
 
 static int fake_prepare(struct iommu_table *tbl, unsigned long index,
 			unsigned long npages)
 {
-	fake_wrong(fake_of(tbl), fake_of(tbl)->watch, "not on the fast path");
+	tce_fake_wrong(tce_fake_of(tbl), !tce_fake_of(tbl)->mute,
+		       "not on the fast path");
 #ifdef CONFIG_PPC_POWERNV
 	if (fake_of(tbl)->pnv)
 		return pnv_tce_prepare(tbl, index, npages);
@@ -267,8 +173,8 @@ static bool fake_realmode(const struct iommu_table *tbl)
 	struct fake *f = fake_of((struct iommu_table *)tbl);
 
 	f->asked++;
-	fake_wrong(f, f->watch && locks_held(f) != locks_wanted(f),
-		   "asked without the locks that keep the groups");
+	tce_fake_wrong(&f->t, !f->t.mute && locks_held(f) != locks_wanted(f),
+		       "asked without the locks that keep the groups");
 	return !f->only_on;
 }
 
@@ -277,42 +183,58 @@ static bool fake_realmode(const struct iommu_table *tbl)
 
 static void pnv_free_table(struct fake *f)
 {
-	__be64 *root = (__be64 *)f->tbl.it_base;
+	__be64 *root = (__be64 *)f->t.tbl.it_base;
 	unsigned long i;
 
 	for (i = 0; root && i < ENTRIES / PNV_LEVEL; i++)
 		if (root[i])
 			free_page((unsigned long)__va(be64_to_cpu(root[i]) &
 						      PAGE_MASK));
-	free_page(f->tbl.it_base);
-}
-
-static int fake_alloc_table(struct fake *f)
-{
-	if (f->pnv) {
-		f->tbl.it_level_size = PNV_LEVEL;
-		f->tbl.it_indirect_levels = 1;
-		f->tbl.it_nid = NUMA_NO_NODE;
-		f->tbl.it_base = get_zeroed_page(GFP_KERNEL);
-		return f->tbl.it_base ? 0 : -ENOMEM;
-	}
-	f->tces = kcalloc(ENTRIES, sizeof(*f->tces), GFP_KERNEL);
-	return f->tces ? 0 : -ENOMEM;
+	free_page(f->t.tbl.it_base);
 }
 
 static void fake_free(void *data)
 {
 	struct fake *f = data;
 
-	/* it warns, which adds nothing if a test has failed */
-	if (iommu_tce_view_mapped(&f->tbl))
-		return;
-	iommu_tce_view_destroy(&f->tbl);
+	tce_fake_end(&f->t);
 	if (f->pnv)
 		pnv_free_table(f);
-	kfree(f->tces);
-	kfree(f);
 }
+
+#ifdef CONFIG_PPC_POWERNV
+static int pnv_set(struct iommu_table *tbl, unsigned long index,
+		   unsigned long npages, const __be64 *tces)
+{
+	int ret;
+
+	tce_fake_range(tce_fake_of(tbl), FAKE_SET, index, npages, &ret);
+	return ret ? : pnv_tce_set(tbl, index, npages, tces);
+}
+
+static int pnv_clear(struct iommu_table *tbl, unsigned long index,
+		     unsigned long npages)
+{
+	int ret;
+
+	tce_fake_range(tce_fake_of(tbl), FAKE_CLEAR, index, npages, &ret);
+	return ret ? : pnv_tce_clear(tbl, index, npages);
+}
+
+static void pnv_init(struct kunit *test, struct fake *f)
+{
+	f->pnv = true;
+	f->t.ops.set_tces = pnv_set;
+	f->t.ops.clear_tces = pnv_clear;
+	f->t.tbl.it_level_size = PNV_LEVEL;
+	f->t.tbl.it_indirect_levels = 1;
+	f->t.tbl.it_nid = NUMA_NO_NODE;
+	f->t.tbl.it_base = get_zeroed_page(GFP_KERNEL);
+	KUNIT_ASSERT_NE(test, f->t.tbl.it_base, 0);
+}
+#else
+static void pnv_init(struct kunit *test, struct fake *f) { }
+#endif
 
 static struct fake *fake_create_as(struct kunit *test, const struct mode *mode,
 				   unsigned long offset, unsigned int shift,
@@ -323,25 +245,22 @@ static struct fake *fake_create_as(struct kunit *test, const struct mode *mode,
 
 	if (mode->off)
 		mm_iommu_kunit_need_real_mode(test);
-	f = kzalloc(sizeof(*f), GFP_KERNEL);
+	f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, f);
+	KUNIT_ASSERT_EQ(test, 0,
+			tce_fake_init(&f->t, test, ENTRIES, offset, shift));
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, fake_free, f));
 	f->mm = t->mm;
 	f->mode = mode;
-	f->pnv = pnv;
-	KUNIT_ASSERT_EQ(test, fake_alloc_table(f), 0);
+	if (pnv)
+		pnv_init(test, f);
 
-	f->tbl.it_size = ENTRIES;
-	f->tbl.it_offset = offset;
-	f->tbl.it_page_shift = shift;
-	f->ops.prepare = fake_prepare;
-	f->ops.set_tces = fake_set;
-	f->ops.clear_tces = fake_clear;
-	f->ops.tce_kill = fake_kill;
-	f->ops.realmode = fake_realmode;
-	f->tbl.it_ops = &f->ops;
-	KUNIT_ASSERT_EQ(test, iommu_tce_view_create(&f->tbl), 0);
-	iommu_tce_bind(&f->tbl, &iommu_tce_registered, f->mm, 0);
+	f->t.mute = true;
+	f->t.watch = fake_watch;
+	f->t.ops.prepare = fake_prepare;
+	f->t.ops.realmode = fake_realmode;
+	KUNIT_ASSERT_EQ(test, iommu_tce_view_create(&f->t.tbl), 0);
+	iommu_tce_bind(&f->t.tbl, &iommu_tce_registered, f->mm, 0);
 	return f;
 }
 
@@ -386,6 +305,11 @@ static bool must_reap(struct fake *f)
 	return READ_ONCE(f->mm->context.mm_iommu->dead);
 }
 
+static long mapped(struct fake *f, const struct mm_iommu_region *region)
+{
+	return iommu_tce_kunit_mapped(&f->t.tbl, region);
+}
+
 /*
  * References on a region: one for all the entries that a block counts for its
  * home, one for each other entry.
@@ -393,25 +317,16 @@ static bool must_reap(struct fake *f)
 static long refs_of(struct fake *f, const struct mm_iommu_region *region)
 {
 	u64 id = id_of(mm_iommu_cookie(region, region->trans.ua, false));
+	long refs = mapped(f, region);
 	struct tce_view_block *blk;
-	unsigned long b, i;
-	long refs = 0;
+	unsigned long b;
 
 	for (b = 0; b < BLOCKS; b++) {
-		blk = tce_view_find(f->tbl.it_view, b);
-		if (!blk)
-			continue;
-		for (i = 0; i < BLOCK; i++)
-			refs += id_of(blk->entry[i]) == id;
-		if (blk->home == id)
+		blk = tce_view_find(f->t.tbl.it_view, b);
+		if (blk && blk->home == id)
 			refs -= blk->homes - 1L;
 	}
 	return refs;
-}
-
-static long mapped(struct fake *f, const struct mm_iommu_region *region)
-{
-	return iommu_tce_kunit_mapped(&f->tbl, region);
 }
 
 static long refs(const struct mm_iommu_region *region)
@@ -425,15 +340,16 @@ static unsigned long ua_of(const struct mm_iommu_region *region,
 	return region->trans.ua + (page << SHIFT);
 }
 
-/* End of a test: unmaps everything, then unregisters all memory. */
+/*
+ * End of a test: unmaps everything, then unregisters all memory. If the table
+ * is not empty then, tce_fake_end() finds it.
+ */
 static void fake_end(struct kunit *test, struct fake *f)
 {
 	unsigned int i;
 
-	KUNIT_EXPECT_EQ(test, 0,
-			iommu_tce_unmap(&f->tbl, f->tbl.it_offset, ENTRIES));
-	KUNIT_EXPECT_EQ(test, iommu_tce_view_mapped(&f->tbl), 0);
-	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
+	KUNIT_EXPECT_EQ(test, 0, iommu_tce_unmap(&f->t.tbl, f->t.tbl.it_offset,
+						 ENTRIES));
 	for (i = 0; i < f->nr_regions; i++) {
 		KUNIT_EXPECT_EQ(test, mapped(f, f->region[i]), 0);
 		KUNIT_EXPECT_EQ(test, refs(f->region[i]), 1);
@@ -453,7 +369,6 @@ static void fake_end(struct kunit *test, struct fake *f)
  * @wants: parts of the change; unused for iommu_tce_fast_clear()
  * @nr: number of parts; 0 for iommu_tce_fast_clear()
  * @abort: abort when all parts are known
- * @few: without scratch memory
  * @one: by iommu_tce_fast_put()
  * @change: the change
  * @scratch: its scratch memory
@@ -465,7 +380,6 @@ struct job {
 	struct iommu_tce_want wants[PARTS];
 	unsigned int nr;
 	bool abort;
-	bool few;
 	bool one;
 	struct iommu_tce_change change;
 	struct iommu_tce_scratch scratch;
@@ -473,12 +387,11 @@ struct job {
 
 static int job_begin(struct job *j)
 {
-	struct iommu_tce_scratch *scratch = j->few ? NULL : &j->scratch;
 	struct fake *f = j->f;
 
-	return iommu_tce_change_begin(&j->change, &f->tbl,
-				      f->tbl.it_offset + j->entry, j->npages,
-				      scratch);
+	return iommu_tce_change_begin(&j->change, &f->t.tbl,
+				      f->t.tbl.it_offset + j->entry, j->npages,
+				      &j->scratch);
 }
 
 static int job_fill(struct job *j)
@@ -506,8 +419,8 @@ static int job_end(struct job *j, bool commit)
 
 static int job_clear(struct job *j)
 {
-	return iommu_tce_fast_clear(&j->f->tbl,
-				    j->f->tbl.it_offset + j->entry,
+	return iommu_tce_fast_clear(&j->f->t.tbl,
+				    j->f->t.tbl.it_offset + j->entry,
 				    j->npages);
 }
 
@@ -515,7 +428,7 @@ static int job_clear(struct job *j)
 static int job_put(struct job *j)
 {
 	const struct iommu_tce_want *want = j->wants;
-	struct iommu_table *tbl = &j->f->tbl;
+	struct iommu_table *tbl = &j->f->t.tbl;
 	u64 perm = 0;
 
 	if (j->nr && !want->clear)
@@ -560,20 +473,19 @@ static int job_do(struct kunit *test, struct job *j)
 	struct fake *f = j->f;
 	int ret;
 
-	f->logged = 0;
-	memset(f->log, 0, sizeof(f->log));
+	tce_fake_log_reset(&f->t);
 	f->entry = j->entry;
 	f->npages = j->npages;
 	f->one = j->one;
-	f->watch = true;
+	f->t.mute = false;
 	ret = f->mode->call(job_run, j);
-	f->watch = false;
+	f->t.mute = true;
 
 	KUNIT_EXPECT_EQ(test, locks_held(f), 0);
 	KUNIT_EXPECT_EQ(test, slots_held(f), 0);
 	KUNIT_EXPECT_FALSE(test, irqs_disabled());
 	KUNIT_EXPECT_EQ(test, preempt_count(), 0);
-	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
+	KUNIT_EXPECT_STREQ(test, f->t.wrong ? : "", "");
 	return ret;
 }
 
@@ -627,10 +539,10 @@ static void prepare(struct kunit *test, struct fake *f, unsigned long entry,
 	unsigned long b;
 
 	KUNIT_ASSERT_EQ(test, 0,
-			fake_prepare(&f->tbl, f->tbl.it_offset + entry,
+			fake_prepare(&f->t.tbl, f->t.tbl.it_offset + entry,
 				     npages));
 	for (b = entry / BLOCK; b <= (entry + npages - 1) / BLOCK; b++)
-		KUNIT_ASSERT_EQ(test, tce_view_prepare(f->tbl.it_view, b), 0);
+		KUNIT_ASSERT_EQ(test, tce_view_prepare(f->t.tbl.it_view, b), 0);
 }
 
 /* ---- state after a change ---------------------------------------------- */
@@ -650,7 +562,7 @@ static void expect_mapped(struct kunit *test, struct fake *f, unsigned long i,
 			  unsigned long page, unsigned long npages, bool write)
 {
 	for (; npages; npages--, i++, page++) {
-		KUNIT_ASSERT_EQ(test, fake_view(f, i),
+		KUNIT_ASSERT_EQ(test, tce_fake_view(&f->t, i),
 				mm_iommu_cookie(region, ua_of(region, page),
 						write));
 		KUNIT_ASSERT_EQ(test, fake_tce(f, i),
@@ -662,40 +574,16 @@ static void expect_nothing(struct kunit *test, struct fake *f, unsigned long i,
 			   unsigned long npages)
 {
 	for (; npages; npages--, i++) {
-		KUNIT_ASSERT_EQ(test, fake_view(f, i), 0);
+		KUNIT_ASSERT_EQ(test, tce_fake_view(&f->t, i), 0);
 		KUNIT_ASSERT_EQ(test, fake_tce(f, i), 0);
 	}
-}
-
-/* Checks that the counts of each block match its entries. */
-static unsigned int check_blocks(struct kunit *test, struct fake *f)
-{
-	unsigned int nr = 0;
-	struct tce_view_block *blk;
-	unsigned long b, i, used, of_home;
-
-	for (b = 0; b < BLOCKS; b++) {
-		blk = tce_view_find(f->tbl.it_view, b);
-		if (!blk)
-			continue;
-		for (used = 0, of_home = 0, i = 0; i < BLOCK; i++) {
-			used += !!blk->entry[i];
-			of_home += blk->entry[i] &&
-				   id_of(blk->entry[i]) == blk->home;
-		}
-		KUNIT_ASSERT_EQ(test, tce_view_used(blk), used);
-		KUNIT_ASSERT_EQ(test, !blk->home, !blk->homes);
-		KUNIT_ASSERT_LE(test, blk->homes, of_home);
-		nr++;
-	}
-	return nr;
 }
 
 static void expect_total(struct kunit *test, struct fake *f,
 			 unsigned long npages)
 {
-	check_blocks(test, f);
-	KUNIT_EXPECT_EQ(test, iommu_tce_view_mapped(&f->tbl), npages);
+	tce_fake_check_blocks(&f->t);
+	KUNIT_EXPECT_EQ(test, iommu_tce_view_mapped(&f->t.tbl), npages);
 }
 
 /* Contents of a whole table, for comparison. */
@@ -725,7 +613,7 @@ static void take_picture(struct fake *f, struct picture *p)
 
 	for (i = 0; i < ENTRIES; i++) {
 		p->tce[i] = fake_tce(f, i);
-		p->view[i] = fake_view(f, i);
+		p->view[i] = tce_fake_view(&f->t, i);
 	}
 }
 
@@ -736,10 +624,10 @@ static void expect_picture(struct kunit *test, struct fake *f,
 
 	for (i = 0; i < ENTRIES; i++) {
 		if (fake_tce(f, i) == p->tce[i] &&
-		    fake_view(f, i) == p->view[i])
+		    tce_fake_view(&f->t, i) == p->view[i])
 			continue;
 		KUNIT_ASSERT_EQ(test, fake_tce(f, i), p->tce[i]);
-		KUNIT_ASSERT_EQ(test, fake_view(f, i), p->view[i]);
+		KUNIT_ASSERT_EQ(test, tce_fake_view(&f->t, i), p->view[i]);
 	}
 }
 
@@ -777,14 +665,14 @@ static void a_change_is_made_and_unmade(struct kunit *test)
 			KUNIT_ASSERT_EQ(test, 0,
 					map(test, f, r->first, ua_of(region, 3),
 					    r->npages, write));
-			KUNIT_EXPECT_STREQ(test, f->log, "SK");
+			KUNIT_EXPECT_STREQ(test, f->t.log, "SK");
 			KUNIT_EXPECT_EQ(test, mapped(f, region), r->npages);
 			expect_total(test, f, r->npages);
 			expect_mapped(test, f, r->first, region, 3, r->npages,
 				      write);
 		}
 		KUNIT_ASSERT_EQ(test, clear(test, f, r->first, r->npages), 1);
-		KUNIT_EXPECT_STREQ(test, f->log, "CK");
+		KUNIT_EXPECT_STREQ(test, f->t.log, "CK");
 		KUNIT_EXPECT_EQ(test, mapped(f, region), 0);
 		expect_total(test, f, 0);
 		expect_nothing(test, f, r->first, r->npages);
@@ -860,7 +748,7 @@ static void a_change_replaces_what_was_there(struct kunit *test)
 				     400, true));
 	KUNIT_ASSERT_EQ(test, 0, map(test, f, 2 * BLOCK - 100, ua_of(new, 0),
 				     200, false));
-	KUNIT_EXPECT_STREQ(test, f->log, "SK");
+	KUNIT_EXPECT_STREQ(test, f->t.log, "SK");
 	KUNIT_EXPECT_EQ(test, mapped(f, old), 200);
 	KUNIT_EXPECT_EQ(test, mapped(f, new), 200);
 	expect_total(test, f, 400);
@@ -899,7 +787,7 @@ static void a_list_may_clear_some(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, map(test, f, at, ua_of(old, 0), 60, true));
 	KUNIT_EXPECT_EQ(test, mapped(f, new), 0);
 	KUNIT_ASSERT_EQ(test, change(test, f, at, list, 5), 0);
-	KUNIT_EXPECT_STREQ(test, f->log, "SK");
+	KUNIT_EXPECT_STREQ(test, f->t.log, "SK");
 	KUNIT_ASSERT_EQ(test, change(test, f, at, list, 5), 0);
 
 	KUNIT_EXPECT_EQ(test, mapped(f, old), 0);
@@ -948,19 +836,19 @@ static void clear_of_nothing_kills_nothing(struct kunit *test)
 
 	/* no block, empty blocks, one of each */
 	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 5, 10), 0);
-	KUNIT_EXPECT_STREQ(test, f->log, "");
+	KUNIT_EXPECT_STREQ(test, f->t.log, "");
 	prepare(test, f, BLOCK, BLOCK);
 	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 5, 10), 0);
-	KUNIT_EXPECT_STREQ(test, f->log, "");
+	KUNIT_EXPECT_STREQ(test, f->t.log, "");
 	prepare(test, f, 0, BLOCK);
 	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 5, 10), 0);
-	KUNIT_EXPECT_STREQ(test, f->log, "");
+	KUNIT_EXPECT_STREQ(test, f->t.log, "");
 
 	/* mapped entries, but elsewhere in one of the blocks */
 	KUNIT_ASSERT_EQ(test, 0, map(test, f, BLOCK + 9, ua_of(region, 0), 2,
 				     true));
 	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 5, 10), 1);
-	KUNIT_EXPECT_STREQ(test, f->log, "CK");
+	KUNIT_EXPECT_STREQ(test, f->t.log, "CK");
 	KUNIT_EXPECT_EQ(test, mapped(f, region), 2);
 	expect_mapped(test, f, BLOCK + 9, region, 0, 2, true);
 	expect_total(test, f, 2);
@@ -1009,7 +897,7 @@ static void a_walk_through_a_table_that_was_walked_before(struct kunit *test)
 			KUNIT_ASSERT_EQ(test, 0, change(test, f, i, &nothing,
 							1));
 	}
-	KUNIT_EXPECT_EQ(test, check_blocks(test, f), BLOCKS);
+	KUNIT_EXPECT_EQ(test, tce_fake_check_blocks(&f->t), BLOCKS);
 	KUNIT_EXPECT_EQ(test, mapped(f, region), 0);
 	fake_end(test, f);
 }
@@ -1021,9 +909,9 @@ static void expect_refused(struct kunit *test, struct fake *f, int ret,
 			   const struct picture *before)
 {
 	KUNIT_EXPECT_EQ(test, ret, -EAGAIN);
-	KUNIT_EXPECT_STREQ(test, f->log, "");
+	KUNIT_EXPECT_STREQ(test, f->t.log, "");
 	expect_picture(test, f, before);
-	check_blocks(test, f);
+	tce_fake_check_blocks(&f->t);
 }
 
 static struct picture *map_some(struct kunit *test, struct fake *f,
@@ -1113,7 +1001,7 @@ static void an_aborted_change_counts_back(struct kunit *test)
 		.ua = ua_of(a, 100), .npages = 100,
 	};
 	KUNIT_EXPECT_EQ(test, job_do(test, j), 0);
-	KUNIT_EXPECT_STREQ(test, f->log, "");
+	KUNIT_EXPECT_STREQ(test, f->t.log, "");
 	KUNIT_EXPECT_EQ(test, mapped(f, a), 200);
 	KUNIT_EXPECT_EQ(test, mapped(f, b), 0);
 	expect_picture(test, f, before);
@@ -1179,7 +1067,7 @@ static void a_closed_table_is_not_touched(struct kunit *test)
 	struct mm_iommu_region *region = fake_register(test, f, 20);
 	struct picture *before = map_some(test, f, region, BLOCK - 10, 20);
 
-	iommu_tce_close(&f->tbl, true);
+	iommu_tce_close(&f->t.tbl, true);
 	expect_refused(test, f, map(test, f, BLOCK - 5, ua_of(region, 0), 1,
 				    true), before);
 	expect_refused(test, f, map(test, f, BLOCK - 5, ua_of(region, 0), 10,
@@ -1187,7 +1075,7 @@ static void a_closed_table_is_not_touched(struct kunit *test)
 	expect_refused(test, f, clear(test, f, BLOCK - 5, 10), before);
 	KUNIT_EXPECT_EQ(test, mapped(f, region), 20);
 
-	iommu_tce_close(&f->tbl, false);
+	iommu_tce_close(&f->t.tbl, false);
 	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 5, 10), 1);
 	KUNIT_EXPECT_EQ(test, mapped(f, region), 10);
 	fake_end(test, f);
@@ -1217,11 +1105,11 @@ static void a_platform_that_cannot(struct kunit *test)
 	struct mm_iommu_region *region = fake_register(test, f, 20);
 	struct picture *before = map_some(test, f, region, BLOCK - 10, 20);
 
-	f->ops.realmode = NULL;
+	f->t.ops.realmode = NULL;
 	expect_refused(test, f, map(test, f, BLOCK - 5, ua_of(region, 0), 1,
 				    true), before);
 	expect_refused(test, f, clear(test, f, BLOCK - 5, 10), before);
-	f->ops.realmode = fake_realmode;
+	f->t.ops.realmode = fake_realmode;
 	KUNIT_EXPECT_EQ(test, mapped(f, region), 20);
 
 	/* rejected in real mode; not called in virtual mode */
@@ -1246,11 +1134,11 @@ static void a_platform_that_has_nothing_to_kill(struct kunit *test)
 	struct fake *f = fake_create(test);
 	struct mm_iommu_region *region = fake_register(test, f, 20);
 
-	f->ops.tce_kill = NULL;
+	f->t.ops.tce_kill = NULL;
 	map_some(test, f, region, BLOCK - 10, 20);
-	KUNIT_EXPECT_STREQ(test, f->log, "S");
+	KUNIT_EXPECT_STREQ(test, f->t.log, "S");
 	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 10, 20), 1);
-	KUNIT_EXPECT_STREQ(test, f->log, "C");
+	KUNIT_EXPECT_STREQ(test, f->t.log, "C");
 	expect_total(test, f, 0);
 	fake_end(test, f);
 }
@@ -1263,13 +1151,13 @@ static void a_platform_that_refuses(struct kunit *test)
 	struct mm_iommu_region *new = fake_register(test, f, 40);
 	struct picture *before = map_some(test, f, old, BLOCK - 10, 20);
 
-	f->refuse = 1;
+	f->t.refuse = 1;
 	KUNIT_EXPECT_EQ(test, -EAGAIN, map(test, f, BLOCK - 20, ua_of(new, 0),
 					   40, true));
-	KUNIT_EXPECT_STREQ(test, f->log, "s");
-	f->refuse = 1;
+	KUNIT_EXPECT_STREQ(test, f->t.log, "s");
+	f->t.refuse = 1;
 	KUNIT_EXPECT_EQ(test, clear(test, f, BLOCK - 20, 40), -EAGAIN);
-	KUNIT_EXPECT_STREQ(test, f->log, "c");
+	KUNIT_EXPECT_STREQ(test, f->t.log, "c");
 
 	KUNIT_EXPECT_EQ(test, mapped(f, old), 20);
 	KUNIT_EXPECT_EQ(test, mapped(f, new), 0);
@@ -1292,9 +1180,9 @@ static int put_refused(struct kunit *test, struct fake *f, unsigned long entry,
 	j->wants[0] = (struct iommu_tce_want){
 		.ua = ua, .npages = 1, .write = true, .clear = clear,
 	};
-	f->refuse = refuse;
+	f->t.refuse = refuse;
 	ret = job_do(test, j);
-	f->refuse = 0;
+	f->t.refuse = 0;
 	kunit_kfree(test, j);
 	return ret;
 }
@@ -1310,21 +1198,21 @@ static void one_entry_that_is_refused_is_put_back(struct kunit *test)
 	/* the old entry is restored, or the entry is empty; the kill follows */
 	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 5,
 						ua_of(new, 0), false, 1));
-	KUNIT_EXPECT_STREQ(test, f->log, "sSK");
+	KUNIT_EXPECT_STREQ(test, f->t.log, "sSK");
 	expect_picture(test, f, before);
 	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 30,
 						ua_of(new, 0), false, 1));
-	KUNIT_EXPECT_STREQ(test, f->log, "sSK");
+	KUNIT_EXPECT_STREQ(test, f->t.log, "sSK");
 	expect_picture(test, f, before);
 	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 5, 0, true,
 						1));
-	KUNIT_EXPECT_STREQ(test, f->log, "cSK");
+	KUNIT_EXPECT_STREQ(test, f->t.log, "cSK");
 	expect_picture(test, f, before);
 
 	/* the old entry cannot be set, so the entry is cleared */
 	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 5,
 						ua_of(new, 0), false, 2));
-	KUNIT_EXPECT_STREQ(test, f->log, "ssCK");
+	KUNIT_EXPECT_STREQ(test, f->t.log, "ssCK");
 	KUNIT_EXPECT_EQ(test, fake_tce(f, BLOCK - 5), 0);
 	KUNIT_EXPECT_EQ(test, mapped(f, new), 0);
 
@@ -1332,7 +1220,7 @@ static void one_entry_that_is_refused_is_put_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, -ENOTRECOVERABLE,
 			put_refused(test, f, BLOCK - 6, ua_of(new, 0), false,
 				    3));
-	KUNIT_EXPECT_STREQ(test, f->log, "ssc");
+	KUNIT_EXPECT_STREQ(test, f->t.log, "ssc");
 	KUNIT_EXPECT_EQ(test, mapped(f, new), 0);
 	KUNIT_EXPECT_EQ(test, refs(new), 2);
 	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 6, 0, true,
@@ -1359,9 +1247,6 @@ static void more_than_fits_into_one_change(struct kunit *test)
 	j->npages = MOST + 1;
 	j->nr = 1;
 	j->wants[0] = (struct iommu_tce_want){ .npages = 1, .clear = true };
-	expect_refused(test, f, job_do(test, j), before);
-	j->npages = 2;
-	j->few = true;
 	expect_refused(test, f, job_do(test, j), before);
 	KUNIT_EXPECT_EQ(test, mapped(f, region), MOST);
 	fake_end(test, f);
@@ -1454,7 +1339,7 @@ static void the_last_page_of_many_regions(struct kunit *test)
 
 static struct tce_view_block *block(struct fake *f, unsigned long i)
 {
-	return tce_view_find(f->tbl.it_view, i / BLOCK);
+	return tce_view_find(f->t.tbl.it_view, i / BLOCK);
 }
 
 /* Puts one entry as a hypercall does, or clears it. */
@@ -1502,7 +1387,7 @@ static void a_block_in_use_counts_by_itself(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, refs(region), 0);
 	}
 	atomic_long_set(&region->mapped, saved);
-	check_blocks(test, f);
+	tce_fake_check_blocks(&f->t);
 	KUNIT_EXPECT_EQ(test, refs(region), 1 + refs_of(f, region));
 	fake_end(test, f);
 }
@@ -1513,6 +1398,7 @@ static void a_block_of_more_than_one_region(struct kunit *test)
 	struct fake *f = fake_create(test);
 	struct mm_iommu_region *a = fake_register(test, f, MOST);
 	struct mm_iommu_region *b = fake_register(test, f, MOST);
+	unsigned long entry = f->t.tbl.it_offset;
 
 	prepare(test, f, 0, BLOCK);
 	KUNIT_ASSERT_EQ(test, 0, map(test, f, 0, ua_of(a, 0), 10, true));
@@ -1530,15 +1416,15 @@ static void a_block_of_more_than_one_region(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, map(test, f, 15, ua_of(a, 0), 3, true));
 	KUNIT_EXPECT_EQ(test, refs(a), 1 + 1);
 	KUNIT_EXPECT_EQ(test, refs(b), 1 + 21 + 1 - 1 + 3 - 3);
-	KUNIT_EXPECT_EQ(test, 0, iommu_tce_map(&f->tbl, f->tbl.it_offset + 1,
+	KUNIT_EXPECT_EQ(test, 0, iommu_tce_map(&f->t.tbl, entry + 1,
 					       ua_of(b, 0), 3, true, NULL));
-	KUNIT_EXPECT_EQ(test, 0, iommu_tce_map(&f->tbl, f->tbl.it_offset + 20,
+	KUNIT_EXPECT_EQ(test, 0, iommu_tce_map(&f->t.tbl, entry + 20,
 					       ua_of(a, 0), 3, true, NULL));
 	KUNIT_EXPECT_EQ(test, refs(a), 1 + 1);
 	KUNIT_EXPECT_EQ(test, refs(b), 1 + 21);
 	KUNIT_EXPECT_EQ(test, mapped(f, a), 10);
 	KUNIT_EXPECT_EQ(test, mapped(f, b), 21);
-	check_blocks(test, f);
+	tce_fake_check_blocks(&f->t);
 
 	/* without a page of its home, the block has no reference on it */
 	KUNIT_EXPECT_EQ(test, 0, map(test, f, 0, ua_of(b, 0), 30, true));
@@ -1546,7 +1432,7 @@ static void a_block_of_more_than_one_region(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, refs(b), 1 + 31);
 	KUNIT_EXPECT_EQ(test, 1, put_entry(test, f, 50, ua_of(a, 0), false));
 	KUNIT_EXPECT_EQ(test, refs(a), 2);
-	check_blocks(test, f);
+	tce_fake_check_blocks(&f->t);
 	fake_end(test, f);
 }
 
@@ -1567,7 +1453,7 @@ static void an_empty_block_gets_another_home(struct kunit *test)
 	struct fake *f = fake_create(test);
 	struct mm_iommu_region *a = fake_register(test, f, MOST);
 	struct mm_iommu_region *b = fake_register(test, f, MOST);
-	unsigned long entry = f->tbl.it_offset;
+	unsigned long entry = f->t.tbl.it_offset;
 
 	prepare(test, f, 0, BLOCK);
 	KUNIT_EXPECT_EQ(test, 0, map(test, f, 0, ua_of(a, 0), MOST, true));
@@ -1582,11 +1468,11 @@ static void an_empty_block_gets_another_home(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, refs(b), 1);
 
 	/* the range path empties a block that it replaces as a whole */
-	KUNIT_EXPECT_EQ(test, 0, iommu_tce_map(&f->tbl, entry, ua_of(b, 0),
+	KUNIT_EXPECT_EQ(test, 0, iommu_tce_map(&f->t.tbl, entry, ua_of(b, 0),
 					       MOST, true, NULL));
 	expect_home(test, f, 0, b, MOST);
 	KUNIT_EXPECT_EQ(test, refs(a), 1);
-	KUNIT_EXPECT_EQ(test, 0, iommu_tce_unmap(&f->tbl, entry, MOST));
+	KUNIT_EXPECT_EQ(test, 0, iommu_tce_unmap(&f->t.tbl, entry, MOST));
 	KUNIT_EXPECT_EQ(test, refs(b), 1);
 	/* a change that failed leaves no home */
 	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, 5, ua_of(a, 0), false,
@@ -1611,12 +1497,12 @@ static void a_page_that_is_lost_at_home(struct kunit *test)
 			put_refused(test, f, 6, ua_of(region, 1), false, 3));
 	KUNIT_EXPECT_EQ(test, 1, put_entry(test, f, 5, 0, true));
 	KUNIT_EXPECT_EQ(test, tce_view_used(block(f, 0)), 0);
-	check_blocks(test, f);
+	tce_fake_check_blocks(&f->t);
 	KUNIT_EXPECT_EQ(test, refs(region), 2);
 	/* as the first entry of an empty block */
 	KUNIT_EXPECT_EQ(test, -ENOTRECOVERABLE,
 			put_refused(test, f, 6, ua_of(region, 1), false, 3));
-	check_blocks(test, f);
+	tce_fake_check_blocks(&f->t);
 	KUNIT_EXPECT_EQ(test, refs(region), 3);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(region), -EBUSY);
 
@@ -1650,18 +1536,18 @@ static void blocks_keep_what_was_given_up(struct kunit *test)
 }
 
 /* Stands for another CPU that clears the rest of the block on the fast path. */
-static void clear_the_rest(struct fake *f)
+static void clear_the_rest(struct tce_fake *t)
 {
+	struct fake *f = fake_of(&t->tbl);
 	unsigned long flags;
 	int ret;
 
 	local_irq_save(flags);
-	ret = iommu_tce_fast_clear(&f->tbl, f->tbl.it_offset, BLOCK);
+	ret = iommu_tce_fast_clear(&f->t.tbl, f->t.tbl.it_offset, BLOCK);
 	local_irq_restore(flags);
-	fake_wrong(f, ret != 1, "a clear that failed");
-	fake_wrong(f, block(f, 0)->homes, "a block that is not empty");
-	fake_wrong(f, must_reap(f),
-		   "memory let go that was not killed");
+	tce_fake_wrong(t, ret != 1, "a clear that failed");
+	tce_fake_wrong(t, block(f, 0)->homes, "a block that is not empty");
+	tce_fake_wrong(t, must_reap(f), "memory let go that was not killed");
 }
 
 /*
@@ -1681,21 +1567,21 @@ static void a_block_is_emptied_before_the_kill(struct kunit *test)
 					     true));
 		new = replace(test, f, old);
 		KUNIT_EXPECT_EQ(test, mm_iommu_unregister(old), -ENOENT);
-		f->killing = clear_the_rest;
+		f->t.killing = clear_the_rest;
 		/* cleared, or replaced: the new entries are cleared as well */
 		if (i)
 			KUNIT_EXPECT_EQ(test, 0,
-					iommu_tce_map(&f->tbl,
-						      f->tbl.it_offset + 10,
+					iommu_tce_map(&f->t.tbl,
+						      f->t.tbl.it_offset + 10,
 						      ua_of(new, 0), 10, true,
 						      NULL));
 		else
 			KUNIT_EXPECT_EQ(test, 0,
-					iommu_tce_unmap(&f->tbl,
-							f->tbl.it_offset + 10,
+					iommu_tce_unmap(&f->t.tbl,
+							f->t.tbl.it_offset + 10,
 							10));
-		KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
-		KUNIT_EXPECT_NULL(test, f->killing);
+		KUNIT_EXPECT_STREQ(test, f->t.wrong ? : "", "");
+		KUNIT_EXPECT_NULL(test, f->t.killing);
 		KUNIT_EXPECT_EQ(test, f->mm->locked_vm, locked);
 		old = new;
 	}
@@ -1734,8 +1620,6 @@ static void expect_not_waiting(struct kunit *test, struct job *j,
 	KUNIT_ASSERT_NOT_NULL(test, h);
 	h->j = j;
 	h->lock = lock;
-	f->logged = 0;
-	memset(f->log, 0, sizeof(f->log));
 	KUNIT_EXPECT_EQ(test, (int)f->mode->call(held_job_run, h), want);
 	KUNIT_EXPECT_TRUE(test, h->was_locked);
 	KUNIT_EXPECT_EQ(test, locks_held(f), 0);
@@ -1749,7 +1633,7 @@ static void nobody_waits_for_a_lock(struct kunit *test)
 	struct mm_iommu_region *region = fake_register(test, f, 40);
 	struct picture *before = map_some(test, f, region, 16 * BLOCK - 10, 20);
 	struct mm_iommu *reg = f->mm->context.mm_iommu;
-	struct iommu_tce_view *view = f->tbl.it_view;
+	struct iommu_tce_view *view = f->t.tbl.it_view;
 	struct job *j = job_alloc(test, f);
 	unsigned int i;
 
@@ -1778,7 +1662,6 @@ static void nobody_waits_for_a_lock(struct kunit *test)
 
 	/* succeeds while another lock is held */
 	j->nr = 0;
-	f->logged = 0;
 	KUNIT_EXPECT_EQ(test, job_do(test, j), 1);
 	KUNIT_EXPECT_EQ(test, mapped(f, region), 10);
 	fake_end(test, f);
@@ -1821,7 +1704,7 @@ static unsigned long below(struct twin *t, unsigned long n)
 
 static unsigned int twin_shift(const struct twin *t)
 {
-	return t->core->tbl.it_page_shift;
+	return t->core->t.tbl.it_page_shift;
 }
 
 static struct mm_iommu_region *twin_find(const struct twin *t, unsigned long ua)
@@ -1910,7 +1793,7 @@ static bool job_is_good(const struct twin *t, bool fast)
 /* Whether a block is missing in a range where pages are to be mapped. */
 static bool job_lacks_block(const struct twin *t)
 {
-	struct iommu_tce_view *view = t->fast->tbl.it_view;
+	struct iommu_tce_view *view = t->fast->t.tbl.it_view;
 	unsigned long b = t->j->entry / BLOCK;
 	unsigned long last = (t->j->entry + t->j->npages - 1) / BLOCK;
 
@@ -1952,14 +1835,16 @@ static void picture_change(struct twin *t)
 /* The same change on the range path. */
 static int core_change(struct twin *t, struct fake *f)
 {
-	struct tce_map *m;
+	struct tce_map *m = NULL;
+	int ret;
 
 	if (!t->j->nr)
-		return iommu_tce_unmap(&f->tbl, f->tbl.it_offset + t->j->entry,
+		return iommu_tce_unmap(&f->t.tbl,
+				       f->t.tbl.it_offset + t->j->entry,
 				       t->j->npages);
-	m = iommu_tce_begin(&f->tbl, f->tbl.it_offset + t->j->entry,
-			    t->j->wants, t->j->nr, 0, NULL);
-	return IS_ERR(m) ? PTR_ERR(m) : iommu_tce_commit(m);
+	ret = iommu_tce_begin(&m, &f->t.tbl, f->t.tbl.it_offset + t->j->entry,
+			      t->j->wants, t->j->nr, 0, NULL);
+	return ret ? : iommu_tce_commit(m);
 }
 
 /* A single part is mapped as VFIO maps it. */
@@ -1969,8 +1854,8 @@ static int core_map(struct twin *t, struct fake *f)
 
 	if (t->j->nr != 1 || want->clear)
 		return core_change(t, f);
-	return iommu_tce_map(&f->tbl, f->tbl.it_offset + t->j->entry, want->ua,
-			     want->npages, want->write, NULL);
+	return iommu_tce_map(&f->t.tbl, f->t.tbl.it_offset + t->j->entry,
+			     want->ua, want->npages, want->write, NULL);
 }
 
 static void expect_counts(struct kunit *test, struct twin *t, const long *core)
@@ -2058,8 +1943,8 @@ static void twins(struct kunit *test, unsigned int shift, bool pnv)
 		if (i % 16)
 			continue;
 		expect_picture(test, t->core, t->picture);
-		check_blocks(test, t->fast);
-		check_blocks(test, t->core);
+		tce_fake_check_blocks(&t->fast->t);
+		tce_fake_check_blocks(&t->core->t);
 	}
 	kunit_info(test, "seed %u, pages of %lu, %s: %u on the fast path, %u left to the core, %u impossible\n",
 		   seed, BIT(shift), pnv ? "PowerNV" : "fake", t->made, t->left,
@@ -2109,15 +1994,15 @@ static int thread_run(void *data)
 
 	prandom_seed_state(&rnd, 1);
 	for (i = 0; i < ROUNDS; i++) {
-		first = t->f->tbl.it_offset + 15 * BLOCK +
+		first = t->f->t.tbl.it_offset + 15 * BLOCK +
 			prandom_u32_state(&rnd) % BLOCK;
 		npages = 1 + prandom_u32_state(&rnd) % 300;
 		if (prandom_u32_state(&rnd) % 2)
-			t->failed += !!iommu_tce_map(&t->f->tbl, first,
+			t->failed += !!iommu_tce_map(&t->f->t.tbl, first,
 						     ua_of(t->region, 0),
 						     npages, true, NULL);
 		else
-			t->failed += !!iommu_tce_unmap(&t->f->tbl, first,
+			t->failed += !!iommu_tce_unmap(&t->f->t.tbl, first,
 						       npages);
 		cond_resched();
 	}
@@ -2176,7 +2061,7 @@ static void changes_beside_those_of_the_core(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, t->failed, 0);
 	for (i = 0; i < ENTRIES; i++) {
-		u64 cookie = fake_view(f, i);
+		u64 cookie = tce_fake_view(&f->t, i);
 
 		if (!cookie) {
 			KUNIT_ASSERT_EQ(test, fake_tce(f, i), 0);

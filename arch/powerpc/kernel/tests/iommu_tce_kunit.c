@@ -2,12 +2,13 @@
 /*
  * KUnit suites of the TCE core and of the userspace view of TCE tables: the
  * resulting state, the order of the calls, and the state after a failure. See
- * iommu_tce.c and iommu_tce_view.c.
+ * iommu_tce.c and iommu_tce_view.c. The fake table, which records the calls, is
+ * that of other suites as well.
  *
- * The table is a fake that records the calls, and so is the memory, except in
- * the tests at the end, which register some. The fake keeps track of the memory
- * that a device could reach, through a TCE or through one that may still be in
- * the TCE cache, and detects it if such memory is dropped.
+ * The memory is a fake, too, except in the tests at the end, which register
+ * some. The suite keeps track of the memory that a device could reach, through
+ * a TCE or through one that may still be in the TCE cache, and detects it if
+ * such memory is dropped.
  */
 #include <linux/delay.h>
 #include <linux/iommu.h>
@@ -23,36 +24,186 @@
 
 #define BLOCK		TCE_VIEW_ENTRIES
 
-/* ---- recording table and memory ---------------------------------------- */
-
-enum fake_op { HOLD, PREPARE, SET, CLEAR, KILL, DROP, FAKE_OPS };
+/* ---- the fake table ---------------------------------------------------- */
 
 /* Letter of a call in the log; lower case if it was refused. */
 static const char fake_letter[FAKE_OPS] = { 'H', 'P', 'S', 'C', 'K', 'D' };
 static const int fake_error[FAKE_OPS] = {
-	[HOLD] = -EFAULT, [PREPARE] = -ENOMEM, [SET] = -EIO, [CLEAR] = -EBUSY,
+	[FAKE_HOLD] = -EFAULT, [FAKE_PREPARE] = -ENOMEM, [FAKE_SET] = -EIO,
+	[FAKE_CLEAR] = -EBUSY,
 };
+
+/* Records a call. Return: 0, or the error to refuse it with. */
+static int fake_called(struct tce_fake *t, enum tce_fake_op op,
+		       unsigned long entry, unsigned long npages)
+{
+	struct tce_fake_calls *c = &t->calls[op];
+	int ret = 0;
+
+	if (t->mute)
+		return 0;
+	c->nr++;
+	c->entry = entry;
+	c->npages = npages;
+	if (c->refuse_at && c->nr >= c->refuse_at &&
+	    c->nr < c->refuse_at + c->refuse_nr)
+		ret = fake_error[op];
+	if (t->refuse && (op == FAKE_SET || op == FAKE_CLEAR)) {
+		t->refuse--;
+		ret = -EIO;
+	}
+	if (t->logged < sizeof(t->log) - 1)
+		t->log[t->logged++] = fake_letter[op] | (ret ? 'a' - 'A' : 0);
+	tce_fake_wrong(t, !npages, "a call for nothing");
+	return ret;
+}
+
+/**
+ * tce_fake_range() - record a call that changes a part of the table
+ * @t: the table
+ * @op: what was called
+ * @entry: first entry
+ * @npages: number of entries
+ * @ret: what the call is to return
+ *
+ * Context: Any, also real mode: all that it uses is in the linear map. If CPUs
+ *	call concurrently a lock of the suite is held, or @t is mute.
+ * Return: number of entries that the call may change.
+ */
+unsigned long tce_fake_range(struct tce_fake *t, enum tce_fake_op op,
+			     unsigned long entry, unsigned long npages,
+			     int *ret)
+{
+	unsigned long i = entry - t->tbl.it_offset;
+
+	*ret = fake_called(t, op, entry, npages);
+	tce_fake_wrong(t, i >= t->tbl.it_size || npages > t->tbl.it_size - i,
+		       "a range that is not in the table");
+	if (t->watch && !t->mute)
+		t->watch(t, op, entry, npages);
+	if (!*ret)
+		return npages;
+	return t->calls[op].nr == t->calls[op].refuse_at ?
+	       min(t->calls[op].part, npages) : 0;
+}
+
+static int fake_set_plain(struct iommu_table *tbl, unsigned long index,
+			  unsigned long npages, const __be64 *tces)
+{
+	unsigned long i, n;
+	int ret;
+
+	n = tce_fake_range(tce_fake_of(tbl), FAKE_SET, index, npages, &ret);
+	/* a single entry that is refused may have been written all the same */
+	if (ret && npages == 1)
+		n = 1;
+	for (i = 0; i < n; i++)
+		*tce_fake_entry(tce_fake_of(tbl), index + i) = tces[i];
+	return ret;
+}
+
+static int fake_clear_plain(struct iommu_table *tbl, unsigned long index,
+			    unsigned long npages)
+{
+	unsigned long i, n;
+	int ret;
+
+	n = tce_fake_range(tce_fake_of(tbl), FAKE_CLEAR, index, npages, &ret);
+	for (i = 0; i < n; i++)
+		*tce_fake_entry(tce_fake_of(tbl), index + i) = 0;
+	return ret;
+}
+
+static void fake_kill_plain(struct iommu_table *tbl, unsigned long index,
+			    unsigned long npages)
+{
+	int ret;
+
+	tce_fake_killing(tce_fake_of(tbl));
+	tce_fake_range(tce_fake_of(tbl), FAKE_KILL, index, npages, &ret);
+}
+
+/**
+ * tce_fake_init() - make a fake table
+ * @t: the table, zeroed
+ * @test: test that it is used by
+ * @size: number of entries, of which only as many exist as a test can use
+ * @offset: first entry, counted from bus address 0
+ * @shift: log2 of the size of an IOMMU page
+ *
+ * It has one reference, and no view. A suite replaces the operations in which
+ * it has more to look at, or a lock to take.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int tce_fake_init(struct tce_fake *t, struct kunit *test, unsigned long size,
+		  unsigned long offset, unsigned int shift)
+{
+	t->test = test;
+	t->nr_entries = min(size, 40 * BLOCK);
+	/* in the linear map, for real mode */
+	t->tces = kcalloc(t->nr_entries, sizeof(*t->tces), GFP_KERNEL);
+	if (!t->tces)
+		return -ENOMEM;
+	t->ops.set_tces = fake_set_plain;
+	t->ops.clear_tces = fake_clear_plain;
+	t->ops.tce_kill = fake_kill_plain;
+	t->tbl.it_ops = &t->ops;
+	t->tbl.it_size = size;
+	t->tbl.it_offset = offset;
+	t->tbl.it_page_shift = shift;
+	INIT_LIST_HEAD_RCU(&t->tbl.it_group_list);
+	kref_init(&t->tbl.it_kref);
+	return 0;
+}
+
+/**
+ * tce_fake_end() - check that a table was used well and is empty, and free it
+ * @t: the table; the struct itself is the caller's
+ */
+void tce_fake_end(struct tce_fake *t)
+{
+	KUNIT_EXPECT_STREQ(t->test, t->wrong ? : "", "");
+	KUNIT_EXPECT_EQ(t->test, iommu_tce_view_mapped(&t->tbl), 0);
+	/* it warns, which adds nothing if a test has failed */
+	if (!iommu_tce_view_mapped(&t->tbl))
+		iommu_tce_view_destroy(&t->tbl);
+	kfree(t->tces);
+}
+
+/**
+ * tce_fake_check_blocks() - check that the counts of blocks match the entries
+ * @t: a table with a view, which nobody changes
+ *
+ * Return: number of blocks that exist.
+ */
+unsigned long tce_fake_check_blocks(struct tce_fake *t)
+{
+	struct iommu_tce_view *view = t->tbl.it_view;
+	unsigned long b, i, used, of_home, nr = 0;
+	struct tce_view_block *blk;
+
+	for (b = 0; b < view->blocks; b++) {
+		blk = tce_view_find(view, b);
+		if (!blk)
+			continue;
+		for (used = 0, of_home = 0, i = 0; i < BLOCK; i++) {
+			used += !!blk->entry[i];
+			of_home += blk->entry[i] && blk->home ==
+				   (blk->entry[i] & MM_IOMMU_COOKIE_ID);
+		}
+		KUNIT_ASSERT_EQ(t->test, tce_view_used(blk), used);
+		KUNIT_ASSERT_EQ(t->test, !blk->home, !blk->homes);
+		KUNIT_ASSERT_LE(t->test, blk->homes, of_home);
+		nr++;
+	}
+	return nr;
+}
+
+/* ---- memory, and what a device can reach ------------------------------- */
 
 #define FAKE_MEMS	66
 #define FAKE_STALE	8
-
-/**
- * struct fake_calls - calls of one operation
- * @nr: number of calls so far
- * @refuse_at: first call to refuse, counted from 1; 0 for none
- * @refuse_nr: number of calls to refuse from there on
- * @part: entries that the first refused call changes all the same
- * @entry: first entry of the last call
- * @npages: number of entries of the last call
- */
-struct fake_calls {
-	unsigned int nr;
-	unsigned int refuse_at;
-	unsigned int refuse_nr;
-	unsigned long part;
-	unsigned long entry;
-	unsigned long npages;
-};
 
 /**
  * struct fake_mem - a piece of memory
@@ -80,108 +231,46 @@ struct fake_mem {
 	long dirty;
 };
 
-/* An entry of the table, and older TCEs that may still be in the cache. */
-struct fake_entry {
-	u64 tce;
-	u64 stale[FAKE_STALE];
-	unsigned int nr_stale;
+/* Older TCEs of an entry that may still be in the cache. */
+struct fake_stale {
+	u64 tce[FAKE_STALE];
+	unsigned int nr;
 };
 
 /**
  * struct fake - a table, and memory to be mapped in it
- * @tbl: the table
- * @ops: its operations
- * @test: test that it is used by
- * @lock: protects all members below
- * @entries: entries, by index modulo @nr_entries
- * @nr_entries: number of elements of @entries
- * @now: snapshot of the view by fake_look(), with @nr_entries elements
- * @calls: calls of each operation
- * @log: a letter for each call
- * @logged: number of letters in @log
+ * @t: the table
+ * @lock: protects all members below, and the table
+ * @stale: TCEs that may be in the cache, for each element of the table
+ * @now: snapshot of the view by fake_look(), as many elements
  * @mems: memory that tests map
  * @nr_mems: number of elements used in @mems
  * @at_most: limit of pages per hold, 0 for none
- * @wrong: first violation found
  * @regions: the memory has regions, which blocks of the view can have as home
  * @translating: called once, before memory is translated
- * @killing: called once, before the next kill
  * @closing: the table is closed while TCEs are being written
  */
 struct fake {
-	struct iommu_table tbl;
-	struct iommu_table_ops ops;
-	struct kunit *test;
-	raw_spinlock_t lock;	/* all members below */
-	struct fake_entry *entries;
-	unsigned long nr_entries;
+	struct tce_fake t;
+	raw_spinlock_t lock;	/* all members below, and the table */
+	struct fake_stale *stale;
 	u64 *now;
-	struct fake_calls calls[FAKE_OPS];
-	char log[256];
-	unsigned int logged;
 	struct fake_mem mems[FAKE_MEMS];
 	unsigned int nr_mems;
 	unsigned long at_most;
-	const char *wrong;
 	bool regions;
 	void (*translating)(struct fake *f);
-	void (*killing)(struct fake *f);
 	bool closing;
 };
 
 static struct fake *fake_of(struct iommu_table *tbl)
 {
-	return container_of(tbl, struct fake, tbl);
+	return container_of(tbl, struct fake, t.tbl);
 }
 
-static void fake_wrong(struct fake *f, bool is, const char *what)
+static struct fake_stale *fake_stale(struct fake *f, unsigned long entry)
 {
-	if (is && !f->wrong)
-		f->wrong = what;
-}
-
-/* Records a call. Return: whether to refuse it. */
-static bool fake_called(struct fake *f, enum fake_op op, unsigned long entry,
-			unsigned long npages)
-{
-	struct fake_calls *c = &f->calls[op];
-	bool refuse;
-
-	c->nr++;
-	c->entry = entry;
-	c->npages = npages;
-	refuse = c->refuse_at && c->nr >= c->refuse_at &&
-		 c->nr < c->refuse_at + c->refuse_nr;
-	if (f->logged < sizeof(f->log) - 1)
-		f->log[f->logged++] = fake_letter[op] |
-				      (refuse ? 'a' - 'A' : 0);
-	fake_wrong(f, !npages, "a call for nothing");
-	return refuse;
-}
-
-/*
- * A call that changes a part of the table. Return: number of entries that it
- * may change.
- */
-static unsigned long fake_range(struct fake *f, enum fake_op op,
-				unsigned long entry, unsigned long npages,
-				int *ret)
-{
-	unsigned long i = entry - f->tbl.it_offset;
-	bool refuse = fake_called(f, op, entry, npages);
-
-	fake_wrong(f, i >= f->tbl.it_size || npages > f->tbl.it_size - i,
-		   "a range that is not in the table");
-	*ret = refuse ? fake_error[op] : 0;
-	if (!refuse)
-		return npages;
-	return f->calls[op].nr == f->calls[op].refuse_at ?
-	       min(f->calls[op].part, npages) : 0;
-}
-
-static struct fake_entry *fake_entry(struct fake *f, unsigned long entry)
-{
-	return &f->entries[(entry - f->tbl.it_offset) % f->nr_entries];
+	return &f->stale[tce_fake_entry(&f->t, entry) - f->t.tces];
 }
 
 static u64 mem_hpa(const struct fake_mem *mem, unsigned long ua)
@@ -201,26 +290,28 @@ static void fake_reach(struct fake *f, u64 tce, int more)
 
 static void fake_write(struct fake *f, unsigned long entry, u64 tce)
 {
-	struct fake_entry *e = fake_entry(f, entry);
+	__be64 *place = tce_fake_entry(&f->t, entry);
+	struct fake_stale *s = fake_stale(f, entry);
+	u64 old = be64_to_cpu(*place);
 	unsigned int i;
 
-	if (e->tce == tce)
+	if (old == tce)
 		return;
 
 	/* the same TCE in both the table and the cache counts once */
-	for (i = 0; i < e->nr_stale && e->stale[i] != tce; i++)
+	for (i = 0; i < s->nr && s->tce[i] != tce; i++)
 		;
-	if (i < e->nr_stale)
-		e->stale[i] = e->stale[--e->nr_stale];
+	if (i < s->nr)
+		s->tce[i] = s->tce[--s->nr];
 	else
 		fake_reach(f, tce, 1);
-	if (e->tce) {
-		fake_wrong(f, e->nr_stale == FAKE_STALE,
-			   "an entry that nobody kills");
-		if (e->nr_stale < FAKE_STALE)
-			e->stale[e->nr_stale++] = e->tce;
+	if (old) {
+		tce_fake_wrong(&f->t, s->nr == FAKE_STALE,
+			       "an entry that nobody kills");
+		if (s->nr < FAKE_STALE)
+			s->tce[s->nr++] = old;
 	}
-	e->tce = tce;
+	*place = cpu_to_be64(tce);
 }
 
 static int fake_prepare(struct iommu_table *tbl, unsigned long index,
@@ -232,7 +323,7 @@ static int fake_prepare(struct iommu_table *tbl, unsigned long index,
 
 	might_sleep();
 	raw_spin_lock_irqsave(&f->lock, flags);
-	fake_range(f, PREPARE, index, npages, &ret);
+	tce_fake_range(&f->t, FAKE_PREPARE, index, npages, &ret);
 	raw_spin_unlock_irqrestore(&f->lock, flags);
 	return ret;
 }
@@ -245,12 +336,13 @@ static int fake_set(struct iommu_table *tbl, unsigned long index,
 	int ret;
 
 	raw_spin_lock_irqsave(&f->lock, flags);
-	fake_wrong(f, npages > BLOCK, "too many TCEs in a list");
-	fake_wrong(f, npages > 1 && !IS_ALIGNED((unsigned long)tces, SZ_4K),
-		   "a list that does not start on 4K");
-	fake_wrong(f, npages > 1 && !virt_addr_valid(tces),
-		   "a list that is not in the linear map");
-	n = fake_range(f, SET, index, npages, &ret);
+	tce_fake_wrong(&f->t, npages > BLOCK, "too many TCEs in a list");
+	tce_fake_wrong(&f->t,
+		       npages > 1 && !IS_ALIGNED((unsigned long)tces, SZ_4K),
+		       "a list that does not start on 4K");
+	tce_fake_wrong(&f->t, npages > 1 && !virt_addr_valid(tces),
+		       "a list that is not in the linear map");
+	n = tce_fake_range(&f->t, FAKE_SET, index, npages, &ret);
 	/* a concurrent close now waits for the lock of the block */
 	if (f->closing)
 		WRITE_ONCE(tbl->it_view->closed, true);
@@ -268,7 +360,7 @@ static int fake_clear(struct iommu_table *tbl, unsigned long index,
 	int ret;
 
 	raw_spin_lock_irqsave(&f->lock, flags);
-	n = fake_range(f, CLEAR, index, npages, &ret);
+	n = tce_fake_range(&f->t, FAKE_CLEAR, index, npages, &ret);
 	for (i = 0; i < n; i++)
 		fake_write(f, index + i, 0);
 	raw_spin_unlock_irqrestore(&f->lock, flags);
@@ -279,21 +371,17 @@ static void fake_kill(struct iommu_table *tbl, unsigned long index,
 		      unsigned long npages)
 {
 	struct fake *f = fake_of(tbl);
-	void (*hook)(struct fake *f) = f->killing;
-	struct fake_entry *e;
+	struct fake_stale *s;
 	unsigned long flags, i, n;
 	int ret;
 
-	if (hook) {
-		f->killing = NULL;
-		hook(f);
-	}
+	tce_fake_killing(&f->t);
 	raw_spin_lock_irqsave(&f->lock, flags);
-	n = fake_range(f, KILL, index, npages, &ret);
-	for (i = 0; i < min(n, f->nr_entries); i++) {
-		e = fake_entry(f, index + i);
-		while (e->nr_stale)
-			fake_reach(f, e->stale[--e->nr_stale], -1);
+	n = tce_fake_range(&f->t, FAKE_KILL, index, npages, &ret);
+	for (i = 0; i < min(n, f->t.nr_entries); i++) {
+		s = fake_stale(f, index + i);
+		while (s->nr)
+			fake_reach(f, s->tce[--s->nr], -1);
 	}
 	raw_spin_unlock_irqrestore(&f->lock, flags);
 }
@@ -322,7 +410,7 @@ static unsigned long mem_ua(const struct fake_mem *mem, u64 cookie)
 
 static bool mem_has(const struct fake_mem *mem, unsigned long ua)
 {
-	return ua - mem->ua < mem->npages << mem->f->tbl.it_page_shift;
+	return ua - mem->ua < mem->npages << mem->f->t.tbl.it_page_shift;
 }
 
 static long fake_hold(struct mm_struct *mm, unsigned long ua,
@@ -330,18 +418,19 @@ static long fake_hold(struct mm_struct *mm, unsigned long ua,
 		      struct mm_iommu_held *held)
 {
 	struct fake *f = (struct fake *)mm;
-	long ret = -EINVAL;
 	struct fake_mem *mem;
 	unsigned long flags, n;
+	long ret;
 
 	might_sleep();
 	held->bad = ua;
 	raw_spin_lock_irqsave(&f->lock, flags);
-	fake_wrong(f, shift != f->tbl.it_page_shift, "another page size");
-	if (fake_called(f, HOLD, ua, npages)) {
-		ret = fake_error[HOLD];
+	tce_fake_wrong(&f->t, shift != f->t.tbl.it_page_shift,
+		       "another page size");
+	ret = fake_called(&f->t, FAKE_HOLD, ua, npages);
+	if (ret)
 		goto out_unlock;
-	}
+	ret = -EINVAL;
 	for (mem = f->mems; mem < f->mems + f->nr_mems; mem++) {
 		if (mem->orphan || !mem_has(mem, ua))
 			continue;
@@ -366,7 +455,7 @@ static struct fake_mem *fake_find(struct fake *f, u64 cookie)
 	for (mem = f->mems; mem < f->mems + f->nr_mems; mem++)
 		if (mem->id == id && mem_has(mem, mem_ua(mem, cookie)))
 			return mem;
-	fake_wrong(f, true, "memory that is not there");
+	tce_fake_wrong(&f->t, true, "memory that is not there");
 	return NULL;
 }
 
@@ -394,11 +483,13 @@ static int fake_translate(struct mm_struct *mm, u64 cookie,
 /* References are per page, or per block for entries of its home. */
 static void mem_drop(struct fake_mem *mem, unsigned long n)
 {
+	struct fake *f = mem->f;
+
 	mem->refs -= n;
-	fake_wrong(mem->f, mem->refs < 0, "a reference that nobody had");
-	fake_wrong(mem->f, mem->f->regions ? mem->reach && !mem->refs :
-					     mem->refs < mem->reach,
-		   "memory let go that a device can reach");
+	tce_fake_wrong(&f->t, mem->refs < 0, "a reference that nobody had");
+	tce_fake_wrong(&f->t, f->regions ? mem->reach && !mem->refs :
+					   mem->refs < mem->reach,
+		       "memory let go that a device can reach");
 }
 
 static void fake_count(struct mm_struct *mm, u64 cookie, long more)
@@ -410,9 +501,10 @@ static void fake_count(struct mm_struct *mm, u64 cookie, long more)
 	if (!mem)
 		return;
 	raw_spin_lock_irqsave(&f->lock, flags);
-	fake_wrong(f, mem->refs < 1, "more of what nobody held");
+	tce_fake_wrong(&f->t, mem->refs < 1, "more of what nobody held");
 	mem_drop(mem, -more);
-	fake_wrong(f, mem->refs < 1, "the last reference, and not dropped");
+	tce_fake_wrong(&f->t, mem->refs < 1,
+		       "the last reference, and not dropped");
 	raw_spin_unlock_irqrestore(&f->lock, flags);
 }
 
@@ -424,7 +516,7 @@ static int fake_drop_now(struct fake *f, u64 cookie, unsigned long npages)
 	if (!mem)
 		return -ENOENT;
 	raw_spin_lock_irqsave(&f->lock, flags);
-	fake_called(f, DROP, mem->id, npages);
+	fake_called(&f->t, FAKE_DROP, mem->id, npages);
 	mem_drop(mem, npages);
 	if (cookie & MM_IOMMU_COOKIE_WRITE)
 		mem->dirty += npages;
@@ -465,58 +557,38 @@ static const struct iommu_tce_backing fake_regions = {
 
 /* ---- helpers of the tests ---------------------------------------------- */
 
-static void fake_log_reset(struct fake *f)
-{
-	memset(f->calls, 0, sizeof(f->calls));
-	memset(f->log, 0, sizeof(f->log));
-	f->logged = 0;
-}
-
-static void fake_refuse(struct fake *f, enum fake_op op, unsigned int at,
-			unsigned int nr, unsigned long part)
-{
-	fake_log_reset(f);
-	f->calls[op].refuse_at = at;
-	f->calls[op].refuse_nr = nr;
-	f->calls[op].part = part;
-}
-
 static int fake_map(struct fake *f, unsigned long i, unsigned long ua,
 		    unsigned long npages)
 {
-	return iommu_tce_map(&f->tbl, f->tbl.it_offset + i, ua, npages, true,
-			     NULL);
+	return iommu_tce_map(&f->t.tbl, f->t.tbl.it_offset + i, ua, npages,
+			     true, NULL);
 }
 
 static int fake_unmap(struct fake *f, unsigned long i, unsigned long npages)
 {
-	return iommu_tce_unmap(&f->tbl, f->tbl.it_offset + i, npages);
+	return iommu_tce_unmap(&f->t.tbl, f->t.tbl.it_offset + i, npages);
 }
 
 /* However a test ends, nothing is left mapped or held. */
 static void fake_finish(void *data)
 {
 	struct fake *f = data;
-	struct kunit *test = f->test;
+	struct kunit *test = f->t.test;
 	unsigned int i;
 
-	fake_log_reset(f);
+	tce_fake_log_reset(&f->t);
 	f->translating = NULL;
-	f->killing = NULL;
-	KUNIT_EXPECT_EQ(test, fake_unmap(f, 0, f->tbl.it_size), 0);
-	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
-	KUNIT_EXPECT_EQ(test, iommu_tce_view_mapped(&f->tbl), 0);
+	f->t.killing = NULL;
+	KUNIT_EXPECT_EQ(test, fake_unmap(f, 0, f->t.tbl.it_size), 0);
 	for (i = 0; i < f->nr_mems; i++) {
 		KUNIT_EXPECT_EQ(test, f->mems[i].refs, 0);
 		KUNIT_EXPECT_EQ(test, f->mems[i].reach, 0);
 	}
 	/* not a real mm */
-	if (f->tbl.it_view->mm == fake_mm(f))
-		f->tbl.it_view->mm = NULL;
-	/* it warns, which adds nothing if a test has failed */
-	if (!iommu_tce_view_mapped(&f->tbl))
-		iommu_tce_view_destroy(&f->tbl);
-	kvfree(f->entries);
+	if (f->t.tbl.it_view->mm == fake_mm(f))
+		f->t.tbl.it_view->mm = NULL;
+	tce_fake_end(&f->t);
+	kvfree(f->stale);
 	kvfree(f->now);
 }
 
@@ -528,24 +600,20 @@ static struct fake *fake_create(struct kunit *test, unsigned long size,
 
 	KUNIT_ASSERT_NOT_NULL(test, f);
 	raw_spin_lock_init(&f->lock);
-	f->test = test;
-	f->nr_entries = min(size, 40 * BLOCK);
-	f->entries = kvcalloc(f->nr_entries, sizeof(*f->entries), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, f->entries);
-	f->now = kvcalloc(f->nr_entries, sizeof(*f->now), GFP_KERNEL);
+	KUNIT_ASSERT_EQ(test, 0,
+			tce_fake_init(&f->t, test, size, offset, shift));
+	f->stale = kvcalloc(f->t.nr_entries, sizeof(*f->stale), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, f->stale);
+	f->now = kvcalloc(f->t.nr_entries, sizeof(*f->now), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, f->now);
 
-	f->ops.prepare = fake_prepare;
-	f->ops.set_tces = fake_set;
-	f->ops.clear_tces = fake_clear;
-	f->ops.tce_kill = fake_kill;
-	f->tbl.it_ops = &f->ops;
-	f->tbl.it_size = size;
-	f->tbl.it_offset = offset;
-	f->tbl.it_page_shift = shift;
-	KUNIT_ASSERT_EQ(test, iommu_tce_view_create(&f->tbl), 0);
-	f->tbl.it_view->backing = &fake_backing;
-	f->tbl.it_view->mm = fake_mm(f);
+	f->t.ops.prepare = fake_prepare;
+	f->t.ops.set_tces = fake_set;
+	f->t.ops.clear_tces = fake_clear;
+	f->t.ops.tce_kill = fake_kill;
+	KUNIT_ASSERT_EQ(test, iommu_tce_view_create(&f->t.tbl), 0);
+	f->t.tbl.it_view->backing = &fake_backing;
+	f->t.tbl.it_view->mm = fake_mm(f);
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, fake_finish, f));
 	return f;
@@ -559,7 +627,7 @@ static struct fake *fake_simple(struct kunit *test)
 static void fake_use_regions(struct fake *f)
 {
 	f->regions = true;
-	f->tbl.it_view->backing = &fake_regions;
+	f->t.tbl.it_view->backing = &fake_regions;
 }
 
 /* A platform that supports the fast path cannot refuse. */
@@ -570,7 +638,7 @@ static bool fake_realmode(const struct iommu_table *tbl)
 
 static unsigned long fake_bytes(struct fake *f, unsigned long npages)
 {
-	return npages << f->tbl.it_page_shift;
+	return npages << f->t.tbl.it_page_shift;
 }
 
 /* More memory at an address; memory that was there before becomes an orphan. */
@@ -599,28 +667,16 @@ static struct fake_mem *fake_mem(struct kunit *test, struct fake *f,
 	return fake_mem_at(test, f, KUNIT_UA + f->nr_mems * BIT(35), npages);
 }
 
-static u64 fake_view(struct fake *f, unsigned long i)
-{
-	struct tce_view_block *blk = tce_view_find(f->tbl.it_view, i / BLOCK);
-
-	return blk ? blk->entry[i % BLOCK] : 0;
-}
-
-static u64 fake_tce(struct fake *f, unsigned long i)
-{
-	return fake_entry(f, f->tbl.it_offset + i)->tce;
-}
-
 /* Copies the whole view to f->now; a look-up per entry would take too long. */
 static void fake_look(struct kunit *test, struct fake *f)
 {
 	struct tce_view_block *blk = NULL;
 	unsigned long i;
 
-	KUNIT_ASSERT_EQ(test, f->tbl.it_size, f->nr_entries);
-	for (i = 0; i < f->nr_entries; i++) {
+	KUNIT_ASSERT_EQ(test, f->t.tbl.it_size, f->t.nr_entries);
+	for (i = 0; i < f->t.nr_entries; i++) {
 		if (!(i % BLOCK))
-			blk = tce_view_find(f->tbl.it_view, i / BLOCK);
+			blk = tce_view_find(f->t.tbl.it_view, i / BLOCK);
 		f->now[i] = blk ? blk->entry[i % BLOCK] : 0;
 	}
 }
@@ -640,25 +696,16 @@ static u64 fake_wanted(struct fake *f, u64 view, long *refs)
 	       (view & MM_IOMMU_COOKIE_WRITE ? TCE_PCI_WRITE : 0);
 }
 
-/*
- * Checks that the counts of each block match its entries. Subtracts from @refs
- * the entries that have no reference of their own.
- */
-static void check_blocks(struct kunit *test, struct fake *f, long *refs)
+/* The entries of a home have one reference of their block. */
+static void subtract_homes(struct fake *f, long *refs)
 {
-	struct iommu_tce_view *view = f->tbl.it_view;
+	struct iommu_tce_view *view = f->t.tbl.it_view;
 	struct tce_view_block *blk;
-	unsigned long b, i, used;
+	unsigned long b;
 
 	for (b = 0; b < view->blocks; b++) {
 		blk = tce_view_find(view, b);
-		if (!blk)
-			continue;
-		for (used = 0, i = 0; i < BLOCK; i++)
-			used += !!blk->entry[i];
-		KUNIT_ASSERT_EQ(test, tce_view_used(blk), used);
-		KUNIT_ASSERT_EQ(test, !blk->home, !blk->homes);
-		if (blk->home)
+		if (blk && blk->home)
 			refs[fake_find(f, blk->home) - f->mems] -=
 				blk->homes - 1;
 	}
@@ -671,19 +718,19 @@ static void fake_check(struct kunit *test, struct fake *f)
 	long refs[FAKE_MEMS] = { };
 	u64 wanted;
 
-	KUNIT_ASSERT_STREQ(test, f->wrong ? : "", "");
+	KUNIT_ASSERT_STREQ(test, f->t.wrong ? : "", "");
 	fake_look(test, f);
-	for (i = 0; i < f->nr_entries; i++) {
+	for (i = 0; i < f->t.nr_entries; i++) {
 		mapped += !!f->now[i];
 		wanted = fake_wanted(f, f->now[i], refs);
-		if (fake_tce(f, i) != wanted)
-			KUNIT_ASSERT_EQ(test, fake_tce(f, i), wanted);
+		if (tce_fake_tce(&f->t, i) != wanted)
+			KUNIT_ASSERT_EQ(test, tce_fake_tce(&f->t, i), wanted);
 	}
-	KUNIT_ASSERT_EQ(test, iommu_tce_view_mapped(&f->tbl),
-			mapped);
+	KUNIT_ASSERT_EQ(test, iommu_tce_view_mapped(&f->t.tbl), mapped);
 	for (i = 0; i < f->nr_mems; i++)
 		KUNIT_ASSERT_EQ(test, f->mems[i].reach, refs[i]);
-	check_blocks(test, f, refs);
+	tce_fake_check_blocks(&f->t);
+	subtract_homes(f, refs);
 	for (i = 0; i < f->nr_mems; i++)
 		KUNIT_ASSERT_EQ(test, f->mems[i].refs, refs[i]);
 }
@@ -702,11 +749,11 @@ static u64 *fake_save(struct kunit *test, struct fake *f)
 {
 	u64 *saved;
 
-	saved = kunit_kmalloc_array(test, f->nr_entries, sizeof(*saved),
+	saved = kunit_kmalloc_array(test, f->t.nr_entries, sizeof(*saved),
 				    GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, saved);
 	fake_look(test, f);
-	memcpy(saved, f->now, f->nr_entries * sizeof(*saved));
+	memcpy(saved, f->now, f->t.nr_entries * sizeof(*saved));
 	return saved;
 }
 
@@ -715,20 +762,20 @@ static void expect_unchanged(struct kunit *test, struct fake *f,
 {
 	fake_check(test, f);
 	KUNIT_ASSERT_EQ(test, 0, memcmp(f->now, saved,
-					f->nr_entries * sizeof(*saved)));
+					f->t.nr_entries * sizeof(*saved)));
 }
 
 static void expect_log(struct kunit *test, struct fake *f, const char *log)
 {
-	KUNIT_EXPECT_STREQ(test, f->log, log);
-	fake_log_reset(f);
+	KUNIT_EXPECT_STREQ(test, f->t.log, log);
+	tce_fake_log_reset(&f->t);
 }
 
 /* Expands the log: "H", 5 times "S" and "K" is "H5SK". */
 static void expect_calls(struct kunit *test, struct fake *f, const char *fmt,
 			 ...)
 {
-	char log[sizeof(f->log)], *to = log;
+	char log[sizeof(f->t.log)], *to = log;
 	va_list args;
 	int n;
 
@@ -755,9 +802,10 @@ static void expect_mapped(struct kunit *test, struct fake *f, unsigned long i,
 	unsigned long n;
 
 	for (n = 0; n < npages; n++, ua += fake_bytes(f, 1)) {
-		KUNIT_ASSERT_EQ(test, fake_tce(f, i + n), mem_hpa(mem, ua) |
-				TCE_PCI_READ | (write ? TCE_PCI_WRITE : 0));
-		KUNIT_ASSERT_EQ(test, fake_view(f, i + n),
+		KUNIT_ASSERT_EQ(test, tce_fake_tce(&f->t, i + n),
+				mem_hpa(mem, ua) | TCE_PCI_READ |
+				(write ? TCE_PCI_WRITE : 0));
+		KUNIT_ASSERT_EQ(test, tce_fake_view(&f->t, i + n),
 				mem_cookie(mem, ua, write));
 	}
 }
@@ -826,11 +874,11 @@ static int range_blocks(const struct tce_range *r)
 	return (r->first + r->npages - 1) / BLOCK - r->first / BLOCK + 1;
 }
 
-static void expect_last(struct kunit *test, struct fake *f, enum fake_op op,
+static void expect_last(struct kunit *test, struct fake *f, enum tce_fake_op op,
 			unsigned long i, unsigned long npages)
 {
-	KUNIT_EXPECT_EQ(test, f->calls[op].entry, f->tbl.it_offset + i);
-	KUNIT_EXPECT_EQ(test, f->calls[op].npages, npages);
+	KUNIT_EXPECT_EQ(test, f->t.calls[op].entry, f->t.tbl.it_offset + i);
+	KUNIT_EXPECT_EQ(test, f->t.calls[op].npages, npages);
 }
 
 /*
@@ -869,15 +917,15 @@ static void map_and_unmap_change_the_range(struct kunit *test)
 	unsigned long ua = mem->ua + fake_bytes(f, 10);
 
 	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, ua, r->npages), 0);
-	expect_last(test, f, PREPARE, r->first, r->npages);
-	expect_last(test, f, KILL, r->first, r->npages);
+	expect_last(test, f, FAKE_PREPARE, r->first, r->npages);
+	expect_last(test, f, FAKE_KILL, r->first, r->npages);
 	expect_calls(test, f, "HP*SK", range_blocks(r));
 	expect_refs(test, mem, r->npages);
 	fake_check(test, f);
 	expect_mapped(test, f, r->first, mem, ua, r->npages, true);
 
 	KUNIT_ASSERT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
-	expect_last(test, f, KILL, r->first, r->npages);
+	expect_last(test, f, FAKE_KILL, r->first, r->npages);
 	expect_calls(test, f, "*CKD", range_blocks(r));
 	KUNIT_EXPECT_EQ(test, mem->refs, 0);
 	if (!r->regions)
@@ -893,7 +941,7 @@ static void map_over_drops_the_old_after_the_kill(struct kunit *test)
 	struct fake_mem *new = fake_mem(test, f, r->npages);
 
 	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, old->ua, r->npages), 0);
-	fake_log_reset(f);
+	tce_fake_log_reset(&f->t);
 	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, new->ua, r->npages), 0);
 	expect_calls(test, f, "HP*SKD", range_blocks(r));
 	KUNIT_EXPECT_EQ(test, old->refs, 0);
@@ -923,13 +971,13 @@ static void map_patches(struct kunit *test, struct fake *f,
 	for (i = 0; i < npages; i += n + k % 5, k++) {
 		n = min(npages - i, 1 + k % 17);
 		KUNIT_ASSERT_EQ(test, 0,
-				iommu_tce_map(&f->tbl,
-					      f->tbl.it_offset + first + i,
+				iommu_tce_map(&f->t.tbl,
+					      f->t.tbl.it_offset + first + i,
 					      mem[k % 2]->ua + fake_bytes(f, i),
 					      n, k % 3 == 0, NULL));
 	}
 	fake_check(test, f);
-	fake_log_reset(f);
+	tce_fake_log_reset(&f->t);
 }
 
 static void map_over_patches_counts_each(struct kunit *test)
@@ -940,7 +988,7 @@ static void map_over_patches_counts_each(struct kunit *test)
 
 	map_patches(test, f, r->first, r->npages);
 	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, new->ua, r->npages), 0);
-	KUNIT_EXPECT_EQ(test, f->calls[KILL].nr, 1);
+	KUNIT_EXPECT_EQ(test, f->t.calls[FAKE_KILL].nr, 1);
 	fake_check(test, f);
 	expect_mapped(test, f, r->first, new, new->ua, r->npages, true);
 	KUNIT_EXPECT_EQ(test, f->mems[1].refs, 0);
@@ -969,7 +1017,7 @@ static void permissions_are_in_the_tce(struct kunit *test)
 		for (write = 0; write < 2; write++) {
 			mem->dirty = 0;
 			KUNIT_ASSERT_EQ(test, 0,
-					iommu_tce_map(&f->tbl, 100, mem->ua,
+					iommu_tce_map(&f->t.tbl, 100, mem->ua,
 						      n, write, NULL));
 			expect_mapped(test, f, 100, mem, mem->ua, n, write);
 			KUNIT_ASSERT_EQ(test, fake_unmap(f, 100, n), 0);
@@ -1014,14 +1062,14 @@ static void a_platform_without_prepare_or_kill(struct kunit *test)
 	struct fake *f = fake_simple(test);
 	struct fake_mem *mem = fake_mem(test, f, 1000);
 
-	f->ops.prepare = NULL;
-	f->ops.tce_kill = NULL;
+	f->t.ops.prepare = NULL;
+	f->t.ops.tce_kill = NULL;
 	KUNIT_EXPECT_EQ(test, fake_map(f, 0, mem->ua, 1000), 0);
 	KUNIT_EXPECT_EQ(test, fake_map(f, 1000, mem->ua, 1), 0);
 	expect_log(test, f, "HSSHS");
 	KUNIT_EXPECT_EQ(test, mem->refs, 1001);
 	/* restored, or the fake counts cleared TCEs as reachable */
-	f->ops.tce_kill = fake_kill;
+	f->t.ops.tce_kill = fake_kill;
 }
 
 /* ---- empty entries are not touched ------------------------------------- */
@@ -1038,7 +1086,7 @@ static void unmap_of_nothing_touches_nothing(struct kunit *test)
 	/* blocks exist now, but they are empty */
 	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, mem->ua, r->npages), 0);
 	KUNIT_ASSERT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
-	fake_log_reset(f);
+	tce_fake_log_reset(&f->t);
 	KUNIT_EXPECT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
 	expect_log(test, f, "");
 	fake_check(test, f);
@@ -1055,7 +1103,7 @@ static void unmap_leaves_what_is_beside(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
 	fake_check(test, f);
 	for (i = 0; i < r->size; i++)
-		KUNIT_ASSERT_EQ(test, !fake_tce(f, i),
+		KUNIT_ASSERT_EQ(test, !tce_fake_tce(&f->t, i),
 				i >= r->first && i < end);
 }
 
@@ -1068,14 +1116,14 @@ static void unmap_of_a_sparse_window(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(at); i++)
 		KUNIT_ASSERT_EQ(test, fake_map(f, at[i], mem->ua, 1), 0);
-	fake_log_reset(f);
+	tce_fake_log_reset(&f->t);
 	KUNIT_EXPECT_EQ(test, fake_unmap(f, 0, 10 * BLOCK), 0);
 
 	/* from the first mapped entry to the last, block by block */
-	expect_last(test, f, CLEAR, 5 * BLOCK + 7, 1);
-	expect_last(test, f, KILL, 3, 5 * BLOCK + 7 - 3 + 1);
-	KUNIT_EXPECT_EQ(test, f->calls[CLEAR].nr, 2);
-	KUNIT_EXPECT_EQ(test, f->calls[KILL].nr, 1);
+	expect_last(test, f, FAKE_CLEAR, 5 * BLOCK + 7, 1);
+	expect_last(test, f, FAKE_KILL, 3, 5 * BLOCK + 7 - 3 + 1);
+	KUNIT_EXPECT_EQ(test, f->t.calls[FAKE_CLEAR].nr, 2);
+	KUNIT_EXPECT_EQ(test, f->t.calls[FAKE_KILL].nr, 1);
 	KUNIT_EXPECT_EQ(test, mem->refs, 0);
 	fake_check(test, f);
 }
@@ -1094,7 +1142,7 @@ static void map_mems(struct kunit *test, struct fake *f, unsigned int nr,
 				fake_map(f, i * npages, mem->ua, npages));
 	}
 	fake_check(test, f);
-	fake_log_reset(f);
+	tce_fake_log_reset(&f->t);
 }
 
 static void unmap_of_64_regions_kills_once(struct kunit *test)
@@ -1166,7 +1214,7 @@ static void every_hold_fails_in_turn(struct kunit *test)
 	saved = fake_save(test, f);
 	f->at_most = 1 + r->npages / 20;
 	for (n = 1; ; n++) {
-		fake_refuse(f, HOLD, n, 1, 0);
+		tce_fake_refuse(&f->t, FAKE_HOLD, n, 1, 0);
 		if (!fake_map(f, r->first, new->ua, r->npages))
 			break;
 		expect_calls(test, f, "*Hh*D", n - 1, n - 1);
@@ -1188,7 +1236,7 @@ static void prepare_fails(struct kunit *test)
 	if (r->npages > 1)
 		map_patches(test, f, r->first, r->npages);
 	saved = fake_save(test, f);
-	fake_refuse(f, PREPARE, 1, 1, 0);
+	tce_fake_refuse(&f->t, FAKE_PREPARE, 1, 1, 0);
 	KUNIT_EXPECT_EQ(test, -ENOMEM,
 			fake_map(f, r->first, new->ua, r->npages));
 	expect_log(test, f, "HpD");
@@ -1207,15 +1255,15 @@ static void fail_each_set(struct kunit *test, struct fake *f,
 	unsigned int n;
 
 	for (n = 1; n <= range_blocks(r); n++) {
-		fake_refuse(f, SET, n, 1, part);
+		tce_fake_refuse(&f->t, FAKE_SET, n, 1, part);
 		KUNIT_ASSERT_EQ(test, -EIO,
 				fake_map(f, r->first, new->ua, r->npages));
 		/* fake_drop() detects an early drop */
-		KUNIT_EXPECT_EQ(test, f->calls[KILL].nr, 1);
+		KUNIT_EXPECT_EQ(test, f->t.calls[FAKE_KILL].nr, 1);
 		KUNIT_EXPECT_EQ(test, new->refs, 0);
 		expect_unchanged(test, f, saved);
 	}
-	fake_log_reset(f);
+	tce_fake_log_reset(&f->t);
 	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, new->ua, r->npages), 0);
 	KUNIT_ASSERT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
 	fake_check(test, f);
@@ -1254,18 +1302,18 @@ static void unrestorable_entries_are_cleared(struct kunit *test)
 	struct fake_mem *new = fake_mem(test, f, r->npages);
 
 	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, old->ua, r->npages), 0);
-	fake_refuse(f, SET, 1, 1000, BLOCK);
+	tce_fake_refuse(&f->t, FAKE_SET, 1, 1000, BLOCK);
 	KUNIT_EXPECT_EQ(test, fake_map(f, r->first, new->ua, r->npages), -EIO);
-	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
+	KUNIT_EXPECT_STREQ(test, f->t.wrong ? : "", "");
 	expect_refs(test, old, r->npages);
 	KUNIT_EXPECT_EQ(test, new->refs, 0);
-	KUNIT_EXPECT_EQ(test, fake_view(f, r->first),
+	KUNIT_EXPECT_EQ(test, tce_fake_view(&f->t, r->first),
 			mem_cookie(old, old->ua, true));
 
 	/* the range was empty before, so it must be empty afterwards */
-	fake_log_reset(f);
+	tce_fake_log_reset(&f->t);
 	KUNIT_ASSERT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
-	fake_refuse(f, SET, 1, 1000, BLOCK);
+	tce_fake_refuse(&f->t, FAKE_SET, 1, 1000, BLOCK);
 	KUNIT_EXPECT_EQ(test, fake_map(f, r->first, new->ua, r->npages), -EIO);
 	fake_check(test, f);
 }
@@ -1281,17 +1329,17 @@ static void unclearable_memory_is_never_released(struct kunit *test)
 	struct fake_mem *new = fake_mem(test, f, r->npages);
 
 	KUNIT_ASSERT_EQ(test, fake_map(f, r->first, old->ua, r->npages), 0);
-	fake_refuse(f, SET, 1, 1000, BLOCK);
-	f->calls[CLEAR].refuse_at = 1;
-	f->calls[CLEAR].refuse_nr = 1000;
+	tce_fake_refuse(&f->t, FAKE_SET, 1, 1000, BLOCK);
+	f->t.calls[FAKE_CLEAR].refuse_at = 1;
+	f->t.calls[FAKE_CLEAR].refuse_nr = 1000;
 	fake_lost = 0;
 	KUNIT_EXPECT_EQ(test, fake_map(f, r->first, new->ua, r->npages), -EIO);
-	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
+	KUNIT_EXPECT_STREQ(test, f->t.wrong ? : "", "");
 	KUNIT_EXPECT_EQ(test, fake_lost, r->npages);
 	expect_refs(test, old, r->npages);
 	expect_refs(test, new, r->npages);
 
-	fake_log_reset(f);
+	tce_fake_log_reset(&f->t);
 	KUNIT_ASSERT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
 	KUNIT_EXPECT_EQ(test, old->refs, 0);
 	/* leaked on purpose; do not let fake_finish() complain */
@@ -1309,18 +1357,18 @@ static void every_clear_fails_in_turn(struct kunit *test)
 	for (n = 1; n <= blocks; n++) {
 		KUNIT_ASSERT_EQ(test, 0,
 				fake_map(f, r->first, mem->ua, r->npages));
-		fake_refuse(f, CLEAR, n, 1, 0);
+		tce_fake_refuse(&f->t, FAKE_CLEAR, n, 1, 0);
 		KUNIT_EXPECT_EQ(test, fake_unmap(f, r->first, r->npages),
 				-EBUSY);
-		KUNIT_EXPECT_EQ(test, f->calls[CLEAR].nr, blocks);
-		KUNIT_EXPECT_EQ(test, f->calls[KILL].nr, blocks > 1);
+		KUNIT_EXPECT_EQ(test, f->t.calls[FAKE_CLEAR].nr, blocks);
+		KUNIT_EXPECT_EQ(test, f->t.calls[FAKE_KILL].nr, blocks > 1);
 		fake_check(test, f);
 		for (i = 0; i < r->npages; i++) {
 			block = (r->first + i) / BLOCK - first + 1;
-			KUNIT_ASSERT_EQ(test, !!fake_tce(f, r->first + i),
-					block == n);
+			KUNIT_ASSERT_EQ(test, block == n,
+					!!tce_fake_tce(&f->t, r->first + i));
 		}
-		fake_log_reset(f);
+		tce_fake_log_reset(&f->t);
 		KUNIT_EXPECT_EQ(test, fake_unmap(f, r->first, r->npages), 0);
 		fake_check(test, f);
 	}
@@ -1333,7 +1381,7 @@ static void unmap_goes_on_after_an_error(struct kunit *test)
 	struct fake_mem *mem = fake_mem(test, f, 3 * BLOCK);
 
 	KUNIT_ASSERT_EQ(test, fake_map(f, 0, mem->ua, 3 * BLOCK), 0);
-	fake_refuse(f, CLEAR, 1, 3, 7);
+	tce_fake_refuse(&f->t, FAKE_CLEAR, 1, 3, 7);
 	KUNIT_EXPECT_EQ(test, fake_unmap(f, 0, 3 * BLOCK), -EBUSY);
 	expect_log(test, f, "ccc");
 	KUNIT_EXPECT_EQ(test, mem->refs, 3 * BLOCK);
@@ -1346,10 +1394,10 @@ static void a_failed_map_of_many_blocks(struct kunit *test)
 	u64 *saved = fake_save(test, f);
 
 	/* all blocks exist when the first call is refused */
-	fake_refuse(f, SET, 1, 1, 0);
+	tce_fake_refuse(&f->t, FAKE_SET, 1, 1, 0);
 	KUNIT_EXPECT_EQ(test, fake_map(f, 0, mem->ua, 40 * BLOCK), -EIO);
 	expect_unchanged(test, f, saved);
-	fake_refuse(f, SET, 30, 1, 0);
+	tce_fake_refuse(&f->t, FAKE_SET, 30, 1, 0);
 	KUNIT_EXPECT_EQ(test, fake_map(f, 0, mem->ua, 40 * BLOCK), -EIO);
 	expect_unchanged(test, f, saved);
 }
@@ -1365,7 +1413,7 @@ static unsigned int map_fail_each(struct kunit *test, struct fake *f,
 	unsigned int nth;
 	int ret;
 
-	fake_log_reset(f);
+	tce_fake_log_reset(&f->t);
 	for (nth = 1; nth < 1000; nth++) {
 		mm_iommu_kunit_fail_alloc(nth);
 		ret = fake_map(f, first, ua, npages);
@@ -1378,10 +1426,10 @@ static unsigned int map_fail_each(struct kunit *test, struct fake *f,
 			KUNIT_ASSERT_EQ(test, fake_unmap(f, first, npages), 0);
 		} else {
 			KUNIT_ASSERT_EQ(test, ret, -ENOMEM);
-			KUNIT_EXPECT_EQ(test, f->calls[SET].nr, 0);
+			KUNIT_EXPECT_EQ(test, f->t.calls[FAKE_SET].nr, 0);
 		}
 		expect_unchanged(test, f, saved);
-		fake_log_reset(f);
+		tce_fake_log_reset(&f->t);
 	}
 	KUNIT_ASSERT_EQ(test, ret, 0);
 	fake_check(test, f);
@@ -1419,7 +1467,7 @@ static void every_allocation_fails_in_turn(struct kunit *test)
 	n = map_fail_each(test, f, 100, mem->ua, 1);
 	KUNIT_EXPECT_EQ(test, n, 1 + range_from_slab());
 	/* and no old entries are kept if the platform cannot refuse */
-	f->ops.realmode = fake_realmode;
+	f->t.ops.realmode = fake_realmode;
 	KUNIT_EXPECT_EQ(test, n - 1, map_fail_each(test, f, 100, mem->ua, 1));
 	KUNIT_EXPECT_EQ(test, n - 1,
 			map_fail_each(test, f, 100, mem->ua, 12 * BLOCK));
@@ -1435,7 +1483,7 @@ static void unmap_needs_no_memory(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_unmap(f, 0, 10 * BLOCK), 0);
 	KUNIT_EXPECT_EQ(test, mm_iommu_kunit_alloc_failed(), range_from_slab());
 	fake_check(test, f);
-	KUNIT_EXPECT_EQ(test, iommu_tce_view_mapped(&f->tbl), 0);
+	KUNIT_EXPECT_EQ(test, iommu_tce_view_mapped(&f->t.tbl), 0);
 }
 
 /* ---- concurrency ------------------------------------------------------- */
@@ -1447,8 +1495,8 @@ static void map_first_block(struct fake *f)
 {
 	struct fake_mem *mem = &f->mems[2];
 
-	fake_wrong(f, fake_map(f, 0, mem->ua, 10), "a map that failed");
-	fake_wrong(f, fake_unmap(f, 20, 10), "an unmap that failed");
+	tce_fake_wrong(&f->t, fake_map(f, 0, mem->ua, 10), "a map that failed");
+	tce_fake_wrong(&f->t, fake_unmap(f, 20, 10), "an unmap that failed");
 }
 
 static void map_first_block_later(struct fake *f)
@@ -1469,15 +1517,15 @@ static void undo_leaves_concurrent_changes(struct kunit *test)
 	 * the third set is that of the second block: the concurrent map has one
 	 * too
 	 */
-	fake_refuse(f, SET, 3, 1, 0);
+	tce_fake_refuse(&f->t, FAKE_SET, 3, 1, 0);
 	f->translating = map_first_block_later;
 	KUNIT_EXPECT_EQ(test, fake_map(f, 0, new->ua, 2 * BLOCK), -EIO);
 	fake_check(test, f);
 	KUNIT_EXPECT_EQ(test, new->refs, 0);
 	expect_mapped(test, f, 0, other, other->ua, 10, true);
 	expect_mapped(test, f, 10, old, old->ua + fake_bytes(f, 10), 10, true);
-	KUNIT_EXPECT_EQ(test, fake_tce(f, 20), 0);
-	KUNIT_EXPECT_EQ(test, fake_tce(f, 29), 0);
+	KUNIT_EXPECT_EQ(test, tce_fake_tce(&f->t, 20), 0);
+	KUNIT_EXPECT_EQ(test, tce_fake_tce(&f->t, 29), 0);
 	expect_mapped(test, f, 30, old, old->ua + fake_bytes(f, 30),
 		      2 * BLOCK - 30, true);
 }
@@ -1485,9 +1533,9 @@ static void undo_leaves_concurrent_changes(struct kunit *test)
 static void close_and_clear(struct fake *f)
 {
 	f->translating = NULL;
-	iommu_tce_close(&f->tbl, true);
-	KUNIT_EXPECT_EQ(f->test, fake_unmap(f, 0, f->tbl.it_size), 0);
-	fake_log_reset(f);
+	iommu_tce_close(&f->t.tbl, true);
+	KUNIT_EXPECT_EQ(f->t.test, fake_unmap(f, 0, f->t.tbl.it_size), 0);
+	tce_fake_log_reset(&f->t);
 }
 
 static void close_later(struct fake *f)
@@ -1509,12 +1557,12 @@ static void undo_leaves_a_closed_table(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, fake_map(f, 0, old->ua, 2 * BLOCK), 0);
 	f->translating = close_later;
 	KUNIT_EXPECT_EQ(test, fake_map(f, 0, new->ua, 2 * BLOCK), -ENXIO);
-	KUNIT_EXPECT_EQ(test, f->calls[SET].nr, 0);
-	KUNIT_EXPECT_EQ(test, f->calls[CLEAR].nr, 0);
+	KUNIT_EXPECT_EQ(test, f->t.calls[FAKE_SET].nr, 0);
+	KUNIT_EXPECT_EQ(test, f->t.calls[FAKE_CLEAR].nr, 0);
 	KUNIT_EXPECT_EQ(test, new->refs, 0);
 	KUNIT_EXPECT_EQ(test, old->refs, 0);
-	KUNIT_EXPECT_EQ(test, iommu_tce_view_mapped(&f->tbl), 0);
-	iommu_tce_close(&f->tbl, false);
+	KUNIT_EXPECT_EQ(test, iommu_tce_view_mapped(&f->t.tbl), 0);
+	iommu_tce_close(&f->t.tbl, false);
 }
 
 /*
@@ -1529,13 +1577,13 @@ static void a_refusal_in_a_closing_table_is_undone(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, fake_map(f, 0, old->ua, 10), 0);
 	f->closing = true;
-	fake_refuse(f, SET, 1, 1, 0);
+	tce_fake_refuse(&f->t, FAKE_SET, 1, 1, 0);
 	KUNIT_EXPECT_EQ(test, fake_map(f, 0, new->ua, 10), -EIO);
 	f->closing = false;
 	fake_check(test, f);
 	KUNIT_EXPECT_EQ(test, new->refs, 0);
 	expect_mapped(test, f, 0, old, old->ua, 10, true);
-	iommu_tce_close(&f->tbl, false);
+	iommu_tce_close(&f->t.tbl, false);
 }
 
 #define THREADS		2
@@ -1566,8 +1614,8 @@ static int thread_run(void *data)
 		ret = prandom_u32_state(&rnd) % 3 ?
 		      fake_map(t->f, first, t->mem->ua, npages) :
 		      fake_unmap(t->f, first, npages);
-		fake_wrong(t->f, ret && !t->may_fail,
-			   "a call of a thread that failed");
+		tce_fake_wrong(&t->f->t, ret && !t->may_fail,
+			       "a call of a thread that failed");
 		cond_resched();
 	}
 	complete(&t->done);
@@ -1613,7 +1661,7 @@ static void threads_on_one_range(struct kunit *test)
 	fake_use_regions(f);
 	threads_run(test, f, false);
 	fake_check(test, f);
-	f->ops.realmode = fake_realmode;
+	f->t.ops.realmode = fake_realmode;
 	threads_run(test, f, false);
 	fake_check(test, f);
 }
@@ -1623,15 +1671,15 @@ static void threads_that_are_refused(struct kunit *test)
 {
 	struct fake *f = fake_simple(test);
 
-	fake_refuse(f, SET, 100, 300, 50);
+	tce_fake_refuse(&f->t, FAKE_SET, 100, 300, 50);
 	threads_run(test, f, true);
-	KUNIT_EXPECT_GT(test, f->calls[SET].nr, 400);
-	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
+	KUNIT_EXPECT_GT(test, f->t.calls[FAKE_SET].nr, 400);
+	KUNIT_EXPECT_STREQ(test, f->t.wrong ? : "", "");
 	KUNIT_ASSERT_EQ(test, fake_unmap(f, 0, 10 * BLOCK), 0);
 	fake_use_regions(f);
-	fake_refuse(f, SET, 100, 300, 50);
+	tce_fake_refuse(&f->t, FAKE_SET, 100, 300, 50);
 	threads_run(test, f, true);
-	KUNIT_EXPECT_STREQ(test, f->wrong ? : "", "");
+	KUNIT_EXPECT_STREQ(test, f->t.wrong ? : "", "");
 }
 
 /* ---- counts of a block ------------------------------------------------- */
@@ -1640,9 +1688,10 @@ static void threads_that_are_refused(struct kunit *test)
  * Stands for another CPU that clears the rest of the first block on the fast
  * path. Called in the kill of the range path, so it must not sleep.
  */
-static void clear_the_rest(struct fake *f)
+static void clear_the_rest(struct tce_fake *t)
 {
-	struct iommu_tce_view *view = f->tbl.it_view;
+	struct iommu_tce_view *view = t->tbl.it_view;
+	struct fake *f = fake_of(&t->tbl);
 	static u64 dropped[BLOCK];
 	struct tce_view_block *blk;
 	unsigned long i, n = 0;
@@ -1657,14 +1706,14 @@ static void clear_the_rest(struct fake *f)
 		if (tce_view_leave(blk, cookie, 1))
 			dropped[n++] = cookie;
 	}
-	fake_wrong(f, tce_view_used(blk), "a block that is not empty");
-	fake_wrong(f, fake_clear(&f->tbl, f->tbl.it_offset, BLOCK),
-		   "a clear that failed");
+	tce_fake_wrong(&f->t, tce_view_used(blk), "a block that is not empty");
+	tce_fake_wrong(&f->t, fake_clear(&f->t.tbl, f->t.tbl.it_offset, BLOCK),
+		       "a clear that failed");
 	tce_view_unlock(view, 0);
-	fake_kill(&f->tbl, f->tbl.it_offset, BLOCK);
+	fake_kill(&f->t.tbl, f->t.tbl.it_offset, BLOCK);
 	while (n--)
-		fake_wrong(f, fake_drop_now(f, dropped[n], 1),
-			   "a drop of what is not held");
+		tce_fake_wrong(&f->t, fake_drop_now(f, dropped[n], 1),
+			       "a drop of what is not held");
 }
 
 /*
@@ -1683,15 +1732,15 @@ static void a_block_is_emptied_before_the_kill(struct kunit *test)
 	new = fake_mem(test, f, BLOCK);
 	for (i = 0; i < 4; i++) {
 		/* a platform that may refuse, and one that cannot */
-		f->ops.realmode = i & 1 ? fake_realmode : NULL;
+		f->t.ops.realmode = i & 1 ? fake_realmode : NULL;
 		KUNIT_ASSERT_EQ(test, fake_map(f, 0, old->ua, 40), 0);
 		KUNIT_EXPECT_EQ(test, old->refs, 1);
-		f->killing = clear_the_rest;
+		f->t.killing = clear_the_rest;
 		if (i & 2)
 			KUNIT_EXPECT_EQ(test, fake_map(f, 10, new->ua, 10), 0);
 		else
 			KUNIT_EXPECT_EQ(test, fake_unmap(f, 10, 10), 0);
-		KUNIT_EXPECT_NULL(test, f->killing);
+		KUNIT_EXPECT_NULL(test, f->t.killing);
 		KUNIT_EXPECT_EQ(test, old->refs, 0);
 		KUNIT_EXPECT_EQ(test, new->refs, 0);
 		fake_check(test, f);
@@ -1709,7 +1758,7 @@ static void blocks_of_two_regions(struct kunit *test)
 	a = fake_mem(test, f, 3 * BLOCK);
 	b = fake_mem(test, f, 3 * BLOCK);
 	for (i = 0; i < 2; i++) {
-		f->ops.realmode = i ? fake_realmode : NULL;
+		f->t.ops.realmode = i ? fake_realmode : NULL;
 		for (n = 2; n < 2 * BLOCK; n += 97) {
 			KUNIT_ASSERT_EQ(test, fake_map(f, n, a->ua, n), 0);
 			KUNIT_ASSERT_EQ(test, fake_map(f, n / 2, b->ua, n), 0);
@@ -1739,13 +1788,13 @@ static void nothing_is_kept_to_be_undone(struct kunit *test)
 	struct fake_mem *old = fake_mem(test, f, 40 * BLOCK);
 	struct fake_mem *new = fake_mem(test, f, 40 * BLOCK);
 
-	f->ops.realmode = fake_realmode;
+	f->t.ops.realmode = fake_realmode;
 	KUNIT_ASSERT_EQ(test, fake_map(f, 0, old->ua, 40 * BLOCK), 0);
 	expect_calls(test, f, "HP*SK", 40);
 	KUNIT_ASSERT_EQ(test, fake_map(f, 0, new->ua, 40 * BLOCK), 0);
 	expect_calls(test, f, "HP*SKD", 40);
 	KUNIT_EXPECT_EQ(test, old->refs, 0);
-	KUNIT_EXPECT_EQ(test, f->tbl.it_size, 40 * BLOCK);
+	KUNIT_EXPECT_EQ(test, f->t.tbl.it_size, 40 * BLOCK);
 	fake_check(test, f);
 }
 
@@ -1758,7 +1807,7 @@ static void replaced_memory_is_released_on_the_way(struct kunit *test)
 	struct fake *f = fake_simple(test);
 	struct fake_mem *new;
 
-	f->ops.realmode = fake_realmode;
+	f->t.ops.realmode = fake_realmode;
 	map_mems(test, f, 65, 70);
 	new = fake_mem(test, f, 10 * BLOCK);
 	KUNIT_ASSERT_EQ(test, fake_map(f, 0, new->ua, 10 * BLOCK), 0);
@@ -1778,9 +1827,9 @@ static void a_platform_that_refuses_all_the_same(struct kunit *test)
 	struct fake_mem *old = fake_mem(test, f, 3 * BLOCK);
 	struct fake_mem *new = fake_mem(test, f, 3 * BLOCK);
 
-	f->ops.realmode = fake_realmode;
+	f->t.ops.realmode = fake_realmode;
 	KUNIT_ASSERT_EQ(test, fake_map(f, 0, old->ua, 3 * BLOCK), 0);
-	fake_refuse(f, SET, 2, 1, 7);
+	tce_fake_refuse(&f->t, FAKE_SET, 2, 1, 7);
 	KUNIT_EXPECT_EQ(test, fake_map(f, 0, new->ua, 3 * BLOCK), -EIO);
 	fake_check(test, f);
 	KUNIT_EXPECT_EQ(test, new->refs, 0);
@@ -1796,17 +1845,17 @@ static void the_page_that_is_bad_is_named(struct kunit *test)
 	struct fake_mem *mem = fake_mem(test, f, 10);
 	unsigned long bad = 1, end = mem->ua + fake_bytes(f, 10);
 
-	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_tce_map(&f->tbl, 0, mem->ua, 11,
+	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_tce_map(&f->t.tbl, 0, mem->ua, 11,
 						     true, &bad));
 	KUNIT_EXPECT_EQ(test, bad, end);
-	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_tce_map(&f->tbl, 0, end + 5, 1,
+	KUNIT_EXPECT_EQ(test, -EINVAL, iommu_tce_map(&f->t.tbl, 0, end + 5, 1,
 						     true, &bad));
 	KUNIT_EXPECT_EQ(test, bad, end + 5);
 	/* an error that is not caused by a page names none */
 	bad = 1;
-	fake_refuse(f, SET, 1, 1, 0);
-	KUNIT_EXPECT_EQ(test, -EIO, iommu_tce_map(&f->tbl, 0, mem->ua, 10, true,
-						  &bad));
+	tce_fake_refuse(&f->t, FAKE_SET, 1, 1, 0);
+	KUNIT_EXPECT_EQ(test, -EIO, iommu_tce_map(&f->t.tbl, 0, mem->ua, 10,
+						  true, &bad));
 	KUNIT_EXPECT_EQ(test, bad, 1);
 }
 
@@ -1829,12 +1878,12 @@ static void orphans_are_distinct_from_new_memory(struct kunit *test)
 	fake_check(test, f);
 
 	/* a refused set restores the old memory */
-	fake_refuse(f, SET, 2, 1, 0);
+	tce_fake_refuse(&f->t, FAKE_SET, 2, 1, 0);
 	KUNIT_EXPECT_EQ(test, fake_map(f, 0, new->ua, 1000), -EIO);
 	fake_check(test, f);
 	expect_mapped(test, f, 0, old, old->ua, 5, true);
 
-	fake_log_reset(f);
+	tce_fake_log_reset(&f->t);
 	KUNIT_ASSERT_EQ(test, fake_map(f, 0, new->ua, 1000), 0);
 	KUNIT_EXPECT_EQ(test, old->refs, 0);
 	KUNIT_EXPECT_EQ(test, new->refs, 1010);
@@ -1852,8 +1901,9 @@ static void neighbours_differ_by_their_id(struct kunit *test)
 	mem[1] = fake_mem_at(test, f, KUNIT_UA + fake_bytes(f, n), n);
 	mem[1]->first = fake_bytes(f, n);
 	KUNIT_ASSERT_EQ(test, fake_map(f, 0, KUNIT_UA, 2 * n), 0);
-	KUNIT_ASSERT_EQ(test, cookie_bytes(fake_view(f, n)),
-			cookie_bytes(fake_view(f, n - 1)) + fake_bytes(f, 1));
+	KUNIT_ASSERT_EQ(test, cookie_bytes(tce_fake_view(&f->t, n)),
+			cookie_bytes(tce_fake_view(&f->t, n - 1)) +
+			fake_bytes(f, 1));
 	fake_check(test, f);
 	KUNIT_ASSERT_EQ(test, fake_unmap(f, 0, 2 * n), 0);
 	KUNIT_EXPECT_EQ(test, mem[0]->refs, 0);
@@ -1870,24 +1920,24 @@ static void a_table_of_2_to_the_43_entries(struct kunit *test)
 			       BIT(43) - 1000 };
 	unsigned int i;
 
-	KUNIT_EXPECT_EQ(test, f->tbl.it_view->levels, 4);
+	KUNIT_EXPECT_EQ(test, f->t.tbl.it_view->levels, 4);
 	for (i = 0; i < ARRAY_SIZE(at); i++)
 		KUNIT_ASSERT_EQ(test, fake_map(f, at[i], mem->ua, 1000), 0);
 	KUNIT_EXPECT_EQ(test, mem->refs, 4000);
 	for (i = 0; i < ARRAY_SIZE(at); i++)
-		KUNIT_EXPECT_EQ(test, fake_view(f, at[i] + 999),
+		KUNIT_EXPECT_EQ(test, tce_fake_view(&f->t, at[i] + 999),
 				mem_cookie(mem, mem->ua + fake_bytes(f, 999),
 					   true));
-	fake_log_reset(f);
+	tce_fake_log_reset(&f->t);
 
 	/* 2^34 blocks are not visited one by one */
 	KUNIT_EXPECT_EQ(test, fake_unmap(f, 0, BIT(43)), 0);
-	expect_last(test, f, KILL, 5, BIT(43) - 5);
-	KUNIT_EXPECT_EQ(test, f->calls[CLEAR].nr, 2 + 3 + 3 + 2);
+	expect_last(test, f, FAKE_KILL, 5, BIT(43) - 5);
+	KUNIT_EXPECT_EQ(test, f->t.calls[FAKE_CLEAR].nr, 2 + 3 + 3 + 2);
 	KUNIT_EXPECT_EQ(test, mem->refs, 0);
 	/* and empty ranges are not cleared */
 	KUNIT_EXPECT_EQ(test, fake_unmap(f, 0, BIT(43)), 0);
-	KUNIT_EXPECT_EQ(test, f->calls[CLEAR].nr, 2 + 3 + 3 + 2);
+	KUNIT_EXPECT_EQ(test, f->t.calls[FAKE_CLEAR].nr, 2 + 3 + 3 + 2);
 }
 
 /* ---- registered memory ------------------------------------------------- */
@@ -1898,20 +1948,20 @@ static struct fake *real_create(struct kunit *test, unsigned long offset,
 	struct fake *f = fake_create(test, 10 * BLOCK, offset, shift);
 	struct mm_iommu_kunit *t = test->priv;
 
-	iommu_tce_bind(&f->tbl, &iommu_tce_registered, t->mm, 0);
+	iommu_tce_bind(&f->t.tbl, &iommu_tce_registered, t->mm, 0);
 	return f;
 }
 
 static int real_map(struct fake *f, unsigned long i, unsigned long ua,
 		    unsigned long npages, bool write)
 {
-	return iommu_tce_map(&f->tbl, f->tbl.it_offset + i, ua, npages, write,
-			     NULL);
+	return iommu_tce_map(&f->t.tbl, f->t.tbl.it_offset + i, ua, npages,
+			     write, NULL);
 }
 
 static int real_unmap(struct fake *f, unsigned long i, unsigned long npages)
 {
-	return iommu_tce_unmap(&f->tbl, f->tbl.it_offset + i, npages);
+	return iommu_tce_unmap(&f->t.tbl, f->t.tbl.it_offset + i, npages);
 }
 
 static struct mm_iommu_region *real_register(struct kunit *test,
@@ -1928,7 +1978,7 @@ static struct mm_iommu_region *real_register(struct kunit *test,
 
 static long real_mapped(struct fake *f, struct mm_iommu_region *region)
 {
-	return iommu_tce_kunit_mapped(&f->tbl, region);
+	return iommu_tce_kunit_mapped(&f->t.tbl, region);
 }
 
 /* The host address of a page, determined without mapping it. */
@@ -1953,7 +2003,7 @@ static void registered_memory_is_mapped(struct kunit *test)
 			real_map(f, 100, ua, 600, true));
 	KUNIT_EXPECT_EQ(test, real_mapped(f, region), 600);
 	for (i = 0; i < 600; i++) {
-		KUNIT_ASSERT_EQ(test, fake_tce(f, 100 + i),
+		KUNIT_ASSERT_EQ(test, tce_fake_tce(&f->t, 100 + i),
 				real_hpa(test, ua + (i << PAGE_SHIFT),
 					 PAGE_SHIFT) |
 				TCE_PCI_READ | TCE_PCI_WRITE);
@@ -1979,7 +2029,7 @@ static void pages_of_the_iommu_are_smaller(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0,
 			real_map(f, 3, ua, n, false));
 	KUNIT_EXPECT_EQ(test, real_mapped(f, region), n);
-	KUNIT_EXPECT_EQ(test, fake_tce(f, 3 + n - 1),
+	KUNIT_EXPECT_EQ(test, tce_fake_tce(&f->t, 3 + n - 1),
 			real_hpa(test, ua + (n - 1) * SZ_4K, 12) |
 			TCE_PCI_READ);
 	KUNIT_EXPECT_EQ(test, real_unmap(f, 3, n), 0);
@@ -2011,7 +2061,7 @@ static void memory_that_is_not_registered(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, real_mapped(f, first), 10);
 	KUNIT_EXPECT_EQ(test, real_mapped(f, second), 20);
 	for (i = 0; i < 30; i++)
-		KUNIT_EXPECT_NE(test, fake_tce(f, i), 0);
+		KUNIT_EXPECT_NE(test, tce_fake_tce(&f->t, i), 0);
 	KUNIT_EXPECT_EQ(test, real_unmap(f, 0, 30), 0);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(first), 0);
 	KUNIT_EXPECT_EQ(test, mm_iommu_unregister(second), 0);

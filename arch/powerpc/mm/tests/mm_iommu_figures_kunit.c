@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit suite that reports the cost of a lookup in the registry of DMA memory.
+ * KUnit suite that reports the cost of a lookup in the registry of DMA memory,
+ * and of a registration.
  *
  * Time is converted to instructions by means of a loop of known length. That is
  * exact if the timebase counts instructions, as in QEMU with -icount. Elsewhere
@@ -25,6 +26,7 @@ struct figures {
 	unsigned long nr;
 	unsigned long ua[LOOKUPS];
 	unsigned long found;
+	struct mm_iommu_region nowhere;	/* a hint that never applies */
 	unsigned long sum;	/* keeps the compiler from removing a loop */
 };
 
@@ -51,7 +53,7 @@ static void pass_nothing(struct figures *f)
 
 	for (i = 0; i < LOOKUPS; i++) {
 		f->sum += f->ua[i];
-		this_slot(f)->hint = NULL;
+		this_slot(f)->hint = &f->nowhere;
 	}
 }
 
@@ -77,7 +79,7 @@ static void pass_find(struct figures *f)
 
 	for (i = 0; i < LOOKUPS; i++) {
 		slot = this_slot(f);
-		slot->hint = NULL;
+		slot->hint = &f->nowhere;
 		find_and_look(f, slot, f->ua[i]);
 	}
 }
@@ -89,7 +91,7 @@ static void pass_lookup(struct figures *f)
 	unsigned int i;
 
 	for (i = 0; i < LOOKUPS; i++) {
-		this_slot(f)->hint = NULL;
+		this_slot(f)->hint = &f->nowhere;
 		slot = mm_iommu_read_lock(f->reg, &flags);
 		find_and_look(f, slot, f->ua[i]);
 		mm_iommu_read_unlock(slot, flags);
@@ -131,11 +133,15 @@ static void pass_lookup_hint(struct figures *f)
 /* The minimum of several passes; the others were hit by a timer interrupt. */
 static unsigned long pass_ticks(struct figures *f, pass_fn pass)
 {
-	unsigned long best = ULONG_MAX, start;
+	unsigned long best = ULONG_MAX, start, flags;
+	struct mm_iommu_slot *slot;
 	unsigned int i;
 
 	for (i = 0; i < PASSES; i++) {
 		preempt_disable();
+		/* the first reader after a writer has more to do */
+		slot = mm_iommu_read_lock(f->reg, &flags);
+		mm_iommu_read_unlock(slot, flags);
 		start = mftb();
 		pass(f);
 		best = min(best, mftb() - start);
@@ -277,8 +283,134 @@ static void cost_of_the_last_drop(struct kunit *test)
 	kvfree(held);
 }
 
+/* Whether the timebase counts instructions, each as a nanosecond. */
+static bool counts_instructions(void)
+{
+	unsigned long best = ULONG_MAX;
+	unsigned int i;
+
+	for (i = 0; i < PASSES; i++)
+		best = min(best, loop_ticks());
+	return abs_diff(best, LOOP / 1000 * tb_ticks_per_usec) <= 2;
+}
+
+/* Replaces the registry of the test, which is empty, by one for @cpus CPUs. */
+static void new_registry(struct kunit *test, unsigned int cpus)
+{
+	struct mm_iommu_kunit *t = test->priv;
+
+	mm_iommu_destroy(t->mm);
+	t->mm->context.mm_iommu = mm_iommu_index_alloc(t->mm, cpus);
+	KUNIT_ASSERT_NOT_NULL(test, t->mm->context.mm_iommu);
+}
+
+struct pair_cost {
+	unsigned long reg;
+	unsigned long unreg;
+};
+
+/* As if there had been a reader in each slot. */
+static void use_all_slots(struct mm_iommu *reg)
+{
+	struct mm_iommu_slot *slot;
+	unsigned long flags;
+	unsigned int i;
+
+	local_irq_save(flags);
+	for (i = 0; i <= reg->slot_mask; i++) {
+		slot = &reg->slots[i];
+		arch_spin_lock(&slot->lock);
+		if (!slot->hint) {
+			arch_spin_lock(&reg->used_lock);
+			mm_iommu_use_slot(reg, slot);
+		}
+		arch_spin_unlock(&slot->lock);
+	}
+	local_irq_restore(flags);
+}
+
+/*
+ * The cost of a registration and of its end, the minimum of several; with
+ * @used there was a reader in each slot before each of them.
+ */
+static struct pair_cost pair_cost(struct kunit *test, unsigned int slots,
+				  bool used)
+{
+	struct mm_iommu_kunit *t = test->priv;
+	struct pair_cost best = { .reg = ULONG_MAX, .unreg = ULONG_MAX };
+	unsigned long start, loop = loop_ticks();
+	struct mm_iommu_region *region;
+	unsigned int i;
+	int ret;
+
+	new_registry(test, slots);
+	for (i = 0; i < PASSES; i++) {
+		if (used)
+			use_all_slots(t->mm->context.mm_iommu);
+		start = mftb();
+		ret = mm_iommu_kunit_register(test, KUNIT_UA, PAGE_SIZE,
+					      &region);
+		best.reg = min(best.reg, mftb() - start);
+		KUNIT_ASSERT_EQ(test, 0, ret);
+
+		if (used)
+			use_all_slots(t->mm->context.mm_iommu);
+		start = mftb();
+		ret = mm_iommu_unregister(region);
+		best.unreg = min(best.unreg, mftb() - start);
+		KUNIT_ASSERT_EQ(test, 0, ret);
+		cond_resched();
+	}
+
+	best.reg = DIV_ROUND_CLOSEST(best.reg * LOOP, max(loop, 1UL));
+	best.unreg = DIV_ROUND_CLOSEST(best.unreg * LOOP, max(loop, 1UL));
+	return best;
+}
+
+/* A row for harness/bench.sh. */
+static void tell_slots(const char *op, unsigned int slots, bool used,
+		       unsigned long cost)
+{
+	pr_info("row\t%s\ta page, %u slots%s\t%lu\tinstructions\t1\tcall\n",
+		op, slots, used ? " in use" : "", cost);
+}
+
+static void tell_pair(unsigned int slots, bool used, struct pair_cost cost)
+{
+	tell_slots("REGISTER in the kernel", slots, used, cost.reg);
+	tell_slots("UNREGISTER in the kernel", slots, used, cost.unreg);
+}
+
+/*
+ * Cost of a registration, and of its end: independent of the number of slots,
+ * but for those that readers have used since the one before.
+ */
+static void cost_of_the_slots(struct kunit *test)
+{
+	static const unsigned int numbers[] = { 1, 8, 64 };
+	struct mm_iommu_kunit *t = test->priv;
+	struct pair_cost one = {}, cost;
+	unsigned int i;
+
+	mm_iommu_kunit_stub_pins(test);
+	t->instead = mm_iommu_kunit_map(test, 1);
+
+	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
+		tell_pair(numbers[i], true, pair_cost(test, numbers[i], true));
+		cost = pair_cost(test, numbers[i], false);
+		tell_pair(numbers[i], false, cost);
+		if (!i)
+			one = cost;
+		if (!counts_instructions())
+			continue;
+		KUNIT_EXPECT_LE(test, cost.reg, one.reg + one.reg / 10);
+		KUNIT_EXPECT_LE(test, cost.unreg, one.unreg + one.unreg / 10);
+	}
+}
+
 static struct kunit_case mm_iommu_figures_cases[] = {
 	KUNIT_CASE_SLOW(cost_of_a_lookup),
+	KUNIT_CASE_SLOW(cost_of_the_slots),
 	KUNIT_CASE_SLOW(cost_of_the_last_drop),
 	{ }
 };

@@ -177,11 +177,10 @@ static struct mm_iommu *make_registry(struct kunit *test,
 				      const struct mm_iommu_kunit_layout *l)
 {
 	const struct mm_iommu_kunit_layout *one = mm_iommu_kunit_layouts;
-	struct mm_iommu *reg = mm_iommu_index_alloc();
+	struct mm_iommu *reg = mm_iommu_index_alloc(NULL, nr_cpu_ids);
 	unsigned long i;
 
 	KUNIT_ASSERT_NOT_NULL(test, reg);
-	mutex_init(&reg->lock);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_registry,
 							   reg));
 	insert_region(test, reg, l, 0);
@@ -263,20 +262,26 @@ static void real_mode_does_not_wait_for_a_writer(struct kunit *test)
 	const struct mm_iommu_kunit_layout *l = mm_iommu_kunit_layouts;
 	struct mm_iommu *reg;
 	unsigned long flags;
+	struct lookup q, first;
 	unsigned int i;
-	struct lookup q;
 
 	mm_iommu_kunit_need_real_mode(test);
 	reg = make_registry(test, l);
 	q = (struct lookup){ .reg = reg, .ua = KUNIT_UA + l->offset };
+	first = q;
 	local_irq_save(flags);
 	for (i = 0; i <= reg->slot_mask; i++)
 		arch_spin_lock(&reg->slots[i].lock);
 	mm_iommu_kunit_real_mode(look_up, &q);
 	for (i = 0; i <= reg->slot_mask; i++)
 		arch_spin_unlock(&reg->slots[i].lock);
+	/* the writer does not want the slot, which is not in use */
+	arch_spin_lock(&reg->used_lock);
+	mm_iommu_kunit_real_mode(look_up, &first);
+	arch_spin_unlock(&reg->used_lock);
 	local_irq_restore(flags);
 	KUNIT_EXPECT_FALSE(test, q.tried);
+	KUNIT_EXPECT_FALSE(test, first.tried);
 
 	mm_iommu_kunit_real_mode(look_up, &q);
 	KUNIT_EXPECT_TRUE(test, q.tried);

@@ -335,7 +335,7 @@ proctype Owner() {
 #endif
 			mapped[r] = (closed -> 0 : mapped[r])
 		}
-		/* all slots are held while it is removed from the index */
+		/* no reader is inside while it is removed from the index */
 		atomic { !section -> indexed[r] = false }
 		if
 		:: closed -> unpin(r)
@@ -347,7 +347,7 @@ proctype Owner() {
 	running--
 }
 
-/* mm_iommu_reap(): cycles each slot lock after it has taken the region */
+/* mm_iommu_reap(): waits for the sections after it has taken the region */
 proctype Reaper() {
 	byte r;
 

@@ -15,7 +15,6 @@
 #define KMALLOC_MAX_SIZE	(PAGE_SHIFT == 12 ? SZ_4M : SZ_16M)
 
 struct shim_slab shim_slab;
-unsigned int nr_cpu_ids = 8;
 __thread unsigned int shim_cpu;
 __thread bool shim_irqs_off;
 __thread char shim_self;

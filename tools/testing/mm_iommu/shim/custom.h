@@ -95,7 +95,6 @@ extern __thread unsigned long shim_loads;
 
 /* -- CPUs ---------------------------------------------------------------- */
 
-extern unsigned int nr_cpu_ids;
 extern __thread unsigned int shim_cpu;
 extern __thread bool shim_irqs_off;
 
