@@ -857,7 +857,7 @@ void iommu_tce_abort(struct tce_map *maps)
 }
 EXPORT_SYMBOL_GPL(iommu_tce_abort);
 
-/* Not inlined: @want would be on the stack, with its canary, for one page too. */
+/* Not inlined, so a single page needs no @want and canary on the stack. */
 static noinline int tce_map_range(struct iommu_table *tbl, unsigned long entry,
 				  unsigned long ua, unsigned long npages,
 				  bool write, unsigned long *bad)

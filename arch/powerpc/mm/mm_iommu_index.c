@@ -36,7 +36,7 @@
  * writer is done. It cannot deadlock with the writer, which waits only for
  * slots that are in use. Whether its slot is in use a reader sees by its hint,
  * which is NULL if it is not, and which a writer resets in the slots that it
- * holds. What a writer costs thus depends on the readers since the last one,
+ * holds. So the cost of a writer depends on the readers since the last one,
  * not on the number of CPUs: when a process registers its memory at its start,
  * no slot is taken.
  *

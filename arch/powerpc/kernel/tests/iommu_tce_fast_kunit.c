@@ -119,7 +119,7 @@ static unsigned int slots_held(struct fake *f)
 	return n;
 }
 
-/* What must be so during a change. */
+/* State during a change. */
 static void fake_watch(struct tce_fake *t, enum tce_fake_op op,
 		       unsigned long entry, unsigned long npages)
 {

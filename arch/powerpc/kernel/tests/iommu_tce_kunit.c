@@ -67,7 +67,7 @@ static int fake_called(struct tce_fake *t, enum tce_fake_op op,
  * @ret: what the call is to return
  *
  * Context: Any, also real mode: all that it uses is in the linear map. If CPUs
- *	call at once a lock of the suite is held, or @t is mute.
+ *	call concurrently a lock of the suite is held, or @t is mute.
  * Return: number of entries that the call may change.
  */
 unsigned long tce_fake_range(struct tce_fake *t, enum tce_fake_op op,

@@ -13,7 +13,7 @@
 #include "../../mm/tests/mm_iommu_kunit.h"
 #include "../iommu_tce_view.h"
 
-/* What is recorded: calls of a platform, and of the memory behind TCEs. */
+/* Recorded: calls of a platform, and of the memory behind TCEs. */
 enum tce_fake_op {
 	FAKE_HOLD, FAKE_PREPARE, FAKE_SET, FAKE_CLEAR, FAKE_KILL, FAKE_DROP,
 	FAKE_OPS
