@@ -821,8 +821,8 @@ static int map_commit(struct tce_map *map)
  * Context: Process context, may sleep.
  * Return: 0; else the first error of a range; every range without an error is
  *	mapped: the platform's error, with nothing changed; -ENXIO if the table
- *	was closed. Unless the platform may refuse, a part of the old mappings of
- *	the range may be gone then.
+ *	was closed. Unless the platform may refuse, a part of the old mappings
+ *	of the range may be gone then.
  */
 int iommu_tce_commit(struct tce_map *maps)
 {
