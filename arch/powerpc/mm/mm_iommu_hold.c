@@ -170,6 +170,54 @@ __kprobes bool mm_iommu_drop_page(struct mm_struct *mm, u64 cookie)
 	return region && mm_iommu_region_drop(region, 1);
 }
 
+static __kprobes void fill_pages(u64 *entry, unsigned long ua, unsigned long n,
+				 u64 bits, u64 dirty, __be64 *out)
+{
+	u64 block;
+
+	for (; n; n--, entry++, ua += PAGE_SIZE) {
+		block = READ_ONCE(*entry);
+		mm_iommu_trans_mark(entry, block, dirty);
+		*out++ = cpu_to_be64(mm_iommu_trans_hpa(block, ua) | bits);
+	}
+}
+
+/**
+ * mm_iommu_trans_fill() - translate IOMMU pages one by one
+ * @trans: the translation
+ * @ua: user address inside the region, of the first IOMMU page
+ * @npages: IOMMU pages, all of them in blocks and inside the region
+ * @shift: log2 of the IOMMU page size
+ * @bits: added to each address; MM_IOMMU_DIRTY if a device may write there from
+ *	now on
+ * @out: where to store @npages host physical addresses, in the format of the
+ *	bridge
+ *
+ * Context: Any, virtual or real mode. The caller bounds @npages.
+ */
+__kprobes void mm_iommu_trans_fill(struct mm_iommu_trans *trans,
+				   unsigned long ua, unsigned long npages,
+				   unsigned int shift, u64 bits, __be64 *out)
+{
+	u64 *entry, block, tce, dirty = bits & MM_IOMMU_DIRTY;
+	unsigned long n, i;
+
+	for (bits ^= dirty; npages; npages -= n, ua += n << shift, out += n) {
+		entry = mm_iommu_trans_entry(trans, ua, &block);
+		if (shift == PAGE_SHIFT &&
+		    mm_iommu_trans_order(block) == PAGE_SHIFT) {
+			n = min(npages, (SZ_2M - ua % SZ_2M) >> PAGE_SHIFT);
+			fill_pages(entry, ua, n, bits, dirty, out);
+			continue;
+		}
+		mm_iommu_trans_mark(entry, block, dirty);
+		n = min(npages, (mm_iommu_trans_end(block, ua) - ua) >> shift);
+		tce = mm_iommu_trans_hpa(block, ua) | bits;
+		for (i = 0; i < n; i++, tce += BIT_ULL(shift))
+			out[i] = cpu_to_be64(tce);
+	}
+}
+
 /**
  * mm_iommu_section_find() - translate IOMMU pages
  * @section: the section
