@@ -732,34 +732,13 @@ static void map_lose(struct tce_map *map)
 				      map->tbl->it_page_shift);
 }
 
-/**
- * iommu_tce_begin() - prepare to map a list of memory
- * @maps: list of prepared ranges, NULL if it is empty; this one is added
- * @tbl: a table that is bound to its owner
- * @entry: first entry, counted from bus address 0; the range is in the table
- * @wants: memory to map, part by part
- * @nr: number of parts, more than 0
- * @order: log2 of the entries in a page of @wants
- * @bad: see iommu_tce_map()
- *
- * Does everything that can fail, except for a refusal of the platform: memory
- * that is mapped in several tables should be mapped in all or in none.
- *
- * Context: Process context, may sleep. The caller keeps @tbl in place.
- * Return: 0, and the caller must call iommu_tce_commit() or iommu_tce_abort();
- *	the errors of iommu_tce_map(), with the list as it was.
- */
-int iommu_tce_begin(struct tce_map **maps, struct iommu_table *tbl,
-		    unsigned long entry, const struct iommu_tce_want *wants,
-		    unsigned int nr, unsigned int order, unsigned long *bad)
+static struct tce_map *map_alloc(struct iommu_table *tbl, unsigned long entry)
 {
 	struct tce_map *map;
-	unsigned int i;
-	int ret = 0;
 
 	map = kmalloc(roundup_pow_of_two(sizeof(*map)), GFP_KERNEL);
 	if (!map)
-		return -ENOMEM;
+		return NULL;
 
 	/* all but the buffers */
 	memset_startat(map, 0, next);
@@ -771,15 +750,51 @@ int iommu_tce_begin(struct tce_map **maps, struct iommu_table *tbl,
 	map->olds.max = TCE_OLDS;
 	map->olds.step = TCE_BLOCK;
 	map->olds.old = map->old;
+	return map;
+}
+
+/* Does all of a range that can fail; frees @map if it does. */
+static int map_begin(struct tce_map *map, const struct iommu_tce_want *wants,
+		     unsigned int nr, unsigned int order, unsigned long *bad)
+{
+	unsigned int i;
+	int ret = 0;
 
 	for (i = 0; i < nr && !ret; i++)
 		ret = map_hold(map, &wants[i], order, bad);
 	if (!ret)
 		ret = map_prepare(map);
-	if (ret) {
+	if (ret)
 		iommu_tce_abort(map);
+	return ret;
+}
+
+/**
+ * iommu_tce_begin() - prepare to map a list of memory
+ * @maps: list of prepared ranges, NULL if it is empty; this one is added
+ * @tbl: a table that is bound to its owner
+ * @entry: first entry, counted from bus address 0; the range is in the table
+ * @wants: memory to map, part by part
+ * @nr: number of parts, more than 0
+ * @order: log2 of the entries in a page of @wants
+ *
+ * Does everything that can fail, except for a refusal of the platform: memory
+ * that is mapped in several tables should be mapped in all or in none.
+ *
+ * Context: Process context, may sleep. The caller keeps @tbl in place.
+ * Return: 0, and the caller must call iommu_tce_commit() or iommu_tce_abort();
+ *	the errors of iommu_tce_map(), with the list as it was.
+ */
+int iommu_tce_begin(struct tce_map **maps, struct iommu_table *tbl,
+		    unsigned long entry, const struct iommu_tce_want *wants,
+		    unsigned int nr, unsigned int order)
+{
+	struct tce_map *map = map_alloc(tbl, entry);
+	int ret;
+
+	ret = map ? map_begin(map, wants, nr, order, NULL) : -ENOMEM;
+	if (ret)
 		return ret;
-	}
 	while (*maps)
 		maps = &(*maps)->next;
 	*maps = map;
@@ -867,11 +882,11 @@ static noinline int tce_map_range(struct iommu_table *tbl, unsigned long entry,
 		.npages = npages,
 		.write = write,
 	};
-	struct tce_map *map = NULL;
+	struct tce_map *map = map_alloc(tbl, entry);
 	int ret;
 
-	ret = iommu_tce_begin(&map, tbl, entry, &want, 1, 0, bad);
-	return ret ? : iommu_tce_commit(map);
+	ret = map ? map_begin(map, &want, 1, 0, bad) : -ENOMEM;
+	return ret ? : map_commit(map);
 }
 
 /**

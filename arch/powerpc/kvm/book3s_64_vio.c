@@ -485,7 +485,7 @@ static int kvmppc_tce_update_all(struct kvmppc_tce_table *t, unsigned long i,
 			ret = iommu_tce_begin(&all, hwtbl->tbl,
 					      kvmppc_tce_hwtbl_entry(t, hwtbl,
 								     i),
-					      segs, nr, hwtbl->order, NULL);
+					      segs, nr, hwtbl->order);
 		if (ret) {
 			iommu_tce_abort(all);
 			return ret;

@@ -153,7 +153,7 @@ int iommu_tce_map(struct iommu_table *tbl, unsigned long entry,
 		  unsigned long *bad);
 int iommu_tce_begin(struct tce_map **maps, struct iommu_table *tbl,
 		    unsigned long entry, const struct iommu_tce_want *wants,
-		    unsigned int nr, unsigned int order, unsigned long *bad);
+		    unsigned int nr, unsigned int order);
 int iommu_tce_commit(struct tce_map *maps);
 void iommu_tce_abort(struct tce_map *maps);
 int iommu_tce_unmap(struct iommu_table *tbl, unsigned long entry,

@@ -1843,7 +1843,7 @@ static int core_change(struct twin *t, struct fake *f)
 				       f->t.tbl.it_offset + t->j->entry,
 				       t->j->npages);
 	ret = iommu_tce_begin(&m, &f->t.tbl, f->t.tbl.it_offset + t->j->entry,
-			      t->j->wants, t->j->nr, 0, NULL);
+			      t->j->wants, t->j->nr, 0);
 	return ret ? : iommu_tce_commit(m);
 }
 
