@@ -27,15 +27,9 @@ unsigned int nr_kinds;
 
 static unsigned long read_number(const char *path)
 {
-	unsigned long n = 0;
-	FILE *f = fopen(path, "r");
+	long n = spapr_read_number(path);
 
-	if (!f)
-		return 0;
-	if (fscanf(f, "%lu", &n) != 1)
-		n = 0;
-	fclose(f);
-	return n;
+	return n < 0 ? 0 : n;
 }
 
 static bool write_number(const char *path, unsigned long n)

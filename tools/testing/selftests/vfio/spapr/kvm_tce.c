@@ -330,15 +330,7 @@ TEST_F(emulated, two_tables_do_not_mix)
 /* Use count of the module; -1: KVM is built in. */
 static long module_users(void)
 {
-	FILE *file = fopen("/sys/module/kvm/refcnt", "re");
-	long users = -1;
-
-	if (!file)
-		return -1;
-	if (fscanf(file, "%ld", &users) != 1)
-		users = -1;
-	fclose(file);
-	return users;
+	return spapr_read_number("/sys/module/kvm/refcnt");
 }
 
 /* A table may be closed last, after the VM itself. */

@@ -98,17 +98,9 @@ const char *vm_missing(void)
 long vm_count(const char *name)
 {
 	char path[64];
-	long count = -1;
-	FILE *file;
 
 	snprintf(path, sizeof(path), "/sys/kernel/debug/kvm/%s", name);
-	file = fopen(path, "re");
-	if (!file)
-		return -1;
-	if (fscanf(file, "%ld", &count) != 1)
-		count = -1;
-	fclose(file);
-	return count;
+	return spapr_read_number(path);
 }
 
 /* ------------------------------------------------------------------ */

@@ -56,6 +56,20 @@ unsigned int spapr_page_shift(void)
 	return __builtin_ctzl(spapr_page_size());
 }
 
+/* The number in a file of sysfs or debugfs, or -1. */
+long spapr_read_number(const char *path)
+{
+	FILE *f = fopen(path, "re");
+	long n = -1;
+
+	if (!f)
+		return -1;
+	if (fscanf(f, "%ld", &n) != 1)
+		n = -1;
+	fclose(f);
+	return n;
+}
+
 int spapr_write(const char *path, const char *text)
 {
 	size_t len = strlen(text);

@@ -44,6 +44,7 @@ struct spapr_account {
 bool spapr_on_stock(void);
 size_t spapr_page_size(void);
 unsigned int spapr_page_shift(void);
+long spapr_read_number(const char *path);
 int spapr_write(const char *path, const char *text);
 
 /* devices: the n-th of those with a group of their own */

@@ -44,25 +44,12 @@ static void *refuse(const char *fmt, ...)
 /* ------------------------------------------------------------------ */
 /* Huge pages */
 
-static long read_number(const char *path)
-{
-	FILE *f = fopen(path, "r");
-	long n = -1;
-
-	if (!f)
-		return -1;
-	if (fscanf(f, "%ld", &n) != 1)
-		n = -1;
-	fclose(f);
-	return n;
-}
-
 static long hugetlb_pages(size_t unit, const char *which)
 {
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), HUGETLB, unit >> 10, which);
-	return read_number(path);
+	return spapr_read_number(path);
 }
 
 static size_t hugetlb_if_there(size_t unit)
@@ -87,7 +74,7 @@ static size_t hugetlb_default(void)
 
 static size_t thp_unit(void)
 {
-	long size = read_number(THP_SIZE);
+	long size = spapr_read_number(THP_SIZE);
 
 	return size > 0 ? size : 0;
 }
