@@ -146,7 +146,7 @@ void iommu_domain_read_tces(const struct iommu_table *tbl, unsigned long entry,
  * memory permanently: it is never released. The view forgets it, so that it is
  * not mapped for other groups.
  */
-static void keep_lost(const struct iommu_table *tbl, unsigned long entry,
+static void tce_leak_range(const struct iommu_table *tbl, unsigned long entry,
 		      unsigned long npages)
 {
 	unsigned long i = entry - tbl->it_offset, end = i + npages;
@@ -328,7 +328,7 @@ static size_t spapr_unmap_pages(struct iommu_domain *domain, unsigned long iova,
 		return 0;
 	shift = win->tbl->it_page_shift;
 	if (iommu_tce_unmap(win->tbl, iova >> shift, size >> shift))
-		keep_lost(win->tbl, iova >> shift, size >> shift);
+		tce_leak_range(win->tbl, iova >> shift, size >> shift);
 	return size;
 }
 

@@ -54,14 +54,14 @@
 /* Maximum number of TCEs between two reschedule points. */
 #define TCE_BLOCK	TCE_VIEW_ENTRIES
 
-/* Old mappings that are dropped together, and those of one more block. */
-#define TCE_OLDS	(64 + TCE_BLOCK)
+/* Old mappings that are gathered, and those of one more block. */
+#define TCE_GATHER_MAX	(64 + TCE_BLOCK)
 
 /*
  * A platform refused a TCE, the restore of the old one, and the clear. A device
  * may reach any of the memory concerned: none of it is ever unpinned.
  */
-static void tce_lost(void)
+static void tce_leak(void)
 {
 	pr_err_once("mm_iommu: a TCE can neither be set nor cleared, its memory is lost\n");
 }
@@ -78,7 +78,7 @@ struct tce_held {
  * of them in @old, which has @max elements, it is flushed before (invalidate,
  * then drop), and filled again.
  */
-struct tce_olds {
+struct tce_gather {
 	struct iommu_table *tbl;
 	unsigned long first;
 	unsigned long end;
@@ -97,39 +97,39 @@ static void tce_drop(struct iommu_table *tbl, u64 cookie, unsigned long npages)
 		pr_err_once("BUG: mm_iommu: a TCE of memory that is not mapped\n");
 }
 
-static void olds_flush(struct tce_olds *olds)
+static void gather_flush(struct tce_gather *gather)
 {
-	struct iommu_table *tbl = olds->tbl;
+	struct iommu_table *tbl = gather->tbl;
 	unsigned int i;
 
-	if (olds->first != olds->end && tbl->it_ops->tce_kill) {
+	if (gather->first != gather->end && tbl->it_ops->tce_kill) {
 		/* it walks the groups of the table, one may be leaving */
 		rcu_read_lock();
-		tbl->it_ops->tce_kill(tbl, olds->first,
-				      olds->end - olds->first);
+		tbl->it_ops->tce_kill(tbl, gather->first,
+				      gather->end - gather->first);
 		rcu_read_unlock();
 	}
-	olds->first = olds->end;
-	for (i = 0; i < olds->nr; i++)
-		tce_drop(tbl, olds->old[i].cookie, olds->old[i].npages);
-	olds->nr = 0;
+	gather->first = gather->end;
+	for (i = 0; i < gather->nr; i++)
+		tce_drop(tbl, gather->old[i].cookie, gather->old[i].npages);
+	gather->nr = 0;
 }
 
 /* Makes room for the old mappings of the next @step entries. */
-static void olds_shrink(struct tce_olds *olds)
+static void gather_reserve(struct tce_gather *gather)
 {
-	if (olds->max - olds->nr < olds->step)
-		olds_flush(olds);
+	if (gather->max - gather->nr < gather->step)
+		gather_flush(gather);
 }
 
 /* Adds a range of TCEs to be invalidated. */
-static void olds_touch(struct tce_olds *olds, unsigned long entry,
-		       unsigned long npages)
+static void gather_add_range(struct tce_gather *gather, unsigned long entry,
+			     unsigned long npages)
 {
-	if (olds->first == olds->end)
-		olds->first = entry;
-	olds->end = entry + npages;
-	olds_shrink(olds);
+	if (gather->first == gather->end)
+		gather->first = entry;
+	gather->end = entry + npages;
+	gather_reserve(gather);
 }
 
 /* Adjusts the references of pages of a region to the need of their block. */
@@ -165,19 +165,19 @@ static void block_leave(struct iommu_table *tbl, struct tce_view_block *blk,
  * Records entries of a region to be dropped, and takes them out of their block;
  * without @blk they have left it already.
  */
-static void olds_add(struct tce_olds *olds, struct tce_view_block *blk,
-		     u64 cookie, unsigned long n)
+static void gather_add(struct tce_gather *gather, struct tce_view_block *blk,
+		       u64 cookie, unsigned long n)
 {
-	u64 alike = olds->tbl->it_view->backing->alike;
-	struct tce_held *old = olds->old + olds->nr - 1;
+	u64 alike = gather->tbl->it_view->backing->alike;
+	struct tce_held *old = gather->old + gather->nr - 1;
 
-	if (!olds->nr || (old->cookie ^ cookie) & alike) {
-		old = olds->old + olds->nr++;
+	if (!gather->nr || (old->cookie ^ cookie) & alike) {
+		old = gather->old + gather->nr++;
 		*old = (struct tce_held){ .cookie = cookie };
 	}
 	old->npages += n;
 	if (blk)
-		block_leave(olds->tbl, blk, cookie, n);
+		block_leave(gather->tbl, blk, cookie, n);
 }
 
 /* Counts mapped entries in a part of a block that has one region only. */
@@ -206,32 +206,34 @@ static unsigned long view_alike(const u64 *view, unsigned long max, u64 alike)
 }
 
 /*
- * As olds_add(), for a part of the view, which the caller has read and is going
- * to write; or, without @blk, for a copy of it.
+ * As gather_add(), for a part of the view, which the caller has read and is
+ * going to write; or, without @blk, for a copy of it.
  */
-static void olds_add_view(struct tce_olds *olds, struct tce_view_block *blk,
-			  const u64 *view, unsigned long n)
+static void gather_add_view(struct tce_gather *gather,
+			    struct tce_view_block *blk, const u64 *view,
+			    unsigned long n)
 {
-	u64 alike = olds->tbl->it_view->backing->alike;
+	u64 alike = gather->tbl->it_view->backing->alike;
 	unsigned long m;
 
 	if (blk && !blk->others) {
 		m = block_count(blk, view, n);
 		if (m)
-			olds_add(olds, blk, blk->home, m);
+			gather_add(gather, blk, blk->home, m);
 		return;
 	}
 	for (; n; n -= m, view += m) {
 		m = view_alike(view, n, alike);
 		if (*view)
-			olds_add(olds, blk, *view, m);
+			gather_add(gather, blk, *view, m);
 	}
 }
 
 /* Clears entries of a block, from the first to the last that is mapped. */
-static int unmap_block(struct tce_olds *olds, unsigned long i, unsigned long n)
+static int unmap_block(struct tce_gather *gather, unsigned long i,
+		       unsigned long n)
 {
-	struct iommu_table *tbl = olds->tbl;
+	struct iommu_table *tbl = gather->tbl;
 	unsigned long block = i / TCE_BLOCK;
 	struct tce_view_block *blk;
 	int ret = 0;
@@ -252,10 +254,10 @@ static int unmap_block(struct tce_olds *olds, unsigned long i, unsigned long n)
 	ret = tbl->it_ops->clear_tces(tbl, i + tbl->it_offset, n);
 	if (ret)
 		goto out_unlock;
-	olds_add_view(olds, blk, view, n);
+	gather_add_view(gather, blk, view, n);
 	memset(view, 0, n * sizeof(*view));
 	tce_view_unlock(tbl->it_view, block);
-	olds_touch(olds, i + tbl->it_offset, n);
+	gather_add_range(gather, i + tbl->it_offset, n);
 	return 0;
 
 out_unlock:
@@ -267,23 +269,23 @@ static int tce_unmap_range(struct iommu_table *tbl, unsigned long entry,
 			   unsigned long npages)
 {
 	unsigned long i = entry - tbl->it_offset, end = i + npages, n, block;
-	struct tce_held few[16], *many = NULL;
-	struct tce_olds olds = {
+	struct tce_held on_stack[16], *many = NULL;
+	struct tce_gather gather = {
 		.tbl = tbl,
-		.max = ARRAY_SIZE(few),
-		.step = ARRAY_SIZE(few) / 2,
-		.old = few,
+		.max = ARRAY_SIZE(on_stack),
+		.step = ARRAY_SIZE(on_stack) / 2,
+		.old = on_stack,
 	};
 	int err, ret = 0;
 
 	/* must not fail: without memory it only takes longer */
-	if (npages > olds.step)
-		many = kmalloc_array(TCE_OLDS, sizeof(*many),
+	if (npages > gather.step)
+		many = kmalloc_array(TCE_GATHER_MAX, sizeof(*many),
 				     GFP_KERNEL | __GFP_NOWARN);
 	if (many) {
-		olds.max = TCE_OLDS;
-		olds.step = TCE_BLOCK;
-		olds.old = many;
+		gather.max = TCE_GATHER_MAX;
+		gather.step = TCE_BLOCK;
+		gather.old = many;
 	}
 
 	while (i < end) {
@@ -293,14 +295,14 @@ static int tce_unmap_range(struct iommu_table *tbl, unsigned long entry,
 			i = n * TCE_BLOCK;
 			continue;
 		}
-		n = min3(end - i, TCE_BLOCK - i % TCE_BLOCK, olds.step);
-		err = unmap_block(&olds, i, n);
+		n = min3(end - i, TCE_BLOCK - i % TCE_BLOCK, gather.step);
+		err = unmap_block(&gather, i, n);
 		if (err && !ret)
 			ret = err;
 		i += n;
 		cond_resched();
 	}
-	olds_flush(&olds);
+	gather_flush(&gather);
 	kfree(many);
 	return ret;
 }
@@ -316,8 +318,8 @@ static int tce_unmap_range(struct iommu_table *tbl, unsigned long entry,
  */
 struct tce_map {
 	__be64 list[TCE_BLOCK];
-	struct tce_held old[TCE_OLDS];
-	struct tce_held few[16];
+	struct tce_held old[TCE_GATHER_MAX];
+	struct tce_held inline_held[16];
 	struct tce_map *next;
 	struct iommu_table *tbl;
 	unsigned long entry;
@@ -327,9 +329,9 @@ struct tce_map {
 	unsigned int max_held;
 	u64 *before;
 	bool replaced;			/* some were mapped before */
-	bool lost;			/* some could not even be cleared */
+	bool leaked;			/* some could not even be cleared */
 	unsigned long done;		/* entries whose view was exchanged */
-	struct tce_olds olds;
+	struct tce_gather gather;
 };
 
 /**
@@ -396,7 +398,7 @@ static inline int tce_put_page(struct iommu_table *tbl, unsigned long entry,
 	/* also after an error: see iommu_tce_fast_put() */
 	mm_iommu_reap(tbl->it_view->mm);
 	if (ret == -ENOTRECOVERABLE)
-		tce_lost();
+		tce_leak();
 	return min(ret, 0);
 }
 
@@ -415,7 +417,7 @@ static unsigned long map_block(const struct tce_map *map, unsigned long i)
 
 static void map_free(struct tce_map *map)
 {
-	if (map->held != map->few)
+	if (map->held != map->inline_held)
 		kvfree(map->held);
 	kvfree(map->before);
 	kfree(map);
@@ -431,7 +433,7 @@ static int map_grow_held(struct tce_map *map)
 	if (!held)
 		return -ENOMEM;
 	memcpy(held, map->held, map->nr_held * sizeof(*held));
-	if (map->held != map->few)
+	if (map->held != map->inline_held)
 		kvfree(map->held);
 	map->held = held;
 	map->max_held = max;
@@ -457,10 +459,10 @@ static void map_unhold(struct tce_map *map)
 }
 
 /* Adds a part to the range: takes a reference for every page that it maps. */
-static int map_hold(struct tce_map *map, const struct iommu_tce_want *want,
+static int map_hold(struct tce_map *map, const struct iommu_tce_seg *seg,
 		    unsigned int order, unsigned long *bad)
 {
-	unsigned long left = want->npages << order, ua = want->ua;
+	unsigned long left = seg->npages << order, ua = seg->ua;
 	const struct iommu_tce_view *owner = map->tbl->it_view;
 	unsigned int shift = map->tbl->it_page_shift;
 	struct mm_iommu_held held = { };
@@ -473,9 +475,9 @@ static int map_hold(struct tce_map *map, const struct iommu_tce_want *want,
 				return n;
 		}
 		n = left;
-		if (!want->clear)
+		if (!seg->clear)
 			n = owner->backing->hold(owner->mm, ua, left, shift,
-						 want->write, &held);
+						 seg->write, &held);
 		if (n < 0 && bad)
 			*bad = held.bad;
 		if (n < 0)
@@ -571,11 +573,11 @@ static void map_exchange(struct tce_map *map, struct tce_view_block *blk,
 
 	if (map->before && tce_view_used(blk))
 		memcpy(map->before + i, view, n * sizeof(*view));
-	olds_add_view(&map->olds, blk, view, n);
+	gather_add_view(&map->gather, blk, view, n);
 	if (map->before) {
 		/* they are in @before, and may be restored */
-		map->replaced |= map->olds.nr;
-		map->olds.nr = 0;
+		map->replaced |= map->gather.nr;
+		map->gather.nr = 0;
 	}
 	for (k = 0; k < n; k += m) {
 		m = cursor_step(map, &at, n - k);
@@ -640,7 +642,7 @@ static void map_rewrite(struct tce_map *map, const struct tce_view_block *blk,
 	    !tbl->it_ops->set_tces(tbl, map->entry + i, n, map->list))
 		return;
 	if (tbl->it_ops->clear_tces(tbl, map->entry + i, n))
-		map->lost = true;
+		map->leaked = true;
 }
 
 /*
@@ -690,7 +692,7 @@ static int map_write_block(struct tce_map *map, struct tce_cursor *at)
 	else
 		map_exchange(map, blk, first, i, n);
 	tce_view_unlock(tbl->it_view, block);
-	olds_touch(&map->olds, map->entry + i, n);
+	gather_add_range(&map->gather, map->entry + i, n);
 	return ret;
 }
 
@@ -713,8 +715,8 @@ static void map_drop_before(struct tce_map *map)
 
 	for (i = 0; i < map->done; i += n) {
 		n = map_block(map, i);
-		olds_add_view(&map->olds, NULL, map->before + i, n);
-		olds_shrink(&map->olds);
+		gather_add_view(&map->gather, NULL, map->before + i, n);
+		gather_reserve(&map->gather);
 		cond_resched();
 	}
 }
@@ -725,7 +727,7 @@ static void map_lose(struct tce_map *map)
 	const struct iommu_tce_backing *backing = map->tbl->it_view->backing;
 	unsigned int i;
 
-	tce_lost();
+	tce_leak();
 	for (i = 0; backing->lose && i < map->nr_held; i++)
 		if (map->held[i].cookie)
 			backing->lose(map->held[i].cookie, map->held[i].npages,
@@ -744,24 +746,24 @@ static struct tce_map *map_alloc(struct iommu_table *tbl, unsigned long entry)
 	memset_startat(map, 0, next);
 	map->tbl = tbl;
 	map->entry = entry;
-	map->held = map->few;
-	map->max_held = ARRAY_SIZE(map->few);
-	map->olds.tbl = tbl;
-	map->olds.max = TCE_OLDS;
-	map->olds.step = TCE_BLOCK;
-	map->olds.old = map->old;
+	map->held = map->inline_held;
+	map->max_held = ARRAY_SIZE(map->inline_held);
+	map->gather.tbl = tbl;
+	map->gather.max = TCE_GATHER_MAX;
+	map->gather.step = TCE_BLOCK;
+	map->gather.old = map->old;
 	return map;
 }
 
 /* Does all of a range that can fail; frees @map if it does. */
-static int map_begin(struct tce_map *map, const struct iommu_tce_want *wants,
+static int map_begin(struct tce_map *map, const struct iommu_tce_seg *segs,
 		     unsigned int nr, unsigned int order, unsigned long *bad)
 {
 	unsigned int i;
 	int ret = 0;
 
 	for (i = 0; i < nr && !ret; i++)
-		ret = map_hold(map, &wants[i], order, bad);
+		ret = map_hold(map, &segs[i], order, bad);
 	if (!ret)
 		ret = map_prepare(map);
 	if (ret)
@@ -774,9 +776,9 @@ static int map_begin(struct tce_map *map, const struct iommu_tce_want *wants,
  * @maps: list of prepared ranges, NULL if it is empty; this one is added
  * @tbl: a table that is bound to its owner
  * @entry: first entry, counted from bus address 0; the range is in the table
- * @wants: memory to map, part by part
+ * @segs: memory to map, part by part
  * @nr: number of parts, more than 0
- * @order: log2 of the entries in a page of @wants
+ * @order: log2 of the entries in a page of @segs
  *
  * Does everything that can fail, except for a refusal of the platform: memory
  * that is mapped in several tables should be mapped in all or in none.
@@ -786,13 +788,13 @@ static int map_begin(struct tce_map *map, const struct iommu_tce_want *wants,
  *	the errors of iommu_tce_map(), with the list as it was.
  */
 int iommu_tce_begin(struct tce_map **maps, struct iommu_table *tbl,
-		    unsigned long entry, const struct iommu_tce_want *wants,
+		    unsigned long entry, const struct iommu_tce_seg *segs,
 		    unsigned int nr, unsigned int order)
 {
 	struct tce_map *map = map_alloc(tbl, entry);
 	int ret;
 
-	ret = map ? map_begin(map, wants, nr, order, NULL) : -ENOMEM;
+	ret = map ? map_begin(map, segs, nr, order, NULL) : -ENOMEM;
 	if (ret)
 		return ret;
 	while (*maps)
@@ -814,14 +816,14 @@ static int map_commit(struct tce_map *map)
 	if (ret && map->before)
 		map_undo(map);
 	/* even a platform that has refused may have written some of them */
-	if (map->before && !map->lost && (ret || map->replaced))
+	if (map->before && !map->leaked && (ret || map->replaced))
 		map_drop_before(map);
-	olds_flush(&map->olds);
+	gather_flush(&map->gather);
 	/* closing a table clears it, and others may have mapped there since */
 	if (ret && ret != -ENXIO && !map->before)
 		tce_unmap_range(map->tbl, map->entry, map->done);
 
-	if (map->lost)
+	if (map->leaked)
 		map_lose(map);
 	else if (ret)
 		map_unhold(map);
@@ -872,12 +874,12 @@ void iommu_tce_abort(struct tce_map *maps)
 }
 EXPORT_SYMBOL_GPL(iommu_tce_abort);
 
-/* Not inlined, so a single page needs no @want and canary on the stack. */
+/* Not inlined, so a single page needs no segment and canary on the stack. */
 static noinline int tce_map_range(struct iommu_table *tbl, unsigned long entry,
 				  unsigned long ua, unsigned long npages,
 				  bool write, unsigned long *bad)
 {
-	struct iommu_tce_want want = {
+	struct iommu_tce_seg seg = {
 		.ua = ua,
 		.npages = npages,
 		.write = write,
@@ -885,7 +887,7 @@ static noinline int tce_map_range(struct iommu_table *tbl, unsigned long entry,
 	struct tce_map *map = map_alloc(tbl, entry);
 	int ret;
 
-	ret = map ? map_begin(map, &want, 1, 0, bad) : -ENOMEM;
+	ret = map ? map_begin(map, &seg, 1, 0, bad) : -ENOMEM;
 	return ret ? : map_commit(map);
 }
 

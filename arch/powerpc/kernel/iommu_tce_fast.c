@@ -129,7 +129,8 @@ change_start(struct iommu_tce_change *c, struct iommu_table *tbl,
 		c->blocks[i] = blk;
 		c->empty[i] = !blk || !tce_view_used(blk);
 	}
-	if (table_is_open(tbl, view) && !mm_iommu_enter(view->mm, &c->section))
+	if (table_is_open(tbl, view) &&
+	    !mm_iommu_section_enter(view->mm, &c->section))
 		return 0;
 
 err_unlock:
@@ -141,7 +142,7 @@ err_unlock:
 static __kprobes void change_end(struct iommu_tce_change *c)
 {
 	change_unlock(c);
-	mm_iommu_exit(&c->section);
+	mm_iommu_section_exit(&c->section);
 }
 
 static __kprobes struct tce_view_block *

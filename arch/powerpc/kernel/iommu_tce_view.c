@@ -217,7 +217,7 @@ bool iommu_tce_is_closed(struct iommu_table *tbl)
 }
 EXPORT_SYMBOL_GPL(iommu_tce_is_closed);
 
-/* Frees what a slot of a level has: a block, or a node and all below it. */
+/* Frees a child of a level: a block, or a node and all below it. */
 static void view_free(void *mem, unsigned int level)
 {
 	void **node = mem;
@@ -226,7 +226,7 @@ static void view_free(void *mem, unsigned int level)
 	if (!mem)
 		return;
 	if (level) {
-		for (i = 0; i < TCE_VIEW_SLOTS; i++)
+		for (i = 0; i < TCE_VIEW_CHILDREN; i++)
 			view_free(node[i], level - 1);
 		cond_resched();
 	}
@@ -269,15 +269,15 @@ EXPORT_SYMBOL_GPL(iommu_tce_view_destroy);
 int tce_view_prepare(struct iommu_tce_view *view, unsigned long block)
 {
 	unsigned long level;
-	void **slot, *mem;
+	void **child, *mem;
 
 	while (!tce_view_find(view, block)) {
 		mem = kmem_cache_zalloc(tce_view_cache, GFP_KERNEL_ACCOUNT);
 		if (!mem)
 			return -ENOMEM;
 		/* zeroed before it becomes visible */
-		slot = tce_view_slot(view, block, &level);
-		if (cmpxchg(slot, NULL, mem))
+		child = tce_view_child(view, block, &level);
+		if (cmpxchg(child, NULL, mem))
 			kmem_cache_free(tce_view_cache, mem);
 	}
 	return 0;
@@ -295,13 +295,13 @@ int tce_view_prepare(struct iommu_tce_view *view, unsigned long block)
 unsigned long tce_view_next(struct iommu_tce_view *view, unsigned long block)
 {
 	unsigned long level, shift;
-	void **slot;
+	void **child;
 
 	while (block < view->blocks) {
-		slot = tce_view_slot(view, block, &level);
-		if (!level && READ_ONCE(*slot))
+		child = tce_view_child(view, block, &level);
+		if (!level && READ_ONCE(*child))
 			break;
-		/* nothing below this slot */
+		/* nothing below this one */
 		shift = level * TCE_VIEW_SHIFT;
 		block = ((block >> shift) + 1) << shift;
 	}

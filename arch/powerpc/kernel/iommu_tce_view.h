@@ -14,7 +14,7 @@
 #define TCE_VIEW_SHIFT		9
 #define TCE_VIEW_ENTRIES	BIT(TCE_VIEW_SHIFT)
 #define TCE_VIEW_LOCKS		16
-#define TCE_VIEW_SLOTS		TCE_VIEW_ENTRIES
+#define TCE_VIEW_CHILDREN	TCE_VIEW_ENTRIES
 
 /**
  * struct tce_view_block - view of a block of entries
@@ -51,7 +51,7 @@ struct iommu_tce_backing;
 
 /**
  * struct iommu_tce_view - userspace view of a TCE table
- * @levels: levels of nodes above the blocks; a node is an array of slots
+ * @levels: levels of nodes above the blocks; a node is an array of pointers
  * @blocks: number of blocks that the table has room for
  * @root: a node, or the only block
  * @backing: source of the memory that is mapped
@@ -84,25 +84,25 @@ tce_view_block_lock(struct iommu_tce_view *view, unsigned long block)
 }
 
 /*
- * Returns the slot of a block, with *@level 0; or the slot of the first node on
- * the way that is missing, with its level.
+ * Returns the pointer to a block, with *@level 0; or to the first node on the
+ * way that is missing, with its level.
  */
-static inline __kprobes void **tce_view_slot(struct iommu_tce_view *view,
-					     unsigned long block,
-					     unsigned long *level)
+static inline __kprobes void **tce_view_child(struct iommu_tce_view *view,
+					      unsigned long block,
+					      unsigned long *level)
 {
-	void **slot = &view->root, **node;
+	void **child = &view->root, **node;
 
 	for (*level = view->levels; *level; ) {
 		/* pairs with cmpxchg() in tce_view_prepare() */
-		node = READ_ONCE(*slot);
+		node = READ_ONCE(*child);
 		if (!node)
 			break;
 		--*level;
-		slot = node + (block >> *level * TCE_VIEW_SHIFT) %
-			      TCE_VIEW_SLOTS;
+		child = node + (block >> *level * TCE_VIEW_SHIFT) %
+			      TCE_VIEW_CHILDREN;
 	}
-	return slot;
+	return child;
 }
 
 /* Returns a block, or NULL if nothing was mapped yet. */
@@ -110,13 +110,13 @@ static inline __kprobes struct tce_view_block *
 tce_view_find(struct iommu_tce_view *view, unsigned long block)
 {
 	unsigned long level;
-	void **slot = tce_view_slot(view, block, &level);
+	void **child = tce_view_child(view, block, &level);
 
 	/*
 	 * pairs with cmpxchg() in tce_view_prepare(): if a block is present, so
 	 * are the levels of the table that were created before it
 	 */
-	return level ? NULL : smp_load_acquire(slot);
+	return level ? NULL : smp_load_acquire(child);
 }
 
 /**

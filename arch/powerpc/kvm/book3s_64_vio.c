@@ -471,7 +471,7 @@ void kvm_spapr_tce_release_iommu_group(struct kvm *kvm, struct iommu_group *grp)
  * before the first is written.
  */
 static int kvmppc_tce_update_all(struct kvmppc_tce_table *t, unsigned long i,
-				 const struct iommu_tce_want *segs,
+				 const struct iommu_tce_seg *segs,
 				 unsigned int nr)
 {
 	struct kvmppc_tce_hwtbl *hwtbl;
@@ -523,7 +523,7 @@ static long
 kvmppc_tce_put_list_slow(struct kvmppc_tce_table *t, unsigned long first,
 			 const __be64 *list, unsigned long npages)
 {
-	struct iommu_tce_want *segs __free(kfree) =
+	struct iommu_tce_seg *segs __free(kfree) =
 		kmalloc_array(npages, sizeof(*segs), GFP_KERNEL);
 	struct kvmppc_tce_mem mem = { .kvm = t->kvm };
 	unsigned int nr = 0;

@@ -232,7 +232,7 @@ kvmppc_tce_ua(struct kvmppc_tce_mem *mem, const struct kvmppc_tce_table *t,
 static inline __kprobes int
 kvmppc_tce_next_seg(struct kvmppc_tce_mem *mem,
 		    const struct kvmppc_tce_table *t, const __be64 *list,
-		    unsigned long max, struct iommu_tce_want *seg)
+		    unsigned long max, struct iommu_tce_seg *seg)
 {
 	u64 tce = be64_to_cpu(list[0]), step = BIT_ULL(t->page_shift);
 	unsigned long n = 1;

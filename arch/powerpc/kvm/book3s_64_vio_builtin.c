@@ -177,7 +177,7 @@ static __kprobes int kvmppc_tce_add_list(struct kvmppc_tce_table *t,
 					 struct iommu_tce_change *change)
 {
 	struct kvmppc_tce_mem mem = { .kvm = t->kvm };
-	struct iommu_tce_want seg;
+	struct iommu_tce_seg seg;
 	unsigned long i;
 	int ret;
 

@@ -91,7 +91,7 @@ void mm_iommu_unpin(struct mm_iommu_trans *trans);
  * @trans: the range and its host addresses
  * @cookie: cookie of user address 0, if that were in the region: its id, minus
  *	the pages of 4K below the region
- * @id_slot: the slot of its id
+ * @id_entry: the entry of its id
  * @refused: in the index, but given up by its owner, see mm_iommu_unregister();
  *	under mm_iommu::lock
  * @used: containers that registered exactly this range; 0 as long as it is
@@ -118,7 +118,7 @@ struct mm_iommu_region {
 	struct mm_iommu *registry;
 	struct mm_iommu_trans trans;
 	u64 cookie;
-	unsigned long *id_slot;
+	unsigned long *id_entry;
 	atomic_long_t mapped;
 	bool refused;
 	unsigned int used;
@@ -138,11 +138,11 @@ struct mm_iommu_slot {
 } ____cacheline_aligned_in_smp;
 
 #define MM_IOMMU_ID_SHIFT	9
-#define MM_IOMMU_ID_SLOTS	BIT(MM_IOMMU_ID_SHIFT)
+#define MM_IOMMU_ID_ENTRIES	BIT(MM_IOMMU_ID_SHIFT)
 #define MM_IOMMU_MAX_ID		(BIT(23) - 1)	/* 8 M regions */
 #define MM_IOMMU_ID_ROOTS	(BIT(23) >> 2 * MM_IOMMU_ID_SHIFT)
 
-/* Flag in a slot of the id table: the slot has the next free id. */
+/* Flag in an entry of the id table: the entry has the next free id. */
 #define MM_IOMMU_ID_FREE	1UL
 
 /**
@@ -150,15 +150,15 @@ struct mm_iommu_slot {
  * @fresh: the first id that was never allocated
  * @limit: the last id that may be allocated
  * @first: the id that was freed longest ago, or 0
- * @last: the slot of the id that was freed last
+ * @last: the entry of the id that was freed last
  * @root: pointers to nodes of the first level, or 0
  *
- * A node is 4K: pointers to nodes of the second level, or the slots of ids. A
- * slot has 0, if the id was never allocated; a region; or the next free id,
+ * A node is 4K: pointers to nodes of the second level, or the entries of ids.
+ * An entry is 0, if the id was never allocated; a region; or the next free id,
  * doubled, with MM_IOMMU_ID_FREE. Nodes are never moved, and not freed before
- * the registry. All of it is changed under mm_iommu::lock. The slot of a region
- * does not change while one of its pages is held, so the cookie of such a page
- * is looked up without a lock.
+ * the registry. All of it is changed under mm_iommu::lock. The entry of a
+ * region does not change while one of its pages is held, so the cookie of such
+ * a page is looked up without a lock.
  */
 struct mm_iommu_ids {
 	unsigned int fresh;
@@ -370,11 +370,11 @@ mm_iommu_id_find(const struct mm_iommu *reg, u64 cookie)
 	if (!node)
 		return NULL;
 	node = (void *)READ_ONCE(node[(id >> MM_IOMMU_ID_SHIFT) %
-				      MM_IOMMU_ID_SLOTS]);
+				      MM_IOMMU_ID_ENTRIES]);
 	if (!node)
 		return NULL;
 	/* pairs with the one in mm_iommu_id_alloc() */
-	found = READ_ONCE(node[id % MM_IOMMU_ID_SLOTS]);
+	found = READ_ONCE(node[id % MM_IOMMU_ID_ENTRIES]);
 	return found & MM_IOMMU_ID_FREE ? NULL : (void *)found;
 }
 

@@ -37,9 +37,9 @@ __kprobes bool mm_iommu_is_unregistered(struct mm_struct *mm)
 EXPORT_SYMBOL_GPL(mm_iommu_is_unregistered);
 
 /**
- * mm_iommu_enter() - begin a section
+ * mm_iommu_section_enter() - begin a section
  * @mm: the mm that owns the memory
- * @section: where to keep the state that mm_iommu_exit() needs
+ * @section: where to keep the state that mm_iommu_section_exit() needs
  *
  * At most 512 pages should be looked up in it: writers wait for it.
  *
@@ -47,8 +47,8 @@ EXPORT_SYMBOL_GPL(mm_iommu_is_unregistered);
  * Return: 0; -EAGAIN if nothing is registered, or the lock cannot be taken
  *	soon.
  */
-__kprobes int mm_iommu_enter(struct mm_struct *mm,
-			     struct mm_iommu_section *section)
+__kprobes int mm_iommu_section_enter(struct mm_struct *mm,
+				     struct mm_iommu_section *section)
 {
 	struct mm_iommu *reg = mm_iommu_get_registry(mm);
 	struct mm_iommu_slot *slot;
@@ -63,12 +63,12 @@ __kprobes int mm_iommu_enter(struct mm_struct *mm,
 }
 
 /**
- * mm_iommu_exit() - end a section
+ * mm_iommu_section_exit() - end a section
  * @section: the section; regions found in it may be gone after this
  *
- * Context: As mm_iommu_enter().
+ * Context: As mm_iommu_section_enter().
  */
-__kprobes void mm_iommu_exit(struct mm_iommu_section *section)
+__kprobes void mm_iommu_section_exit(struct mm_iommu_section *section)
 {
 	__mm_iommu_read_unlock(section->slot);
 }
@@ -132,7 +132,8 @@ __kprobes int mm_iommu_section_hold_one(struct mm_iommu_section *section,
  * A section for one page.
  *
  * Context: Interrupts off, virtual or real mode.
- * Return: as mm_iommu_section_hold_one(); -EAGAIN as mm_iommu_enter() too.
+ * Return: as mm_iommu_section_hold_one(); -EAGAIN as mm_iommu_section_enter()
+ *	too.
  */
 __kprobes int mm_iommu_hold_page(struct mm_struct *mm, unsigned long ua,
 				 unsigned int shift, bool write, u64 home,

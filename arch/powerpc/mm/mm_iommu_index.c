@@ -269,30 +269,30 @@ void mm_iommu_index_sync(struct mm_iommu *reg)
 }
 
 /*
- * Returns an entry of the node that @slot points to; NULL without memory for
+ * Returns an entry of the node that @entry points to; NULL without memory for
  * it.
  */
-static unsigned long *id_below(unsigned long *slot, unsigned int i)
+static unsigned long *id_below(unsigned long *entry, unsigned int i)
 {
-	unsigned long *node = (void *)*slot;
+	unsigned long *node = (void *)*entry;
 
 	if (!node) {
-		node = kcalloc(MM_IOMMU_ID_SLOTS, sizeof(*node),
+		node = kcalloc(MM_IOMMU_ID_ENTRIES, sizeof(*node),
 			       GFP_KERNEL_ACCOUNT);
 		if (!node)
 			return NULL;
 		/* zeroed before it becomes visible */
-		smp_store_release(slot, (unsigned long)node);
+		smp_store_release(entry, (unsigned long)node);
 	}
-	return &node[i % MM_IOMMU_ID_SLOTS];
+	return &node[i % MM_IOMMU_ID_ENTRIES];
 }
 
-static unsigned long *id_slot(struct mm_iommu_ids *ids, unsigned int id)
+static unsigned long *id_entry(struct mm_iommu_ids *ids, unsigned int id)
 {
-	unsigned long *slot = &ids->root[id >> 2 * MM_IOMMU_ID_SHIFT];
+	unsigned long *entry = &ids->root[id >> 2 * MM_IOMMU_ID_SHIFT];
 
-	slot = id_below(slot, id >> MM_IOMMU_ID_SHIFT);
-	return slot ? id_below(slot, id) : NULL;
+	entry = id_below(entry, id >> MM_IOMMU_ID_SHIFT);
+	return entry ? id_below(entry, id) : NULL;
 }
 
 /**
@@ -310,26 +310,26 @@ int mm_iommu_id_alloc(struct mm_iommu *reg, struct mm_iommu_region *region)
 {
 	struct mm_iommu_ids *ids = &reg->ids;
 	unsigned int id = ids->fresh;
-	unsigned long *slot;
+	unsigned long *entry;
 
 	lockdep_assert_held(&reg->lock);
-	if (ids->first && (id > ids->limit || !(id % MM_IOMMU_ID_SLOTS)))
+	if (ids->first && (id > ids->limit || !(id % MM_IOMMU_ID_ENTRIES)))
 		id = ids->first;
 	else if (id > ids->limit)
 		return -ENOSPC;
 
-	slot = id_slot(ids, id);
-	if (!slot)
+	entry = id_entry(ids, id);
+	if (!entry)
 		return -ENOMEM;
 	if (id == ids->fresh)
 		ids->fresh++;
 	else
-		ids->first = *slot / 2;
-	region->id_slot = slot;
+		ids->first = *entry / 2;
+	region->id_entry = entry;
 	region->cookie = FIELD_PREP(MM_IOMMU_COOKIE_ID, (u64)id) -
 			 mm_iommu_cookie_step(region->trans.ua);
 	/* pairs with READ_ONCE() in mm_iommu_id_find() */
-	smp_store_release(slot, (unsigned long)region);
+	smp_store_release(entry, (unsigned long)region);
 	return 0;
 }
 
@@ -348,19 +348,19 @@ void mm_iommu_id_free(struct mm_iommu *reg, struct mm_iommu_region *region)
 	struct mm_iommu_ids *ids = &reg->ids;
 
 	lockdep_assert_held(&reg->lock);
-	WRITE_ONCE(*region->id_slot, MM_IOMMU_ID_FREE);
+	WRITE_ONCE(*region->id_entry, MM_IOMMU_ID_FREE);
 	if (ids->first)
 		WRITE_ONCE(*ids->last, 2UL * id | MM_IOMMU_ID_FREE);
 	else
 		ids->first = id;
-	ids->last = region->id_slot;
+	ids->last = region->id_entry;
 }
 
 static void id_free_node(unsigned long *node, unsigned int below)
 {
 	unsigned int i;
 
-	for (i = 0; node && below && i < MM_IOMMU_ID_SLOTS; i++)
+	for (i = 0; node && below && i < MM_IOMMU_ID_ENTRIES; i++)
 		id_free_node((void *)node[i], below - 1);
 	kfree(node);
 }

@@ -162,11 +162,11 @@ int mm_iommu_pin(struct mm_iommu_trans *trans)
 		.trans = trans,
 		.batch = MM_IOMMU_PIN_BATCH,
 	};
-	struct page *few[8];
+	struct page *on_stack[8];
 	int ret = 0;
 
-	pin.pages = few;
-	if (trans->npages > ARRAY_SIZE(few))
+	pin.pages = on_stack;
+	if (trans->npages > ARRAY_SIZE(on_stack))
 		pin.pages = kmalloc_array(min(trans->npages,
 					      MM_IOMMU_PIN_BATCH),
 					  sizeof(*pin.pages), GFP_KERNEL);
@@ -178,7 +178,7 @@ int mm_iommu_pin(struct mm_iommu_trans *trans)
 		cond_resched();
 	}
 
-	if (pin.pages != few)
+	if (pin.pages != on_stack)
 		kfree(pin.pages);
 	if (!ret)
 		ret = mm_iommu_trans_finish(trans);

@@ -254,7 +254,7 @@ static void test_model(struct rng *rng)
 
 /* -- ids ----------------------------------------------------------------- */
 
-#define IDS		(3UL * MM_IOMMU_ID_SLOTS)
+#define IDS		(3UL * MM_IOMMU_ID_ENTRIES)
 
 /*
  * The owner of each id up to @limit; the freed ids, in the order of freeing;
@@ -277,7 +277,7 @@ static unsigned int ids_next(const struct ids *m)
 	bool rest = m->fresh <= m->limit;
 
 	/* allocated nodes are used up first */
-	if (rest && (m->fresh % MM_IOMMU_ID_SLOTS || !m->nr_free))
+	if (rest && (m->fresh % MM_IOMMU_ID_ENTRIES || !m->nr_free))
 		return m->fresh;
 	return m->nr_free ? m->queue[0] : 0;
 }
@@ -372,7 +372,7 @@ static void test_ids(struct rng *rng)
 {
 	/* a part of a node, exactly one, slightly more, all three */
 	static const unsigned int limits[] = {
-		3, MM_IOMMU_ID_SLOTS - 1, MM_IOMMU_ID_SLOTS + 2, IDS - 1,
+		3, MM_IOMMU_ID_ENTRIES - 1, MM_IOMMU_ID_ENTRIES + 2, IDS - 1,
 	};
 	struct ids *m = test_alloc(1, sizeof(*m));
 	unsigned int i;
@@ -753,7 +753,7 @@ static bool section_enter(struct actor *a, struct mm_iommu_section *s,
 	int ret;
 
 	local_irq_save(*flags);
-	ret = mm_iommu_enter(&a->shared->mm, s);
+	ret = mm_iommu_section_enter(&a->shared->mm, s);
 	if (!ret)
 		return true;
 	check(ret == -EAGAIN);
@@ -783,7 +783,7 @@ static void section_drop(struct actor *a, struct mm_iommu_region *region,
 	for (i = rng_below(&a->rng, 16); i; i--)
 		sched_yield();
 	check_region(region, ua);
-	mm_iommu_exit(&s);
+	mm_iommu_section_exit(&s);
 	local_irq_restore(flags);
 }
 
@@ -806,7 +806,7 @@ static void section_step(struct actor *a, unsigned long ua)
 	run.ua = ua;
 	if (mm_iommu_section_find(&s, &run) ||
 	    !mm_iommu_section_get(&s, run.cookie, n)) {
-		mm_iommu_exit(&s);
+		mm_iommu_section_exit(&s);
 		local_irq_restore(flags);
 		return;
 	}
@@ -818,7 +818,7 @@ static void section_step(struct actor *a, unsigned long ua)
 	for (i = 0; i < n; i++)
 		check(be64_to_cpu(out[i]) ==
 		      mm_iommu_trans_hpa(block, ua) + (i << PAGE_SHIFT));
-	mm_iommu_exit(&s);
+	mm_iommu_section_exit(&s);
 	local_irq_restore(flags);
 
 	a->holds += n;

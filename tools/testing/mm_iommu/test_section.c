@@ -84,12 +84,12 @@ static void enter(struct mm_struct *mm, struct mm_iommu_section *s,
 		  unsigned long *flags)
 {
 	local_irq_save(*flags);
-	check(!mm_iommu_enter(mm, s));
+	check(!mm_iommu_section_enter(mm, s));
 }
 
 static void leave(struct mm_iommu_section *s, unsigned long flags)
 {
-	mm_iommu_exit(s);
+	mm_iommu_section_exit(s);
 	local_irq_restore(flags);
 }
 
@@ -373,7 +373,7 @@ static void test_enter(struct rng *rng)
 	unsigned long flags;
 
 	local_irq_save(flags);
-	check(mm_iommu_enter(&mm, &s) == -EAGAIN);
+	check(mm_iommu_section_enter(&mm, &s) == -EAGAIN);
 	local_irq_restore(flags);
 
 	reg = registry_alloc(&mm);
@@ -381,14 +381,14 @@ static void test_enter(struct rng *rng)
 	/*
 	 * there is nothing, and dropping a page that was not held does nothing
 	 */
-	check(!mm_iommu_enter(&mm, &s));
+	check(!mm_iommu_section_enter(&mm, &s));
 	mm_iommu_section_drop(&s, FIELD_PREP(MM_IOMMU_COOKIE_ID, 5), 1);
 	check(!s.reap);
 	/* a section excludes other users of its slot */
-	check(mm_iommu_enter(&mm, &s) == -EAGAIN);
-	mm_iommu_exit(&s);
-	check(!mm_iommu_enter(&mm, &s));
-	mm_iommu_exit(&s);
+	check(mm_iommu_section_enter(&mm, &s) == -EAGAIN);
+	mm_iommu_section_exit(&s);
+	check(!mm_iommu_section_enter(&mm, &s));
+	mm_iommu_section_exit(&s);
 	local_irq_restore(flags);
 	mm_iommu_index_free(reg);
 }

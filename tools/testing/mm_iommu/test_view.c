@@ -722,7 +722,7 @@ static void race(void)
 /* Another thread has made the same block concurrently: one of them is freed. */
 static void test_raced(struct rng *rng)
 {
-	const unsigned long sizes[] = { 78, 78 * TCE_VIEW_SLOTS };
+	const unsigned long sizes[] = { 78, 78 * TCE_VIEW_CHILDREN };
 	struct iommu_table tbl;
 	unsigned long objects;
 	unsigned int i;
@@ -745,7 +745,7 @@ static void test_raced(struct rng *rng)
 /* A view without a node, and one with a full node: one visit of each block. */
 static void test_walk_once(struct rng *rng)
 {
-	const unsigned long blocks[] = { 1, TCE_VIEW_SLOTS };
+	const unsigned long blocks[] = { 1, TCE_VIEW_CHILDREN };
 	struct iommu_tce_view *view;
 	struct iommu_table tbl;
 	struct visited v;

@@ -83,13 +83,13 @@ static inline __kprobes u64 iommu_tce_perm(bool write)
 }
 
 /**
- * struct iommu_tce_want - requested mapping of consecutive entries
+ * struct iommu_tce_seg - requested mapping of consecutive entries
  * @ua: user address of the first page; the following ones are contiguous
  * @npages: number of pages
  * @write: whether the device may write, and not only read
  * @clear: the entries are to be cleared
  */
-struct iommu_tce_want {
+struct iommu_tce_seg {
 	unsigned long ua;
 	unsigned long npages;
 	bool write;
@@ -152,7 +152,7 @@ int iommu_tce_map(struct iommu_table *tbl, unsigned long entry,
 		  unsigned long ua, unsigned long npages, bool write,
 		  unsigned long *bad);
 int iommu_tce_begin(struct tce_map **maps, struct iommu_table *tbl,
-		    unsigned long entry, const struct iommu_tce_want *wants,
+		    unsigned long entry, const struct iommu_tce_seg *segs,
 		    unsigned int nr, unsigned int order);
 int iommu_tce_commit(struct tce_map *maps);
 void iommu_tce_abort(struct tce_map *maps);

@@ -141,8 +141,9 @@ int mm_iommu_unregistered_start(struct mm_struct *mm);
 void mm_iommu_unregistered_end(struct mm_struct *mm);
 bool mm_iommu_is_unregistered(struct mm_struct *mm);
 
-int mm_iommu_enter(struct mm_struct *mm, struct mm_iommu_section *section);
-void mm_iommu_exit(struct mm_iommu_section *section);
+int mm_iommu_section_enter(struct mm_struct *mm,
+			   struct mm_iommu_section *section);
+void mm_iommu_section_exit(struct mm_iommu_section *section);
 int mm_iommu_section_find(struct mm_iommu_section *section,
 			  struct mm_iommu_run *run);
 bool mm_iommu_section_get(struct mm_iommu_section *section, u64 cookie,

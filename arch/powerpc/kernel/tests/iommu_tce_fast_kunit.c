@@ -362,22 +362,22 @@ static void fake_end(struct kunit *test, struct fake *f)
 #define PARTS	5
 
 /**
- * struct job - a change; in kmalloc memory, because it is accessed in real mode
+ * struct op - a change; in kmalloc memory, because it is accessed in real mode
  * @f: table
  * @entry: first index
  * @npages: number of entries
- * @wants: parts of the change; unused for iommu_tce_fast_clear()
+ * @segs: parts of the change; unused for iommu_tce_fast_clear()
  * @nr: number of parts; 0 for iommu_tce_fast_clear()
  * @abort: abort when all parts are known
  * @one: by iommu_tce_fast_put()
  * @change: the change
  * @scratch: its scratch memory
  */
-struct job {
+struct op {
 	struct fake *f;
 	unsigned long entry;
 	unsigned long npages;
-	struct iommu_tce_want wants[PARTS];
+	struct iommu_tce_seg segs[PARTS];
 	unsigned int nr;
 	bool abort;
 	bool one;
@@ -385,100 +385,100 @@ struct job {
 	struct iommu_tce_scratch scratch;
 };
 
-static int job_begin(struct job *j)
+static int op_begin(struct op *op)
 {
-	struct fake *f = j->f;
+	struct fake *f = op->f;
 
-	return iommu_tce_change_begin(&j->change, &f->t.tbl,
-				      f->t.tbl.it_offset + j->entry, j->npages,
-				      &j->scratch);
+	return iommu_tce_change_begin(&op->change, &f->t.tbl,
+				      f->t.tbl.it_offset + op->entry,
+				      op->npages, &op->scratch);
 }
 
-static int job_fill(struct job *j)
+static int op_fill(struct op *op)
 {
-	const struct iommu_tce_want *want;
+	const struct iommu_tce_seg *seg;
 	int ret = 0;
 
-	for (want = j->wants; want < j->wants + j->nr && !ret; want++) {
-		if (want->clear)
-			iommu_tce_change_clear(&j->change, want->npages);
+	for (seg = op->segs; seg < op->segs + op->nr && !ret; seg++) {
+		if (seg->clear)
+			iommu_tce_change_clear(&op->change, seg->npages);
 		else
-			ret = iommu_tce_change_map(&j->change, want->ua,
-						   want->npages, want->write);
+			ret = iommu_tce_change_map(&op->change, seg->ua,
+						   seg->npages, seg->write);
 	}
 	return ret;
 }
 
-static int job_end(struct job *j, bool commit)
+static int op_end(struct op *op, bool commit)
 {
 	if (commit)
-		return min(iommu_tce_change_commit(&j->change), 0);
-	iommu_tce_change_abort(&j->change);
+		return min(iommu_tce_change_commit(&op->change), 0);
+	iommu_tce_change_abort(&op->change);
 	return 0;
 }
 
-static int job_clear(struct job *j)
+static int op_clear(struct op *op)
 {
-	return iommu_tce_fast_clear(&j->f->t.tbl,
-				    j->f->t.tbl.it_offset + j->entry,
-				    j->npages);
+	return iommu_tce_fast_clear(&op->f->t.tbl,
+				    op->f->t.tbl.it_offset + op->entry,
+				    op->npages);
 }
 
 /* A single entry. */
-static int job_put(struct job *j)
+static int op_put(struct op *op)
 {
-	const struct iommu_tce_want *want = j->wants;
-	struct iommu_table *tbl = &j->f->t.tbl;
+	const struct iommu_tce_seg *seg = op->segs;
+	struct iommu_table *tbl = &op->f->t.tbl;
 	u64 perm = 0;
 
-	if (j->nr && !want->clear)
-		perm = want->write ? TCE_PCI_WRITE : TCE_PCI_READ;
-	return iommu_tce_fast_put(tbl, tbl->it_offset + j->entry,
-				  want->ua, perm);
+	if (op->nr && !seg->clear)
+		perm = seg->write ? TCE_PCI_WRITE : TCE_PCI_READ;
+	return iommu_tce_fast_put(tbl, tbl->it_offset + op->entry,
+				  seg->ua, perm);
 }
 
 /* Makes the whole change, in one mode. */
-static unsigned long job_run(void *data)
+static unsigned long op_run(void *data)
 {
-	struct job *j = data;
+	struct op *op = data;
 	int ret;
 
-	if (j->one)
-		return job_put(j);
-	if (!j->nr)
-		return job_clear(j);
-	ret = job_begin(j);
+	if (op->one)
+		return op_put(op);
+	if (!op->nr)
+		return op_clear(op);
+	ret = op_begin(op);
 	if (ret)
 		return ret;
-	ret = job_fill(j);
-	if (ret || j->abort) {
-		job_end(j, false);
+	ret = op_fill(op);
+	if (ret || op->abort) {
+		op_end(op, false);
 		return ret;
 	}
-	return job_end(j, true);
+	return op_end(op, true);
 }
 
-static struct job *job_alloc(struct kunit *test, struct fake *f)
+static struct op *op_alloc(struct kunit *test, struct fake *f)
 {
-	struct job *j = kunit_kzalloc(test, sizeof(*j), GFP_KERNEL);
+	struct op *op = kunit_kzalloc(test, sizeof(*op), GFP_KERNEL);
 
-	KUNIT_ASSERT_NOT_NULL(test, j);
-	j->f = f;
-	return j;
+	KUNIT_ASSERT_NOT_NULL(test, op);
+	op->f = f;
+	return op;
 }
 
 /* Makes a change, and expects that it releases all that it held. */
-static int job_do(struct kunit *test, struct job *j)
+static int op_do(struct kunit *test, struct op *op)
 {
-	struct fake *f = j->f;
+	struct fake *f = op->f;
 	int ret;
 
 	tce_fake_log_reset(&f->t);
-	f->entry = j->entry;
-	f->npages = j->npages;
-	f->one = j->one;
+	f->entry = op->entry;
+	f->npages = op->npages;
+	f->one = op->one;
 	f->t.mute = false;
-	ret = f->mode->call(job_run, j);
+	ret = f->mode->call(op_run, op);
 	f->t.mute = true;
 
 	KUNIT_EXPECT_EQ(test, locks_held(f), 0);
@@ -490,45 +490,45 @@ static int job_do(struct kunit *test, struct job *j)
 }
 
 static int change(struct kunit *test, struct fake *f, unsigned long entry,
-		  const struct iommu_tce_want *wants, unsigned int nr)
+		  const struct iommu_tce_seg *segs, unsigned int nr)
 {
-	struct job *j = job_alloc(test, f);
+	struct op *op = op_alloc(test, f);
 	unsigned int i;
 	int ret;
 
-	j->entry = entry;
-	j->nr = nr;
+	op->entry = entry;
+	op->nr = nr;
 	for (i = 0; i < nr; i++) {
-		j->wants[i] = wants[i];
-		j->npages += wants[i].npages;
+		op->segs[i] = segs[i];
+		op->npages += segs[i].npages;
 	}
-	ret = job_do(test, j);
-	kunit_kfree(test, j);
+	ret = op_do(test, op);
+	kunit_kfree(test, op);
 	return ret;
 }
 
 static int map(struct kunit *test, struct fake *f, unsigned long entry,
 	       unsigned long ua, unsigned long npages, bool write)
 {
-	struct iommu_tce_want want = {
+	struct iommu_tce_seg seg = {
 		.ua = ua,
 		.npages = npages,
 		.write = write,
 	};
 
-	return change(test, f, entry, &want, 1);
+	return change(test, f, entry, &seg, 1);
 }
 
 static int clear(struct kunit *test, struct fake *f, unsigned long entry,
 		 unsigned long npages)
 {
-	struct job *j = job_alloc(test, f);
+	struct op *op = op_alloc(test, f);
 	int ret;
 
-	j->entry = entry;
-	j->npages = npages;
-	ret = job_do(test, j);
-	kunit_kfree(test, j);
+	op->entry = entry;
+	op->npages = npages;
+	ret = op_do(test, op);
+	kunit_kfree(test, op);
 	return ret;
 }
 
@@ -587,27 +587,27 @@ static void expect_total(struct kunit *test, struct fake *f,
 }
 
 /* Contents of a whole table, for comparison. */
-struct picture {
+struct snapshot {
 	u64 tce[ENTRIES];
 	u64 view[ENTRIES];
 };
 
-static void free_picture(void *p)
+static void free_snapshot(void *p)
 {
 	kvfree(p);
 }
 
-static struct picture *alloc_picture(struct kunit *test)
+static struct snapshot *alloc_snapshot(struct kunit *test)
 {
-	struct picture *p = kvzalloc(sizeof(*p), GFP_KERNEL);
+	struct snapshot *p = kvzalloc(sizeof(*p), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	KUNIT_ASSERT_EQ(test, 0,
-			kunit_add_action_or_reset(test, free_picture, p));
+			kunit_add_action_or_reset(test, free_snapshot, p));
 	return p;
 }
 
-static void take_picture(struct fake *f, struct picture *p)
+static void take_snapshot(struct fake *f, struct snapshot *p)
 {
 	unsigned long i;
 
@@ -617,8 +617,8 @@ static void take_picture(struct fake *f, struct picture *p)
 	}
 }
 
-static void expect_picture(struct kunit *test, struct fake *f,
-			   const struct picture *p)
+static void expect_snapshot(struct kunit *test, struct fake *f,
+			   const struct snapshot *p)
 {
 	unsigned long i;
 
@@ -719,19 +719,19 @@ static void a_change_of_one_entry(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
 	struct mm_iommu_region *region = fake_register(test, f, 2);
-	struct job *j = job_alloc(test, f);
+	struct op *op = op_alloc(test, f);
 
 	prepare(test, f, 0, BLOCK);
-	j->entry = 9;
-	j->npages = 1;
-	j->nr = 1;
-	j->wants[0] = (struct iommu_tce_want){
+	op->entry = 9;
+	op->npages = 1;
+	op->nr = 1;
+	op->segs[0] = (struct iommu_tce_seg){
 		.ua = ua_of(region, 1), .npages = 1, .write = true,
 	};
-	KUNIT_EXPECT_EQ(test, job_do(test, j), 0);
+	KUNIT_EXPECT_EQ(test, op_do(test, op), 0);
 	expect_mapped(test, f, 9, region, 1, 1, true);
-	j->wants[0].clear = true;
-	KUNIT_EXPECT_EQ(test, job_do(test, j), 0);
+	op->segs[0].clear = true;
+	KUNIT_EXPECT_EQ(test, op_do(test, op), 0);
 	expect_nothing(test, f, 9, 1);
 	expect_total(test, f, 0);
 	fake_end(test, f);
@@ -771,7 +771,7 @@ static void a_list_may_clear_some(struct kunit *test)
 	struct fake *f = fake_create(test);
 	struct mm_iommu_region *old = fake_register(test, f, 60);
 	struct mm_iommu_region *new = fake_register(test, f, 60);
-	struct iommu_tce_want list[] = {
+	struct iommu_tce_seg list[] = {
 		{ .npages = 5, .clear = true },
 		{ .ua = ua_of(new, 0), .npages = 10, .write = true },
 		{ .npages = 20, .clear = true },
@@ -806,7 +806,7 @@ static void a_change_of_two_regions_counts_each(struct kunit *test)
 	struct fake *f = fake_create(test);
 	struct mm_iommu_region *a = fake_register(test, f, 100);
 	struct mm_iommu_region *b = fake_register(test, f, 100);
-	struct iommu_tce_want list[] = {
+	struct iommu_tce_seg list[] = {
 		{ .ua = ua_of(a, 50), .npages = 30, .write = true },
 		{ .ua = ua_of(b, 10), .npages = 20, .write = true },
 		{ .ua = ua_of(a, 80), .npages = 7 },
@@ -881,7 +881,7 @@ static void clear_where_a_block_is_missing(struct kunit *test)
 /* Mapping and unmapping one page at ever new addresses succeeds every time. */
 static void a_walk_through_a_table_that_was_walked_before(struct kunit *test)
 {
-	struct iommu_tce_want nothing = { .npages = 1, .clear = true };
+	struct iommu_tce_seg nothing = { .npages = 1, .clear = true };
 	struct fake *f = fake_create(test);
 	struct mm_iommu_region *region = fake_register(test, f, 1);
 	unsigned long i, step = 37;
@@ -906,24 +906,24 @@ static void a_walk_through_a_table_that_was_walked_before(struct kunit *test)
 
 /* A change that is refused: no call was made, nothing has changed. */
 static void expect_refused(struct kunit *test, struct fake *f, int ret,
-			   const struct picture *before)
+			   const struct snapshot *before)
 {
 	KUNIT_EXPECT_EQ(test, ret, -EAGAIN);
 	KUNIT_EXPECT_STREQ(test, f->t.log, "");
-	expect_picture(test, f, before);
+	expect_snapshot(test, f, before);
 	tce_fake_check_blocks(&f->t);
 }
 
-static struct picture *map_some(struct kunit *test, struct fake *f,
+static struct snapshot *map_some(struct kunit *test, struct fake *f,
 				struct mm_iommu_region *region,
 				unsigned long first, unsigned long npages)
 {
-	struct picture *before = alloc_picture(test);
+	struct snapshot *before = alloc_snapshot(test);
 
 	prepare(test, f, first, npages);
 	KUNIT_ASSERT_EQ(test, 0, map(test, f, first, ua_of(region, 0), npages,
 				     true));
-	take_picture(f, before);
+	take_snapshot(f, before);
 	return before;
 }
 
@@ -932,8 +932,8 @@ static void memory_that_is_not_all_registered(struct kunit *test)
 	struct fake *f = fake_create(test);
 	unsigned long ua = mm_iommu_kunit_map(test, 10 * UNIT >> PAGE_SHIFT);
 	struct mm_iommu_region *a, *b;
-	struct iommu_tce_want list[2];
-	struct picture *before;
+	struct iommu_tce_seg list[2];
+	struct snapshot *before;
 	unsigned long end;
 
 	a = fake_register_at(test, f, ua, 4 * UNIT);
@@ -954,8 +954,8 @@ static void memory_that_is_not_all_registered(struct kunit *test)
 				    true), before);
 
 	/* and after a part that was held */
-	list[0] = (struct iommu_tce_want){ .ua = ua, .npages = 7 };
-	list[1] = (struct iommu_tce_want){ .ua = end, .npages = 1 };
+	list[0] = (struct iommu_tce_seg){ .ua = ua, .npages = 7 };
+	list[1] = (struct iommu_tce_seg){ .ua = end, .npages = 1 };
 	expect_refused(test, f, change(test, f, BLOCK - 5, list, 2), before);
 	KUNIT_EXPECT_EQ(test, mapped(f, a), 20);
 	KUNIT_EXPECT_EQ(test, mapped(f, b), 0);
@@ -970,7 +970,7 @@ static void memory_that_is_not_all_registered(struct kunit *test)
 static void nothing_was_ever_registered(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
-	struct picture *before = alloc_picture(test);
+	struct snapshot *before = alloc_snapshot(test);
 
 	prepare(test, f, 0, BLOCK);
 	expect_refused(test, f, map(test, f, 0, KUNIT_UA, 1, true), before);
@@ -983,36 +983,36 @@ static void an_aborted_change_counts_back(struct kunit *test)
 	struct fake *f = fake_create(test);
 	struct mm_iommu_region *a = fake_register(test, f, 400);
 	struct mm_iommu_region *b = fake_register(test, f, 100);
-	struct picture *before = map_some(test, f, a, 2 * BLOCK - 100, 200);
-	struct job *j = job_alloc(test, f);
+	struct snapshot *before = map_some(test, f, a, 2 * BLOCK - 100, 200);
+	struct op *op = op_alloc(test, f);
 
-	j->abort = true;
-	j->entry = 2 * BLOCK - 200;
-	j->npages = 400;
-	j->nr = 4;
-	j->wants[0] = (struct iommu_tce_want){
+	op->abort = true;
+	op->entry = 2 * BLOCK - 200;
+	op->npages = 400;
+	op->nr = 4;
+	op->segs[0] = (struct iommu_tce_seg){
 		.ua = ua_of(a, 0), .npages = 150, .write = true,
 	};
-	j->wants[1] = (struct iommu_tce_want){ .npages = 50, .clear = true };
-	j->wants[2] = (struct iommu_tce_want){
+	op->segs[1] = (struct iommu_tce_seg){ .npages = 50, .clear = true };
+	op->segs[2] = (struct iommu_tce_seg){
 		.ua = ua_of(b, 0), .npages = 100, .write = true,
 	};
-	j->wants[3] = (struct iommu_tce_want){
+	op->segs[3] = (struct iommu_tce_seg){
 		.ua = ua_of(a, 100), .npages = 100,
 	};
-	KUNIT_EXPECT_EQ(test, job_do(test, j), 0);
+	KUNIT_EXPECT_EQ(test, op_do(test, op), 0);
 	KUNIT_EXPECT_STREQ(test, f->t.log, "");
 	KUNIT_EXPECT_EQ(test, mapped(f, a), 200);
 	KUNIT_EXPECT_EQ(test, mapped(f, b), 0);
-	expect_picture(test, f, before);
+	expect_snapshot(test, f, before);
 
 	/* before all entries are known, and with nothing held */
-	j->nr = 1;
-	KUNIT_EXPECT_EQ(test, job_do(test, j), 0);
-	j->wants[0].clear = true;
-	KUNIT_EXPECT_EQ(test, job_do(test, j), 0);
+	op->nr = 1;
+	KUNIT_EXPECT_EQ(test, op_do(test, op), 0);
+	op->segs[0].clear = true;
+	KUNIT_EXPECT_EQ(test, op_do(test, op), 0);
 	KUNIT_EXPECT_EQ(test, mapped(f, a), 200);
-	expect_picture(test, f, before);
+	expect_snapshot(test, f, before);
 	fake_end(test, f);
 }
 
@@ -1020,7 +1020,7 @@ static void read_only_memory_is_not_mapped_for_writing(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
 	unsigned long ua = mm_iommu_kunit_map(test, 2 * UNIT >> PAGE_SHIFT);
-	struct picture *before = alloc_picture(test);
+	struct snapshot *before = alloc_snapshot(test);
 	struct mm_iommu_region *region;
 
 	KUNIT_ASSERT_EQ(test, ua,
@@ -1046,7 +1046,7 @@ static void pages_of_the_iommu_that_are_no_block(struct kunit *test)
 {
 	struct fake *f = fake_create_as(test, test->param_value, 0, 21, false);
 	unsigned long ua = mm_iommu_kunit_map(test, 3 * SZ_2M >> PAGE_SHIFT);
-	struct picture *before = alloc_picture(test);
+	struct snapshot *before = alloc_snapshot(test);
 	struct mm_iommu_kunit *t = test->priv;
 	struct mm_iommu_region *region;
 
@@ -1065,7 +1065,7 @@ static void a_closed_table_is_not_touched(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
 	struct mm_iommu_region *region = fake_register(test, f, 20);
-	struct picture *before = map_some(test, f, region, BLOCK - 10, 20);
+	struct snapshot *before = map_some(test, f, region, BLOCK - 10, 20);
 
 	iommu_tce_close(&f->t.tbl, true);
 	expect_refused(test, f, map(test, f, BLOCK - 5, ua_of(region, 0), 1,
@@ -1085,7 +1085,7 @@ static void a_block_that_is_missing(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
 	struct mm_iommu_region *region = fake_register(test, f, 20);
-	struct picture *before = map_some(test, f, region, BLOCK, 20);
+	struct snapshot *before = map_some(test, f, region, BLOCK, 20);
 
 	expect_refused(test, f, map(test, f, BLOCK - 1, ua_of(region, 0), 1,
 				    true), before);
@@ -1103,7 +1103,7 @@ static void a_platform_that_cannot(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
 	struct mm_iommu_region *region = fake_register(test, f, 20);
-	struct picture *before = map_some(test, f, region, BLOCK - 10, 20);
+	struct snapshot *before = map_some(test, f, region, BLOCK - 10, 20);
 
 	f->t.ops.realmode = NULL;
 	expect_refused(test, f, map(test, f, BLOCK - 5, ua_of(region, 0), 1,
@@ -1149,7 +1149,7 @@ static void a_platform_that_refuses(struct kunit *test)
 	struct fake *f = fake_create(test);
 	struct mm_iommu_region *old = fake_register(test, f, 40);
 	struct mm_iommu_region *new = fake_register(test, f, 40);
-	struct picture *before = map_some(test, f, old, BLOCK - 10, 20);
+	struct snapshot *before = map_some(test, f, old, BLOCK - 10, 20);
 
 	f->t.refuse = 1;
 	KUNIT_EXPECT_EQ(test, -EAGAIN, map(test, f, BLOCK - 20, ua_of(new, 0),
@@ -1161,7 +1161,7 @@ static void a_platform_that_refuses(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, mapped(f, old), 20);
 	KUNIT_EXPECT_EQ(test, mapped(f, new), 0);
-	expect_picture(test, f, before);
+	expect_snapshot(test, f, before);
 	expect_total(test, f, 20);
 	fake_end(test, f);
 }
@@ -1170,20 +1170,20 @@ static void a_platform_that_refuses(struct kunit *test)
 static int put_refused(struct kunit *test, struct fake *f, unsigned long entry,
 		       unsigned long ua, bool clear, unsigned int refuse)
 {
-	struct job *j = job_alloc(test, f);
+	struct op *op = op_alloc(test, f);
 	int ret;
 
-	j->entry = entry;
-	j->npages = 1;
-	j->nr = 1;
-	j->one = true;
-	j->wants[0] = (struct iommu_tce_want){
+	op->entry = entry;
+	op->npages = 1;
+	op->nr = 1;
+	op->one = true;
+	op->segs[0] = (struct iommu_tce_seg){
 		.ua = ua, .npages = 1, .write = true, .clear = clear,
 	};
 	f->t.refuse = refuse;
-	ret = job_do(test, j);
+	ret = op_do(test, op);
 	f->t.refuse = 0;
-	kunit_kfree(test, j);
+	kunit_kfree(test, op);
 	return ret;
 }
 
@@ -1193,21 +1193,21 @@ static void one_entry_that_is_refused_is_put_back(struct kunit *test)
 	struct fake *f = fake_create(test);
 	struct mm_iommu_region *old = fake_register(test, f, 40);
 	struct mm_iommu_region *new = fake_register(test, f, 40);
-	struct picture *before = map_some(test, f, old, BLOCK - 10, 20);
+	struct snapshot *before = map_some(test, f, old, BLOCK - 10, 20);
 
 	/* the old entry is restored, or the entry is empty; the kill follows */
 	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 5,
 						ua_of(new, 0), false, 1));
 	KUNIT_EXPECT_STREQ(test, f->t.log, "sSK");
-	expect_picture(test, f, before);
+	expect_snapshot(test, f, before);
 	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 30,
 						ua_of(new, 0), false, 1));
 	KUNIT_EXPECT_STREQ(test, f->t.log, "sSK");
-	expect_picture(test, f, before);
+	expect_snapshot(test, f, before);
 	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 5, 0, true,
 						1));
 	KUNIT_EXPECT_STREQ(test, f->t.log, "cSK");
-	expect_picture(test, f, before);
+	expect_snapshot(test, f, before);
 
 	/* the old entry cannot be set, so the entry is cleared */
 	KUNIT_EXPECT_EQ(test, -EIO, put_refused(test, f, BLOCK - 5,
@@ -1239,15 +1239,15 @@ static void more_than_fits_into_one_change(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
 	struct mm_iommu_region *region = fake_register(test, f, MOST + 1);
-	struct picture *before = map_some(test, f, region, 100, MOST);
-	struct job *j = job_alloc(test, f);
+	struct snapshot *before = map_some(test, f, region, 100, MOST);
+	struct op *op = op_alloc(test, f);
 
 	expect_refused(test, f, clear(test, f, 0, MOST + 1), before);
 	expect_refused(test, f, clear(test, f, 0, ENTRIES), before);
-	j->npages = MOST + 1;
-	j->nr = 1;
-	j->wants[0] = (struct iommu_tce_want){ .npages = 1, .clear = true };
-	expect_refused(test, f, job_do(test, j), before);
+	op->npages = MOST + 1;
+	op->nr = 1;
+	op->segs[0] = (struct iommu_tce_seg){ .npages = 1, .clear = true };
+	expect_refused(test, f, op_do(test, op), before);
 	KUNIT_EXPECT_EQ(test, mapped(f, region), MOST);
 	fake_end(test, f);
 }
@@ -1590,79 +1590,80 @@ static void a_block_is_emptied_before_the_kill(struct kunit *test)
 
 /* ---- contended locks --------------------------------------------------- */
 
-/* A job that runs while a lock that it needs is held. */
-struct held_job {
-	struct job *j;
+/* An operation that runs while a lock that it needs is held. */
+struct held_op {
+	struct op *op;
 	arch_spinlock_t *lock;
 	bool was_locked;
 };
 
-static unsigned long held_job_run(void *data)
+static unsigned long held_op_run(void *data)
 {
-	struct held_job *h = data;
+	struct held_op *h = data;
 	unsigned long ret;
 
 	arch_spin_lock(h->lock);
-	ret = job_run(h->j);
+	ret = op_run(h->op);
 	h->was_locked = arch_spin_is_locked(h->lock);
 	arch_spin_unlock(h->lock);
 	return ret;
 }
 
 /* That the call returns is the test: the lock is released only afterwards. */
-static void expect_not_waiting(struct kunit *test, struct job *j,
-			       arch_spinlock_t *lock, int want,
-			       const struct picture *before)
+static void expect_not_waiting(struct kunit *test, struct op *op,
+			       arch_spinlock_t *lock, int seg,
+			       const struct snapshot *before)
 {
-	struct fake *f = j->f;
-	struct held_job *h = kunit_kzalloc(test, sizeof(*h), GFP_KERNEL);
+	struct fake *f = op->f;
+	struct held_op *h = kunit_kzalloc(test, sizeof(*h), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, h);
-	h->j = j;
+	h->op = op;
 	h->lock = lock;
-	KUNIT_EXPECT_EQ(test, (int)f->mode->call(held_job_run, h), want);
+	KUNIT_EXPECT_EQ(test, (int)f->mode->call(held_op_run, h), seg);
 	KUNIT_EXPECT_TRUE(test, h->was_locked);
 	KUNIT_EXPECT_EQ(test, locks_held(f), 0);
 	KUNIT_EXPECT_EQ(test, slots_held(f), 0);
-	expect_picture(test, f, before);
+	expect_snapshot(test, f, before);
 }
 
 static void nobody_waits_for_a_lock(struct kunit *test)
 {
 	struct fake *f = fake_create(test);
 	struct mm_iommu_region *region = fake_register(test, f, 40);
-	struct picture *before = map_some(test, f, region, 16 * BLOCK - 10, 20);
+	struct snapshot *before = map_some(test, f, region, 16 * BLOCK - 10,
+					   20);
 	struct mm_iommu *reg = f->mm->context.mm_iommu;
 	struct iommu_tce_view *view = f->t.tbl.it_view;
-	struct job *j = job_alloc(test, f);
+	struct op *op = op_alloc(test, f);
 	unsigned int i;
 
-	j->entry = 16 * BLOCK - 5;
-	j->npages = 10;
-	j->wants[0] = (struct iommu_tce_want){
+	op->entry = 16 * BLOCK - 5;
+	op->npages = 10;
+	op->segs[0] = (struct iommu_tce_seg){
 		.ua = ua_of(region, 20), .npages = 10, .write = true,
 	};
 	/* a change and a clear of two blocks, either of which is locked */
-	for (j->nr = 0; j->nr < 2; j->nr++) {
-		expect_not_waiting(test, j, &view->locks[0].lock.raw_lock,
+	for (op->nr = 0; op->nr < 2; op->nr++) {
+		expect_not_waiting(test, op, &view->locks[0].lock.raw_lock,
 				   -EAGAIN, before);
-		expect_not_waiting(test, j, &view->locks[15].lock.raw_lock,
+		expect_not_waiting(test, op, &view->locks[15].lock.raw_lock,
 				   -EAGAIN, before);
 	}
 
 	/* the slot of the registry of the current CPU, whichever that is */
-	for (j->nr = 0; j->nr < 2; j->nr++) {
+	for (op->nr = 0; op->nr < 2; op->nr++) {
 		migrate_disable();
 		i = raw_smp_processor_id() & reg->slot_mask;
-		expect_not_waiting(test, j, &reg->slots[i].lock, -EAGAIN,
+		expect_not_waiting(test, op, &reg->slots[i].lock, -EAGAIN,
 				   before);
 		migrate_enable();
 	}
 	KUNIT_EXPECT_EQ(test, mapped(f, region), 20);
 
 	/* succeeds while another lock is held */
-	j->nr = 0;
-	KUNIT_EXPECT_EQ(test, job_do(test, j), 1);
+	op->nr = 0;
+	KUNIT_EXPECT_EQ(test, op_do(test, op), 1);
 	KUNIT_EXPECT_EQ(test, mapped(f, region), 10);
 	fake_end(test, f);
 }
@@ -1672,24 +1673,24 @@ static void nobody_waits_for_a_lock(struct kunit *test)
 #define STEPS	300
 
 /**
- * struct twin - two tables: fast path as far as possible, and range path
+ * struct model - two tables: fast path as far as possible, and range path
  * @fast: table of the fast path
  * @core: table of the range path
- * @picture: expected contents of both
+ * @snapshot: expected contents of both
  * @count: pages of each region that are mapped in each table
- * @j: the change
+ * @op: the change
  * @region: memory; the first two are adjacent, the third is read-only
  * @rnd: state of the random numbers
  * @made: changes made on the fast path
  * @left: changes left to the range path
  * @failed: changes that cannot be made at all
  */
-struct twin {
+struct model {
 	struct fake *fast;
 	struct fake *core;
-	struct picture *picture;
+	struct snapshot *snapshot;
 	long count[REGIONS];
-	struct job *j;
+	struct op *op;
 	struct mm_iommu_region *region[3];
 	struct rnd_state rnd;
 	unsigned int made;
@@ -1697,17 +1698,18 @@ struct twin {
 	unsigned int failed;
 };
 
-static unsigned long below(struct twin *t, unsigned long n)
+static unsigned long below(struct model *t, unsigned long n)
 {
 	return prandom_u32_state(&t->rnd) % n;
 }
 
-static unsigned int twin_shift(const struct twin *t)
+static unsigned int model_shift(const struct model *t)
 {
 	return t->core->t.tbl.it_page_shift;
 }
 
-static struct mm_iommu_region *twin_find(const struct twin *t, unsigned long ua)
+static struct mm_iommu_region *model_find(const struct model *t,
+					  unsigned long ua)
 {
 	unsigned int i;
 
@@ -1717,10 +1719,10 @@ static struct mm_iommu_region *twin_find(const struct twin *t, unsigned long ua)
 	return NULL;
 }
 
-static void random_part(struct twin *t, struct iommu_tce_want *want,
+static void random_part(struct model *t, struct iommu_tce_seg *seg,
 			unsigned long npages)
 {
-	unsigned int shift = twin_shift(t);
+	unsigned int shift = model_shift(t);
 	struct mm_iommu_region *region = t->region[below(t, 3)];
 	unsigned long pages = region->trans.npages << PAGE_SHIFT >> shift;
 	unsigned long at = below(t, pages);
@@ -1728,29 +1730,29 @@ static void random_part(struct twin *t, struct iommu_tce_want *want,
 	/* mostly within the region */
 	if (below(t, 16) && at + npages > pages)
 		at = npages > pages ? 0 : pages - npages;
-	want->clear = !below(t, 4);
-	want->write = below(t, 8) && (region != t->region[2] || !below(t, 8));
-	want->ua = region->trans.ua + (at << shift);
-	want->npages = npages;
+	seg->clear = !below(t, 4);
+	seg->write = below(t, 8) && (region != t->region[2] || !below(t, 8));
+	seg->ua = region->trans.ua + (at << shift);
+	seg->npages = npages;
 }
 
-static void random_job(struct twin *t)
+static void random_op(struct model *t)
 {
 	unsigned long blocks = below(t, 4) ? 3 : BLOCKS, left;
-	struct job *j = t->j;
+	struct op *op = t->op;
 
-	j->npages = below(t, 3) ? 1 + below(t, 20) : 1 + below(t, MOST);
-	j->one = !below(t, 4);
-	if (j->one)
-		j->npages = 1;
+	op->npages = below(t, 3) ? 1 + below(t, 20) : 1 + below(t, MOST);
+	op->one = !below(t, 4);
+	if (op->one)
+		op->npages = 1;
 	/* mostly over other entries, and where the locks wrap around */
-	j->entry = (14 * BLOCK + below(t, blocks * BLOCK)) % ENTRIES;
-	j->npages = min(j->npages, ENTRIES - j->entry);
-	j->nr = 0;
+	op->entry = (14 * BLOCK + below(t, blocks * BLOCK)) % ENTRIES;
+	op->npages = min(op->npages, ENTRIES - op->entry);
+	op->nr = 0;
 	if (!below(t, 4))
 		return;
-	for (left = j->npages; left; left -= j->wants[j->nr++].npages)
-		random_part(t, &j->wants[j->nr], j->nr == PARTS - 1 ? left :
+	for (left = op->npages; left; left -= op->segs[op->nr++].npages)
+		random_part(t, &op->segs[op->nr], op->nr == PARTS - 1 ? left :
 			    1 + below(t, left));
 }
 
@@ -1758,107 +1760,108 @@ static void random_job(struct twin *t)
  * Whether a part can be mapped, on the fast path if @fast. For more than one
  * page the fast path does not look for pages that are read-only.
  */
-static bool part_is_good(const struct twin *t,
-			 const struct iommu_tce_want *want, bool fast)
+static bool part_is_good(const struct model *t,
+			 const struct iommu_tce_seg *seg, bool fast)
 {
-	struct mm_iommu_region *first = twin_find(t, want->ua), *region;
-	unsigned long i, ua = want->ua;
+	struct mm_iommu_region *first = model_find(t, seg->ua), *region;
+	unsigned long i, ua = seg->ua;
 	u64 at;
 
-	if (fast && want->npages > 1 && first && want->write &&
+	if (fast && seg->npages > 1 && first && seg->write &&
 	    first->trans.readonly)
 		return false;
-	for (i = 0; i < want->npages; i++, ua += BIT(twin_shift(t))) {
-		region = twin_find(t, ua);
+	for (i = 0; i < seg->npages; i++, ua += BIT(model_shift(t))) {
+		region = model_find(t, ua);
 		if (!region || (fast && region != first))
 			return false;
 		mm_iommu_trans_block(&region->trans, ua, &at);
-		if (want->write && at & MM_IOMMU_READONLY)
+		if (seg->write && at & MM_IOMMU_READONLY)
 			return false;
 	}
 	return true;
 }
 
-static bool job_is_good(const struct twin *t, bool fast)
+static bool op_is_good(const struct model *t, bool fast)
 {
 	unsigned int i;
 
-	for (i = 0; i < t->j->nr; i++)
-		if (!t->j->wants[i].clear &&
-		    !part_is_good(t, &t->j->wants[i], fast))
+	for (i = 0; i < t->op->nr; i++)
+		if (!t->op->segs[i].clear &&
+		    !part_is_good(t, &t->op->segs[i], fast))
 			return false;
 	return true;
 }
 
 /* Whether a block is missing in a range where pages are to be mapped. */
-static bool job_lacks_block(const struct twin *t)
+static bool op_lacks_block(const struct model *t)
 {
 	struct iommu_tce_view *view = t->fast->t.tbl.it_view;
-	unsigned long b = t->j->entry / BLOCK;
-	unsigned long last = (t->j->entry + t->j->npages - 1) / BLOCK;
+	unsigned long b = t->op->entry / BLOCK;
+	unsigned long last = (t->op->entry + t->op->npages - 1) / BLOCK;
 
-	for (; t->j->nr && b <= last; b++)
+	for (; t->op->nr && b <= last; b++)
 		if (!tce_view_find(view, b))
 			return true;
 	return false;
 }
 
-static void picture_put(struct twin *t, unsigned long i, unsigned long ua,
+static void snapshot_put(struct model *t, unsigned long i, unsigned long ua,
 			bool write)
 {
-	struct mm_iommu_region *old = NULL, *new = ua ? twin_find(t, ua) : NULL;
+	struct mm_iommu_region *new = ua ? model_find(t, ua) : NULL;
+	struct mm_iommu_region *old = NULL;
 	unsigned int k;
 
-	if (t->picture->view[i])
+	if (t->snapshot->view[i])
 		old = mm_iommu_id_find(t->core->mm->context.mm_iommu,
-				       t->picture->view[i]);
+				       t->snapshot->view[i]);
 	for (k = 0; k < ARRAY_SIZE(t->region); k++)
 		t->count[k] += (t->region[k] == new) - (t->region[k] == old);
-	t->picture->view[i] = new ? mm_iommu_cookie(new, ua, write) : 0;
-	t->picture->tce[i] = new ? wanted_tce(new, ua, write) : 0;
+	t->snapshot->view[i] = new ? mm_iommu_cookie(new, ua, write) : 0;
+	t->snapshot->tce[i] = new ? wanted_tce(new, ua, write) : 0;
 }
 
-static void picture_change(struct twin *t)
+static void snapshot_change(struct model *t)
 {
-	const struct iommu_tce_want *want = t->j->wants;
-	unsigned long i = t->j->entry, n, end = i + t->j->npages;
+	const struct iommu_tce_seg *seg = t->op->segs;
+	unsigned long i = t->op->entry, n, end = i + t->op->npages;
 
-	for (; !t->j->nr && i < end; i++)
-		picture_put(t, i, 0, false);
-	for (; i < end; want++)
-		for (n = 0; n < want->npages; n++)
-			picture_put(t, i++, want->clear ? 0 :
-				    want->ua + (n << twin_shift(t)),
-				    want->write);
+	for (; !t->op->nr && i < end; i++)
+		snapshot_put(t, i, 0, false);
+	for (; i < end; seg++)
+		for (n = 0; n < seg->npages; n++)
+			snapshot_put(t, i++, seg->clear ? 0 :
+				    seg->ua + (n << model_shift(t)),
+				    seg->write);
 }
 
 /* The same change on the range path. */
-static int core_change(struct twin *t, struct fake *f)
+static int core_change(struct model *t, struct fake *f)
 {
 	struct tce_map *m = NULL;
 	int ret;
 
-	if (!t->j->nr)
+	if (!t->op->nr)
 		return iommu_tce_unmap(&f->t.tbl,
-				       f->t.tbl.it_offset + t->j->entry,
-				       t->j->npages);
-	ret = iommu_tce_begin(&m, &f->t.tbl, f->t.tbl.it_offset + t->j->entry,
-			      t->j->wants, t->j->nr, 0);
+				       f->t.tbl.it_offset + t->op->entry,
+				       t->op->npages);
+	ret = iommu_tce_begin(&m, &f->t.tbl, f->t.tbl.it_offset + t->op->entry,
+			      t->op->segs, t->op->nr, 0);
 	return ret ? : iommu_tce_commit(m);
 }
 
 /* A single part is mapped as VFIO maps it. */
-static int core_map(struct twin *t, struct fake *f)
+static int core_map(struct model *t, struct fake *f)
 {
-	const struct iommu_tce_want *want = t->j->wants;
+	const struct iommu_tce_seg *seg = t->op->segs;
 
-	if (t->j->nr != 1 || want->clear)
+	if (t->op->nr != 1 || seg->clear)
 		return core_change(t, f);
-	return iommu_tce_map(&f->t.tbl, f->t.tbl.it_offset + t->j->entry,
-			     want->ua, want->npages, want->write, NULL);
+	return iommu_tce_map(&f->t.tbl, f->t.tbl.it_offset + t->op->entry,
+			     seg->ua, seg->npages, seg->write, NULL);
 }
 
-static void expect_counts(struct kunit *test, struct twin *t, const long *core)
+static void expect_counts(struct kunit *test, struct model *t, const long *core)
 {
 	unsigned int k;
 
@@ -1872,28 +1875,28 @@ static void expect_counts(struct kunit *test, struct twin *t, const long *core)
 	}
 }
 
-static void twin_step(struct kunit *test, struct twin *t)
+static void model_step(struct kunit *test, struct model *t)
 {
 	bool lacks, clears, good, change_good;
 	long before[REGIONS];
 	int ret;
 
-	random_job(t);
-	lacks = job_lacks_block(t);
-	clears = t->j->one && (!t->j->nr || t->j->wants->clear);
-	change_good = job_is_good(t, true);
-	good = job_is_good(t, false);
+	random_op(t);
+	lacks = op_lacks_block(t);
+	clears = t->op->one && (!t->op->nr || t->op->segs->clear);
+	change_good = op_is_good(t, true);
+	good = op_is_good(t, false);
 	memcpy(before, t->count, sizeof(before));
 
-	ret = job_do(test, t->j);
+	ret = op_do(test, t->op);
 	if (ret != -EAGAIN) {
 		KUNIT_ASSERT_TRUE(test, change_good && (!lacks || clears));
 		KUNIT_ASSERT_TRUE(test, !ret || (ret == 1 &&
-						 (!t->j->nr || t->j->one)));
+						 (!t->op->nr || t->op->one)));
 		t->made++;
 	} else {
 		KUNIT_ASSERT_TRUE(test, lacks || !change_good);
-		expect_picture(test, t->fast, t->picture);
+		expect_snapshot(test, t->fast, t->snapshot);
 		expect_counts(test, t, before);
 		ret = core_change(t, t->fast);
 		KUNIT_ASSERT_EQ(test, !ret, good);
@@ -1901,15 +1904,15 @@ static void twin_step(struct kunit *test, struct twin *t)
 		t->failed += !good;
 	}
 	if (good)
-		picture_change(t);
+		snapshot_change(t);
 	/* in one of the two tables only */
-	expect_picture(test, t->fast, t->picture);
+	expect_snapshot(test, t->fast, t->snapshot);
 	expect_counts(test, t, before);
 	KUNIT_ASSERT_EQ(test, !core_map(t, t->core), good);
 	expect_counts(test, t, t->count);
 }
 
-static void twin_register(struct kunit *test, struct twin *t)
+static void model_register(struct kunit *test, struct model *t)
 {
 	unsigned long ua = mm_iommu_kunit_map(test, 80 * UNIT >> PAGE_SHIFT);
 
@@ -1924,25 +1927,25 @@ static void twin_register(struct kunit *test, struct twin *t)
 	KUNIT_ASSERT_TRUE(test, t->region[2]->trans.readonly);
 }
 
-static void twins(struct kunit *test, unsigned int shift, bool pnv)
+static void compare_paths(struct kunit *test, unsigned int shift, bool pnv)
 {
 	const struct mode *mode = test->param_value;
-	struct twin *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	struct model *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
 	unsigned int i, seed = 1000 * (mode - modes) + 10 * shift + pnv;
 
 	KUNIT_ASSERT_NOT_NULL(test, t);
 	prandom_seed_state(&t->rnd, seed);
 	t->fast = fake_create_as(test, mode, 12345, shift, pnv);
 	t->core = fake_create_as(test, mode, 12345, shift, false);
-	t->picture = alloc_picture(test);
-	t->j = job_alloc(test, t->fast);
-	twin_register(test, t);
+	t->snapshot = alloc_snapshot(test);
+	t->op = op_alloc(test, t->fast);
+	model_register(test, t);
 
 	for (i = 0; i < STEPS; i++) {
-		twin_step(test, t);
+		model_step(test, t);
 		if (i % 16)
 			continue;
-		expect_picture(test, t->core, t->picture);
+		expect_snapshot(test, t->core, t->snapshot);
 		tce_fake_check_blocks(&t->fast->t);
 		tce_fake_check_blocks(&t->core->t);
 	}
@@ -1953,23 +1956,23 @@ static void twins(struct kunit *test, unsigned int shift, bool pnv)
 	KUNIT_EXPECT_GT(test, t->made, STEPS / 4);
 	KUNIT_EXPECT_GT(test, t->left, 0);
 	KUNIT_EXPECT_GT(test, t->failed, 0);
-	expect_picture(test, t->core, t->picture);
+	expect_snapshot(test, t->core, t->snapshot);
 	fake_end(test, t->fast);
 	fake_end(test, t->core);
 }
 
 static void random_changes_are_as_the_core_makes_them(struct kunit *test)
 {
-	twins(test, SHIFT, false);
+	compare_paths(test, SHIFT, false);
 	if (PAGE_SHIFT != SHIFT)
-		twins(test, PAGE_SHIFT, false);
+		compare_paths(test, PAGE_SHIFT, false);
 }
 
 static void random_changes_of_a_table_of_powernv(struct kunit *test)
 {
 	if (!IS_ENABLED(CONFIG_PPC_POWERNV))
 		kunit_skip(test, "needs CONFIG_PPC_POWERNV");
-	twins(test, SHIFT, true);
+	compare_paths(test, SHIFT, true);
 }
 
 /* ---- concurrency ------------------------------------------------------- */
@@ -1981,7 +1984,7 @@ struct fast_thread {
 	struct mm_iommu_region *region;
 	struct completion done;
 	unsigned int failed;
-	struct job *j;
+	struct op *op;
 };
 
 /* Maps and clears on the range path what others change on the fast path. */
@@ -2016,21 +2019,21 @@ static int thread_run(void *data)
 static void change_concurrently(struct kunit *test, struct fast_thread *t,
 				struct mm_iommu_region *region)
 {
-	struct job *j = t->j;
+	struct op *op = t->op;
 	struct rnd_state rnd;
 	unsigned int made = 0;
 	int ret;
 
 	prandom_seed_state(&rnd, 2);
 	while (!completion_done(&t->done)) {
-		j->entry = 15 * BLOCK + prandom_u32_state(&rnd) % BLOCK;
-		j->npages = 1 + prandom_u32_state(&rnd) % 300;
-		j->nr = prandom_u32_state(&rnd) % 2;
-		j->wants[0] = (struct iommu_tce_want){
-			.ua = ua_of(region, 0), .npages = j->npages,
+		op->entry = 15 * BLOCK + prandom_u32_state(&rnd) % BLOCK;
+		op->npages = 1 + prandom_u32_state(&rnd) % 300;
+		op->nr = prandom_u32_state(&rnd) % 2;
+		op->segs[0] = (struct iommu_tce_seg){
+			.ua = ua_of(region, 0), .npages = op->npages,
 			.write = true,
 		};
-		ret = t->f->mode->call(job_run, j);
+		ret = t->f->mode->call(op_run, op);
 		made += ret >= 0;
 		if (ret != -EAGAIN)
 			KUNIT_ASSERT_GE(test, ret, 0);
@@ -2052,7 +2055,7 @@ static void changes_beside_those_of_the_core(struct kunit *test)
 	init_completion(&t->done);
 	t->f = f;
 	t->region = a;
-	t->j = job_alloc(test, f);
+	t->op = op_alloc(test, f);
 	prepare(test, f, 15 * BLOCK, 2 * BLOCK);
 	task = kthread_run(thread_run, t, "iommu_tce_kunit");
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));

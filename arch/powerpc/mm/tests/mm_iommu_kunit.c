@@ -1105,7 +1105,7 @@ static void test_give_up(struct kunit *test, unsigned long ua,
  */
 static void ids_are_of_one_region(struct kunit *test)
 {
-	unsigned long max = 2 * MM_IOMMU_ID_SLOTS + 10, i, k;
+	unsigned long max = 2 * MM_IOMMU_ID_ENTRIES + 10, i, k;
 	struct mm_iommu_kunit *t = test->priv;
 	struct mm_iommu_region *region;
 	struct mm_iommu_held *held;
@@ -1136,7 +1136,7 @@ static void ids_are_of_one_region(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, mm_iommu_unregister(region), 0);
 	}
 	KUNIT_EXPECT_LE(test, t->mm->context.mm_iommu->ids.fresh,
-			round_up(fresh, MM_IOMMU_ID_SLOTS));
+			round_up(fresh, MM_IOMMU_ID_ENTRIES));
 	for (i = 1; i < max; i += 2)
 		test_unmap(test, &held[i]);
 	kvfree(held);

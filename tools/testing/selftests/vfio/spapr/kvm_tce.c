@@ -17,10 +17,10 @@
 
 #define START		MIB
 #define ENTRIES		0x20000UL
-#define END		(START + ENTRIES * IP)
-#define IOBA(n)		(START + (n) * IP)
+#define END		(START + ENTRIES * IOMMU_PAGE)
+#define IOBA(n)		(START + (n) * IOMMU_PAGE)
 /* Guest memory behind the program */
-#define TCE(n)		((MIB + (n) % 512 * IP) | TCE_RW)
+#define TCE(n)		((MIB + (n) % 512 * IOMMU_PAGE) | TCE_RW)
 
 FIXTURE(emulated)
 {
@@ -38,7 +38,8 @@ FIXTURE_SETUP(emulated)
 	ASSERT_EQ(0, __guest_open(&self->g, &config));
 	self->cpu = &self->g.vm.cpu[0];
 	guest_close_table(&self->g);
-	self->g.table = __vm_table(&self->g.vm, LIOBN, 12, START / IP, ENTRIES);
+	self->g.table =
+		__vm_table(&self->g.vm, LIOBN, 12, START / IOMMU_PAGE, ENTRIES);
 	ASSERT_LE(0, self->g.table);
 }
 
@@ -121,8 +122,9 @@ TEST_F(emulated, an_unknown_table_is_for_user_space)
 }
 
 static const unsigned long outside[] = {
-	0, START - IP, START + 1, START + IP - 1, END - 1, END, END + IP,
-	1UL << 52, 1UL << 63, -IP, -1UL,
+	0, START - IOMMU_PAGE, START + 1, START + IOMMU_PAGE - 1,
+	END - 1, END, END + IOMMU_PAGE,
+	1UL << 52, 1UL << 63, -IOMMU_PAGE, -1UL,
 };
 
 TEST_F(emulated, addresses_outside_are_refused)
@@ -137,7 +139,7 @@ TEST_F(emulated, addresses_outside_are_refused)
 		EXPECT_EQ(H_PARAMETER, PUT_LIST(outside[i], LIST, 1));
 		EXPECT_EQ(H_PARAMETER, STUFF(outside[i], 0, 1));
 		/* H_GET_TCE ignores the offset in a page */
-		if (!(outside[i] % IP))
+		if (!(outside[i] % IOMMU_PAGE))
 			EXPECT_EQ(H_PARAMETER, GET(outside[i], &tce));
 	}
 }
@@ -268,7 +270,7 @@ TEST_F(emulated, memory_that_is_none_is_for_user_space)
 	EXPECT_EQ(H_TO_USER, PUT(IOBA(0), NOWHERE | TCE_RW));
 	EXPECT_EQ(H_TO_USER, PUT(IOBA(0), NOWHERE | TCE_READ));
 	EXPECT_EQ(H_TO_USER, PUT(IOBA(0), 4 * MIB | TCE_RW));
-	EXPECT_EQ(H_TO_USER, PUT(IOBA(0), (-IP) | TCE_RW));
+	EXPECT_EQ(H_TO_USER, PUT(IOBA(0), (-IOMMU_PAGE) | TCE_RW));
 	EXPECT_GOT(TCE(0), IOBA(0));
 }
 
@@ -280,7 +282,7 @@ TEST_F(emulated, a_number_without_a_table_is_free_again)
 	EXPECT_EQ(H_SUCCESS, PUT(IOBA(0), TCE(0)));
 	guest_close_table(&self->g);
 	EXPECT_EQ(H_TO_USER, PUT(IOBA(0), TCE(0)));
-	self->g.table = __vm_table(vm, LIOBN, 12, START / IP, 1);
+	self->g.table = __vm_table(vm, LIOBN, 12, START / IOMMU_PAGE, 1);
 	ASSERT_LE(0, self->g.table);
 	EXPECT_GOT(0, IOBA(0));
 	EXPECT_EQ(H_PARAMETER, PUT(IOBA(1), TCE(0)));
@@ -318,7 +320,7 @@ TEST_F(emulated, two_tables_do_not_mix)
 	EXPECT_EQ(H_SUCCESS, h_get_tce(self->cpu, LIOBN + 1, START, &tce));
 	EXPECT_EQ(0x30000 | TCE_RW, tce);
 	/* 64K pages */
-	EXPECT_EQ(H_PARAMETER, h_put_tce(self->cpu, LIOBN + 1, IP, 0));
+	EXPECT_EQ(H_PARAMETER, h_put_tce(self->cpu, LIOBN + 1, IOMMU_PAGE, 0));
 	EXPECT_EQ(H_TO_USER, h_put_tce(self->cpu, LIOBN + 1, START,
 				       0x31000 | TCE_RW));
 	close(other);
@@ -488,8 +490,8 @@ TEST_F(emulated, the_older_call_makes_tables_too)
 	int table = __spapr_ioctl(self->g.vm.fd, KVM_CREATE_SPAPR_TCE, &create);
 
 	ASSERT_LE(0, table);
-	EXPECT_EQ(H_SUCCESS, h_put_tce(self->cpu, LIOBN + 1, 16 * MIB - IP,
-				       TCE(0)));
+	EXPECT_EQ(H_SUCCESS, h_put_tce(self->cpu, LIOBN + 1,
+				       16 * MIB - IOMMU_PAGE, TCE(0)));
 	EXPECT_EQ(H_PARAMETER, h_put_tce(self->cpu, LIOBN + 1, 16 * MIB, 0));
 	close(table);
 }

@@ -12,7 +12,6 @@
 #include "libkvm_tce.h"
 #include "spapr_test.h"
 
-#define IP		4096UL
 #define LIOBN		GUEST_LIOBN
 
 /* Guest memory, and a list of TCEs in it */

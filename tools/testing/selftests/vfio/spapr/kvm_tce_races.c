@@ -20,7 +20,7 @@
 #define REGIONS		4U
 #define REGION_SIZE	(256 * KIB)
 /* Guest memory: program, lists of TCEs, and memory to map */
-#define LIST_OF(n)	(LIST + (n) * IP)
+#define LIST_OF(n)	(LIST + (n) * IOMMU_PAGE)
 #define LIST_LEN	32U
 #define PLAYGROUND	MIB
 #define MEM_SIZE	(2 * MIB)
@@ -85,15 +85,15 @@ static struct cpu *own_cpu(struct racer *r)
 
 static unsigned long some_ioba(struct racer *r)
 {
-	return r->arena->g.window + some(r, ENTRIES) * IP;
+	return r->arena->g.window + some(r, ENTRIES) * IOMMU_PAGE;
 }
 
 /* One in three does not map. */
 static unsigned long some_tce(struct racer *r)
 {
-	unsigned long page = some(r, REGIONS * REGION_SIZE / IP);
+	unsigned long page = some(r, REGIONS * REGION_SIZE / IOMMU_PAGE);
 
-	return some(r, 3) ? (PLAYGROUND + page * IP) | TCE_RW : 0;
+	return some(r, 3) ? (PLAYGROUND + page * IOMMU_PAGE) | TCE_RW : 0;
 }
 
 static void put_some(struct racer *r)
@@ -134,7 +134,7 @@ static void hcall_many(struct racer *r)
 	struct tce_hcall h = {
 		.nr = calls[some(r, ARRAY_SIZE(calls))],
 		.arg = { LIOBN, some_ioba(r) },
-		.step = IP,
+		.step = IOMMU_PAGE,
 		.count = 1 + some(r, LIST_LEN),
 	};
 
@@ -149,11 +149,11 @@ static void hcall_many(struct racer *r)
 static void map_and_clear(struct racer *r)
 {
 	unsigned long ioba = some_ioba(r);
-	unsigned long page = some(r, REGIONS * REGION_SIZE / IP);
+	unsigned long page = some(r, REGIONS * REGION_SIZE / IOMMU_PAGE);
 
 	judge_hcall(r, "H_PUT_TCE",
 		    h_put_tce(own_cpu(r), LIOBN, ioba,
-			      (PLAYGROUND + page * IP) | TCE_RW));
+			      (PLAYGROUND + page * IOMMU_PAGE) | TCE_RW));
 	judge_hcall(r, "H_PUT_TCE, to clear",
 		    h_put_tce(own_cpu(r), LIOBN, ioba, 0));
 }
@@ -171,18 +171,21 @@ static void hcall_some(struct racer *r)
 static void map_some(struct racer *r)
 {
 	struct guest *g = &r->arena->g;
-	size_t off = some(r, REGIONS * REGION_SIZE / IP - 8) * IP;
+	size_t off =
+		some(r, REGIONS * REGION_SIZE / IOMMU_PAGE - 8) * IOMMU_PAGE;
 
-	judge_call(r, "MAP", __spapr_map(g->s.fd, some_ioba(r),
-					 g->mem + PLAYGROUND + off,
-					 (1 + some(r, 8)) * IP, SPAPR_RW),
+	judge_call(r, "MAP",
+		   __spapr_map(g->s.fd, some_ioba(r), g->mem + PLAYGROUND + off,
+			       (1 + some(r, 8)) * IOMMU_PAGE, SPAPR_RW),
 		   EINVAL);
 }
 
 static void unmap_some(struct racer *r)
 {
-	judge_call(r, "UNMAP", __spapr_unmap(r->arena->g.s.fd, some_ioba(r),
-					     (1 + some(r, 8)) * IP), 0);
+	judge_call(r, "UNMAP",
+		   __spapr_unmap(r->arena->g.s.fd, some_ioba(r),
+				 (1 + some(r, 8)) * IOMMU_PAGE),
+		   0);
 }
 
 static void map_or_unmap(struct racer *r)
@@ -236,7 +239,8 @@ static void table_goes_and_comes(struct racer *r)
 
 	guest_close_table(g);
 	sched_yield();
-	g->table = __vm_table(&g->vm, LIOBN, 12, g->window / IP, WINDOW / IP);
+	g->table = __vm_table(&g->vm, LIOBN, 12, g->window / IOMMU_PAGE,
+			      WINDOW / IOMMU_PAGE);
 	judge_call(r, "CREATE_SPAPR_TCE", g->table < 0 ? g->table : 0, 0);
 	judge_call(r, "SET_SPAPR_TCE", __vm_attach(&g->vm, g->s.group[0],
 						   g->table), 0);

@@ -37,7 +37,7 @@ static void __attribute__((constructor)) need_real_mode(void)
 
 /* The n-th page of bus addresses; of memory behind program and list */
 #define IOBA(n)		(self->g.window + (n) * self->page)
-#define TCE(n)		((MIB + (n) % 512 * IP) | TCE_RW)
+#define TCE(n)		((MIB + (n) % 512 * IOMMU_PAGE) | TCE_RW)
 
 /* ------------------------------------------------------------------ */
 /* Context that completed a call */
@@ -164,7 +164,7 @@ FIXTURE_SETUP(real)
 	spapr_account(&self->base);
 	ASSERT_EQ(0, __guest_open(&self->g, &config));
 	self->cpu = &self->g.vm.cpu[0];
-	self->page = IP;
+	self->page = IOMMU_PAGE;
 }
 
 FIXTURE_TEARDOWN(real)
@@ -209,7 +209,7 @@ static int add_other(struct guest *g, char **mem, size_t size)
 #define OTHER_SIZE	MIB
 #define ADD_OTHER()	\
 	ASSERT_EQ(0, add_other(&self->g, &self->other, OTHER_SIZE))
-#define OTHER_TCE(n)	((OTHER + (n) * IP) | TCE_RW)
+#define OTHER_TCE(n)	((OTHER + (n) * IOMMU_PAGE) | TCE_RW)
 
 /* ------------------------------------------------------------------ */
 /* Calls that real mode must complete */
@@ -303,7 +303,7 @@ TEST_F(real, errors_are_found_in_real_mode)
 	EXPECT_ANSWER(H_PARAMETER, REAL_MODE, PUT(IOBA(0) + 1, TCE(0)));
 	EXPECT_ANSWER(H_PARAMETER, REAL_MODE, PUT(self->g.window + WINDOW, 0));
 	EXPECT_ANSWER(H_PARAMETER, REAL_MODE,
-		      PUT_LIST(self->g.window + WINDOW - IP, LIST, 2));
+		      PUT_LIST(self->g.window + WINDOW - IOMMU_PAGE, LIST, 2));
 	EXPECT_MAPPED(0);
 }
 
@@ -314,7 +314,7 @@ TEST_F(real, stuff_with_permissions)
 	EXPECT_USER(STUFF(IOBA(0), TCE(1), 1));
 	EXPECT_USER(STUFF(IOBA(0), TCE(1), 512));
 	EXPECT_ANSWER(H_PARAMETER, REAL_MODE,
-		      STUFF(self->g.window + WINDOW - IP, TCE(0), 2));
+		      STUFF(self->g.window + WINDOW - IOMMU_PAGE, TCE(0), 2));
 	EXPECT_GOT(TCE(0), IOBA(0));
 	EXPECT_MAPPED(1);
 	EXPECT_REAL(PUT(IOBA(0), 0));
@@ -340,7 +340,7 @@ TEST_F(real, the_switch_turns_it_off)
 /* The device must see the updates that the counters show. */
 TEST_F_TIMEOUT(real, the_device_reaches_it, SECONDS)
 {
-	char *from = self->g.mem + MIB, *to = from + IP;
+	char *from = self->g.mem + MIB, *to = from + IOMMU_PAGE;
 	struct edu edu;
 
 	WARM_UP();
@@ -351,7 +351,7 @@ TEST_F_TIMEOUT(real, the_device_reaches_it, SECONDS)
 	EXPECT_TRUE(is_filled(to, EDU_DMA_MAX, 1));
 	/* replaced: the first page moves */
 	EXPECT_REAL(PUT(IOBA(0), TCE(2)));
-	fill(from + 2 * IP, EDU_DMA_MAX, 2);
+	fill(from + 2 * IOMMU_PAGE, EDU_DMA_MAX, 2);
 	EXPECT_EQ(0, edu_memcpy(&edu, IOBA(1), IOBA(0), EDU_DMA_MAX));
 	EXPECT_TRUE(is_filled(to, EDU_DMA_MAX, 2));
 	/* cleared */
@@ -386,13 +386,13 @@ TEST_F(real, a_page_of_the_view_is_missing)
 	struct guest *g = &self->g;
 
 	WARM_UP();
-	spapr_map(g->s.fd, IOBA(first), g->mem, IP, SPAPR_RW);
+	spapr_map(g->s.fd, IOBA(first), g->mem, IOMMU_PAGE, SPAPR_RW);
 	EXPECT_VIRTUAL(PUT(IOBA(first), TCE(0)));
 	EXPECT_REAL(PUT(IOBA(first + 1), TCE(1)));
 	EXPECT_MAPPED(2);
 	EXPECT_GOT(TCE(0), IOBA(first));
 	/* a list that crosses from a present to an absent page of the shadow */
-	spapr_map(g->s.fd, IOBA(second - 1), g->mem, 2 * IP, SPAPR_RW);
+	spapr_map(g->s.fd, IOBA(second - 1), g->mem, 2 * IOMMU_PAGE, SPAPR_RW);
 	EXPECT_VIRTUAL(PUT_LIST(IOBA(second - 1), LIST, 2));
 	EXPECT_REAL(PUT_LIST(IOBA(second - 1), LIST, 2));
 	EXPECT_GOT(TCE(1), IOBA(second));
@@ -412,7 +412,7 @@ TEST_F(real, user_space_has_made_the_page_of_the_view)
 
 	ASSERT_NE(NULL, view);
 	WARM_UP();
-	spapr_map(g->s.fd, IOBA(COLD_PAGE), g->mem, IP, SPAPR_RW);
+	spapr_map(g->s.fd, IOBA(COLD_PAGE), g->mem, IOMMU_PAGE, SPAPR_RW);
 	view[COLD_PAGE + 1] = 0x1000;
 	EXPECT_REAL(PUT(IOBA(COLD_PAGE), TCE(0)));
 	EXPECT_EQ(TCE(0), view[COLD_PAGE]);
@@ -440,7 +440,7 @@ TEST_F(real, a_block_of_the_table_is_missing)
 	EXPECT_REAL(PUT_LIST(IOBA(second + BLOCK - 2), LIST, 4));
 	EXPECT_MAPPED(7);
 	EXPECT_GOT(TCE(3), IOBA(second + BLOCK + 1));
-	EXPECT_VIRTUAL(STUFF(IOBA(0), 0, WINDOW / IP));
+	EXPECT_VIRTUAL(STUFF(IOBA(0), 0, WINDOW / IOMMU_PAGE));
 	EXPECT_MAPPED(0);
 }
 
@@ -455,7 +455,7 @@ TEST_F_TIMEOUT(real, a_walk_through_the_window, SECONDS)
 
 	for (round = 0; round < 2; round++) {
 		was = counts();
-		for (i = 0; i < WINDOW / IP; i += step) {
+		for (i = 0; i < WINDOW / IOMMU_PAGE; i += step) {
 			ASSERT_EQ(H_SUCCESS, PUT(IOBA(i), TCE(i)));
 			ASSERT_EQ(H_SUCCESS, i % 2 ? STUFF(IOBA(i), 0, 1) :
 						     PUT(IOBA(i), 0));
@@ -648,7 +648,7 @@ TEST_F(real, two_regions_in_one_run)
 {
 	struct guest *g = &self->g;
 	size_t part = MIB + 4 * spapr_page_size();
-	unsigned long last = (part - MIB) / IP;
+	unsigned long last = (part - MIB) / IOMMU_PAGE;
 
 	WARM_UP();
 	spapr_unregister(g->s.fd, g->mem, g->size);
@@ -853,7 +853,7 @@ FIXTURE_SETUP(large)
 	ASSERT_EQ(0, __guest_open(&self->g, &config));
 	self->cpu = &self->g.vm.cpu[0];
 	self->page = 1UL << variant->shift;
-	self->each = self->page / IP;
+	self->each = self->page / IOMMU_PAGE;
 }
 
 FIXTURE_TEARDOWN(large)

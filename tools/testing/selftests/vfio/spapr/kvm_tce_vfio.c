@@ -728,10 +728,10 @@ static int window_comes_and_goes(struct guest *g, unsigned int hw_shift,
 TEST_F_TIMEOUT(hardware, the_same_group_twice, SECONDS)
 {
 	struct guest *g = &self->g;
-	long table = WINDOW / IP * 8, before;
+	long table = WINDOW / IOMMU_PAGE * 8, before;
 	int i;
 
-	if (self->page != IP)
+	if (self->page != IOMMU_PAGE)
 		SKIP(return, "the same with IOMMU pages of 4K");
 	EXPECT_EQ(0, __vm_attach(&g->vm, g->s.group[0], g->table));
 	EXPECT_EQ(H_SUCCESS, PUT(IOBA(0), TCE(0)));
@@ -1153,7 +1153,8 @@ static int open_with_mappings(struct guest *g, const struct guest_config *c)
 	set_list(g, 0, MIB | TCE_RW);
 	set_list(g, 1, MIB | TCE_READ);
 	if (h_put_tce(cpu, LIOBN, g->window, MIB | TCE_RW) ||
-	    h_put_tce_indirect(cpu, LIOBN, g->window + 16 * IP, LIST, 2))
+	    h_put_tce_indirect(cpu, LIOBN, g->window + 16 * IOMMU_PAGE, LIST,
+			       2))
 		return -EIO;
 	return try_unregister(g) == -EBUSY ? 0 : -EIO;
 }
@@ -1275,12 +1276,14 @@ TEST_F(lifetime, a_container_of_version_1)
 	/* not registered: user space must see all calls and map */
 	set_list(g, 0, MIB | TCE_RW);
 	EXPECT_EQ(H_TO_USER, h_put_tce(cpu, LIOBN, start, 0));
-	EXPECT_EQ(H_TO_USER, h_put_tce(cpu, LIOBN, start + IP, MIB | TCE_RW));
+	EXPECT_EQ(H_TO_USER,
+		  h_put_tce(cpu, LIOBN, start + IOMMU_PAGE, MIB | TCE_RW));
 	EXPECT_EQ(H_TO_USER, h_put_tce_indirect(cpu, LIOBN, start, LIST, 1));
 	EXPECT_EQ(H_TO_USER, h_stuff_tce(cpu, LIOBN, start, 0, 2));
 	/* no entry: also no page of the shadow for its value */
 	EXPECT_EQ(H_TO_USER, h_stuff_tce(cpu, LIOBN, start, 0x5000, 0));
-	EXPECT_EQ(H_PARAMETER, h_put_tce(cpu, LIOBN, start + IP * 16, 0));
+	EXPECT_EQ(H_PARAMETER,
+		  h_put_tce(cpu, LIOBN, start + IOMMU_PAGE * 16, 0));
 	/* the container has the mappings of user space, and releases them */
 	spapr_unmap(g->s.fd, start, 64 * KIB);
 	EXPECT_EQ(self->base.pins, spapr_pins_settle(self->base.pins));

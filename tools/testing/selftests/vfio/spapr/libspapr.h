@@ -14,6 +14,9 @@
 #include <stddef.h>
 #include <linux/vfio.h>
 
+/* Size of the smallest IOMMU page, which is also that of the default window. */
+#define IOMMU_PAGE		4096UL
+
 #define SPAPR_MAX_GROUPS	4
 #define SPAPR_BDF_LEN		16
 #define SPAPR_RW \

@@ -16,13 +16,12 @@
 #include "spapr_test.h"
 
 #define V2		VFIO_SPAPR_TCE_v2_IOMMU
-#define IP		4096UL
 #define LEN		EDU_DMA_MAX
 #define SECONDS		300
 
 /* Entries in two leaves of 512 and a part of the third. */
-#define MANY		(1024 * IP)
-#define OFFSET		(511 * IP)
+#define MANY		(1024 * IOMMU_PAGE)
+#define OFFSET		(511 * IOMMU_PAGE)
 
 /* ------------------------------------------------------------------ */
 /* State that must not change */
@@ -199,7 +198,7 @@ static int map(struct _test_data_fail *self, char *mem, size_t size)
 
 static int map_one(struct _test_data_fail *self)
 {
-	return map(self, self->new, IP);
+	return map(self, self->new, IOMMU_PAGE);
 }
 
 static int map_many(struct _test_data_fail *self)
@@ -230,8 +229,8 @@ static int half_full_window(struct _test_data_fail *self)
 	int ret = full_window(self);
 	size_t off;
 
-	for (off = IP; !ret && off < MANY; off += 2 * IP)
-		ret = __spapr_unmap(self->s.fd, self->iova + off, IP);
+	for (off = IOMMU_PAGE; !ret && off < MANY; off += 2 * IOMMU_PAGE)
+		ret = __spapr_unmap(self->s.fd, self->iova + off, IOMMU_PAGE);
 	return ret;
 }
 
@@ -241,11 +240,11 @@ static int half_full_window(struct _test_data_fail *self)
 	spapr_register(self->s.fd, self->new, MANY);			\
 	spapr_register(self->s.fd, self->seen, self->page);		\
 	fill(self->old, LEN, OLD);					\
-	fill(self->old + MANY - IP, LEN, OLD);				\
-	fill(self->old + MANY - 2 * IP, LEN, OLD);			\
+	fill(self->old + MANY - IOMMU_PAGE, LEN, OLD);			\
+	fill(self->old + MANY - 2 * IOMMU_PAGE, LEN, OLD);		\
 	fill(self->new, LEN, NEW);					\
-	fill(self->new + MANY - IP, LEN, NEW);				\
-	fill(self->new + MANY - 2 * IP, LEN, NEW);			\
+	fill(self->new + MANY - IOMMU_PAGE, LEN, NEW);			\
+	fill(self->new + MANY - 2 * IOMMU_PAGE, LEN, NEW);		\
 } while (0)
 
 /* No reference was taken, because unmapped memory can be unregistered. */
@@ -257,7 +256,7 @@ static bool is_unmapped(struct _test_data_fail *self, char *mem)
 
 static bool nothing_is_mapped(struct _test_data_fail *self)
 {
-	__u64 last = self->iova + MANY - IP;
+	__u64 last = self->iova + MANY - IOMMU_PAGE;
 
 	return is_unmapped(self, self->new) &&
 	       !device_reads(self, self->iova, NEW) &&
@@ -267,7 +266,7 @@ static bool nothing_is_mapped(struct _test_data_fail *self)
 /* Also checks the counts: one too many or too few on either side would show. */
 static bool old_is_mapped(struct _test_data_fail *self)
 {
-	__u64 last = self->iova + MANY - 2 * IP;
+	__u64 last = self->iova + MANY - 2 * IOMMU_PAGE;
 
 	return is_unmapped(self, self->new) &&
 	       __spapr_unregister(self->s.fd, self->old, MANY) == -EBUSY &&

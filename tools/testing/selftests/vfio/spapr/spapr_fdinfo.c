@@ -17,7 +17,6 @@
 #include "spapr_test.h"
 
 #define V2		VFIO_SPAPR_TCE_v2_IOMMU
-#define IP		4096UL
 #define PAGES		16
 #define REFUSALS	4	/* kept */
 #define NONE		(~0ULL)
@@ -246,7 +245,7 @@ TEST_F(fdinfo, a_new_container_has_the_promise_of_a_window)
 	ASSERT_NE(NULL, line);
 	EXPECT_NUMBER(self->start, line, "start");
 	EXPECT_NUMBER(self->info.dma32_window_size, line, "size");
-	EXPECT_NUMBER(IP, line, "page");
+	EXPECT_NUMBER(IOMMU_PAGE, line, "page");
 	EXPECT_NUMBER(1, line, "levels");
 	EXPECT_NUMBER(0, line, "mapped");
 	EXPECT_NUMBER(0, line, "locked");
@@ -269,7 +268,7 @@ TEST_F(fdinfo, version_1_shows_what_enable_locked)
 	spapr_enable(self->s.fd);
 	READ_INFO();
 	EXPECT_EQ(window, locked_of(self->text));
-	spapr_map(self->s.fd, self->iova, self->mem, 4 * IP, SPAPR_RW);
+	spapr_map(self->s.fd, self->iova, self->mem, 4 * IOMMU_PAGE, SPAPR_RW);
 	READ_INFO();
 	EXPECT_NUMBER(4, window_in(self->text, 0), "mapped");
 	EXPECT_EQ(locked_by(self), locked_of(self->text));
@@ -424,9 +423,9 @@ TEST_F(fdinfo, mapped_entries_are_counted)
 
 	spapr_register(fd, mem, self->size);
 	spapr_register(fd, next, self->size);
-	spapr_map(fd, self->iova, mem, 5 * IP, SPAPR_RW);
-	spapr_map(fd, self->iova + MIB, mem, 2 * IP, SPAPR_RW);
-	spapr_map(fd, self->iova + 2 * MIB, next, 3 * IP, SPAPR_RW);
+	spapr_map(fd, self->iova, mem, 5 * IOMMU_PAGE, SPAPR_RW);
+	spapr_map(fd, self->iova + MIB, mem, 2 * IOMMU_PAGE, SPAPR_RW);
+	spapr_map(fd, self->iova + 2 * MIB, next, 3 * IOMMU_PAGE, SPAPR_RW);
 	READ_INFO();
 	EXPECT_NUMBER(10, window_in(self->text, 0), "mapped");
 	EXPECT_REFS(7, region_at(self->text, mem));
@@ -435,8 +434,8 @@ TEST_F(fdinfo, mapped_entries_are_counted)
 	EXPECT_NUMBER((locked_by(self) - 2 * self->size) / 1024,
 		      window_in(self->text, 0), "locked");
 	/* some replaced, some unmapped, some missing */
-	spapr_map(fd, self->iova, next, 2 * IP, SPAPR_RW);
-	spapr_unmap(fd, self->iova + MIB, 16 * IP);
+	spapr_map(fd, self->iova, next, 2 * IOMMU_PAGE, SPAPR_RW);
+	spapr_unmap(fd, self->iova + MIB, 16 * IOMMU_PAGE);
 	READ_INFO();
 	EXPECT_NUMBER(8, window_in(self->text, 0), "mapped");
 	EXPECT_REFS(3, region_at(self->text, mem));
@@ -453,8 +452,8 @@ TEST_F(fdinfo, a_failed_mapping_is_not_counted)
 	int fd = self->s.fd;
 
 	spapr_register(fd, self->mem, self->size);
-	spapr_map(fd, self->iova, self->mem, 5 * IP, SPAPR_RW);
-	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova, self->mem + IP,
+	spapr_map(fd, self->iova, self->mem, 5 * IOMMU_PAGE, SPAPR_RW);
+	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova, self->mem + IOMMU_PAGE,
 					 self->size, SPAPR_RW));
 	READ_INFO();
 	EXPECT_NUMBER(5, window_in(self->text, 0), "mapped");
@@ -471,7 +470,7 @@ TEST_F(fdinfo, two_containers_use_one_region)
 	spapr_register(self->s.fd, mem, self->size);
 	spapr_register(other.fd, mem, self->size);
 	spapr_register(other.fd, mem + self->size, self->size);
-	spapr_map(other.fd, self->iova, mem, IP, SPAPR_RW);
+	spapr_map(other.fd, self->iova, mem, IOMMU_PAGE, SPAPR_RW);
 	READ_INFO();
 	EXPECT_EQ(1, nr_lines(self->text, "spapr_tce_region"));
 	EXPECT_EQ((long)self->size, locked_of(self->text));
@@ -499,14 +498,14 @@ TEST_F(fdinfo, a_refused_region_says_so_until_it_goes)
 	int fd = self->s.fd;
 
 	spapr_register(fd, self->mem, self->size);
-	spapr_map(fd, self->iova, self->mem, 2 * IP, SPAPR_RW);
+	spapr_map(fd, self->iova, self->mem, 2 * IOMMU_PAGE, SPAPR_RW);
 	EXPECT_ERRNO(EBUSY, __spapr_unregister(fd, self->mem, self->size));
 	READ_INFO();
 	EXPECT_TRUE(is_word(region_at(self->text, self->mem), "state",
 			    "refused"));
 	EXPECT_REFS(2, region_at(self->text, self->mem));
 	EXPECT_EQ(locked_by(self), locked_of(self->text));
-	spapr_unmap(fd, self->iova, 2 * IP);
+	spapr_unmap(fd, self->iova, 2 * IOMMU_PAGE);
 	spapr_unregister(fd, self->mem, self->size);
 	READ_INFO();
 	EXPECT_EQ(0, nr_lines(self->text, "spapr_tce_region"));
@@ -518,7 +517,7 @@ TEST_F(fdinfo, a_region_that_gave_way_is_an_orphan)
 	int fd = self->s.fd;
 
 	spapr_register(fd, self->mem, self->size);
-	spapr_map(fd, self->iova, self->mem, IP, SPAPR_RW);
+	spapr_map(fd, self->iova, self->mem, IOMMU_PAGE, SPAPR_RW);
 	EXPECT_ERRNO(EBUSY, __spapr_unregister(fd, self->mem, self->size));
 	spapr_register(fd, mem, self->size);
 	READ_INFO();
@@ -530,7 +529,7 @@ TEST_F(fdinfo, a_region_that_gave_way_is_an_orphan)
 	EXPECT_NUMBER(0, region_at(self->text, mem), "mapped");
 	EXPECT_EQ(locked_by(self), locked_of(self->text));
 
-	spapr_unmap(fd, self->iova, IP);
+	spapr_unmap(fd, self->iova, IOMMU_PAGE);
 	READ_INFO();
 	EXPECT_TRUE(is_word(region_at(self->text, self->mem), "state",
 			    "dead"));
@@ -564,7 +563,7 @@ TEST_F(fdinfo, another_process_reads_the_same)
 	char *text;
 
 	spapr_register(fd, self->mem, self->size);
-	spapr_map(fd, self->iova, self->mem, IP, SPAPR_RW);
+	spapr_map(fd, self->iova, self->mem, IOMMU_PAGE, SPAPR_RW);
 	READ_INFO();
 	text = strdup(self->text);
 	EXPECT_NE(NULL, strstr(text, "spapr_tce_region:\t"));
@@ -687,10 +686,10 @@ TEST_F(fdinfo, misalignment_is_reported)
 	EXPECT_ERRNO(EINVAL, __spapr_register(fd, self->mem, self->size + 8));
 	EXPECT_REFUSAL("REGISTER", EINVAL, "whole");
 	spapr_register(fd, self->mem, self->size);
-	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova + 8, self->mem, IP,
-					 SPAPR_RW));
+	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova + 8, self->mem,
+					 IOMMU_PAGE, SPAPR_RW));
 	EXPECT_REFUSAL("MAP", EINVAL, "whole");
-	EXPECT_ERRNO(EINVAL, __spapr_unmap(fd, self->iova, IP + 8));
+	EXPECT_ERRNO(EINVAL, __spapr_unmap(fd, self->iova, IOMMU_PAGE + 8));
 	EXPECT_REFUSAL("UNMAP", EINVAL, "whole");
 }
 
@@ -700,9 +699,9 @@ TEST_F(fdinfo, memory_that_is_not_registered_is_reported)
 
 	spapr_register(fd, self->mem, self->size);
 	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova, self->mem + self->size,
-					 IP, SPAPR_RW));
+					 IOMMU_PAGE, SPAPR_RW));
 	EXPECT_REFUSAL("MAP", EINVAL, "not registered");
-	EXPECT_NUMBER(IP, self->text, "size");
+	EXPECT_NUMBER(IOMMU_PAGE, self->text, "size");
 	EXPECT_ERRNO(ENOENT, __spapr_unregister(fd, self->mem, self->page));
 	EXPECT_REFUSAL("UNREGISTER", ENOENT, "not registered");
 	EXPECT_RANGE(self->mem, self->page);
@@ -713,7 +712,7 @@ TEST_F(fdinfo, memory_that_is_mapped_is_reported)
 	int fd = self->s.fd;
 
 	spapr_register(fd, self->mem, self->size);
-	spapr_map(fd, self->iova, self->mem, 3 * IP, SPAPR_RW);
+	spapr_map(fd, self->iova, self->mem, 3 * IOMMU_PAGE, SPAPR_RW);
 	EXPECT_ERRNO(EBUSY, __spapr_unregister(fd, self->mem, self->size));
 	EXPECT_REFUSAL("UNREGISTER", EBUSY, "mapped");
 	EXPECT_RANGE(self->mem, self->size);
@@ -726,12 +725,12 @@ TEST_F(fdinfo, an_address_in_no_window_is_reported)
 	int fd = self->s.fd;
 
 	spapr_register(fd, self->mem, self->size);
-	EXPECT_ERRNO(ENXIO, __spapr_map(fd, 1ULL << 40, self->mem, IP,
+	EXPECT_ERRNO(ENXIO, __spapr_map(fd, 1ULL << 40, self->mem, IOMMU_PAGE,
 					SPAPR_RW));
 	EXPECT_REFUSAL("MAP", ENXIO, "no window");
-	EXPECT_ERRNO(ENXIO, __spapr_unmap(fd, 1ULL << 40, 2 * IP));
+	EXPECT_ERRNO(ENXIO, __spapr_unmap(fd, 1ULL << 40, 2 * IOMMU_PAGE));
 	EXPECT_REFUSAL("UNMAP", ENXIO, "no window");
-	EXPECT_RANGE(1ULL << 40, 2 * IP);
+	EXPECT_RANGE(1ULL << 40, 2 * IOMMU_PAGE);
 	EXPECT_ERRNO(EINVAL, __spapr_remove(fd, 1ULL << 40));
 	EXPECT_REFUSAL("REMOVE", EINVAL, "no window");
 	EXPECT_NUMBER(1ULL << 40, self->text, "start");
@@ -741,13 +740,13 @@ TEST_F(fdinfo, a_call_before_its_time_is_reported)
 {
 	int fd = self->s.fd;
 
-	EXPECT_ERRNO(EPERM, __spapr_map(fd, self->iova, self->mem, IP,
+	EXPECT_ERRNO(EPERM, __spapr_map(fd, self->iova, self->mem, IOMMU_PAGE,
 					SPAPR_RW));
 	EXPECT_REFUSAL("MAP", EPERM, "registered");
-	EXPECT_RANGE(self->iova, IP);
-	EXPECT_ERRNO(EPERM, __spapr_unmap(fd, self->iova, 2 * IP));
+	EXPECT_RANGE(self->iova, IOMMU_PAGE);
+	EXPECT_ERRNO(EPERM, __spapr_unmap(fd, self->iova, 2 * IOMMU_PAGE));
 	EXPECT_REFUSAL("UNMAP", EPERM, "registered");
-	EXPECT_RANGE(self->iova, 2 * IP);
+	EXPECT_RANGE(self->iova, 2 * IOMMU_PAGE);
 	/* unreadable arguments are not recorded */
 	EXPECT_ERRNO(EPERM, __spapr_ioctl(fd, VFIO_IOMMU_MAP_DMA, NULL));
 	READ_INFO();
@@ -756,21 +755,21 @@ TEST_F(fdinfo, a_call_before_its_time_is_reported)
 
 TEST_F(fdinfo, a_range_that_wraps_is_reported)
 {
-	void *last = (void *)-IP;
+	void *last = (void *)-IOMMU_PAGE;
 	int fd = self->s.fd;
 
 	spapr_register(fd, self->mem, self->size);
-	EXPECT_ERRNO(EOVERFLOW, __spapr_map(fd, -IP, self->mem, 2 * IP,
-					    SPAPR_RW));
+	EXPECT_ERRNO(EOVERFLOW, __spapr_map(fd, -IOMMU_PAGE, self->mem,
+					    2 * IOMMU_PAGE, SPAPR_RW));
 	EXPECT_REFUSAL("MAP", EOVERFLOW, "wrap");
-	EXPECT_RANGE(-IP, 2 * IP);
-	EXPECT_ERRNO(EOVERFLOW, __spapr_map(fd, self->iova, last, 2 * IP,
-					    SPAPR_RW));
+	EXPECT_RANGE(-IOMMU_PAGE, 2 * IOMMU_PAGE);
+	EXPECT_ERRNO(EOVERFLOW, __spapr_map(fd, self->iova, last,
+					    2 * IOMMU_PAGE, SPAPR_RW));
 	EXPECT_REFUSAL("MAP", EOVERFLOW, "wrap");
-	EXPECT_RANGE(self->iova, 2 * IP);
-	EXPECT_ERRNO(EOVERFLOW, __spapr_unmap(fd, -IP, 3 * IP));
+	EXPECT_RANGE(self->iova, 2 * IOMMU_PAGE);
+	EXPECT_ERRNO(EOVERFLOW, __spapr_unmap(fd, -IOMMU_PAGE, 3 * IOMMU_PAGE));
 	EXPECT_REFUSAL("UNMAP", EOVERFLOW, "wrap");
-	EXPECT_RANGE(-IP, 3 * IP);
+	EXPECT_RANGE(-IOMMU_PAGE, 3 * IOMMU_PAGE);
 }
 
 TEST_F(fdinfo, a_window_that_cannot_be_made_is_reported)
@@ -784,7 +783,7 @@ TEST_F(fdinfo, a_window_that_cannot_be_made_is_reported)
 	EXPECT_ERRNO(EINVAL, __spapr_create(fd, 13, GIB, 1, &at));
 	EXPECT_REFUSAL("CREATE", EINVAL, "page");
 	EXPECT_NUMBER(GIB, self->text, "size");
-	EXPECT_ERRNO(EINVAL, __spapr_create(fd, 12, GIB + IP, 1, &at));
+	EXPECT_ERRNO(EINVAL, __spapr_create(fd, 12, GIB + IOMMU_PAGE, 1, &at));
 	EXPECT_REFUSAL("CREATE", EINVAL, "size");
 	if (!levels_are_a_hint(&info)) {
 		EXPECT_ERRNO(EINVAL, __spapr_create(fd, 12, GIB, 99, &at));
@@ -850,7 +849,7 @@ TEST_F(fdinfo, a_limit_of_the_default_window_is_reported)
 
 	spapr_register(fd, self->mem, self->size);
 	ASSERT_EQ(0, give_up_ipc_lock(spapr_locked()));
-	EXPECT_ERRNO(ENOMEM, __spapr_map(fd, self->iova, self->mem, IP,
+	EXPECT_ERRNO(ENOMEM, __spapr_map(fd, self->iova, self->mem, IOMMU_PAGE,
 					 SPAPR_RW));
 	EXPECT_REFUSAL("MAP", ENOMEM, "limit");
 	EXPECT_TRUE(cause_has(self->text, 0));
@@ -911,10 +910,10 @@ static void *map_and_register(void *arg)
 	size_t page = spapr_page_size();
 
 	while (!m->wrong && !__atomic_load_n(m->stop, __ATOMIC_RELAXED)) {
-		m->wrong = __spapr_map(m->fd, m->iova, m->mem, MOST * IP,
-				       SPAPR_RW);
+		m->wrong = __spapr_map(m->fd, m->iova, m->mem,
+				       MOST * IOMMU_PAGE, SPAPR_RW);
 		m->wrong = m->wrong ? : __spapr_unmap(m->fd, m->iova,
-						      MOST * IP);
+						      MOST * IOMMU_PAGE);
 		if (m->wrong || !m->next)
 			continue;
 		m->wrong = __spapr_register(m->fd, m->next, page);
@@ -946,10 +945,10 @@ TEST_F(fdinfo, each_call_is_traced)
 	spapr_info(self->s.fd, &info);
 	ASSERT_EQ(0, spapr_trace_begin("spapr_tce"));
 	spapr_register(self->s.fd, self->mem, self->size);
-	spapr_map(self->s.fd, self->iova, self->mem, IP, SPAPR_RW);
+	spapr_map(self->s.fd, self->iova, self->mem, IOMMU_PAGE, SPAPR_RW);
 	EXPECT_EQ(-EBUSY, __spapr_unregister(self->s.fd, self->mem,
 					     self->size));
-	spapr_unmap(self->s.fd, self->iova, IP);
+	spapr_unmap(self->s.fd, self->iova, IOMMU_PAGE);
 	spapr_unregister(self->s.fd, self->mem, self->size);
 	spapr_remove(self->s.fd, info.dma32_window_start);
 	spapr_trace_end("spapr_tce");
@@ -960,7 +959,8 @@ TEST_F(fdinfo, each_call_is_traced)
 	EXPECT_TRUE(spapr_trace_has(words));
 	snprintf(words, sizeof(words),
 		 "spapr_tce_map: iova=0x%llx ua=0x%lx size=0x%lx flags=0x3 ret=0",
-		 (unsigned long long)self->iova, (unsigned long)self->mem, IP);
+		 (unsigned long long)self->iova, (unsigned long)self->mem,
+		 IOMMU_PAGE);
 	EXPECT_TRUE(spapr_trace_has(words));
 	snprintf(words, sizeof(words), "spapr_tce_unregister: start=0x%lx",
 		 (unsigned long)self->mem);
@@ -979,8 +979,8 @@ TEST_F_TIMEOUT(fdinfo, reading_while_others_map, 120)
 	int i;
 
 	spapr_register(self->s.fd, self->mem, self->size);
-	spapr_map(self->s.fd, self->iova, self->mem, IP, SPAPR_RW);
-	spapr_unmap(self->s.fd, self->iova, IP);
+	spapr_map(self->s.fd, self->iova, self->mem, IOMMU_PAGE, SPAPR_RW);
+	spapr_unmap(self->s.fd, self->iova, IOMMU_PAGE);
 	for (i = 0; i < MAPPERS; i++) {
 		m[i] = (struct mapper){
 			.fd = self->s.fd, .mem = self->mem, .stop = &stop,

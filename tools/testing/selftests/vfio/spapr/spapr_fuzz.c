@@ -27,9 +27,8 @@
 #define SEQUENCES	16
 #define CALLS		80
 
-#define IP		4096UL		/* smallest IOMMU page */
 #define ARENA		(3 * MIB)
-#define MAX_PAGES	(ARENA / IP)
+#define MAX_PAGES	(ARENA / IOMMU_PAGE)
 #define MAX_REGIONS	128
 #define NR_CONTAINERS	2
 #define NR_WINDOWS	2
@@ -187,9 +186,9 @@ static void write_tags(unsigned int page)
 	size_t off;
 
 	protect(page, 1, PROT_READ | PROT_WRITE);
-	for (off = 0; off < f.page; off += IP)
+	for (off = 0; off < f.page; off += IOMMU_PAGE)
 		*(volatile __u64 *)(va_of(page) + off) =
-			tag_of(frame, off / IP);
+			tag_of(frame, off / IOMMU_PAGE);
 	if (f.mem[page].read_only)
 		protect(page, 1, PROT_READ);
 	f.mem[page].frame = frame;
@@ -526,7 +525,7 @@ static int predict_entry(size_t at, size_t ip, bool write)
 	bool bad = false;
 	size_t i;
 
-	for (i = at; i < at + ip; i += IP) {
+	for (i = at; i < at + ip; i += IOMMU_PAGE) {
 		r = i < ARENA ? find_page(i / f.page) : NULL;
 		if (!r)
 			return ip > f.page ? REFUSED : -EINVAL;
@@ -572,7 +571,8 @@ static void map_entries(struct window *w, __u64 index, unsigned int nr,
 		page = at / f.page;
 		r = find_page(page);
 		set_entry(entry_of(w, index + i), r,
-			  tag_of(r->frame[page - r->start], at % f.page / IP));
+			  tag_of(r->frame[page - r->start],
+				 at % f.page / IOMMU_PAGE));
 	}
 }
 
@@ -841,8 +841,8 @@ static bool random_map(unsigned int n, struct window *w)
 			nr = max;
 	}
 	if (!pick(32))
-		at += IP / 2;
-	off = pick(64) ? 0 : IP / 2;
+		at += IOMMU_PAGE / 2;
+	off = pick(64) ? 0 : IOMMU_PAGE / 2;
 	flag = flags[pick(ARRAY_SIZE(flags))];
 	return call_map(n, w, index, nr, off, at, flag);
 }
@@ -855,7 +855,7 @@ static bool random_unmap(unsigned int n, struct window *w)
 	if (w->active && !pick(6))
 		return call_unmap(n, w, 0, nr_entries(w), 0);
 	pick_entries(w, &index, &nr);
-	return call_unmap(n, w, index, nr, pick(64) ? 0 : IP / 2);
+	return call_unmap(n, w, index, nr, pick(64) ? 0 : IOMMU_PAGE / 2);
 }
 
 static bool random_create(unsigned int n)

@@ -9,7 +9,6 @@
 #include "spapr_test.h"
 
 #define PAGES		16
-#define IP		4096UL	/* the default window has 4K IOMMU pages */
 
 FIXTURE(map)
 {
@@ -76,24 +75,26 @@ TEST_F(map, each_permission_can_be_given)
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(flags); i++) {
-		spapr_map(self->s.fd, self->iova, self->mem, IP, flags[i]);
-		spapr_unmap(self->s.fd, self->iova, IP);
+		spapr_map(self->s.fd, self->iova, self->mem, IOMMU_PAGE,
+			  flags[i]);
+		spapr_unmap(self->s.fd, self->iova, IOMMU_PAGE);
 	}
 	EXPECT_NOT_MAPPED(self, self->mem, self->size);
 }
 
 TEST_F(map, the_first_and_the_last_page_of_the_window_can_be_mapped)
 {
-	spapr_map(self->s.fd, self->start, self->mem, IP, SPAPR_RW);
-	spapr_map(self->s.fd, self->end - IP, self->mem + IP, IP, SPAPR_RW);
-	spapr_unmap(self->s.fd, self->end - IP, IP);
-	spapr_unmap(self->s.fd, self->start, IP);
+	spapr_map(self->s.fd, self->start, self->mem, IOMMU_PAGE, SPAPR_RW);
+	spapr_map(self->s.fd, self->end - IOMMU_PAGE, self->mem + IOMMU_PAGE,
+		  IOMMU_PAGE, SPAPR_RW);
+	spapr_unmap(self->s.fd, self->end - IOMMU_PAGE, IOMMU_PAGE);
+	spapr_unmap(self->s.fd, self->start, IOMMU_PAGE);
 	EXPECT_NOT_MAPPED(self, self->mem, self->size);
 }
 
 TEST_F(map, memory_stays_pinned_and_counted_as_it_was_registered)
 {
-	long table, entries = self->info.dma32_window_size / IP;
+	long table, entries = self->info.dma32_window_size / IOMMU_PAGE;
 
 	spapr_map(self->s.fd, self->iova, self->mem, self->size, SPAPR_RW);
 	table = spapr_locked() - self->base.locked - (long)self->size;
@@ -125,12 +126,12 @@ TEST_F(map, one_page_can_be_mapped_at_many_addresses)
 	size_t n = 1000, i;
 
 	for (i = 0; i < n; i++) {
-		spapr_map(self->s.fd, self->iova + i * IP, self->mem, IP,
-			  SPAPR_RW);
+		spapr_map(self->s.fd, self->iova + i * IOMMU_PAGE, self->mem,
+			  IOMMU_PAGE, SPAPR_RW);
 	}
-	spapr_unmap(self->s.fd, self->iova, (n - 1) * IP);
+	spapr_unmap(self->s.fd, self->iova, (n - 1) * IOMMU_PAGE);
 	EXPECT_MAPPED(self, self->mem, self->size);
-	spapr_unmap(self->s.fd, self->iova + (n - 1) * IP, IP);
+	spapr_unmap(self->s.fd, self->iova + (n - 1) * IOMMU_PAGE, IOMMU_PAGE);
 	EXPECT_NOT_MAPPED(self, self->mem, self->size);
 }
 
@@ -159,11 +160,11 @@ TEST_F(map, memory_may_be_unmapped_from_the_process_before_it_is_mapped)
 
 TEST_F(map, size_zero_maps_and_unmaps_nothing)
 {
-	spapr_map(self->s.fd, self->iova, self->mem, IP, SPAPR_RW);
+	spapr_map(self->s.fd, self->iova, self->mem, IOMMU_PAGE, SPAPR_RW);
 	spapr_map(self->s.fd, self->iova, self->mem, 0, SPAPR_RW);
 	spapr_unmap(self->s.fd, self->iova, 0);
 	EXPECT_MAPPED(self, self->mem, self->size);
-	spapr_unmap(self->s.fd, self->iova, IP);
+	spapr_unmap(self->s.fd, self->iova, IOMMU_PAGE);
 	EXPECT_NOT_MAPPED(self, self->mem, self->size);
 }
 
@@ -183,9 +184,9 @@ TEST_F(map, any_part_of_a_mapping_can_be_unmapped)
 	__u64 iova = self->iova;
 
 	spapr_map(self->s.fd, iova, self->mem, self->size, SPAPR_RW);
-	spapr_unmap(self->s.fd, iova + IP, IP);
-	spapr_unmap(self->s.fd, iova, 4 * IP);
-	spapr_unmap(self->s.fd, iova + self->size - IP, IP);
+	spapr_unmap(self->s.fd, iova + IOMMU_PAGE, IOMMU_PAGE);
+	spapr_unmap(self->s.fd, iova, 4 * IOMMU_PAGE);
+	spapr_unmap(self->s.fd, iova + self->size - IOMMU_PAGE, IOMMU_PAGE);
 	EXPECT_MAPPED(self, self->mem, self->size);
 	spapr_unmap(self->s.fd, iova, self->size);
 	EXPECT_NOT_MAPPED(self, self->mem, self->size);
@@ -193,12 +194,13 @@ TEST_F(map, any_part_of_a_mapping_can_be_unmapped)
 
 TEST_F(map, unmapped_entries_can_be_unmapped)
 {
-	spapr_unmap(self->s.fd, self->iova, IP);
-	spapr_map(self->s.fd, self->iova + IP, self->mem, IP, SPAPR_RW);
-	spapr_unmap(self->s.fd, self->iova, IP);
-	spapr_unmap(self->s.fd, self->iova + 2 * IP, 100 * IP);
+	spapr_unmap(self->s.fd, self->iova, IOMMU_PAGE);
+	spapr_map(self->s.fd, self->iova + IOMMU_PAGE, self->mem, IOMMU_PAGE,
+		  SPAPR_RW);
+	spapr_unmap(self->s.fd, self->iova, IOMMU_PAGE);
+	spapr_unmap(self->s.fd, self->iova + 2 * IOMMU_PAGE, 100 * IOMMU_PAGE);
 	EXPECT_MAPPED(self, self->mem, self->size);
-	spapr_unmap(self->s.fd, self->iova - 8 * IP, 100 * IP);
+	spapr_unmap(self->s.fd, self->iova - 8 * IOMMU_PAGE, 100 * IOMMU_PAGE);
 	EXPECT_NOT_MAPPED(self, self->mem, self->size);
 }
 
@@ -206,9 +208,10 @@ TEST_F(map, the_whole_window_can_be_unmapped_in_one_call)
 {
 	__u64 window = self->end - self->start;
 
-	spapr_map(self->s.fd, self->start, self->mem, IP, SPAPR_RW);
+	spapr_map(self->s.fd, self->start, self->mem, IOMMU_PAGE, SPAPR_RW);
 	spapr_map(self->s.fd, self->iova, self->mem, self->size, SPAPR_RW);
-	spapr_map(self->s.fd, self->end - IP, self->mem, IP, SPAPR_RW);
+	spapr_map(self->s.fd, self->end - IOMMU_PAGE, self->mem, IOMMU_PAGE,
+		  SPAPR_RW);
 	spapr_unmap(self->s.fd, self->start, window);
 	EXPECT_NOT_MAPPED(self, self->mem, self->size);
 	spapr_unmap(self->s.fd, self->start, window);
@@ -216,7 +219,7 @@ TEST_F(map, the_whole_window_can_be_unmapped_in_one_call)
 
 TEST_F(map, unmapping_nothing_makes_no_window)
 {
-	spapr_unmap(self->s.fd, self->iova, IP);
+	spapr_unmap(self->s.fd, self->iova, IOMMU_PAGE);
 	EXPECT_ACCOUNT(&self->base, self->size, PAGES);
 }
 
@@ -225,25 +228,27 @@ TEST_F(map, unmapping_nothing_makes_no_window)
 
 TEST_F(map, a_mapping_needs_a_permission)
 {
-	EXPECT_ERRNO(EINVAL, __spapr_map(self->s.fd, self->iova, self->mem, IP,
-					 0));
+	EXPECT_ERRNO(EINVAL, __spapr_map(self->s.fd, self->iova, self->mem,
+					 IOMMU_PAGE, 0));
 	EXPECT_NOT_MAPPED(self, self->mem, self->size);
 }
 
 TEST_F(map, only_whole_iommu_pages_are_mapped)
 {
-	const size_t off[] = { 1, 8, 512, 2048, IP - 1 };
+	const size_t off[] = { 1, 8, 512, 2048, IOMMU_PAGE - 1 };
 	int fd = self->s.fd;
 	size_t i;
 
 	for (i = 0; i < ARRAY_SIZE(off); i++) {
-		EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova + off[i],
-						 self->mem, IP, SPAPR_RW));
-		EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova,
-						 self->mem + off[i], IP,
-						 SPAPR_RW));
-		EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova, self->mem,
-						 IP + off[i], SPAPR_RW));
+		EXPECT_ERRNO(EINVAL,
+			     __spapr_map(fd, self->iova + off[i], self->mem,
+					 IOMMU_PAGE, SPAPR_RW));
+		EXPECT_ERRNO(EINVAL,
+			     __spapr_map(fd, self->iova, self->mem + off[i],
+					 IOMMU_PAGE, SPAPR_RW));
+		EXPECT_ERRNO(EINVAL,
+			     __spapr_map(fd, self->iova, self->mem,
+					 IOMMU_PAGE + off[i], SPAPR_RW));
 		EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova, self->mem,
 						 off[i], SPAPR_RW));
 	}
@@ -252,20 +257,20 @@ TEST_F(map, only_whole_iommu_pages_are_mapped)
 
 TEST_F(map, only_whole_iommu_pages_are_unmapped)
 {
-	const size_t off[] = { 1, 8, 512, 2048, IP - 1 };
+	const size_t off[] = { 1, 8, 512, 2048, IOMMU_PAGE - 1 };
 	int fd = self->s.fd;
 	size_t i;
 
-	spapr_map(fd, self->iova, self->mem, 4 * IP, SPAPR_RW);
+	spapr_map(fd, self->iova, self->mem, 4 * IOMMU_PAGE, SPAPR_RW);
 	for (i = 0; i < ARRAY_SIZE(off); i++) {
 		EXPECT_ERRNO(EINVAL, __spapr_unmap(fd, self->iova + off[i],
-						   IP));
+						   IOMMU_PAGE));
 		EXPECT_ERRNO(EINVAL, __spapr_unmap(fd, self->iova,
-						   IP + off[i]));
+						   IOMMU_PAGE + off[i]));
 		EXPECT_ERRNO(EINVAL, __spapr_unmap(fd, self->iova, off[i]));
 	}
 	EXPECT_MAPPED(self, self->mem, self->size);
-	spapr_unmap(fd, self->iova, 4 * IP);
+	spapr_unmap(fd, self->iova, 4 * IOMMU_PAGE);
 }
 
 TEST_F(map, an_address_in_no_window_is_not_there)
@@ -277,8 +282,9 @@ TEST_F(map, an_address_in_no_window_is_not_there)
 
 	for (i = 0; i < ARRAY_SIZE(iova); i++) {
 		EXPECT_ERRNO(ENXIO, __spapr_map(self->s.fd, iova[i], self->mem,
-						IP, SPAPR_RW));
-		EXPECT_ERRNO(ENXIO, __spapr_unmap(self->s.fd, iova[i], IP));
+						IOMMU_PAGE, SPAPR_RW));
+		EXPECT_ERRNO(ENXIO,
+			     __spapr_unmap(self->s.fd, iova[i], IOMMU_PAGE));
 	}
 	EXPECT_NOT_MAPPED(self, self->mem, self->size);
 }
@@ -289,12 +295,12 @@ TEST_F(map, a_mapping_does_not_leave_the_window)
 	int fd = self->s.fd;
 
 	NOT_ON_STOCK(return);
-	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->end - IP, self->mem, 2 * IP,
-					 SPAPR_RW));
+	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->end - IOMMU_PAGE, self->mem,
+					 2 * IOMMU_PAGE, SPAPR_RW));
 	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->end - self->size / 2,
 					 self->mem, self->size, SPAPR_RW));
 	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->start, self->mem,
-					 window + IP, SPAPR_RW));
+					 window + IOMMU_PAGE, SPAPR_RW));
 	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova, self->mem,
 					 1ULL << 59, SPAPR_RW));
 	EXPECT_NOT_MAPPED(self, self->mem, self->size);
@@ -305,9 +311,11 @@ TEST_F(map, unmapping_does_not_leave_the_window)
 	__u64 window = self->end - self->start;
 	int fd = self->s.fd;
 
-	spapr_map(fd, self->end - IP, self->mem, IP, SPAPR_RW);
-	EXPECT_ERRNO(EINVAL, __spapr_unmap(fd, self->end - IP, 2 * IP));
-	EXPECT_ERRNO(EINVAL, __spapr_unmap(fd, self->start, window + IP));
+	spapr_map(fd, self->end - IOMMU_PAGE, self->mem, IOMMU_PAGE, SPAPR_RW);
+	EXPECT_ERRNO(EINVAL,
+		     __spapr_unmap(fd, self->end - IOMMU_PAGE, 2 * IOMMU_PAGE));
+	EXPECT_ERRNO(EINVAL,
+		     __spapr_unmap(fd, self->start, window + IOMMU_PAGE));
 	EXPECT_ERRNO(EINVAL, __spapr_unmap(fd, self->iova, 1ULL << 59));
 	EXPECT_MAPPED(self, self->mem, self->size);
 	spapr_unmap(fd, self->start, window);
@@ -319,13 +327,12 @@ TEST_F(map, a_mapping_that_wraps_overflows)
 
 	NOT_ON_STOCK(return);
 	EXPECT_ERRNO(EOVERFLOW, __spapr_map(fd, self->iova, self->mem,
-					    -self->iova + IP, SPAPR_RW));
-	EXPECT_ERRNO(EOVERFLOW, __spapr_map(fd, self->iova, self->mem, -IP,
-					    SPAPR_RW));
-	EXPECT_ERRNO(EOVERFLOW, __spapr_map(fd, self->iova, (void *)-IP,
-					    2 * IP, SPAPR_RW));
-	EXPECT_ERRNO(EOVERFLOW, __spapr_map(fd, self->iova, (void *)-(2 * IP),
-					    4 * IP, SPAPR_RW));
+					    -IOMMU_PAGE, SPAPR_RW));
+	EXPECT_ERRNO(EOVERFLOW, __spapr_map(fd, self->iova, (void *)-IOMMU_PAGE,
+					    2 * IOMMU_PAGE, SPAPR_RW));
+	EXPECT_ERRNO(EOVERFLOW,
+		     __spapr_map(fd, self->iova, (void *)-(2 * IOMMU_PAGE),
+				 4 * IOMMU_PAGE, SPAPR_RW));
 	EXPECT_NOT_MAPPED(self, self->mem, self->size);
 }
 
@@ -333,12 +340,12 @@ TEST_F(map, unmapping_addresses_that_wrap_overflows)
 {
 	int fd = self->s.fd;
 
-	spapr_map(fd, self->iova, self->mem, IP, SPAPR_RW);
-	EXPECT_ERRNO(EOVERFLOW, __spapr_unmap(fd, self->iova,
-					      -self->iova + IP));
-	EXPECT_ERRNO(EOVERFLOW, __spapr_unmap(fd, self->iova, -IP));
+	spapr_map(fd, self->iova, self->mem, IOMMU_PAGE, SPAPR_RW);
+	EXPECT_ERRNO(EOVERFLOW,
+		     __spapr_unmap(fd, self->iova, -self->iova + IOMMU_PAGE));
+	EXPECT_ERRNO(EOVERFLOW, __spapr_unmap(fd, self->iova, -IOMMU_PAGE));
 	EXPECT_MAPPED(self, self->mem, self->size);
-	spapr_unmap(fd, self->iova, IP);
+	spapr_unmap(fd, self->iova, IOMMU_PAGE);
 }
 
 TEST_F(map, only_registered_memory_is_mapped)
@@ -346,25 +353,26 @@ TEST_F(map, only_registered_memory_is_mapped)
 	char *not_registered = self->mem + self->size;
 	int fd = self->s.fd;
 
-	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova, not_registered, IP,
-					 SPAPR_RW));
-	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova, self->mem - IP, IP,
-					 SPAPR_RW));
-	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova, NULL, IP, SPAPR_RW));
-	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova,
-					 (void *)0xc000000000000000UL, IP,
-					 SPAPR_RW));
+	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova, not_registered,
+					 IOMMU_PAGE, SPAPR_RW));
+	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova, self->mem - IOMMU_PAGE,
+					 IOMMU_PAGE, SPAPR_RW));
+	EXPECT_ERRNO(EINVAL,
+		     __spapr_map(fd, self->iova, NULL, IOMMU_PAGE, SPAPR_RW));
+	EXPECT_ERRNO(EINVAL,
+		     __spapr_map(fd, self->iova, (void *)0xc000000000000000UL,
+				 IOMMU_PAGE, SPAPR_RW));
 	spapr_unregister(fd, self->mem, self->size);
-	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova, self->mem, IP,
+	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova, self->mem, IOMMU_PAGE,
 					 SPAPR_RW));
 }
 
 TEST_F(map, a_failure_at_the_window_start_returns)
 {
 	NOT_ON_STOCK(return);
-	EXPECT_ERRNO(EINVAL, __spapr_map(self->s.fd, self->start,
-					 self->mem + self->size, IP,
-					 SPAPR_RW));
+	EXPECT_ERRNO(EINVAL,
+		     __spapr_map(self->s.fd, self->start,
+				 self->mem + self->size, IOMMU_PAGE, SPAPR_RW));
 	EXPECT_NOT_MAPPED(self, self->mem, self->size);
 }
 
@@ -373,7 +381,7 @@ TEST_F(map, a_range_that_is_half_registered_is_not_mapped_at_all)
 	int fd = self->s.fd;
 
 	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova, self->mem,
-					 self->size + IP, SPAPR_RW));
+					 self->size + IOMMU_PAGE, SPAPR_RW));
 	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova,
 					 self->mem + self->size - self->page,
 					 2 * self->page, SPAPR_RW));
@@ -402,12 +410,13 @@ TEST_F(map, a_forked_child_may_not_map_or_unmap)
 	__u64 iova = self->iova;
 	char *mem = self->mem;
 
-	spapr_map(fd, iova, mem, IP, SPAPR_RW);
-	EXPECT_IN_CHILD(__spapr_map(fd, iova + IP, mem, IP, 3) == -EPERM);
-	EXPECT_IN_CHILD(__spapr_unmap(fd, iova, IP) == -EPERM);
+	spapr_map(fd, iova, mem, IOMMU_PAGE, SPAPR_RW);
+	EXPECT_IN_CHILD(__spapr_map(fd, iova + IOMMU_PAGE, mem, IOMMU_PAGE,
+				    3) == -EPERM);
+	EXPECT_IN_CHILD(__spapr_unmap(fd, iova, IOMMU_PAGE) == -EPERM);
 	EXPECT_IN_CHILD(__spapr_remove(fd, iova) == -EPERM);
 	EXPECT_MAPPED(self, mem, self->size);
-	spapr_unmap(fd, iova, IP);
+	spapr_unmap(fd, iova, IOMMU_PAGE);
 }
 
 TEST(nothing_is_mapped_before_memory_was_registered)
@@ -422,8 +431,8 @@ TEST(nothing_is_mapped_before_memory_was_registered)
 	spapr_open(&s, VFIO_SPAPR_TCE_v2_IOMMU, 1);
 	spapr_info(s.fd, &info);
 	iova = info.dma32_window_start + 16 * MIB;
-	EXPECT_ERRNO(EPERM, __spapr_map(s.fd, iova, mem, IP, SPAPR_RW));
-	EXPECT_ERRNO(EPERM, __spapr_unmap(s.fd, iova, IP));
+	EXPECT_ERRNO(EPERM, __spapr_map(s.fd, iova, mem, IOMMU_PAGE, SPAPR_RW));
+	EXPECT_ERRNO(EPERM, __spapr_unmap(s.fd, iova, IOMMU_PAGE));
 	EXPECT_EQ(locked, spapr_locked());
 	spapr_close(&s);
 }
@@ -436,15 +445,16 @@ TEST_F(map, unregister_while_mapped_is_busy_and_changes_nothing)
 	int fd = self->s.fd, i;
 	long locked;
 
-	spapr_map(fd, self->iova, self->mem, IP, SPAPR_RW);
+	spapr_map(fd, self->iova, self->mem, IOMMU_PAGE, SPAPR_RW);
 	locked = spapr_locked() - self->base.locked;
 	for (i = 0; i < 3; i++) {
 		EXPECT_ERRNO(EBUSY, __spapr_unregister(fd, self->mem,
 						       self->size));
 	}
 	EXPECT_ACCOUNT(&self->base, locked, PAGES);
-	spapr_map(fd, self->iova + IP, self->mem + IP, IP, SPAPR_RW);
-	spapr_unmap(fd, self->iova, 2 * IP);
+	spapr_map(fd, self->iova + IOMMU_PAGE, self->mem + IOMMU_PAGE,
+		  IOMMU_PAGE, SPAPR_RW);
+	spapr_unmap(fd, self->iova, 2 * IOMMU_PAGE);
 	spapr_unregister(fd, self->mem, self->size);
 	EXPECT_ACCOUNT(&self->base, locked - (long)self->size, 0);
 	spapr_register(fd, self->mem, self->size);
@@ -460,7 +470,7 @@ TEST_F(map, a_refused_region_makes_room_for_a_new_one)
 	int fd = self->s.fd;
 	long table;
 
-	spapr_map(fd, self->iova, self->mem, IP, SPAPR_RW);
+	spapr_map(fd, self->iova, self->mem, IOMMU_PAGE, SPAPR_RW);
 	table = spapr_locked() - self->base.locked - (long)self->size;
 	EXPECT_ERRNO(EBUSY, __spapr_unregister(fd, self->mem, self->size));
 	ASSERT_EQ(self->mem, mmap(self->mem, self->size,
@@ -471,7 +481,7 @@ TEST_F(map, a_refused_region_makes_room_for_a_new_one)
 	/*
 	 * the old region is released with its last mapping, the new one stays
 	 */
-	spapr_unmap(fd, self->iova, IP);
+	spapr_unmap(fd, self->iova, IOMMU_PAGE);
 	EXPECT_ACCOUNT(&self->base, table + (long)self->size, PAGES);
 	spapr_unregister(fd, self->mem, self->size);
 	EXPECT_ACCOUNT(&self->base, table, 0);
@@ -490,7 +500,7 @@ TEST_F(map, a_new_region_may_lie_half_over_a_refused_one)
 	spapr_register(fd, mem, self->size);
 	spapr_map(fd, self->iova + MIB, mem, self->size, SPAPR_RW);
 	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova + 2 * MIB, self->mem,
-					 IP, SPAPR_RW));
+					 IOMMU_PAGE, SPAPR_RW));
 	spapr_unmap(fd, self->iova, self->size);
 	EXPECT_EQ(PAGES, spapr_pins() - self->base.pins);
 	spapr_unmap(fd, self->iova + MIB, self->size);
@@ -517,37 +527,37 @@ TEST_F(map, empty_entries_are_unmapped_for_nothing)
 	__u64 window = self->end - self->start;
 	long calls;
 
-	spapr_map(self->s.fd, self->iova, self->mem, IP, SPAPR_RW);
+	spapr_map(self->s.fd, self->iova, self->mem, IOMMU_PAGE, SPAPR_RW);
 	NEED_HCALLS(return);
 	spapr_unmap(self->s.fd, self->start, window);
 	calls = spapr_hcalls_end();
 	EXPECT_LE(1, calls);
-	EXPECT_GE((long)(window / IP / TCES_OF_HCALL), calls);
+	EXPECT_GE((long)(window / IOMMU_PAGE / TCES_OF_HCALL), calls);
 	TH_LOG("%ld hypercalls for %llu entries", calls,
-	       (unsigned long long)window / IP);
+	       (unsigned long long)window / IOMMU_PAGE);
 }
 
 TEST_F(map, many_entries_are_mapped_by_one_call)
 {
-	size_t size = 1024 * IP;
+	size_t size = 1024 * IOMMU_PAGE;
 	char *mem = spapr_mem(size);
 	int fd = self->s.fd;
 	long calls;
 
 	spapr_register(fd, mem, size);
-	spapr_map(fd, self->iova, self->mem, IP, SPAPR_RW);
+	spapr_map(fd, self->iova, self->mem, IOMMU_PAGE, SPAPR_RW);
 	NEED_HCALLS(return);
 	spapr_map(fd, self->iova + MIB, mem, size, SPAPR_RW);
 	calls = spapr_hcalls_end();
 	/* lists need not be aligned to the range */
 	EXPECT_LE(2, calls);
-	EXPECT_GE(2 * (long)(size / IP / TCES_OF_HCALL + 1), calls);
-	TH_LOG("%ld hypercalls for %zu entries", calls, size / IP);
+	EXPECT_GE(2 * (long)(size / IOMMU_PAGE / TCES_OF_HCALL + 1), calls);
+	TH_LOG("%ld hypercalls for %zu entries", calls, size / IOMMU_PAGE);
 	ASSERT_EQ(0, spapr_hcalls_begin());
 	spapr_unmap(fd, self->iova + MIB, size);
 	calls = spapr_hcalls_end();
 	EXPECT_LE(2, calls);
-	EXPECT_GE(2 * (long)(size / IP / TCES_OF_HCALL + 1), calls);
+	EXPECT_GE(2 * (long)(size / IOMMU_PAGE / TCES_OF_HCALL + 1), calls);
 }
 
 TEST_HARNESS_MAIN

@@ -10,7 +10,6 @@
 
 #define SECTIONS	3
 #define SEGMENTS	64
-#define IP		4096UL
 
 FIXTURE(order)
 {
@@ -88,8 +87,8 @@ TEST_F(order, of_a_machine_emulator)
 	ASSERT_EQ(0, emulator_window(fd, 12, GIB, &start));
 	ASSERT_EQ(at, start);
 	for (i = 0; i < 16; i++) {
-		spapr_map(fd, start + i * IP, self->mem + i * IP, IP,
-			  SPAPR_RW);
+		spapr_map(fd, start + i * IOMMU_PAGE,
+			  self->mem + i * IOMMU_PAGE, IOMMU_PAGE, SPAPR_RW);
 	}
 	self->shift = iommu_shift(&self->info);
 	ASSERT_EQ(0, emulator_window(fd, self->shift, GIB, &second));
@@ -169,7 +168,7 @@ TEST_F(order, of_a_machine_emulator_that_replugs_memory)
 	spapr_info(fd, &self->info);
 	spapr_remove(fd, self->info.dma32_window_start);
 	ASSERT_EQ(0, emulator_window(fd, 12, GIB, &start));
-	spapr_map(fd, start, self->mem, 4 * IP, SPAPR_RW);
+	spapr_map(fd, start, self->mem, 4 * IOMMU_PAGE, SPAPR_RW);
 	for (i = 0; i < 3; i++) {
 		EXPECT_ERRNO(EBUSY, __spapr_unregister(fd, self->mem,
 						       self->size));
@@ -177,7 +176,7 @@ TEST_F(order, of_a_machine_emulator_that_replugs_memory)
 					  PROT_READ | PROT_WRITE, MAP_PRIVATE |
 					  MAP_ANONYMOUS | MAP_FIXED, -1, 0));
 		spapr_register(fd, self->mem, self->size);
-		spapr_map(fd, start, self->mem, 4 * IP, SPAPR_RW);
+		spapr_map(fd, start, self->mem, 4 * IOMMU_PAGE, SPAPR_RW);
 	}
 	spapr_unmap(fd, start, GIB);
 	spapr_remove(fd, start);
@@ -197,12 +196,12 @@ TEST_F(order, of_a_machine_emulator_with_a_device_plugged_later)
 	spapr_info(fd, &self->info);
 	spapr_remove(fd, self->info.dma32_window_start);
 	ASSERT_EQ(0, emulator_window(fd, 12, GIB, &start));
-	spapr_map(fd, start, self->mem, 4 * IP, SPAPR_RW);
+	spapr_map(fd, start, self->mem, 4 * IOMMU_PAGE, SPAPR_RW);
 	spapr_attach(&self->s, 1);
-	spapr_map(fd, start + MIB, self->mem, 4 * IP, SPAPR_RW);
+	spapr_map(fd, start + MIB, self->mem, 4 * IOMMU_PAGE, SPAPR_RW);
 	/* the first device is unplugged, the guest continues with the other */
 	spapr_detach(&self->s, 0);
-	spapr_map(fd, start + 2 * MIB, self->mem, 4 * IP, SPAPR_RW);
+	spapr_map(fd, start + 2 * MIB, self->mem, 4 * IOMMU_PAGE, SPAPR_RW);
 	spapr_unmap(fd, start, GIB);
 	spapr_remove(fd, start);
 	spapr_unregister(fd, self->mem, self->size);
@@ -222,11 +221,12 @@ TEST_F(order, of_an_old_machine_emulator)
 	spapr_enable(fd);
 	spapr_info(fd, &self->info);
 	for (i = 0; i < 16; i++) {
-		spapr_map(fd, self->info.dma32_window_start + i * IP,
-			  self->mem + i * IP, IP, SPAPR_RW);
+		spapr_map(fd, self->info.dma32_window_start + i * IOMMU_PAGE,
+			  self->mem + i * IOMMU_PAGE, IOMMU_PAGE, SPAPR_RW);
 	}
 	for (i = 0; i < 16; i++)
-		spapr_unmap(fd, self->info.dma32_window_start + i * IP, IP);
+		spapr_unmap(fd, self->info.dma32_window_start + i * IOMMU_PAGE,
+			    IOMMU_PAGE);
 	spapr_disable(fd);
 	spapr_detach(&self->s, 0);
 	EXPECT_ACCOUNT(&self->base, 0, 0);

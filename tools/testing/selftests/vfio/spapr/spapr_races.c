@@ -15,7 +15,6 @@
 #include "spapr_test.h"
 
 #define V2		VFIO_SPAPR_TCE_v2_IOMMU
-#define IP		4096UL
 #define SECONDS		300
 #define RACERS		4
 #define ROUNDS		100	/* of the slowest racer */
@@ -95,10 +94,11 @@ static unsigned int some(struct racer *r, unsigned int n)
 /* A part of the addresses that all racers use. */
 static void some_range(struct racer *r, size_t *off, size_t *size)
 {
-	size_t pages = REGION_SIZE / IP;
+	size_t pages = REGION_SIZE / IOMMU_PAGE;
 
-	*size = (1 + some(r, pages)) * IP;
-	*off = some(r, PLAYGROUND / IP - *size / IP) * IP;
+	*size = (1 + some(r, pages)) * IOMMU_PAGE;
+	*off = some(r, PLAYGROUND / IOMMU_PAGE - *size / IOMMU_PAGE) *
+	       IOMMU_PAGE;
 }
 
 static void map_some(struct racer *r)
@@ -136,13 +136,15 @@ static void enter_own(struct racer *r)
 {
 	struct arena *a = r->arena;
 	unsigned int entry = some(r, 64);
-	__u64 iova = a->iova + (entry * RACERS + r->nr) * IP;
+	__u64 iova = a->iova + (entry * RACERS + r->nr) * IOMMU_PAGE;
 
 	if (r->mapped & 1ULL << entry)
-		judge(r, "UNMAP", __spapr_unmap(a->s.fd, iova, IP), 0);
+		judge(r, "UNMAP", __spapr_unmap(a->s.fd, iova, IOMMU_PAGE), 0);
 	else
-		judge(r, "MAP", __spapr_map(a->s.fd, iova, a->mem + r->nr *
-					    REGION_SIZE, IP, SPAPR_RW), 0);
+		judge(r, "MAP",
+		      __spapr_map(a->s.fd, iova, a->mem + r->nr * REGION_SIZE,
+				  IOMMU_PAGE, SPAPR_RW),
+		      0);
 	r->mapped ^= 1ULL << entry;
 }
 
@@ -261,8 +263,8 @@ static void fork_and_try(struct racer *r)
 	pid_t pid = fork();
 
 	if (!pid)
-		_exit(__spapr_map(a->s.fd, a->iova, a->mem, IP, SPAPR_RW) !=
-		      -EPERM);
+		_exit(__spapr_map(a->s.fd, a->iova, a->mem, IOMMU_PAGE,
+				  SPAPR_RW) != -EPERM);
 	if (waitpid(pid, &status, 0) != pid || status)
 		judge(r, "fork", -EIO, 0);
 }
@@ -340,7 +342,8 @@ static int enter_arena(struct arena *a)
 		ret = __spapr_register(a->s.fd, a->mem + i * REGION_SIZE,
 				       REGION_SIZE);
 	if (!ret)
-		ret = __spapr_map(a->s.fd, a->iova, a->mem, IP, SPAPR_RW);
+		ret = __spapr_map(a->s.fd, a->iova, a->mem, IOMMU_PAGE,
+				  SPAPR_RW);
 	return ret;
 }
 
@@ -602,10 +605,11 @@ TEST_F_TIMEOUT(races, memory_is_mapped_while_it_goes, SECONDS)
 		} else {
 			EXPECT_EQ(-EBUSY, unregister);
 			/* also its very last entry */
-			spapr_unmap(fd, a->iova, REGION_SIZE - IP);
+			spapr_unmap(fd, a->iova, REGION_SIZE - IOMMU_PAGE);
 			EXPECT_ERRNO(EBUSY, __spapr_unregister(fd, a->mem,
 							       REGION_SIZE));
-			spapr_unmap(fd, a->iova + REGION_SIZE - IP, IP);
+			spapr_unmap(fd, a->iova + REGION_SIZE - IOMMU_PAGE,
+				    IOMMU_PAGE);
 			spapr_unregister(fd, a->mem, REGION_SIZE);
 			mapped++;
 		}

@@ -19,7 +19,6 @@
 #define ROUNDS		10
 #define IO_SIZE		MIB
 #define IO_CHUNK	(128 * KIB)
-#define IP		4096UL
 #define SECONDS		600
 
 #define HOW_TO_NAME \

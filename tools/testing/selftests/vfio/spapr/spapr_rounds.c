@@ -10,7 +10,6 @@
 #include "spapr_test.h"
 
 #define V2		VFIO_SPAPR_TCE_v2_IOMMU
-#define IP		4096UL
 #define LEN		(16 * spapr_page_size())
 #define ROUNDS		4	/* that may print */
 #define MANY		300	/* that may allocate */
@@ -253,16 +252,16 @@ static bool round_of_refusals(struct spapr *s, char *mem, __u64 start)
 
 	return __spapr_create(fd, 11, GIB, 1, &no) &&
 	       __spapr_create(fd, 13, GIB, 1, &no) &&
-	       __spapr_create(fd, 12, GIB + IP, 1, &no) &&
+	       __spapr_create(fd, 12, GIB + IOMMU_PAGE, 1, &no) &&
 	       __spapr_create(fd, 12, 1ULL << 63, 1, &no) &&
 	       __spapr_create(fd, 12, 0, 1, &no) &&
-	       __spapr_remove(fd, start + IP) &&
+	       __spapr_remove(fd, start + IOMMU_PAGE) &&
 	       __spapr_remove(fd, 1ULL << 62) &&
-	       __spapr_map(fd, 1ULL << 62, mem, IP, SPAPR_RW) &&
-	       __spapr_map(fd, start, mem - IP, IP, SPAPR_RW) &&
-	       __spapr_map(fd, start, mem, LEN + IP, SPAPR_RW) &&
-	       __spapr_map(fd, start, mem, IP - 1, SPAPR_RW) &&
-	       __spapr_unmap(fd, 1ULL << 62, IP) &&
+	       __spapr_map(fd, 1ULL << 62, mem, IOMMU_PAGE, SPAPR_RW) &&
+	       __spapr_map(fd, start, mem - IOMMU_PAGE, IOMMU_PAGE, SPAPR_RW) &&
+	       __spapr_map(fd, start, mem, LEN + IOMMU_PAGE, SPAPR_RW) &&
+	       __spapr_map(fd, start, mem, IOMMU_PAGE - 1, SPAPR_RW) &&
+	       __spapr_unmap(fd, 1ULL << 62, IOMMU_PAGE) &&
 	       __spapr_register(fd, mem, LEN) &&
 	       __spapr_register(fd, mem + LEN / 2, LEN) &&
 	       __spapr_register(fd, mem, 0) &&
@@ -310,7 +309,7 @@ TEST_F(rounds, refused_calls_print_nothing)
 	__u64 start = self->info.dma32_window_start;
 
 	spapr_register(self->s.fd, self->mem, LEN);
-	spapr_map(self->s.fd, start, self->mem, IP, SPAPR_RW);
+	spapr_map(self->s.fd, start, self->mem, IOMMU_PAGE, SPAPR_RW);
 	NEED_LOG(return);
 	EXPECT_SILENT(round_of_refusals(&self->s, self->mem, start));
 }

@@ -370,8 +370,6 @@ FIXTURE(table)
 	unsigned int calls;
 };
 
-#define IP	4096ULL
-
 FIXTURE_SETUP(table)
 {
 	struct vfio_iommu_spapr_tce_info info;
@@ -409,7 +407,7 @@ static int expect_range(const struct _test_data_table *self, __u64 iova,
 {
 	if (iova < self->start || iova >= self->end)
 		return -ENXIO;
-	if ((iova | size) % IP || size > self->end - iova)
+	if ((iova | size) % IOMMU_PAGE || size > self->end - iova)
 		return -EINVAL;
 	return 0;
 }
@@ -426,7 +424,7 @@ static int expect_map(const struct _test_data_table *self, __u64 iova,
 	ret = expect_range(self, iova, size);
 	if (ret)
 		return ret;
-	if (!flags || va % IP)
+	if (!flags || va % IOMMU_PAGE)
 		return -EINVAL;
 	if (!size)
 		return 0;
@@ -438,16 +436,19 @@ TEST_F(table, of_map)
 {
 	const __u64 iovas[] = {
 		self->start + 16 * MIB, self->start + 16 * MIB + 1,
-		self->start + 16 * MIB + IP / 2, self->end - IP, self->end,
-		1ULL << 40, -IP, -1ULL,
+		self->start + 16 * MIB + IOMMU_PAGE / 2,
+		self->end - IOMMU_PAGE, self->end,
+		1ULL << 40, -IOMMU_PAGE, -1ULL,
 	};
 	const __u64 vas[] = {
-		self->mem, self->mem + 1, self->mem + IP / 2,
-		self->mem + self->page - IP, self->mem + self->page, 0, -IP,
+		self->mem, self->mem + 1, self->mem + IOMMU_PAGE / 2,
+		self->mem + self->page - IOMMU_PAGE, self->mem + self->page,
+		0, -IOMMU_PAGE,
 	};
 	const __u64 sizes[] = {
-		0, 1, IP, IP + 1, self->page, self->page + IP,
-		self->end - self->start, 1ULL << 63, -IP, -1ULL,
+		0, 1, IOMMU_PAGE, IOMMU_PAGE + 1, self->page,
+		self->page + IOMMU_PAGE,
+		self->end - self->start, 1ULL << 63, -IOMMU_PAGE, -1ULL,
 	};
 	const __u32 flags[] = { 0, 1, 2, 3, 4, 7, 1U << 31 };
 	__u64 iova, va, size;
@@ -468,12 +469,14 @@ TEST_F(table, of_map)
 TEST_F(table, of_unmap)
 {
 	const __u64 iovas[] = {
-		self->start, self->start + 1, self->start + IP / 2,
-		self->end - IP, self->end, 1ULL << 40, -IP, -1ULL,
+		self->start, self->start + 1, self->start + IOMMU_PAGE / 2,
+		self->end - IOMMU_PAGE, self->end, 1ULL << 40, -IOMMU_PAGE,
+		-1ULL,
 	};
 	const __u64 sizes[] = {
-		0, 1, IP, IP + 1, self->end - self->start,
-		self->end - self->start + IP, 1ULL << 63, -IP, -1ULL,
+		0, 1, IOMMU_PAGE, IOMMU_PAGE + 1, self->end - self->start,
+		self->end - self->start + IOMMU_PAGE, 1ULL << 63, -IOMMU_PAGE,
+		-1ULL,
 	};
 	const __u32 flags[] = { 0, 1, 2, 3, 4, 1U << 31 };
 	struct vfio_iommu_type1_dma_unmap arg = { .argsz = sizeof(arg) };
@@ -501,11 +504,13 @@ static bool is_range(const struct _test_data_table *self, __u64 va, __u64 size)
 TEST_F(table, of_register_and_unregister)
 {
 	const __u64 vas[] = {
-		self->mem, self->mem + 1, self->mem + 8, self->mem + IP / 2,
+		self->mem, self->mem + 1, self->mem + 8,
+		self->mem + IOMMU_PAGE / 2,
 		self->mem + self->page, -self->page,
 	};
 	const __u64 sizes[] = {
-		0, 1, IP / 2, self->page - 1, self->page, self->page + 8,
+		0, 1, IOMMU_PAGE / 2, self->page - 1, self->page,
+		self->page + 8,
 		2 * self->page, -self->page, -1ULL,
 	};
 	int fd = self->s.fd, wanted;
@@ -537,7 +542,8 @@ TEST_F(table, of_register_and_unregister)
 TEST_F(table, of_tce_create)
 {
 	const __u32 shifts[] = { 0, 11, 12, 13, 63, 64, 76, ~0U };
-	const __u64 sizes[] = { 0, IP / 2, GIB, GIB + IP, ~0ULL };
+	const __u64 sizes[] = { 0, IOMMU_PAGE / 2, GIB, GIB + IOMMU_PAGE,
+				~0ULL };
 	const __u32 levels[] = { 0, 1, 6, ~0U };
 	const __u32 bits[] = { 0, 1, 1U << 31 };
 	struct vfio_iommu_spapr_tce_create arg = { .argsz = sizeof(arg) };
@@ -569,8 +575,9 @@ TEST_F(table, of_tce_create)
 TEST_F(table, of_tce_remove)
 {
 	const __u64 starts[] = {
-		self->start, self->start + 1, self->start + IP,
-		self->end - IP, self->end, 1ULL << 40, 1ULL << 59, ~0ULL,
+		self->start, self->start + 1, self->start + IOMMU_PAGE,
+		self->end - IOMMU_PAGE, self->end, 1ULL << 40, 1ULL << 59,
+		~0ULL,
 	};
 	const __u32 flags[] = { 1, 2, 1U << 31, 0 };
 	struct vfio_iommu_spapr_tce_remove arg = { .argsz = sizeof(arg) };
@@ -599,9 +606,10 @@ TEST_F(table, of_longer_arguments)
 		__u64 field[4];	/* after argsz and flags */
 		int wanted;
 	} calls[] = {
-		{ VFIO_IOMMU_MAP_DMA, 32, { self->mem, 1ULL << 40, IP },
-		  -ENXIO },
-		{ VFIO_IOMMU_UNMAP_DMA, 24, { 1ULL << 40, IP }, -ENXIO },
+		{ VFIO_IOMMU_MAP_DMA, 32,
+		  { self->mem, 1ULL << 40, IOMMU_PAGE }, -ENXIO },
+		{ VFIO_IOMMU_UNMAP_DMA, 24,
+		  { 1ULL << 40, IOMMU_PAGE }, -ENXIO },
 		{ VFIO_IOMMU_SPAPR_REGISTER_MEMORY, 24,
 		  { self->mem, self->page }, -EBUSY },
 		{ VFIO_IOMMU_SPAPR_UNREGISTER_MEMORY, 24,

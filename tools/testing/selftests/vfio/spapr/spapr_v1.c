@@ -15,7 +15,6 @@
 #include "stall.h"
 
 #define PAGES		16
-#define IP		4096UL
 #define SECONDS		120
 
 FIXTURE(v1)
@@ -140,16 +139,16 @@ TEST_F(v1, nothing_is_mapped_unless_enabled)
 {
 	int fd = self->s.fd;
 
-	EXPECT_ERRNO(EPERM, __spapr_map(fd, self->iova, self->mem, IP,
+	EXPECT_ERRNO(EPERM, __spapr_map(fd, self->iova, self->mem, IOMMU_PAGE,
 					SPAPR_RW));
-	EXPECT_ERRNO(EPERM, __spapr_unmap(fd, self->iova, IP));
+	EXPECT_ERRNO(EPERM, __spapr_unmap(fd, self->iova, IOMMU_PAGE));
 	spapr_enable(fd);
-	spapr_map(fd, self->iova, self->mem, IP, SPAPR_RW);
-	spapr_unmap(fd, self->iova, IP);
+	spapr_map(fd, self->iova, self->mem, IOMMU_PAGE, SPAPR_RW);
+	spapr_unmap(fd, self->iova, IOMMU_PAGE);
 	spapr_disable(fd);
-	EXPECT_ERRNO(EPERM, __spapr_map(fd, self->iova, self->mem, IP,
+	EXPECT_ERRNO(EPERM, __spapr_map(fd, self->iova, self->mem, IOMMU_PAGE,
 					SPAPR_RW));
-	EXPECT_ERRNO(EPERM, __spapr_unmap(fd, self->iova, IP));
+	EXPECT_ERRNO(EPERM, __spapr_unmap(fd, self->iova, IOMMU_PAGE));
 }
 
 TEST_F(v1, map_pins_and_unmap_unpins)
@@ -169,9 +168,9 @@ TEST_F(v1, mapping_again_replaces_and_pins_no_more)
 	long pins;
 
 	spapr_enable(fd);
-	spapr_map(fd, self->iova, self->mem, 4 * IP, SPAPR_RW);
+	spapr_map(fd, self->iova, self->mem, 4 * IOMMU_PAGE, SPAPR_RW);
 	pins = pins_by(self);
-	spapr_map(fd, self->iova, self->mem, 4 * IP, SPAPR_RW);
+	spapr_map(fd, self->iova, self->mem, 4 * IOMMU_PAGE, SPAPR_RW);
 	EXPECT_EQ(pins, pins_by(self));
 	spapr_unmap(fd, self->start, self->window);
 	EXPECT_EQ(0, pins_by(self));
@@ -203,10 +202,10 @@ TEST_F(v1, read_only_memory_is_mapped_for_reading)
 	fill(self->mem, self->size, 1);
 	ASSERT_EQ(0, mprotect(self->mem, self->size, PROT_READ));
 	spapr_enable(fd);
-	EXPECT_ERRNO(EFAULT, __spapr_map(fd, self->iova, self->mem, IP,
+	EXPECT_ERRNO(EFAULT, __spapr_map(fd, self->iova, self->mem, IOMMU_PAGE,
 					 SPAPR_RW));
 	EXPECT_EQ(0, pins_by(self));
-	EXPECT_EQ(0, __spapr_map(fd, self->iova, self->mem, IP,
+	EXPECT_EQ(0, __spapr_map(fd, self->iova, self->mem, IOMMU_PAGE,
 				 VFIO_DMA_MAP_FLAG_READ));
 }
 
@@ -218,7 +217,8 @@ TEST_F(v1, memory_is_pinned_for_long)
 	if (!mem)
 		SKIP(return, "%s", mem_why());
 	spapr_enable(fd);
-	EXPECT_ERRNO(EFAULT, __spapr_map(fd, self->iova, mem, IP, SPAPR_RW));
+	EXPECT_ERRNO(EFAULT,
+		     __spapr_map(fd, self->iova, mem, IOMMU_PAGE, SPAPR_RW));
 	EXPECT_EQ(0, pins_by(self));
 	munmap(mem, self->page);
 }
@@ -242,15 +242,17 @@ TEST_F(v1, a_refusal_leaves_no_pin)
 	int fd = self->s.fd;
 
 	spapr_enable(fd);
-	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova, self->mem, IP, 0));
-	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova, self->mem + 8, IP,
-					 SPAPR_RW));
-	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova, self->mem, IP + 8,
-					 SPAPR_RW));
+	EXPECT_ERRNO(EINVAL,
+		     __spapr_map(fd, self->iova, self->mem, IOMMU_PAGE, 0));
+	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova, self->mem + 8,
+					 IOMMU_PAGE, SPAPR_RW));
+	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova, self->mem,
+					 IOMMU_PAGE + 8, SPAPR_RW));
 	EXPECT_ERRNO(ENXIO, __spapr_map(fd, self->start + self->window,
-					self->mem, IP, SPAPR_RW));
-	EXPECT_ERRNO(ENXIO, __spapr_unmap(fd, self->start + self->window, IP));
-	EXPECT_ERRNO(EINVAL, __spapr_unmap(fd, self->iova, IP + 8));
+					self->mem, IOMMU_PAGE, SPAPR_RW));
+	EXPECT_ERRNO(ENXIO,
+		     __spapr_unmap(fd, self->start + self->window, IOMMU_PAGE));
+	EXPECT_ERRNO(EINVAL, __spapr_unmap(fd, self->iova, IOMMU_PAGE + 8));
 	EXPECT_EQ(0, pins_by(self));
 }
 
@@ -259,9 +261,9 @@ TEST_F(v1, an_iova_within_a_page_is_refused)
 	int fd = self->s.fd;
 
 	spapr_enable(fd);
-	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova + 8, self->mem, IP,
-					 SPAPR_RW));
-	EXPECT_ERRNO(EINVAL, __spapr_unmap(fd, self->iova + 8, IP));
+	EXPECT_ERRNO(EINVAL, __spapr_map(fd, self->iova + 8, self->mem,
+					 IOMMU_PAGE, SPAPR_RW));
+	EXPECT_ERRNO(EINVAL, __spapr_unmap(fd, self->iova + 8, IOMMU_PAGE));
 	EXPECT_EQ(0, pins_by(self));
 }
 
@@ -272,11 +274,12 @@ TEST_F(v1, a_mapping_does_not_leave_the_window)
 
 	NOT_ON_STOCK(return);
 	spapr_enable(fd);
-	EXPECT_ERRNO(EINVAL, __spapr_map(fd, end - IP, self->mem, 2 * IP,
-					 SPAPR_RW));
-	EXPECT_ERRNO(EOVERFLOW, __spapr_map(fd, self->iova, self->mem, -IP,
-					    SPAPR_RW));
-	EXPECT_ERRNO(EINVAL, __spapr_unmap(fd, end - IP, 2 * IP));
+	EXPECT_ERRNO(EINVAL, __spapr_map(fd, end - IOMMU_PAGE, self->mem,
+					 2 * IOMMU_PAGE, SPAPR_RW));
+	EXPECT_ERRNO(EOVERFLOW, __spapr_map(fd, self->iova, self->mem,
+					    -IOMMU_PAGE, SPAPR_RW));
+	EXPECT_ERRNO(EINVAL,
+		     __spapr_unmap(fd, end - IOMMU_PAGE, 2 * IOMMU_PAGE));
 	EXPECT_EQ(0, pins_by(self));
 }
 
@@ -286,7 +289,8 @@ TEST_F(v1, disable_ends_all_mappings)
 
 	spapr_enable(fd);
 	spapr_map(fd, self->iova, self->mem, self->size, SPAPR_RW);
-	spapr_map(fd, self->start + self->window - IP, self->mem, IP, SPAPR_RW);
+	spapr_map(fd, self->start + self->window - IOMMU_PAGE, self->mem,
+		  IOMMU_PAGE, SPAPR_RW);
 	spapr_disable(fd);
 	EXPECT_EQ(0, pins_by(self));
 	EXPECT_GT((long)self->window, locked_by(self));
@@ -341,8 +345,8 @@ TEST_F(v1, a_stalled_map_keeps_nobody)
 		SKIP(return, "needs userfaultfd: CONFIG_USERFAULTFD");
 	spapr_enable(fd);
 	ASSERT_EQ(0, map_start(&call, &stall));
-	EXPECT_EQ(0, __spapr_map(fd, self->start, other, IP, SPAPR_RW));
-	EXPECT_EQ(0, __spapr_unmap(fd, self->start, IP));
+	EXPECT_EQ(0, __spapr_map(fd, self->start, other, IOMMU_PAGE, SPAPR_RW));
+	EXPECT_EQ(0, __spapr_unmap(fd, self->start, IOMMU_PAGE));
 	EXPECT_EQ(0, map_end(&call, &stall));
 	EXPECT_LE(PAGES, pins_by(self));
 	spapr_unmap(fd, self->start, self->window);
@@ -393,10 +397,11 @@ TEST_F(v1, maps_that_wait_hold_no_more_than_a_window)
 		SKIP(return, "needs userfaultfd: CONFIG_USERFAULTFD");
 	spapr_enable(fd);
 	ASSERT_EQ(0, map_start(&call, &stall));
-	EXPECT_ERRNO(EBUSY, __spapr_map(fd, self->iova, self->mem, IP,
+	EXPECT_ERRNO(EBUSY, __spapr_map(fd, self->iova, self->mem, IOMMU_PAGE,
 					SPAPR_RW));
 	EXPECT_ERRNO(EFAULT, map_end(&call, &stall));
-	EXPECT_EQ(0, __spapr_map(fd, self->iova, self->mem, IP, SPAPR_RW));
+	EXPECT_EQ(0,
+		  __spapr_map(fd, self->iova, self->mem, IOMMU_PAGE, SPAPR_RW));
 	spapr_disable(fd);
 	EXPECT_EQ(0, pins_by(self));
 	stall_free(&stall);
@@ -452,8 +457,8 @@ TEST_F(v1, a_forked_child_may_not_use_the_container)
 	char *mem = self->mem;
 
 	spapr_enable(fd);
-	EXPECT_IN_CHILD(__spapr_map(fd, iova, mem, IP, 3) == -EPERM);
-	EXPECT_IN_CHILD(__spapr_unmap(fd, iova, IP) == -EPERM);
+	EXPECT_IN_CHILD(__spapr_map(fd, iova, mem, IOMMU_PAGE, 3) == -EPERM);
+	EXPECT_IN_CHILD(__spapr_unmap(fd, iova, IOMMU_PAGE) == -EPERM);
 	EXPECT_ACCOUNT(&self->base, self->window, 0);
 }
 
@@ -472,8 +477,8 @@ TEST_F(v1, the_window_over_the_limit_is_refused)
 	ASSERT_EQ(0, syscall(SYS_capset, &header, data));
 	EXPECT_ERRNO(ENOMEM, __spapr_enable(self->s.fd));
 	EXPECT_ERRNO(ENOMEM, __spapr_enable(self->s.fd));
-	EXPECT_ERRNO(EPERM, __spapr_map(self->s.fd, self->iova, self->mem, IP,
-					SPAPR_RW));
+	EXPECT_ERRNO(EPERM, __spapr_map(self->s.fd, self->iova, self->mem,
+					IOMMU_PAGE, SPAPR_RW));
 	EXPECT_ACCOUNT(&self->base, 0, 0);
 }
 

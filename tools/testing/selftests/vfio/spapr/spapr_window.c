@@ -15,7 +15,6 @@
 #include "spapr_test.h"
 
 #define PAGES		16
-#define IP		4096UL
 #define NO_WINDOW	(~0ULL)
 #define SECONDS		120
 
@@ -78,9 +77,9 @@ TEST_F(window, information_is_complete_and_does_not_create_a_window)
 	__u32 windows = self->info.ddw.max_dynamic_windows_supported;
 
 	EXPECT_EQ((__u32)VFIO_IOMMU_SPAPR_INFO_DDW, self->info.flags);
-	EXPECT_EQ(0U, self->info.dma32_window_size & (IP - 1));
+	EXPECT_EQ(0U, self->info.dma32_window_size & (IOMMU_PAGE - 1));
 	EXPECT_LE(256 * MIB, self->info.dma32_window_size);
-	EXPECT_TRUE(!!(self->info.ddw.pgsizes & IP));
+	EXPECT_TRUE(!!(self->info.ddw.pgsizes & IOMMU_PAGE));
 	EXPECT_GE(windows, 1U);
 	EXPECT_LE(windows, 2U);
 	EXPECT_GE(self->info.ddw.levels, 1U);
@@ -99,10 +98,12 @@ TEST_F(window, the_default_window_goes_free_of_charge_before_its_first_use)
 	EXPECT_EQ(0, locked_by(self));
 	EXPECT_ERRNO(EINVAL, __spapr_remove(self->s.fd, self->default_start));
 	spapr_register(self->s.fd, self->mem, self->size);
-	EXPECT_ERRNO(ENXIO, __spapr_map(self->s.fd, self->default_start + IP,
-					self->mem, IP, SPAPR_RW));
-	EXPECT_ERRNO(ENXIO, __spapr_unmap(self->s.fd, self->default_start + IP,
-					  IP));
+	EXPECT_ERRNO(ENXIO,
+		     __spapr_map(self->s.fd, self->default_start + IOMMU_PAGE,
+				 self->mem, IOMMU_PAGE, SPAPR_RW));
+	EXPECT_ERRNO(ENXIO,
+		     __spapr_unmap(self->s.fd, self->default_start + IOMMU_PAGE,
+				   IOMMU_PAGE));
 }
 
 TEST_F(window, the_default_window_goes_with_its_table_after_use)
@@ -150,8 +151,8 @@ TEST_F(window, a_window_comes_beside_the_default_one)
 	EXPECT_EQ(1ULL << 59, start);
 	EXPECT_USABLE(self, start);
 	EXPECT_USABLE(self, self->default_start + MIB);
-	EXPECT_ERRNO(ENXIO, __spapr_map(self->s.fd, start + GIB, self->mem, IP,
-					SPAPR_RW));
+	EXPECT_ERRNO(ENXIO, __spapr_map(self->s.fd, start + GIB, self->mem,
+					IOMMU_PAGE, SPAPR_RW));
 	spapr_remove(self->s.fd, start);
 	EXPECT_ERRNO(ENXIO, __spapr_unmap(self->s.fd, start, self->size));
 	EXPECT_USABLE(self, self->default_start + MIB);
@@ -228,8 +229,8 @@ TEST_F(window, two_windows_go_in_any_order_and_come_again)
 			create_both(_metadata, self, shifts[i], at);
 			spapr_remove(self->s.fd, at[first]);
 			EXPECT_USABLE(self, at[!first] + MIB);
-			EXPECT_ERRNO(ENXIO, __spapr_unmap(self->s.fd,
-							  at[first], IP));
+			EXPECT_ERRNO(ENXIO, __spapr_unmap(self->s.fd, at[first],
+							  IOMMU_PAGE));
 			spapr_remove(self->s.fd, at[!first]);
 		}
 	}
@@ -318,15 +319,15 @@ TEST_F(window, windows_need_no_registered_memory)
 
 	spapr_remove(self->s.fd, self->default_start);
 	spapr_create(self->s.fd, 12, GIB, 1, &start);
-	EXPECT_ERRNO(EPERM, __spapr_map(self->s.fd, start + IP, self->mem, IP,
-					SPAPR_RW));
+	EXPECT_ERRNO(EPERM, __spapr_map(self->s.fd, start + IOMMU_PAGE,
+					self->mem, IOMMU_PAGE, SPAPR_RW));
 	spapr_remove(self->s.fd, start);
 	EXPECT_EQ(0, locked_by(self));
 }
 
 TEST_F(window, a_table_is_counted_while_its_window_exists)
 {
-	long entries = GIB / IP;
+	long entries = GIB / IOMMU_PAGE;
 	__u64 start = NO_WINDOW;
 
 	spapr_remove(self->s.fd, self->default_start);
@@ -342,7 +343,8 @@ TEST_F(window, a_table_is_counted_while_its_window_exists)
 
 TEST_F(window, only_the_start_of_a_window_removes_it)
 {
-	__u64 off[] = { 1, IP, MIB, GIB - IP, GIB - 1, GIB, 1ULL << 40 };
+	__u64 off[] = { 1,	 IOMMU_PAGE, MIB,	GIB - IOMMU_PAGE,
+			GIB - 1, GIB,	     1ULL << 40 };
 	__u64 start = NO_WINDOW;
 	size_t i;
 
@@ -364,7 +366,7 @@ TEST_F(window, only_the_start_of_a_window_removes_it)
 TEST_F(window, removing_where_no_window_is_leaves_the_default_one)
 {
 	EXPECT_ERRNO(EINVAL, __spapr_remove(self->s.fd,
-					    self->default_start + IP));
+					    self->default_start + IOMMU_PAGE));
 	EXPECT_ERRNO(EINVAL, __spapr_remove(self->s.fd, 1ULL << 59));
 	spapr_register(self->s.fd, self->mem, self->size);
 	EXPECT_USABLE(self, self->default_start + MIB);
@@ -378,7 +380,8 @@ TEST_F(window, removing_a_window_ends_its_mappings)
 	spapr_remove(self->s.fd, self->default_start);
 	spapr_create(self->s.fd, 12, GIB, 1, &start);
 	spapr_map(self->s.fd, start, self->mem, self->size, SPAPR_RW);
-	spapr_map(self->s.fd, start + GIB - IP, self->mem, IP, SPAPR_RW);
+	spapr_map(self->s.fd, start + GIB - IOMMU_PAGE, self->mem, IOMMU_PAGE,
+		  SPAPR_RW);
 	spapr_remove(self->s.fd, start);
 	spapr_unregister(self->s.fd, self->mem, self->size);
 	EXPECT_ACCOUNT(&self->base, 0, 0);
@@ -715,7 +718,8 @@ TEST_F(window, a_refusal_is_no_error_of_the_kernel)
 		EXPECT_REFUSED(__spapr_create(self->s.fd, 12, GIB, 0, &start));
 		EXPECT_REFUSED(__spapr_create(self->s.fd, 12, GIB, 6, &start));
 	}
-	EXPECT_REFUSED(__spapr_create(self->s.fd, 12, GIB + IP, 1, &start));
+	EXPECT_REFUSED(
+		__spapr_create(self->s.fd, 12, GIB + IOMMU_PAGE, 1, &start));
 	EXPECT_REFUSED(__spapr_create(self->s.fd, 12, 2 * KIB, 1, &start));
 	EXPECT_REFUSED(__spapr_create(self->s.fd, 12, 1ULL << 63, 1, &start));
 	if (!levels_are_a_hint(&self->info))
@@ -781,9 +785,9 @@ TEST_F(window, the_default_window_over_the_limit_is_refused)
 	spapr_register(self->s.fd, self->mem, self->size);
 	ASSERT_EQ(0, give_up_ipc_lock(self->size + spapr_page_size()));
 	EXPECT_ERRNO(ENOMEM, __spapr_map(self->s.fd, self->default_start + MIB,
-					 self->mem, IP, SPAPR_RW));
+					 self->mem, IOMMU_PAGE, SPAPR_RW));
 	EXPECT_ERRNO(ENOMEM, __spapr_map(self->s.fd, self->default_start + MIB,
-					 self->mem, IP, SPAPR_RW));
+					 self->mem, IOMMU_PAGE, SPAPR_RW));
 	EXPECT_EQ((long)self->size, locked_by(self));
 }
 
@@ -796,18 +800,19 @@ TEST_F(window, addresses_are_multiples_of_the_page_of_the_window)
 	__u64 start = NO_WINDOW;
 	int fd = self->s.fd;
 
-	if (ip == IP)
+	if (ip == IOMMU_PAGE)
 		SKIP(return, "needs a kernel with 64K pages");
 	spapr_register(fd, self->mem, self->size);
 	spapr_remove(fd, self->default_start);
 	spapr_create(fd, self->shift, GIB, 1, &start);
 	start += MIB;
-	EXPECT_ERRNO(EINVAL, __spapr_map(fd, start, self->mem + IP, ip,
+	EXPECT_ERRNO(EINVAL, __spapr_map(fd, start, self->mem + IOMMU_PAGE, ip,
 					 SPAPR_RW));
-	EXPECT_ERRNO(EINVAL, __spapr_map(fd, start, self->mem, ip + IP,
+	EXPECT_ERRNO(EINVAL, __spapr_map(fd, start, self->mem, ip + IOMMU_PAGE,
 					 SPAPR_RW));
-	EXPECT_ERRNO(EINVAL, __spapr_map(fd, start, self->mem, IP, SPAPR_RW));
-	EXPECT_ERRNO(EINVAL, __spapr_unmap(fd, start, IP));
+	EXPECT_ERRNO(EINVAL,
+		     __spapr_map(fd, start, self->mem, IOMMU_PAGE, SPAPR_RW));
+	EXPECT_ERRNO(EINVAL, __spapr_unmap(fd, start, IOMMU_PAGE));
 	spapr_map(fd, start, self->mem, ip, SPAPR_RW);
 	spapr_unmap(fd, start, ip);
 	spapr_unregister(fd, self->mem, self->size);
@@ -877,11 +882,12 @@ TEST_F(window, a_small_window_ends_where_it_should)
 	if (__spapr_create(self->s.fd, 12, size, 1, &start))
 		SKIP(return, "needs a machine that makes windows of %llu bytes",
 		     (unsigned long long)size);
-	EXPECT_EQ(0, __spapr_map(self->s.fd, start + size - IP, self->mem, IP,
-				 SPAPR_RW));
+	EXPECT_EQ(0, __spapr_map(self->s.fd, start + size - IOMMU_PAGE,
+				 self->mem, IOMMU_PAGE, SPAPR_RW));
 	EXPECT_ERRNO(ENXIO, __spapr_map(self->s.fd, start + size, self->mem,
-					IP, SPAPR_RW));
-	EXPECT_ERRNO(ENXIO, __spapr_unmap(self->s.fd, start + size, IP));
+					IOMMU_PAGE, SPAPR_RW));
+	EXPECT_ERRNO(ENXIO,
+		     __spapr_unmap(self->s.fd, start + size, IOMMU_PAGE));
 }
 
 TEST_F(window, a_forked_child_may_not_make_or_remove_windows)
