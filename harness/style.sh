@@ -11,7 +11,7 @@ SERIES=$OUT/series
 
 # Not asked of a patch here:
 # MISSING_SIGN_OFF	the person who sends the series signs it
-# FILE_PATH_CHANGES	one patch extends the entry of MAINTAINERS by all files
+# FILE_PATH_CHANGES	the entry of MAINTAINERS is extended by many files in one patch
 # UNKNOWN_COMMIT_ID	the base is one commit without the history of Linux
 # MISSING_FIXES_TAG	likewise: a fix has one if its commit could be verified
 IGNORE=MISSING_SIGN_OFF,FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID,MISSING_FIXES_TAG
