@@ -3,7 +3,8 @@
 # Build every commit of the series, or of PART= and what is before it, in turn: none
 # may break the kernel. Of the fixes, which change files of the base only, the folders of
 # these files are compiled, with KVM and VFIO and without both; from the last of them on
-# each commit is a whole kernel. A commit that was built before is not built again.
+# each commit is a whole kernel, with the test programs where it changes them. A commit
+# that was built before is not built again.
 . "$(dirname "$0")/lib.sh"
 
 SRC=$OUT/each/tree
@@ -20,6 +21,21 @@ folders() {
 	done
 }
 
+changes() { ! gitb diff --quiet "$commit^" "$commit" -- "tools/testing/$1"; }
+
+# Programs that run on a machine, and those that run here.
+programs() {
+	rm -rf "$OUT/each/programs"
+	if changes selftests/vfio/spapr; then
+		"$HARNESS/kernel.sh" each headers
+		make -C "$SRC/tools/testing/selftests" TARGETS=vfio/spapr FORCE_TARGETS=1 \
+			ARCH=powerpc CROSS_COMPILE="$CROSS" O="$OUT/each/programs" \
+			KHDR_INCLUDES="-isystem $OUT/each/kernel/usr/include" -j"$JOBS"
+	fi
+	! changes mm_iommu || make -C "$SRC/tools/testing/mm_iommu" \
+		O="$OUT/each/programs" -j"$JOBS" all compile
+}
+
 # build KERNEL [FOLDER...]: the commit that is checked out, unless it is known.
 build() {
 	local key
@@ -29,6 +45,7 @@ build() {
 	(take_lock; checkout_tree "$SRC" "$commit")
 	"$HARNESS/kernel.sh" "$@" >/dev/null ||
 		die "patch $n of $count does not build: $title"
+	[ $# -gt 1 ] || step "each: build the test programs" "$LOGS/each-programs.log" programs
 	echo "$key" >>"$DONE"
 }
 
