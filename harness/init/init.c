@@ -55,8 +55,7 @@
 
 #define PCI		"/sys/bus/pci/devices"
 #define KUNIT		"/sys/kernel/debug/kunit"
-#define EDU_VENDOR	0x1234
-#define EDU_DEVICE	0x11e8
+#define EDU		"1234:11e8"
 #define PCI_BRIDGE	0x0604
 #define MAX_GROUPS	8
 
@@ -347,10 +346,14 @@ static unsigned long pci_hex(const char *bdf, const char *what)
 	return strtoul(read_line(path), NULL, 16);
 }
 
-static bool is_edu(const char *bdf)
+/* edu of QEMU, if the machine does not name another device. */
+static bool is_tested(const char *bdf)
 {
-	return pci_hex(bdf, "vendor") == EDU_VENDOR &&
-	       pci_hex(bdf, "device") == EDU_DEVICE;
+	char id[32];
+
+	snprintf(id, sizeof(id), "%04lx:%04lx", pci_hex(bdf, "vendor"),
+		 pci_hex(bdf, "device"));
+	return !strcmp(id, env("harness_device", EDU));
 }
 
 static bool bind_vfio(const char *bdf)
@@ -407,8 +410,8 @@ static int group_of(const char *bdf)
 }
 
 /*
- * Bind one edu device of each group and name them in VFIO_BDF; the first is
- * that of upstream's tests.
+ * Bind one device under test of each group and name them in VFIO_BDF; the first
+ * is that of upstream's tests.
  */
 static int bind_devices(void)
 {
@@ -422,7 +425,7 @@ static int bind_devices(void)
 		bool known = false, good;
 		int group;
 
-		if (bdf[0] == '.' || !is_edu(bdf) || n == MAX_GROUPS)
+		if (bdf[0] == '.' || !is_tested(bdf) || n == MAX_GROUPS)
 			continue;
 		group = group_of(bdf);
 		for (int g = 0; g < n; g++)
@@ -431,7 +434,7 @@ static int bind_devices(void)
 			continue;
 		good = group >= 0 && bind_group(bdf);
 		snprintf(text, sizeof(text),
-			 "edu %s of IOMMU group %d is bound to vfio-pci", bdf,
+			 "device %s of IOMMU group %d is bound to vfio-pci", bdf,
 			 group);
 		if (!check(good, text))
 			continue;
