@@ -1104,7 +1104,7 @@ tce_begin_register(struct tce_container *container, unsigned long ua,
 	struct tce_registration *rn;
 	struct rb_node *node;
 
-	rn = kzalloc(sizeof(*rn), GFP_KERNEL_ACCOUNT);
+	rn = kzalloc_obj(*rn, GFP_KERNEL_ACCOUNT);
 	if (!rn)
 		return ERR_PTR(-ENOMEM);
 	rn->ua = ua;
@@ -1443,7 +1443,7 @@ static char *tce_iommu_refusals(void *iommu_data)
 
 	if (!READ_ONCE(*container->refusals[TCE_REFUSALS - 1]))
 		return NULL;
-	text = kmalloc(sizeof(container->refusals), GFP_KERNEL_ACCOUNT);
+	text = kmalloc_array(TCE_REFUSALS, TCE_REFUSAL_TEXT, GFP_KERNEL_ACCOUNT);
 	if (!text)
 		return NULL;
 
@@ -1562,7 +1562,7 @@ static int tce_iommu_attach_group(void *iommu_data, struct iommu_group *grp,
 		return -EINVAL;
 
 	table_group = iommu_group_get_iommudata(grp);
-	group = kzalloc(sizeof(*group), GFP_KERNEL_ACCOUNT);
+	group = kzalloc_obj(*group, GFP_KERNEL_ACCOUNT);
 	if (!group)
 		return -ENOMEM;
 	group->grp = grp;
@@ -1633,7 +1633,7 @@ static void *tce_iommu_open(unsigned long arg)
 	if (arg != VFIO_SPAPR_TCE_IOMMU && arg != VFIO_SPAPR_TCE_v2_IOMMU)
 		return ERR_PTR(-EINVAL);
 
-	container = kzalloc(sizeof(*container), GFP_KERNEL_ACCOUNT);
+	container = kzalloc_obj(*container, GFP_KERNEL_ACCOUNT);
 	if (!container)
 		return ERR_PTR(-ENOMEM);
 

@@ -77,7 +77,7 @@ static long tce_kunit_create_table(struct iommu_table_group *table_group,
 				   int num, u32 page_shift, u64 window_size,
 				   u32 levels, struct iommu_table **tblp)
 {
-	struct iommu_table *tbl = kzalloc(sizeof(*tbl), GFP_KERNEL);
+	struct iommu_table *tbl = kzalloc_obj(*tbl);
 
 	if (!tbl)
 		return -ENOMEM;

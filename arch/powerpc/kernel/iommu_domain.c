@@ -35,7 +35,6 @@
 #include <asm/iommu.h>
 #include <asm/iommu_tce.h>
 #include <asm/mm_iommu.h>
-#include <asm/mmzone.h>
 
 #include "iommu_tce_view.h"
 
@@ -254,9 +253,10 @@ static int open_window(struct spapr_domain *dom, struct spapr_window *win)
 		return -EINTR;
 	if (!win->open)
 		ret = open_in_groups(dom, win);
-	/* pairs with smp_load_acquire() above */
-	if (!ret)
+	if (!ret) {
+		/* pairs with smp_load_acquire() above */
 		smp_store_release(&win->open, true);
+	}
 	mutex_unlock(&dom->lock);
 	return ret;
 }

@@ -374,7 +374,7 @@ static int kvmppc_tce_attach(struct kvmppc_tce_table *t,
 	if (kvmppc_tce_find_hwtbl(t, tbl, grp))
 		goto out_put;
 	ret = -ENOMEM;
-	hwtbl = kmalloc(sizeof(*hwtbl), GFP_KERNEL_ACCOUNT);
+	hwtbl = kmalloc_obj(*hwtbl, GFP_KERNEL_ACCOUNT);
 	if (!hwtbl)
 		goto out_put;
 
@@ -608,8 +608,8 @@ kvmppc_tce_write_slow(struct kvm_vcpu *vcpu, unsigned long req,
 	if (!vcpu->arch.tce_scratch &&
 	    (req == H_PUT_TCE_INDIRECT || !list_empty(&t->hwtbls)))
 		vcpu->arch.tce_scratch =
-			kmalloc(sizeof(*vcpu->arch.tce_scratch),
-				GFP_KERNEL_ACCOUNT);
+			kmalloc_obj(*vcpu->arch.tce_scratch,
+				    GFP_KERNEL_ACCOUNT);
 	if (!kvmppc_tce_index(t, ioba, npages, &i))
 		ret = H_PARAMETER;
 	else if (req == H_PUT_TCE_INDIRECT)

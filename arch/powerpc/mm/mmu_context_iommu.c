@@ -331,7 +331,7 @@ static int registry_add(struct mm_iommu *reg, unsigned long ua,
 	struct mm_iommu_region *region;
 	int ret;
 
-	region = kzalloc(sizeof(*region), GFP_KERNEL_ACCOUNT);
+	region = kzalloc_obj(*region, GFP_KERNEL_ACCOUNT);
 	if (!region)
 		return -ENOMEM;
 
@@ -568,9 +568,12 @@ void mm_iommu_get_info(struct mm_iommu_region *region,
 	/* a snapshot without the lock; without the bias of an open region */
 	info->used = data_race(region->used);
 	info->mapped = max(mapped - !!info->used, 0L);
-	info->state = info->used ? (data_race(region->refused) ? "refused" :
-								 "live") :
-		      mapped ? "orphan" : "dead";
+	if (!info->used)
+		info->state = mapped ? "orphan" : "dead";
+	else if (data_race(region->refused)) /* likewise */
+		info->state = "refused";
+	else
+		info->state = "live";
 	info->readonly = region->trans.readonly;
 	info->granule = min(BIT(region->trans.order),
 			    rounddown_pow_of_two(mm_iommu_size(region)));

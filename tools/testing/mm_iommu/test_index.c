@@ -30,7 +30,7 @@ static struct mm_iommu *registry_alloc(unsigned int cpus)
 static struct mm_iommu_region *region_alloc(unsigned long ua,
 					    unsigned long npages)
 {
-	struct mm_iommu_region *region = kzalloc(sizeof(*region), GFP_KERNEL);
+	struct mm_iommu_region *region = kzalloc_obj(*region);
 
 	check(region);
 	region->trans.ua = ua;

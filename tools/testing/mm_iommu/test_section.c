@@ -98,7 +98,7 @@ static void leave(struct mm_iommu_section *s, unsigned long flags)
 static void model_region(struct model *m, struct rng *rng, unsigned int i,
 			 unsigned long ua, unsigned long bytes)
 {
-	struct mm_iommu_region *region = kzalloc(sizeof(*region), GFP_KERNEL);
+	struct mm_iommu_region *region = kzalloc_obj(*region);
 	struct layout *l = &m->layout[i];
 	unsigned long end;
 	unsigned int k;
@@ -404,7 +404,7 @@ static void test_last(struct rng *rng)
 
 	reg = registry_alloc(&mm);
 	for (i = 0; i < ARRAY_SIZE(region); i++) {
-		region[i] = kzalloc(sizeof(*region[i]), GFP_KERNEL);
+		region[i] = kzalloc_obj(*region[i]);
 		check(region[i]);
 		mm_iommu_trans_init(&region[i]->trans, base + i * SZ_1G, 1);
 		/* two pages are mapped, and the region is closed */
@@ -460,7 +460,7 @@ static void test_not_held(struct rng *rng)
 /* Operations on held pages, by the cookie of any of them. */
 static void test_held(struct rng *rng)
 {
-	struct mm_iommu_region *region = kzalloc(sizeof(*region), GFP_KERNEL);
+	struct mm_iommu_region *region = kzalloc_obj(*region);
 	struct mm_struct mm = { };
 	struct mm_iommu_held held;
 	struct mm_iommu *reg;
@@ -531,7 +531,7 @@ static unsigned long hold_loads(struct mm_struct *mm, unsigned long ua,
  */
 static void test_bounded(struct rng *rng)
 {
-	struct mm_iommu_region *region = kzalloc(sizeof(*region), GFP_KERNEL);
+	struct mm_iommu_region *region = kzalloc_obj(*region);
 	struct mm_struct mm = { };
 	struct mm_iommu *reg;
 	struct layout l;

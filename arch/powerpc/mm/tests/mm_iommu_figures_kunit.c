@@ -58,8 +58,8 @@ static void pass_nothing(struct figures *f)
 }
 
 static __always_inline void find_and_look(struct figures *f,
-					 struct mm_iommu_slot *slot,
-					 unsigned long ua)
+					  struct mm_iommu_slot *slot,
+					  unsigned long ua)
 {
 	struct mm_iommu_region *region;
 	u64 block;

@@ -150,7 +150,7 @@ static void insert_region(struct kunit *test, struct mm_iommu *reg,
 			  const struct mm_iommu_kunit_layout *l,
 			  unsigned long distance)
 {
-	struct mm_iommu_region *region = kzalloc(sizeof(*region), GFP_KERNEL);
+	struct mm_iommu_region *region = kzalloc_obj(*region);
 
 	KUNIT_ASSERT_NOT_NULL(test, region);
 	mm_iommu_kunit_trans(test, &region->trans, l);

@@ -27,7 +27,7 @@ verify() (
 	mkdir -p "$WORK" && cd "$WORK" || exit 2
 	rm -f pan*
 	spin -a "${@:2}" "$SRC/$1" >spin.log 2>&1 &&
-		${CC:-cc} -w $level -DSAFETY -DCOLLAPSE -DMEMLIM=2000 -o pan pan.c &&
+		${CC:-cc} -w $level -DSAFETY -DCOLLAPSE -DMEMLIM=2000 -o pan ./pan.c &&
 		./pan -m100000 >pan.log 2>&1 || exit 2
 	! grep -q 'max search depth\|out of memory\|Search not completed' pan.log ||
 		grep -q 'errors: 1' pan.log || exit 2

@@ -47,6 +47,7 @@ extern void (*shim_allocating)(void);
 void shim_slab_fail(unsigned long nth, bool on);
 void *kcalloc(size_t n, size_t size, gfp_t gfp);
 void *kzalloc(size_t size, gfp_t gfp);
+#define kzalloc_obj(p)	((typeof(p) *)kzalloc(sizeof(p), GFP_KERNEL))
 void kfree(const void *p);
 size_t ksize(const void *p);
 

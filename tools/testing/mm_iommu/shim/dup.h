@@ -85,10 +85,11 @@ static inline void atomic_add(int i, atomic_t *v)
 #define atomic_inc(v)		atomic_add(1, v)
 #define atomic_dec(v)		atomic_add(-1, v)
 
+/* pairs with the barriers of the code under test */
 #define smp_store_release(p, v)	__atomic_store_n(p, v, __ATOMIC_RELEASE)
 
 #undef smp_load_acquire
-/* pairs with the barriers of the code under test */
+/* likewise */
 #define smp_load_acquire(p) ({						\
 	typeof(p) __p = (p);						\
 	__atomic_load_n(__p, __ATOMIC_ACQUIRE); })

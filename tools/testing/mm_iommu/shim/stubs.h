@@ -23,7 +23,7 @@ struct mm_struct {
 #define mmdrop(mm)		((mm)->count--)
 
 #define account_locked_vm(mm, npages, inc)				\
-	((mm)->locked_vm += (inc) ? (npages) : -(npages))
+	((mm)->locked_vm += ((inc) ? 1 : -1) * (long)(npages))
 
 struct shim_refcount {
 	unsigned int refs;

@@ -207,7 +207,7 @@ static unsigned long calls(unsigned long regions)
  * Makes as many calls as its name says, each for the next page of the window.
  */
 static struct tce_hcall put_tce(unsigned long tce, unsigned int page_shift,
-			unsigned long n)
+				unsigned long n)
 {
 	return (struct tce_hcall){
 		.nr = H_PUT_TCE, .arg = { GUEST_LIOBN, g.window, tce },

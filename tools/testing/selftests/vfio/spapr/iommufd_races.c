@@ -132,11 +132,11 @@ static int read_areas(struct arena *a, unsigned int d, unsigned int *seen)
 }
 
 #define EXPECT_REACHES(a, d, areas) do {				\
-	unsigned int __reached;						\
+	unsigned int __reached, __d = (d);				\
 									\
-	EXPECT_EQ(0, read_areas(a, d, &__reached));			\
+	EXPECT_EQ(0, read_areas(a, __d, &__reached));			\
 	EXPECT_EQ(areas, __reached) {					\
-		TH_LOG("device %u", d);					\
+		TH_LOG("device %u", __d);					\
 	}								\
 } while (0)
 

@@ -12,7 +12,7 @@
 
 #define TEST_SECONDS	300	/* only to end a test that hangs */
 #define CHUNK		0x10000UL	/* multiple of any page size */
-#define WINDOW64	(1ULL << 59)
+#define WINDOW64	0x800000000000000ULL
 #define LOW		0x100000ULL
 #define HIGH		(WINDOW64 + 0x200000ULL)
 

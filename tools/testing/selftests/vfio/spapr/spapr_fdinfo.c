@@ -153,8 +153,10 @@ static char *region_at(char *text, const char *mem)
 
 /* A region has a reference of each leaf of a view, or of each of @n entries. */
 #define EXPECT_REFS(n, line) do {					\
-	EXPECT_LE(1, number(line, "mapped"));				\
-	EXPECT_GE((__u64)(n), number(line, "mapped"));			\
+	__u64 __refs = number(line, "mapped");				\
+									\
+	EXPECT_LE(1, __refs);						\
+	EXPECT_GE((__u64)(n), __refs);					\
 } while (0)
 
 /* ------------------------------------------------------------------ */
@@ -661,7 +663,7 @@ TEST_F(fdinfo, an_overlap_is_reported_with_its_region)
 	EXPECT_REFUSAL("REGISTER", EINVAL, "overlap");
 	EXPECT_RANGE(self->mem, 2 * self->size);
 	EXPECT_TRUE(cause_has(self->text,
-				(unsigned long)self->mem + self->size));
+			      (unsigned long)self->mem + self->size));
 }
 
 TEST_F(fdinfo, a_hole_is_reported_with_its_address)

@@ -179,6 +179,12 @@ static void protect(unsigned int start, unsigned int len, int prot)
 		abort();
 }
 
+/* A plain store, but never omitted: a device reads it. */
+static void write_tag(char *p, __u64 tag)
+{
+	__atomic_store_n((__u64 *)p, tag, __ATOMIC_RELAXED);
+}
+
 /* Makes the content of a page unique, in each of its IOMMU pages. */
 static void write_tags(unsigned int page)
 {
@@ -187,8 +193,7 @@ static void write_tags(unsigned int page)
 
 	protect(page, 1, PROT_READ | PROT_WRITE);
 	for (off = 0; off < f.page; off += IOMMU_PAGE)
-		*(volatile __u64 *)(va_of(page) + off) =
-			tag_of(frame, off / IOMMU_PAGE);
+		write_tag(va_of(page) + off, tag_of(frame, off / IOMMU_PAGE));
 	if (f.mem[page].read_only)
 		protect(page, 1, PROT_READ);
 	f.mem[page].frame = frame;
@@ -958,13 +963,13 @@ static int device_reads(struct edu *edu, __u64 iova, __u64 probe, __u64 *word)
 {
 	int ret;
 
-	*(volatile __u64 *)f.probe = MARKER;
+	write_tag(f.probe, MARKER);
 	ret = edu_dma_to_device(edu, probe, 0, sizeof(*word));
 	if (!ret)
 		ret = edu_dma_to_device(edu, iova, 0, sizeof(*word));
 	if (!ret)
 		ret = edu_dma_from_device(edu, probe, 0, sizeof(*word));
-	*word = *(volatile __u64 *)f.probe;
+	*word = __atomic_load_n((__u64 *)f.probe, __ATOMIC_RELAXED);
 	f.transfers++;
 	return ret;
 }
@@ -1211,7 +1216,7 @@ static void *race(void *arg)
 			continue;
 		page = next(r, f.nr_pages);
 		madvise(va_of(page), f.page, MADV_DONTNEED);
-		*(volatile char *)va_of(page) = 1;
+		__atomic_store_n(va_of(page), 1, __ATOMIC_RELAXED);
 	}
 	return NULL;
 }
@@ -1221,9 +1226,10 @@ TEST_F_TIMEOUT(fuzz, calls_of_threads_leave_nothing, SECONDS)
 	static struct racer r[THREADS];
 	unsigned int i, k, seed = test_seed(), done;
 
-	for (i = 0; i < f.nr_groups; i++)
-		window_start[i][0] = window_start[i][1] =
-			f.container[i].info.dma32_window_start;
+	for (i = 0; i < f.nr_groups; i++) {
+		window_start[i][0] = f.container[i].info.dma32_window_start;
+		window_start[i][1] = window_start[i][0];
+	}
 	for (i = 0; i < THREADS; i++) {
 		r[i].seed = seed + i;
 		ASSERT_EQ(0, pthread_create(&r[i].thread, NULL, race, &r[i]));

@@ -736,21 +736,22 @@ static bool fdinfo_is_read(int fd)
 	struct vfio_iommu_spapr_tce_info __info;			\
 	char *__mem = spapr_mem(self->page);				\
 	__u64 __at;							\
+	int __fd = (fd);						\
 									\
-	EXPECT_EQ(0, __spapr_info(fd, &__info));			\
-	EXPECT_EQ(0, __spapr_register(fd, __mem, self->page));		\
-	EXPECT_EQ(0, __spapr_map(fd, __info.dma32_window_start, __mem,	\
-				 4096, SPAPR_RW));			\
-	EXPECT_TRUE(fdinfo_is_read(fd));				\
-	EXPECT_EQ(0, __spapr_unmap(fd, __info.dma32_window_start,	\
+	EXPECT_EQ(0, __spapr_info(__fd, &__info));			\
+	EXPECT_EQ(0, __spapr_register(__fd, __mem, self->page));	\
+	EXPECT_EQ(0, __spapr_map(__fd, __info.dma32_window_start,	\
+				 __mem, 4096, SPAPR_RW));		\
+	EXPECT_TRUE(fdinfo_is_read(__fd));				\
+	EXPECT_EQ(0, __spapr_unmap(__fd, __info.dma32_window_start,	\
 				   4096));				\
-	EXPECT_EQ(0, __spapr_remove(fd, __info.dma32_window_start));	\
-	EXPECT_EQ(0, __spapr_create(fd, 12, GIB, 1, &__at));		\
-	EXPECT_EQ(0, __spapr_remove(fd, __at));				\
-	EXPECT_EQ(0, __spapr_unregister(fd, __mem, self->page));	\
-	EXPECT_EQ(1, __spapr_ioctl(fd, VFIO_CHECK_EXTENSION,		\
+	EXPECT_EQ(0, __spapr_remove(__fd, __info.dma32_window_start));	\
+	EXPECT_EQ(0, __spapr_create(__fd, 12, GIB, 1, &__at));		\
+	EXPECT_EQ(0, __spapr_remove(__fd, __at));			\
+	EXPECT_EQ(0, __spapr_unregister(__fd, __mem, self->page));	\
+	EXPECT_EQ(1, __spapr_ioctl(__fd, VFIO_CHECK_EXTENSION,		\
 				   (void *)V2));			\
-	__spapr_eeh(fd, VFIO_EEH_PE_GET_STATE);				\
+	__spapr_eeh(__fd, VFIO_EEH_PE_GET_STATE);			\
 	munmap(__mem, self->page);					\
 } while (0)
 
