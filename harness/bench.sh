@@ -124,27 +124,20 @@ build_plugins() {
 	done
 }
 
-# Functions of the kernel that write to the registers of a PHB: "FROM TO" of each.
-may_store() {
-	sort "$1" | awk '$2 ~ /^[tTwW]$/ {
-		if (from) print from, $1
-		from = $3 ~ /pnv|phb/ ? $1 : ""
-	}'
-}
+# compute WHAT [-v VARIABLE=VALUE] [FILE...]
+compute() { awk -f "$HARNESS/count/bench.awk" -v what="$1" "${@:2}"; }
 
 # plugin_args KERNEL RUN: with where the kernel calls the firmware and switches.
 plugin_args() {
-	local stores=$DIR/stores-$1
+	local stores=$DIR/stores-$1 args
 	"$QEMU" --help | grep -q '^-plugin ' || return 0
 	case $2 in
 	lines*) echo "$(plugin lines)${PROFILE:+,list=on}"; return ;;
 	esac
-	may_store "$OUT/kernel-$1/System.map" >"$stores.$BASHPID"
+	sort "$OUT/kernel-$1/System.map" | compute stores >"$stores.$BASHPID"
 	mv "$stores.$BASHPID" "$stores"
-	awk -v args="$(plugin plugin)${PROFILE:+,profile=on},stores=$stores" '
-		$3 == "__opal_call" { args = args ",opal=" $1 }
-		$3 == "__switch_to" { args = args ",switch=" $1 }
-		END { print args }' "$OUT/kernel-$1/System.map"
+	args=$(plugin plugin)${PROFILE:+,profile=on},stores=$stores
+	compute places -v args="$args" "$OUT/kernel-$1/System.map"
 }
 
 no_qemu() {
@@ -213,11 +206,8 @@ where() {
 
 # How far a run is: "12/34".
 how_far() {
-	awk '/^@begin / { on = /:spapr_bench$/ } /^@end / { on = 0 }
-	     on && /^1\.\./ { plan = substr($1, 4) }
-	     on && /^(not )?ok / { n++ }
-	     END { printf "%d/%s", n, plan == "" ? "?" : plan }' \
-		"$(where "$1" "$2" "$3")/report.log" 2>/dev/null || echo "0/?"
+	compute progress "$(where "$1" "$2" "$3")/report.log" 2>/dev/null ||
+		echo "0/?"
 }
 
 # The runs that go on at this time.
@@ -315,7 +305,7 @@ finish() {
 	done
 	merge "$m"
 	[ "$MODE" = check ] || table "$m"
-	to_csv "$DIR/$m.tsv" >"$DIR/$m.csv"
+	compute csv "$DIR/$m.tsv" >"$DIR/$m.csv"
 	[ -n "$PARTIAL" ] || [ $bad -ne 0 ] || [ "$RUNS" -lt 2 ] ||
 		tools >"$DIR/$m.whole"
 	[ "$PARTIAL" != lines ] || [ $bad -ne 0 ] ||
@@ -355,11 +345,7 @@ skipped() {
 		for r in $(runs "$1"); do
 			sed -n "s/^ok [0-9]* # SKIP //p" "$(where "$1" "$k" "$r")/report.log"
 		done
-	done | sort -u | awk -v m="$1" '{
-		op = $1; sub(/^[^ ]* /, ""); sub(/:$/, "", op)
-		ops[$0] = ops[$0] " " op
-	}
-	END { for (why in ops) print m ":" ops[why] ": " why }' | sort
+	done | sort -u | compute skipped -v machine="$1" | sort
 }
 
 # The rows of all kernels and runs on one machine, side by side.
@@ -371,15 +357,6 @@ merge() {
 		done
 	done | awk -f "$HARNESS/count/merge.awk" -v machine="$m" \
 		-v kernels="$KERNELS" -v runs="$RUNS" >"$DIR/$m.tsv"
-}
-
-to_csv() {
-	awk -F'\t' '
-	function quoted(s) { gsub(/"/, "\"\"", s); return "\"" s "\"" }
-	{ printf "%s,%s,%s,%s,%s,%s", $1, quoted($2), quoted($3), $4, $5, $6
-	  for (i = 7; i < NF; i++) printf ",%s", $i
-	  if (NF == 9) printf ",%s", ($7 != "" && $8 > 0 ? sprintf("%.3f", $7 / $8) : "")
-	  print "," $NF }' "$1"
 }
 
 header() {
@@ -481,10 +458,8 @@ accept() {
 	touch "$(committed)"
 	{
 		echo "# $(tools)"
-		[ -z "$NARROW$PARTIAL" ] || awk -F'"' '
-			{ split($5, rest, ","); key = $1 $2 $4 rest[2] }
-			NR == FNR { new[key]; next }
-			!/^#/ && !(key in new)' "$DIR/checked.csv" "$(committed)"
+		[ -z "$NARROW$PARTIAL" ] ||
+			compute others "$DIR/checked.csv" "$(committed)"
 		cat "$DIR/checked.csv"
 	} >"$DIR/accepted"
 	mv "$DIR/accepted" "$(committed)"
