@@ -111,7 +111,8 @@ append() {
 	kunit
 	case $MODE in
 	shell | gdb) echo "harness_mode=shell" ;;
-	stock | fixes) echo "VFIO_TEST_STOCK=1" ;;
+	stock) echo "VFIO_TEST_STOCK=1" ;;
+	fixes) echo "VFIO_TEST_STOCK=fixes" ;;
 	*) echo "panic_on_warn=1" ;;
 	esac
 	# Debian's kernel would stay where it is, ours are built so that they end. It has a

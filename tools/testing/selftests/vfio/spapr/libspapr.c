@@ -46,6 +46,13 @@ bool spapr_on_stock(void)
 	return env_is_set("VFIO_TEST_STOCK");
 }
 
+bool spapr_has_fixes(void)
+{
+	const char *value = getenv("VFIO_TEST_STOCK");
+
+	return !spapr_on_stock() || !strcmp(value, "fixes");
+}
+
 size_t spapr_page_size(void)
 {
 	return sysconf(_SC_PAGESIZE);

@@ -45,6 +45,8 @@ struct spapr_account {
 
 /* environment */
 bool spapr_on_stock(void);
+/* The base kernel with the fixes of the series is a stock kernel too. */
+bool spapr_has_fixes(void);
 size_t spapr_page_size(void);
 unsigned int spapr_page_shift(void);
 long spapr_read_number(const char *path);

@@ -53,6 +53,12 @@
 	"needs root and %u device(s) of different IOMMU groups, has %u; " \
 	"how to bind one: " SPAPR_HOW_TO_BIND
 
+/* Skips on the base kernel, which may not survive it, but not on its fixes. */
+#define NEEDS_FIXES(statement) do {					\
+	if (!spapr_has_fixes())						\
+		SKIP(statement, "not run without the fixes");		\
+} while (0)
+
 /* Skips on the base kernel, which may crash. */
 #define NOT_ON_STOCK(statement) do {					\
 	if (spapr_on_stock())						\
