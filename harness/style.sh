@@ -14,7 +14,9 @@ SERIES=$OUT/series
 # FILE_PATH_CHANGES	the entry of MAINTAINERS is extended by many files in one patch
 # UNKNOWN_COMMIT_ID	the base is one commit without the history of Linux
 # MISSING_FIXES_TAG	likewise: a fix has one if its commit could be verified
+# ARCH_INCLUDE_LINUX	linux/mmzone.h has asm/mmzone.h with NUMA only
 IGNORE=MISSING_SIGN_OFF,FILE_PATH_CHANGES,UNKNOWN_COMMIT_ID,MISSING_FIXES_TAG
+IGNORE=$IGNORE,ARCH_INCLUDE_LINUX
 
 # Trace events are written like no other code.
 IGNORE_EVENTS=PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE,COMPLEX_MACRO

@@ -35,6 +35,7 @@
 #include <asm/iommu.h>
 #include <asm/iommu_tce.h>
 #include <asm/mm_iommu.h>
+#include <asm/mmzone.h>
 
 #include "iommu_tce_view.h"
 
