@@ -1443,7 +1443,8 @@ static char *tce_iommu_refusals(void *iommu_data)
 
 	if (!READ_ONCE(*container->refusals[TCE_REFUSALS - 1]))
 		return NULL;
-	text = kmalloc_array(TCE_REFUSALS, TCE_REFUSAL_TEXT, GFP_KERNEL_ACCOUNT);
+	text = kmalloc_array(TCE_REFUSALS, TCE_REFUSAL_TEXT,
+			     GFP_KERNEL_ACCOUNT);
 	if (!text)
 		return NULL;
 
