@@ -11,18 +11,22 @@ find_package() {
 	pattern=$(base_says package)
 	SOURCE=/usr/src/$pattern.tar.xz
 	if [ -z "$(base_says suites)" ]; then
-		[ -f "$SOURCE" ] || die "$SOURCE is missing: apt install $pattern"
-		NAME="$pattern $(dpkg-query -W -f '${Version}' "$pattern" 2>/dev/null || true)"
+		[ -f "$SOURCE" ] ||
+			die "$SOURCE is missing: apt install $pattern"
+		NAME="$pattern $(dpkg-query -W -f '${Version}' "$pattern" \
+			2>/dev/null || true)"
 		return
 	fi
 	for suite in $(base_says suites); do
-		dir=$("$HARNESS/debian-packages.sh" -newest "$suite" "base-$BASE-$suite" "$pattern") ||
-			continue
+		dir=$("$HARNESS/debian-packages.sh" -newest "$suite" \
+			"base-$BASE-$suite" "$pattern") || continue
 		SOURCE=$(echo "$dir"/usr/src/*.tar.xz)
-		NAME="$(basename "$SOURCE" .tar.xz) $(cat "$dir.versions") of $suite"
+		NAME=$(basename "$SOURCE" .tar.xz)
+		NAME="$NAME $(cat "$dir.versions") of $suite"
 		return
 	done
-	say "error: BASE=$BASE: Debian has no package $pattern in: $(base_says suites)"
+	say "error: BASE=$BASE: Debian has no package $pattern in:" \
+		"$(base_says suites)"
 	exit 4
 }
 
@@ -46,10 +50,12 @@ find_source() {
 		COMMITTED=1
 		NAME="$NAME, commit ${KEY:0:12}"
 		gitl diff --quiet HEAD 2>/dev/null ||
-			say "note: changes in $LINUX that are not committed are not used"
+			say "note: changes in $LINUX that are not committed" \
+				"are not used"
 	else
 		# Every file's time and size: an edit there is seen here.
-		KEY="$NAME $(find "$SOURCE" -name .git -prune -o -type f -printf '%p %s %T@\n' | sort | hash_of)"
+		KEY="$NAME $(find "$SOURCE" -name .git -prune -o \
+			-type f -printf '%p %s %T@\n' | sort | hash_of)"
 	fi
 }
 
@@ -60,7 +66,8 @@ check_version() {
 	echo "$VERSION" | grep -qxE "$(base_says version)" ||
 		die "${LINUX:-$1} is Linux $VERSION, not BASE=$BASE"
 	at_least "$VERSION" "$(base_says least)" ||
-		die "${LINUX:-$1} is Linux $VERSION: the series needs $(base_says least) or newer"
+		die "${LINUX:-$1} is Linux $VERSION:" \
+			"the series needs $(base_says least) or newer"
 }
 
 unpack() {
@@ -69,7 +76,8 @@ unpack() {
 	elif [ -n "$COMMITTED" ]; then
 		gitl archive HEAD | tar -x -C "$PRISTINE.new"
 	else
-		tar -c --exclude=./.git -C "$SOURCE" . | tar -x -C "$PRISTINE.new"
+		tar -c --exclude=./.git -C "$SOURCE" . |
+			tar -x -C "$PRISTINE.new"
 		# A kernel was built inside that tree: O= builds refuse it.
 		[ ! -e "$PRISTINE.new/.config" ] ||
 			make -C "$PRISTINE.new" ARCH=powerpc mrproper

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# bench-disk.sh: count the hypercalls for I/O of a disk that is passed to a guest with
-# Debian's kernel, on the base kernel and on the series, in one run. The table of
-# docs/figures.md is replaced between its marks.
+# bench-disk.sh: count the hypercalls for I/O of a disk that is passed to a
+# guest with Debian's kernel, on the base kernel and on the series, in one run.
+# The table of docs/figures.md is replaced between its marks.
 . "$(dirname "$0")/lib.sh"
 
 DIR=$OUT/bench-disk
@@ -24,7 +24,8 @@ build_all() {
 	done
 }
 
-# run_one MACHINE KERNEL: lines "KERNEL MACHINE WINDOW LOAD GUEST HOST REAL" by tabs
+# run_one MACHINE KERNEL: lines "KERNEL MACHINE WINDOW LOAD GUEST HOST REAL" by
+# tabs
 run_one() {
 	local option='' where
 	[ "$2" != stock ] || option=-stock
@@ -57,7 +58,8 @@ table() {
 
 section() {
 	echo "$BEGIN_MARK"
-	echo "| host | window and I/O | of the guest | of the host | in real mode |"
+	echo "| host | window and I/O | of the guest | of the host |" \
+		"in real mode |"
 	echo "| --- | --- | --- | --- | --- |"
 	table "$1"
 	echo "$END_MARK"

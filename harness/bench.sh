@@ -1,19 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# bench.sh [check]: what the calls cost in instructions of the guest, on the base
-# kernel and on the series, in one run: tables on stdout, and $OUT/bench/bench.csv.
-# Each kernel runs RUNS times on each machine, and the tables say where two runs
-# differ.
+# bench.sh [check]: what the calls cost in instructions of the guest, on the
+# base kernel and on the series, in one run: tables on stdout, and
+# $OUT/bench/bench.csv. Each kernel runs RUNS times on each machine, and the
+# tables say where two runs differ.
 #
-# Cache lines are counted in runs of their own, on several processors: the operations
-# lines-*, and in the CSV lines, lines written and lines moved of one call.
+# Cache lines are counted in runs of their own, on several processors: the
+# operations lines-*, and in the CSV lines, lines written and lines moved of one
+# call.
 #
-# T= narrows to operations, M= to machines; K= names other kernels than those two.
-# PROFILE=1 also counts instructions by function of the kernel, and lists the lines
-# that move from one processor to another.
+# T= narrows to operations, M= to machines; K= names other kernels than those
+# two. PROFILE=1 also counts instructions by function of the kernel, and lists
+# the lines that move from one processor to another.
 #
-# check measures what takes little time on the series alone, and compares it with
-# the figures that are committed for this compiler. ACCEPT=1 commits to new ones.
+# check measures what takes little time on the series alone, and compares it
+# with the figures that are committed for this compiler. ACCEPT=1 commits to new
+# ones.
 . "$(dirname "$0")/lib.sh"
 
 MODE=${1:-bench}
@@ -48,8 +50,8 @@ HASH_ONLY="null register map bytes exit window"
 
 one_a_line() { printf %s "$1" | tr -s '[:space:]' '\n'; }
 
-# operations MACHINE RUN: what is asked for; nothing: all. That of a run whose name
-# begins with "lines" is what begins so.
+# operations MACHINE RUN: what is asked for; nothing: all. That of a run whose
+# name begins with "lines" is what begins so.
 operations() {
 	local ops=$TESTS
 	[ "$1" != powernv9-hash ] || ops=${ops:-$HASH_ONLY}
@@ -73,7 +75,8 @@ runs() {
 programs() {
 	local ops rest
 	ops=$(operations "$1" "$3")
-	rest=$(one_a_line "$ops" | tr + '\n' | grep -vx slots | paste -sd+) || true
+	rest=$(one_a_line "$ops" | tr + '\n' | grep -vx slots | paste -sd+) ||
+		true
 	case $2:$3:+$ops+ in
 	stock* | *:lines*) ;;
 	*:++ | *+slots+*) echo "kunit:mm_iommu_figures/cost_of_the_slots" ;;
@@ -105,8 +108,8 @@ use_qemu() {
 	[ -n "$QEMU" ]
 }
 
-# A plugin that counts from outside, if this QEMU can load it: plugin or lines. Its
-# interface changed.
+# A plugin that counts from outside, if this QEMU can load it: plugin or lines.
+# Its interface changed.
 plugin() {
 	local new=
 	! at_least "$(qemu_version "$QEMU")" 9.0 || new=-new
@@ -114,12 +117,13 @@ plugin() {
 }
 
 build_plugins() {
-	local name so
+	local name so interface
 	"$QEMU" --help | grep -q '^-plugin ' || return 0
 	for name in plugin lines; do
 		so=$(plugin $name)
-		gcc -O2 -shared -fPIC \
-			"-D$(case $so in *-new*) echo NEW ;; *) echo OLD ;; esac)" \
+		interface=OLD
+		case $so in *-new*) interface=NEW ;; esac
+		gcc -O2 -shared -fPIC -D$interface \
 			-o "$so" "$HARNESS/count/$name.c"
 	done
 }
@@ -141,25 +145,28 @@ plugin_args() {
 }
 
 no_qemu() {
-	echo "$1: needs QEMU $QEMU_POWERNV or newer for -icount, which is neither" \
-		"here nor in Debian's backports; why is said above"
+	echo "$1: needs QEMU $QEMU_POWERNV or newer for -icount, which is" \
+		"neither here nor in Debian's backports; why is said above"
 }
 
-# lines_data MACHINE: several processors, and where it can be a device for each. Their calls
-# come in turn, so the order needs no clock of instructions; and with -icount a plugin
-# of QEMU 9 and newer gets the processor that has translated the code, not the one that
-# runs it.
+# lines_data MACHINE: several processors, and where it can be a device for each.
+# Their calls come in turn, so the order needs no clock of instructions; and
+# with -icount a plugin of QEMU 9 and newer gets the processor that has
+# translated the code, not the one that runs it.
 lines_data() {
-	local i mask=dma_mask=0xffffffffffffffff
+	local i device mask=dma_mask=0xffffffffffffffff
 	sed 's/^cpus:.*/cpus: 4/; s/^memory:.*/memory: 3G/
-		s/-accel tcg -icount [^ ]*/-accel tcg,thread=multi/' "$HARNESS/bench.data"
+		s/-accel tcg -icount [^ ]*/-accel tcg,thread=multi/' \
+			"$HARNESS/bench.data"
 	for i in 3 4; do
 		case $1 in
 		pseries)
-			echo "qemu: -device spapr-pci-host-bridge,index=$i,id=phb$i"
+			device=spapr-pci-host-bridge,index=$i,id=phb$i
+			echo "qemu: -device $device"
 			echo "qemu: -device edu,bus=phb$i.0,$mask" ;;
 		powernv9)
-			echo "qemu: -device pcie-pci-bridge,id=b$i,bus=pcie.$i,addr=0x0"
+			device=pcie-pci-bridge,id=b$i,bus=pcie.$i,addr=0x0
+			echo "qemu: -device $device"
 			echo "qemu: -device edu,bus=b$i,addr=0x1,$mask" ;;
 		esac
 	done
@@ -176,7 +183,8 @@ run_one() {
 	esac
 	use_qemu "$1"
 	TESTS=$(programs "$@" | paste -sd,) OVERRIDE=$data QEMU_SYSTEM=$QEMU \
-		PLUGIN=$(plugin_args "$2" "$3") PROGRAM_TIMEOUT=3000 RUN_TIMEOUT=7200 \
+		PLUGIN=$(plugin_args "$2" "$3") \
+		PROGRAM_TIMEOUT=3000 RUN_TIMEOUT=7200 \
 		exec "$HARNESS/run.sh" $option "$1" "$2" \
 		>"$DIR/$1-$2-$3.out" 2>"$DIR/$1-$2-$3.err"
 }
@@ -296,8 +304,9 @@ finish_machines() {
 	done
 }
 
-# finish MACHINE: false when one of the runs was not good. `make figures` takes what
-# is marked as the whole of a machine, or as all its rows of cache lines (T=lines).
+# finish MACHINE: false when one of the runs was not good. `make figures` takes
+# what is marked as the whole of a machine, or as all its rows of cache lines
+# (T=lines).
 finish() {
 	local m=$1 k r bad=0
 	for k in $KERNELS; do
@@ -334,8 +343,10 @@ judge() {
 # The rows of a run; modules of the kernel print theirs to the console.
 rows() {
 	touch "$1/counts"
-	cat "$1/report.log" "$1/console.log" | sed -n 's/^.*\(\(row\|lines\)	\)/\1/p' |
-		tr -d '\r' | awk -f "$HARNESS/count/rows.awk" -v counts="$1/counts"
+	cat "$1/report.log" "$1/console.log" |
+		sed -n 's/^.*\(\(row\|lines\)	\)/\1/p' |
+		tr -d '\r' |
+		awk -f "$HARNESS/count/rows.awk" -v counts="$1/counts"
 }
 
 # Operations that could not be measured, with the reason.
@@ -343,7 +354,8 @@ skipped() {
 	local k r
 	for k in $KERNELS; do
 		for r in $(runs "$1"); do
-			sed -n "s/^ok [0-9]* # SKIP //p" "$(where "$1" "$k" "$r")/report.log"
+			sed -n "s/^ok [0-9]* # SKIP //p" \
+				"$(where "$1" "$k" "$r")/report.log"
 		done
 	done | sort -u | compute skipped -v machine="$1" | sort
 }
@@ -353,7 +365,8 @@ merge() {
 	local m=$1 k r
 	for k in $KERNELS; do
 		for r in $(runs "$m"); do
-			rows "$(where "$m" "$k" "$r")" | sed "s/^row/$k	${r#lines}/"
+			rows "$(where "$m" "$k" "$r")" |
+				sed "s/^row/$k	${r#lines}/"
 		done
 	done | awk -f "$HARNESS/count/merge.awk" -v machine="$m" \
 		-v kernels="$KERNELS" -v runs="$RUNS" >"$DIR/$m.tsv"
@@ -370,35 +383,42 @@ header() {
 table() {
 	echo
 	echo "$1: $(about "$1")"
-	awk -f "$HARNESS/count/table.awk" -v kernels="$KERNELS" -v runs="$RUNS" \
-		"$DIR/$1.tsv"
+	awk -f "$HARNESS/count/table.awk" -v kernels="$KERNELS" \
+		-v runs="$RUNS" "$DIR/$1.tsv"
 }
 
 # Tools of the measurement: a line that is kept with the figures.
 tools() {
 	local v=
-	! use_qemu powernv9 2>/dev/null || v=", $(qemu_version "$QEMU") for bare metal"
+	! use_qemu powernv9 2>/dev/null ||
+		v=", $(qemu_version "$QEMU") for bare metal"
 	echo "$BASE_NAME; ${CROSS}gcc $("${CROSS}gcc" -dumpfullversion);" \
 		"QEMU $(qemu_version qemu-system-ppc64)$v"
 }
 
 versions() {
-	echo "Instructions of the guest; the ratio is base / series, more is better."
+	echo "Instructions of the guest; the ratio is base / series," \
+		"more is better."
 	echo "$(tools); mitigations=off."
-	echo "Instructions are not time: caches, waits for a device and what a hypervisor"
-	echo "does cost none. Hypercalls, OPAL calls, TCE kills and context switches are"
+	echo "Instructions are not time: caches, waits for a device and" \
+		"what a hypervisor"
+	echo "does cost none. Hypercalls, OPAL calls, TCE kills and" \
+		"context switches are"
 	echo "counted beside them; stores to device registers are in the CSV."
-	[ "$RUNS" -lt 2 ] || echo "Measured $RUNS times; +- says by how much they differ."
+	[ "$RUNS" -lt 2 ] ||
+		echo "Measured $RUNS times; +- says by how much they differ."
 }
 
 write_profiles() {
-	local k dir
+	local k dir text
 	for k in $KERNELS; do
 		dir=$(where "$1" "$k" lines1)
+		text=$DIR/moved-$1-$k.txt
 		if [ -f "$dir/counts" ]; then
-			"$HARNESS/count/moved.sh" "$dir/counts" "$dir/report.log" \
-				"$OUT/kernel-$k/System.map" >"$DIR/moved-$1-$k.txt"
-			say "  lines that move: $DIR/moved-$1-$k.txt"
+			"$HARNESS/count/moved.sh" "$dir/counts" \
+				"$dir/report.log" \
+				"$OUT/kernel-$k/System.map" >"$text"
+			say "  lines that move: $text"
 		fi
 		dir=$(where "$1" "$k" 1)
 		[ -f "$dir/counts" ] || continue
@@ -436,8 +456,8 @@ draw() {
 	say "curves: $DIR/plots"
 }
 
-# The figures that a check compares: one file for each compiler, with another base
-# beside its data.
+# The figures that a check compares: one file for each compiler, with another
+# base beside its data.
 committed() {
 	local dir=$FIGURES
 	[ "$BASE" = 6.12 ] || dir=$ROOT/bases/$BASE
@@ -446,12 +466,12 @@ committed() {
 
 # Figures that differ from run to run are not checked.
 checked_rows() {
-	sed 1d "$CSV" | grep -vE \
-		'^[^"]*"[^"]*(deferred|longest wait)|,device stores,|,context switches,'
+	sed 1d "$CSV" | grep -vE -e '^[^"]*"[^"]*(deferred|longest wait)' \
+		-e ',(device stores|context switches),'
 }
 
-# Replace the committed figures by the measured ones. After a run of a part of the
-# machines or operations the others stay.
+# Replace the committed figures by the measured ones. After a run of a part of
+# the machines or operations the others stay.
 accept() {
 	mkdir -p "$FIGURES"
 	checked_rows >"$DIR/checked.csv"
@@ -472,19 +492,22 @@ how_to_accept() {
 	A change of the kernel costs more than $LIMIT % here. If that is meant,
 	    make bench-check ACCEPT=1
 	writes what was measured to $(committed | sed "s,^$ROOT/,,"),
-	to be committed with the change. PROFILE=1 make bench M=... T=... says where
-	the instructions are.
+	to be committed with the change.
+	    PROFILE=1 make bench M=... T=...
+	says where the instructions are.
 	EOF
 	grep -qF "# $(tools)" "$(committed)" ||
-		printf '%s\n' "Note: committed with $(sed -n '1s/^# //p' "$(committed)")" \
-		       "      measured with  $(tools)"
+		printf '%s\n' \
+			"Note: committed with $(sed -n '1s/^# //p' \
+				"$(committed)")" \
+			"      measured with  $(tools)"
 }
 
 # The measured rows against those that are committed.
 compare() {
 	local rc=0
-	sed -n 's/^\(powernv[^:]*\): \(needs QEMU.*\)/SKIP\tbench-check\t\1\t\2/p' \
-		"$DIR/left-out"
+	sed -n 's/^\(powernv[^:]*\): \(needs QEMU.*\)/\1\t\2/p' \
+		"$DIR/left-out" | sed 's/^/SKIP\tbench-check\t/'
 	checked_rows >"$DIR/checked.csv"
 	awk -f "$HARNESS/count/check.awk" -v limit=$LIMIT -v machines="$LIST" \
 		-v narrow="$NARROW" "$(committed)" "$DIR/checked.csv" || rc=$?
@@ -493,8 +516,11 @@ compare() {
 }
 
 no_figures() {
-	printf 'SKIP\tbench-check\tfigures\t%s\n' \
-		"none are committed for ${CROSS}gcc $("${CROSS}gcc" -dumpfullversion): make bench-check ACCEPT=1 writes them"
+	local compiler
+	compiler="${CROSS}gcc $("${CROSS}gcc" -dumpfullversion)"
+	printf 'SKIP\tbench-check\tfigures\t%s%s\n' \
+		"none are committed for $compiler: " \
+		"make bench-check ACCEPT=1 writes them"
 	exit 0
 }
 

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# configs.sh: compile what the series adds or changes in the configurations of the list
-# `configs`, with -Werror, and W=1 for what is new: a line for each. CONFIGS="name ..."
-# makes only these.
+# configs.sh: compile what the series adds or changes in the configurations of
+# the list `configs`, with -Werror, and W=1 for what is new: a line for each.
+# CONFIGS="name ..." makes only these.
 . "$(dirname "$0")/lib.sh"
 
 LIST=$HARNESS/configs
@@ -34,7 +34,8 @@ configure() {
 	kmake "$compiler" "$dir" "$3" || return 1
 	shift 3
 	for s in "$@"; do
-		"$TREE/scripts/config" --file "$dir/.config" --set-val "${s%%=*}" "${s#*=}"
+		"$TREE/scripts/config" --file "$dir/.config" \
+			--set-val "${s%%=*}" "${s#*=}"
 	done
 	kmake "$compiler" "$dir" olddefconfig || return 1
 	for s in "$@"; do
@@ -45,10 +46,13 @@ configure() {
 	kmake "$compiler" "$dir" prepare
 }
 
-# wanted COMPILER DIR: which of the objects this configuration has, by what make would do.
+# wanted COMPILER DIR: which of the objects this configuration has, by what make
+# would do.
 wanted() {
-	kmake "$1" "$2" -n -k arch/powerpc/ drivers/vfio/ drivers/iommu/ mm/ 2>/dev/null |
-		grep -oE '[^ ]+\.o\b' | sed 's,arch/powerpc/kvm/\.\./\.\./\.\./,,' |
+	kmake "$1" "$2" -n -k \
+		arch/powerpc/ drivers/vfio/ drivers/iommu/ mm/ 2>/dev/null |
+		grep -oE '[^ ]+\.o\b' |
+		sed 's,arch/powerpc/kvm/\.\./\.\./\.\./,,' |
 		sort -u | grep -xFf "$WORK/objects" || true
 }
 
@@ -56,7 +60,10 @@ wanted() {
 compile() {
 	local o rc=0
 	wanted "$1" "$2" >"$WORK/wanted"
-	[ -s "$WORK/wanted" ] || { echo "error: make would compile none of them"; return 1; }
+	if [ ! -s "$WORK/wanted" ]; then
+		echo "error: make would compile none of them"
+		return 1
+	fi
 	o=$(grep -xFf "$WORK/new" "$WORK/wanted" | paste -sd' ') || true
 	# shellcheck disable=SC2086
 	[ -z "$o" ] || kmake "$1" "$2" -k W=1 KCFLAGS=-Werror $o || rc=1
@@ -70,19 +77,23 @@ compile() {
 one() {
 	local name=$1 compiler=$2 dir=$WORK/$1 rc=0
 	if ! can "$compiler"; then
-		printf 'SKIP\tconfigs\t%s\t%s is not installed\n' "$name" "$compiler"
+		printf 'SKIP\tconfigs\t%s\t%s is not installed\n' "$name" \
+			"$compiler"
 		return
 	fi
 	rm -rf "$dir"
 	mkdir -p "$dir"
 	# step() ends the script that fails: the others are tried all the same.
-	(step "configs: $name" "$LOGS/configs-$name.log" build "$compiler" "$dir" "${@:3}") || rc=$?
+	(step "configs: $name" "$LOGS/configs-$name.log" build "$compiler" \
+		"$dir" "${@:3}") || rc=$?
 	[ $rc -lt 128 ] || exit $rc
 	if [ $rc = 0 ]; then
-		printf 'PASS\tconfigs\t%s\t%s objects\n' "$name" "$(wc -l <"$WORK/wanted")"
+		printf 'PASS\tconfigs\t%s\t%s objects\n' \
+			"$name" "$(wc -l <"$WORK/wanted")"
 		rm -rf "$dir"
 	else
-		printf 'FAIL\tconfigs\t%s\tsee %s\n' "$name" "$LOGS/configs-$name.log"
+		printf 'FAIL\tconfigs\t%s\tsee %s\n' "$name" \
+			"$LOGS/configs-$name.log"
 		BAD=1
 	fi
 }
@@ -94,14 +105,16 @@ take_lock
 need_space 2 "other configurations"
 for c in ${CONFIGS:-}; do
 	grep -qE "^$c[[:space:]]" "$LIST" ||
-		die "CONFIGS=$c: no such configuration; there are: $(sed '/^#/d; /^$/d' "$LIST" | cut -f1 | paste -sd' ')"
+		die "CONFIGS=$c: no such configuration; there are:" \
+			"$(sed '/^#/d; /^$/d' "$LIST" | cut -f1 | paste -sd' ')"
 done
 WORK=$OUT/configs
 mkdir -p "$WORK"
 objects_of series AM >"$WORK/objects"
 objects_of series A >"$WORK/new"
 while read -r -a line; do
-	[ -z "${CONFIGS:-}" ] || [[ " $CONFIGS " == *" ${line[0]} "* ]] || continue
+	[ -z "${CONFIGS:-}" ] || [[ " $CONFIGS " == *" ${line[0]} "* ]] ||
+		continue
 	one "${line[@]}" </dev/null
 done < <(sed '/^#/d; /^$/d' "$LIST")
 exit $BAD

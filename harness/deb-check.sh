@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# deb-check.sh: install the package of K=distro in a fresh Debian for ppc64el, as a person
-# would, boot that with it, and run test programs there. Prints a line for each machine.
-# The installation runs under emulation, and takes up to a quarter of an hour.
+# deb-check.sh: install the package of K=distro in a fresh Debian for ppc64el,
+# as a person would, boot that with it, and run test programs there. Prints a
+# line for each machine. The installation runs under emulation, and takes up to
+# a quarter of an hour.
 # shellcheck disable=SC2317
 . "$(dirname "$0")/lib.sh"
 
@@ -20,7 +21,8 @@ powernv9	spapr_uapi,spapr_dma,kvm_tce,kvm_tce_vfio'
 first_boot() {
 	cat <<-'EOF'
 	#!/bin/sh
-	export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root DEBIAN_FRONTEND=noninteractive
+	export PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+	export DEBIAN_FRONTEND=noninteractive
 	exec </dev/null >/dev/console 2>&1
 	end() { echo "deb-check.sh: $*"; sync; busybox poweroff -f; }
 	mount -t proc proc /proc
@@ -36,7 +38,8 @@ unpack() {
 	rm -rf "$DIR"
 	mkdir -p "$DIR"
 	debootstrap --foreign --arch=ppc64el --variant=minbase \
-		--include=kmod,linux-base,initramfs-tools "$(release)" "$ROOTFS" "$(archive)"
+		--include=kmod,linux-base,initramfs-tools "$(release)" \
+		"$ROOTFS" "$(archive)"
 	# In a container it makes links to the folders of the host.
 	rm -f "$ROOTFS/proc" "$ROOTFS/sys" 2>/dev/null || true
 	mkdir -p "$ROOTFS/proc" "$ROOTFS/sys"
@@ -45,7 +48,8 @@ unpack() {
 	chmod 755 "$ROOTFS/first-boot"
 	# The PID 1 of the tests, and they.
 	mkdir "$DIR/tests"
-	(cd "$DIR/tests" && zcat "$CPIO" | cpio -idm --quiet init bin/busybox 'tests/*' tests)
+	(cd "$DIR/tests" && zcat "$CPIO" |
+		cpio -idm --quiet init bin/busybox 'tests/*' tests)
 	cp "$DIR/tests/init" "$ROOTFS/init"
 	cp "$DIR/tests/bin/busybox" "$ROOTFS/bin/busybox"
 	cp -a "$DIR/tests/tests" "$ROOTFS/"
@@ -53,14 +57,18 @@ unpack() {
 	rm -rf "$ROOTFS" "$DIR/tests"
 }
 
-# The kernel of the tests has what it takes to boot from a disk without an initramfs.
+# The kernel of the tests has what it takes to boot from a disk without an
+# initramfs.
 install_there() {
-	setpriv --pdeathsig TERM timeout $LIMIT qemu-system-ppc64 -M pseries -cpu power9 \
-		-smp 2 -m 2G -net none -vga none -display none -no-reboot -monitor none \
+	local options="init=/first-boot kunit.enable=0 panic=-1"
+	setpriv --pdeathsig TERM timeout $LIMIT \
+		qemu-system-ppc64 -M pseries -cpu power9 -smp 2 -m 2G \
+		-net none -vga none -display none -no-reboot -monitor none \
 		-serial "file:$DIR/console.log" \
 		-kernel "$OUT/kernel-series/vmlinux" -append \
-		"console=hvc0 root=/dev/vda rw init=/first-boot kunit.enable=0 panic=-1" \
-		-drive "file=$DIR/root.img,format=raw,if=virtio,cache=unsafe" || true
+		"console=hvc0 root=/dev/vda rw $options" \
+		-drive "file=$DIR/root.img,format=raw,if=virtio,cache=unsafe" ||
+		true
 	cat "$DIR/console.log"
 	grep -q '^deb-check.sh: installed' "$DIR/console.log"
 }
@@ -87,7 +95,8 @@ make_it() {
 
 PATH=$PATH:/usr/sbin:/sbin
 if [ "$(id -u)" != 0 ]; then
-	printf 'SKIP\tdeb-check\tall\tdebootstrap needs root: sudo make deb-check\n'
+	printf 'SKIP\tdeb-check\tall\t%s\n' \
+		"debootstrap needs root: sudo make deb-check"
 	exit
 fi
 have debootstrap || die "debootstrap is missing: apt install debootstrap"
@@ -100,7 +109,8 @@ have cpio || die "cpio is missing: apt install cpio"
 CPIO=$("$HARNESS/initramfs.sh" series)
 DEB=$("$HARNESS/deb.sh" distro)
 RELEASE=$(ls "$OUT/kernel-distro/modules/lib/modules")
-KEY=$(cat "$OUT/kernel-distro/built" "$DEB.stamp" "$OUT/initramfs.stamp" "$0" | hash_of)
+KEY=$(cat "$OUT/kernel-distro/built" "$DEB.stamp" "$OUT/initramfs.stamp" "$0" |
+	hash_of)
 take_lock
 if ! is_done "$DIR/stamp" "$KEY"; then
 	need_space 6 "a fresh Debian"
@@ -110,17 +120,21 @@ exec 9>&-
 
 # How many cases of a run passed: skipped ones must not hide behind a good run.
 counts() {
-	awk -F'\t' '{ n[$1]++ } END { printf "%d passed, %d skipped", n["PASS"], n["SKIP"] }' \
+	awk -F'\t' '
+		{ n[$1]++ }
+		END { printf "%d passed, %d skipped", n["PASS"], n["SKIP"] }' \
 		"$1/results.tsv"
 }
 
 printf 'PASS\tdeb-check\tit is installed\t\n'
 while read -r machine tests; do
-	if TESTS=$tests "$HARNESS/run.sh" "$machine" installed >"$DIR/$machine.run"; then
+	if TESTS=$tests "$HARNESS/run.sh" "$machine" installed \
+		>"$DIR/$machine.run"; then
 		printf 'PASS\tdeb-check\t%s: %s\t%s\n' "$machine" "$tests" \
 			"$(counts "$(cat "$DIR/$machine.run")")"
 	else
-		printf 'FAIL\tdeb-check\t%s: %s\tsee %s\n' "$machine" "$tests" "$(cat "$DIR/$machine.run")"
+		printf 'FAIL\tdeb-check\t%s: %s\tsee %s\n' "$machine" \
+			"$tests" "$(cat "$DIR/$machine.run")"
 		BAD=1
 	fi
 done <<<"$PLAN"

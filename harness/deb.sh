@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# deb.sh FLAVOUR: make a Debian package of a kernel with its modules in $OUT/deb and
-# print its path. It has a name of its own, so that it is installed beside Debian's.
+# deb.sh FLAVOUR: make a Debian package of a kernel with its modules in $OUT/deb
+# and print its path. It has a name of its own, so that it is installed beside
+# Debian's.
 . "$(dirname "$0")/lib.sh"
 
 umask 022
@@ -29,18 +30,19 @@ control() {
 	Installed-Size: $(du -sk "$ROOTFS" | cut -f1)
 	Depends: kmod, linux-base, initramfs-tools | linux-initramfs-tool
 	Description: Linux with DMA memory registration for VFIO on POWER
-	 Debian's configuration for POWER8 and newer with pages of 4K, and of its
-	 modules those that common machines need.
+	 Debian's configuration for POWER8 and newer with pages of 4K, and of
+	 its modules those that common machines need.
 	EOF
 }
 
-# Steps of Debian's own packages beside the hooks: all builds have one name and no
-# versions of symbols, so a running build must not find the modules of another.
+# Steps of Debian's own packages beside the hooks: all builds have one name and
+# no versions of symbols, so a running build must not find the modules of
+# another.
 own_part() {
 	case $1 in
 	preinst) cat <<-EOF
 		if [ "\$1" = upgrade ] && [ "\$(uname -r)" = $RELEASE ]; then
-		        echo "$RELEASE is running: boot another kernel, then install this" >&2
+		        echo "$RELEASE is running: boot another one first" >&2
 		        exit 1
 		fi
 		EOF
@@ -57,7 +59,8 @@ own_part() {
 	esac
 }
 
-# Initramfs and boot menu are made, and go, by what other packages have put there.
+# Initramfs and boot menu are made, and go, by what other packages have put
+# there.
 hook() {
 	cat <<-EOF
 	#!/bin/sh
@@ -89,7 +92,8 @@ make_deb() {
 	control >"$ROOTFS/DEBIAN/control"
 	mkdir -p "$OUT/deb"
 	rm -f "$OUT/deb/${PACKAGE}"_*.deb
-	SOURCE_DATE_EPOCH=$EPOCH dpkg-deb --root-owner-group -Zxz -b "$ROOTFS" "$DEB.new"
+	SOURCE_DATE_EPOCH=$EPOCH dpkg-deb --root-owner-group -Zxz -b "$ROOTFS" \
+		"$DEB.new"
 	mv "$DEB.new" "$DEB"
 	rm -rf "$ROOTFS"
 }

@@ -1,13 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# debian-kernel.sh FLAVOUR [GUEST]: get Debian's own kernel for a guest and print the folder
-# with it: vmlinux, and in modroot the modules that the guest needs, unpacked. It is
-# the one of Debian 13 with pages of the size that the host has; in GUEST "new" is for
-# the one of sid, and "4k" for pages of this size.
+# debian-kernel.sh FLAVOUR [GUEST]: get Debian's own kernel for a guest and
+# print the folder with it: vmlinux, and in modroot the modules that the guest
+# needs, unpacked. It is the one of Debian 13 with pages of the size that the
+# host has; in GUEST "new" is for the one of sid, and "4k" for pages of this
+# size.
 . "$(dirname "$0")/lib.sh"
 
-# The disk and its file system; brd is the disk that PID 1 makes; the network card
-# and the balloon.
+# The disk and its file system; brd is the disk that PID 1 makes; the network
+# card and the balloon.
 MODULES="nvme ext4 brd e1000e virtio_balloon"
 
 case $1-${2:-} in
@@ -51,7 +52,8 @@ take_lock
 KEY=$(cat "$0" "$TOP/userland/linux-$NAME.stamp" | hash_of)
 if ! is_done "$DIR.stamp" "$KEY"; then
 	rm -f "$DIR.stamp"
-	step "unpack Debian's kernel for a guest" "$LOGS/debian-$NAME.log" make_dir
+	step "unpack Debian's kernel for a guest" "$LOGS/debian-$NAME.log" \
+		make_dir
 	set_done "$DIR.stamp" "$KEY"
 fi
 echo "$DIR"

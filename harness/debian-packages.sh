@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# debian-packages.sh [-sid | -native | -backports] NAME PACKAGE...: unpack Debian packages of
-# ppc64el, with all that they depend on, into $TOP/userland/NAME: those of the
-# machine's own release, or of sid. With -native: packages of sid for this machine.
-# With -backports: packages for this machine, newer than its own, with what it does
-# not have yet of what they depend on. With -newest SUITE and patterns in place of
-# packages: for each the newest of this suite with such a name that can be had, alone.
+# debian-packages.sh [-sid | -native | -backports] NAME PACKAGE...: unpack
+# Debian packages of ppc64el, with all that they depend on, into
+# $TOP/userland/NAME: those of the machine's own release, or of sid. With
+# -native: packages of sid for this machine. With -backports: packages for this
+# machine, newer than its own, with what it does not have yet of what they
+# depend on. With -newest SUITE and patterns in place of packages: for each the
+# newest of this suite with such a name that can be had, alone.
 #
 # This has an apt configuration of its own, with the archives that the machine
 # is set up for. The machine itself gets no foreign architecture and no package.
@@ -60,7 +61,8 @@ apt_setup() {
 		copy_sources
 		# Sources that are limited to the machine's own architecture.
 		find "$APT/etc" -type f -exec sed -i \
-			-e '/^Architectures:/Id' -e 's/\barch[+-]\?=[^] ]*//' {} + ;;
+			-e '/^Architectures:/Id' -e 's/\barch[+-]\?=[^] ]*//' \
+			{} + ;;
 	esac
 	# The machine's own settings of apt, proxies and the like, stay valid:
 	# only places and architecture change.
@@ -83,7 +85,9 @@ fetch_newest() {
 	for p in $(apt-cache pkgnames | grep -xE -- "$1" | sort -rV); do
 		(cd "$APT/cache/archives" && apt-get -q download "$p") && return
 	done
-	die "no package with a name like $1 can be had; there are: $(apt-cache pkgnames "${1%%[^a-z-]*}" | sort -V | paste -sd' ')"
+	die "no package with a name like $1 can be had; there are:" \
+		"$(apt-cache pkgnames "${1%%[^a-z-]*}" | sort -V |
+			paste -sd' ')"
 }
 
 fetch() {

@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# disk-image.sh FLAVOUR [DISK]: make the disk of a machine and print its path. Those of
-# hosts of KVM guests have Debian's QEMU for ppc64el with all that it needs, and the
-# kernels of the guests with their user space: those of the host, and Debian's. The
-# disk kvm has QEMU of the machine's own release, kvm-sid of Debian's sid, and what
-# may follow is what debian-kernel.sh makes of a guest: kvm-new, kvm-4k; dpdk has
-# DPDK of sid, or else of the release. Where a disk's packages cannot be had the exit
-# status is 4; Debian's kernel alone is left out.
+# disk-image.sh FLAVOUR [DISK]: make the disk of a machine and print its path.
+# Those of hosts of KVM guests have Debian's QEMU for ppc64el with all that it
+# needs, and the kernels of the guests with their user space: those of the host,
+# and Debian's. The disk kvm has QEMU of the machine's own release, kvm-sid of
+# Debian's sid, and what may follow is what debian-kernel.sh makes of a guest:
+# kvm-new, kvm-4k; dpdk has DPDK of sid, or else of the release. Where a disk's
+# packages cannot be had the exit status is 4; Debian's kernel alone is left
+# out.
 . "$(dirname "$0")/lib.sh"
 
 FLAVOUR=$1 DISK=${2:-kvm}
@@ -18,7 +19,8 @@ GUEST=
 # Kernels and user space of the machine's guests.
 add_guests() {
 	mkdir "$ROOTFS/guest"
-	"${CROSS}strip" -o "$ROOTFS/guest/vmlinux" "$OUT/kernel-$FLAVOUR/vmlinux"
+	"${CROSS}strip" -o "$ROOTFS/guest/vmlinux" \
+		"$OUT/kernel-$FLAVOUR/vmlinux"
 	cp "$CPIO" "$ROOTFS/guest/initramfs.cpio.gz"
 	[ -n "$DEBIAN" ] || return 0
 	mkdir "$ROOTFS/guest/debian"
@@ -50,12 +52,16 @@ make_files() {
 
 case $DISK in
 kvm-sid*)
-	USERLAND=$("$HARNESS/debian-packages.sh" -sid qemu-sid qemu-system-ppc e2fsprogs kexec-tools) || exit 4 ;;
-kvm*) USERLAND=$("$HARNESS/debian-packages.sh" qemu qemu-system-ppc e2fsprogs kexec-tools) ;;
+	USERLAND=$("$HARNESS/debian-packages.sh" -sid qemu-sid \
+		qemu-system-ppc e2fsprogs kexec-tools) || exit 4 ;;
+kvm*)
+	USERLAND=$("$HARNESS/debian-packages.sh" qemu \
+		qemu-system-ppc e2fsprogs kexec-tools) ;;
 dpdk)
 	USERLAND=$("$HARNESS/debian-packages.sh" -sid dpdk-sid dpdk-dev) || {
 		say "DPDK of this machine's own release is taken"
-		USERLAND=$("$HARNESS/debian-packages.sh" dpdk dpdk-dev) || exit 4
+		USERLAND=$("$HARNESS/debian-packages.sh" dpdk dpdk-dev) ||
+			exit 4
 	} ;;
 *) die "no such disk: $DISK" ;;
 esac

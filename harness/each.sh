@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Build every commit of the series, or of PART= and what is before it, in turn: none
-# may break the kernel. Of the fixes, which change files of the base only, the folders of
-# these files are compiled, with KVM and VFIO and without both; from the last of them on
-# each commit is a whole kernel, with the test programs where it changes them. A commit
-# that was built before is not built again.
+# Build every commit of the series, or of PART= and what is before it, in turn:
+# none may break the kernel. Of the fixes, which change files of the base only,
+# the folders of these files are compiled, with KVM and VFIO and without both;
+# from the last of them on each commit is a whole kernel, with the test programs
+# where it changes them. A commit that was built before is not built again.
 . "$(dirname "$0")/lib.sh"
 
 SRC=$OUT/each/tree
@@ -12,12 +12,14 @@ DONE=$OUT/each.done
 END=series
 [ -z "$PART" ] || END=refs/parts/$PART
 
-# Folders that the kernel's make can compile alone: not virt/kvm, which belongs to
-# arch/powerpc/kvm.
+# Folders that the kernel's make can compile alone: not virt/kvm, which belongs
+# to arch/powerpc/kvm.
 folders() {
-	gitb diff --name-only base refs/parts/fixes -- '*.c' | sed 's,[^/]*$,,' |
+	gitb diff --name-only base refs/parts/fixes -- '*.c' |
+		sed 's,[^/]*$,,' |
 	sort -u | while read -r dir; do
-		! gitb cat-file -e "base:${dir}Makefile" 2>/dev/null || echo "$dir"
+		! gitb cat-file -e "base:${dir}Makefile" 2>/dev/null ||
+			echo "$dir"
 	done
 }
 

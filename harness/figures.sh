@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# figures.sh [-check]: take the figures of the machines that the last `make bench`
-# measured as a whole into the repository (harness/figures/MACHINE.csv, plots in
-# docs/figures) and write the tables of README.md and docs/figures.md between their
-# marks. The figures of other machines stay. -check: are the tables what it would
-# write, and the figures in messages of patches the committed ones?
+# figures.sh [-check]: take the figures of the machines that the last `make
+# bench` measured as a whole into the repository (harness/figures/MACHINE.csv,
+# plots in docs/figures) and write the tables of README.md and docs/figures.md
+# between their marks. The figures of other machines stay. -check: are the
+# tables what it would write, and the figures in messages of patches the
+# committed ones?
 . "$(dirname "$0")/lib.sh"
 
 FROM=$OUT/bench
@@ -43,7 +44,8 @@ take_figures() {
 		new="$new $m"
 	done
 	[ -n "$new" ] ||
-		say "no machine was measured as a whole in $FROM: the committed figures stay"
+		say "no machine was measured as a whole in $FROM:" \
+			"the committed figures stay"
 	"$HARNESS/plots.sh" "$PLOTS" svg "$FIGURES"/p*.csv
 }
 
@@ -66,15 +68,18 @@ section() {
 	for m in $(committed); do files+=("$FIGURES/$m.csv"); done
 	echo "$BEGIN_MARK"
 	echo "Measured with $(about)."
-	echo "Each is base / series, **ratio**; \"(hash)\" is of the same machine with the hash MMU."
-	awk -f "$HARNESS/count/readme.awk" -v machines="$COLUMNS" "$1" "${files[@]}"
+	echo "Each is base / series, **ratio**;" \
+		"\"(hash)\" is of the same machine with the hash MMU."
+	awk -f "$HARNESS/count/readme.awk" -v machines="$COLUMNS" "$1" \
+		"${files[@]}"
 	echo "$END_MARK"
 }
 
 # page FILE ROWS: the page with the new tables in the place of the old ones.
 page() {
 	section "$HARNESS/count/$2" >"$WORK/section"
-	awk -v begin="$BEGIN_MARK" -v end="$END_MARK" -v section="$WORK/section" '
+	awk -v begin="$BEGIN_MARK" -v end="$END_MARK" \
+		-v section="$WORK/section" '
 	$0 == begin { while ((getline line <section) > 0) print line; skip = 1 }
 	!skip
 	$0 == end { skip = 0 }' "$ROOT/$1"
@@ -110,7 +115,8 @@ if [ "${1:-}" = -check ]; then
 	each_page is_right
 	python3 "$HARNESS/count/messages.py" "$ROOT/patches" \
 		"$HARNESS/count/messages.rows" "$FIGURES"/p*.csv >&2 ||
-		die "messages of patches have other figures than those committed"
+		die "messages of patches have other figures than" \
+			"those committed"
 	exit
 fi
 take_figures

@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# find-qemu.sh VERSION: print the path of a qemu-system-ppc64 of this version or newer:
-# the machine's own, else that of Debian's backports, else of sid, both unpacked in
-# $TOP. It fails, and says why, where there is none.
+# find-qemu.sh VERSION: print the path of a qemu-system-ppc64 of this version or
+# newer: the machine's own, else that of Debian's backports, else of sid, both
+# unpacked in $TOP. It fails, and says why, where there is none.
 . "$(dirname "$0")/lib.sh"
 
-# wrap DIR: a program that finds the libraries, modules and data that came with it,
-# with the loader of sid where they are for its C library.
+# wrap DIR: a program that finds the libraries, modules and data that came with
+# it, with the loader of sid where they are for its C library.
 wrap() {
 	local lib loader
 	lib=$1/usr/lib/$(gcc -print-multiarch)
@@ -16,8 +16,8 @@ wrap() {
 	#!/bin/sh
 	${loader:+#}export LD_LIBRARY_PATH='$lib'
 	export QEMU_MODULE_DIR='$lib/qemu'
-	exec ${loader:+"'$loader' --library-path '$lib' "}'$1/usr/bin/qemu-system-ppc64' \\
-		-L '$1/usr/share/qemu' "\$@"
+	exec ${loader:+"'$loader' --library-path '$lib' "}\\
+		'$1/usr/bin/qemu-system-ppc64' -L '$1/usr/share/qemu' "\$@"
 	EOF
 	chmod +x "$WRAPPER.new"
 	mv "$WRAPPER.new" "$WRAPPER"
@@ -27,7 +27,8 @@ wrap() {
 try() {
 	local dir
 	WRAPPER=$OUT/bin/qemu-system-ppc64-$1
-	dir=$("$HARNESS/debian-packages.sh" "-$1" "qemu-$1" qemu-system-ppc) || return
+	dir=$("$HARNESS/debian-packages.sh" "-$1" "qemu-$1" qemu-system-ppc) ||
+		return
 	wrap "$dir"
 	at_least "$(qemu_version "$WRAPPER")" "$2" && echo "$WRAPPER"
 }
@@ -41,6 +42,7 @@ if ! have apt-get || ! have dpkg-deb; then
 	exit 4
 fi
 try backports "$1" || try native "$1" || {
-	say "error: QEMU $1 or newer is needed; Debian's backports and sid have none"
+	say "error: QEMU $1 or newer is needed;" \
+		"Debian's backports and sid have none"
 	exit 4
 }

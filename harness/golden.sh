@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Test the judges of the harness. Each file of harness/golden is a case: what a run
-# left behind, cut short, in parts that begin with "==> NAME <==".
+# Test the judges of the harness. Each file of harness/golden is a case: what a
+# run left behind, cut short, in parts that begin with "==> NAME <==".
 #
 # expect	exit status, verdict and results that judge-run.sh must print
 # args		how the run was started: mode, expected MMU
@@ -9,14 +9,16 @@
 # lists/*	replace harness/console
 #
 # A case with `committed` and `measured` figures tests the judge of `make
-# bench-check`, harness/count/check.awk; its `args` are the machines, and whether
-# only a part was measured.
+# bench-check`, harness/count/check.awk; its `args` are the machines, and
+# whether only a part was measured.
 #
-# A case with sources in `root/` tests the judge of their form, harness/style.py, and one
-# with `messages.rows` that of the figures in messages of patches.
+# A case with sources in `root/` tests the judge of their form,
+# harness/style.py, and one with `messages.rows` that of the figures in messages
+# of patches.
 #
-# A case with a small Linux, `linux/`, tests what is said of a base on which patches
-# do not fit; with `parts`, one for each line, what `make series PART=` makes of it.
+# A case with a small Linux, `linux/`, tests what is said of a base on which
+# patches do not fit; with `parts`, one for each line, what `make series PART=`
+# makes of it.
 #
 # -u updates the expectations; read the diff before you commit it.
 . "$(dirname "$0")/lib.sh"
@@ -43,7 +45,8 @@ judge_figures() {
 	local machines narrow rc=0
 	{ read -r machines; read -r narrow || true; } <"$1/args"
 	awk -f "$HARNESS/count/check.awk" -v limit=2 -v machines="$machines" \
-		-v narrow="$narrow" "$1/committed" "$1/measured" >"$WORK/said" || rc=$?
+		-v narrow="$narrow" "$1/committed" "$1/measured" \
+		>"$WORK/said" || rc=$?
 	echo "exit $rc"
 	cat "$WORK/said"
 }
@@ -70,7 +73,8 @@ judge_drift() {
 	ln -s "$HARNESS" "$1/harness"
 	export TOP=$1/build LINUX=$1/linux BASE=9.9
 	"$1/harness/base.sh"
-	# The replaced text that was reviewed is in the repository of another base.
+	# The replaced text that was reviewed is in the repository of another
+	# base.
 	git init -q --bare "$TOP/linux.git"
 	git --git-dir="$TOP/linux.git" hash-object -w "$1/was" >/dev/null
 	"$1/harness/tree.sh" -report

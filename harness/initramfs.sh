@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# initramfs.sh FLAVOUR: pack the user space of the test guest and print its path.
-# Every flavour shares one but for the modular ones, which carry their modules, and
-# those for a guest with Debian's kernel, which have no tests but what serves the host.
+# initramfs.sh FLAVOUR: pack the user space of the test guest and print its
+# path. Every flavour shares one but for the modular ones, which carry their
+# modules, and those for a guest with Debian's kernel, which have no tests but
+# what serves the host.
 . "$(dirname "$0")/lib.sh"
 
 FLAVOUR=$1
@@ -39,8 +40,9 @@ build_guest() {
 	rm -rf "$EXTRA"
 	mkdir -p "$EXTRA/kvm"
 	for p in passthrough demo drivers io life memory network agent; do
-		compile "$EXTRA/kvm/$p" -Wno-unused-parameter "$KVM/$p.c" "$KVM/vm.c" \
-			"$KVM"/{card,disk,disktest,dma,tap}.c "$VFIO/libspapr.c" "$VFIO/edu.c"
+		compile "$EXTRA/kvm/$p" -Wno-unused-parameter "$KVM/$p.c" \
+			"$KVM"/{vm,card,disk,disktest,dma,tap}.c \
+			"$VFIO/libspapr.c" "$VFIO/edu.c"
 	done
 	cp "$KVM/settings" "$HARNESS/console/deny" "$EXTRA/kvm/"
 	mkdir "$EXTRA/dpdk"
@@ -70,8 +72,8 @@ add_agent() {
 
 contents() {
 	local d
-	for d in /bin /sbin /usr /usr/bin /usr/sbin /dev /proc /sys /tmp /run /etc /root /tests \
-		 /lib /lib/modules; do
+	for d in /bin /sbin /usr /usr/bin /usr/sbin /dev /proc /sys /tmp \
+		 /run /etc /root /tests /lib /lib/modules; do
 		echo "dir $d 755 0 0"
 	done
 	echo "nod /dev/console 600 0 0 c 5 1"
@@ -84,14 +86,16 @@ contents() {
 	*)
 		add_tree "$EXTRA" /tests
 		add_tree "$INSTALL" /tests
-		echo "file /tests/extra-list.txt $OUT/bin/extra-list.txt 644 0 0" ;;
+		echo "file /tests/extra-list.txt" \
+			"$OUT/bin/extra-list.txt 644 0 0" ;;
 	esac
 	[ -z "$MODROOT" ] || add_tree "$MODROOT/lib/modules" /lib/modules
 }
 
 # Programs that are not tests run only when they are named.
 extra_list() {
-	find "$INSTALL" "$EXTRA" -mindepth 2 -maxdepth 2 -type f -perm -1 -printf "%P\n" |
+	find "$INSTALL" "$EXTRA" -mindepth 2 -maxdepth 2 \
+		-type f -perm -1 -printf "%P\n" |
 		tr / : | grep -vxFf "$INSTALL/kselftest-list.txt" | sort || true
 }
 
@@ -110,7 +114,8 @@ KEY=$({ cat "$HARNESS/init/init.c" "$0" "$BUSYBOX" "$HARNESS/console/deny" \
 		"$VFIO"/{libspapr,edu}.[ch]
 	find "$INSTALL" ${MODROOT:+"$MODROOT"} "$KVM" "$DPDK" -type f \
 		-printf '%p\n' | sort | xargs cat
-	find "$INSTALL" ${MODROOT:+"$MODROOT"} "$KVM" "$DPDK" | sort; } | hash_of)
+	find "$INSTALL" ${MODROOT:+"$MODROOT"} "$KVM" "$DPDK" | sort; } |
+		hash_of)
 if ! is_done "$OUT/$NAME.stamp" "$KEY" || [ ! -f "$CPIO" ]; then
 	rm -f "$OUT/$NAME.stamp"
 	step "build PID 1" "$LOGS/init.log" build_tools

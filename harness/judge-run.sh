@@ -16,9 +16,10 @@
 #	results.tap	the report as TAP, with PID 1's lines as comments
 #	verdict		"good" or "bad", then one line for each reason
 #
-# MODE is test, stock (a splat is shown but fails nothing), fixes (of all tests only
-# those count that must pass: the others are of parts of the series that are not
-# there) or demo (the program speaks no TAP). The exit status is 0 when nothing failed.
+# MODE is test, stock (a splat is shown but fails nothing), fixes (of all tests
+# only those count that must pass: the others are of parts of the series that
+# are not there) or demo (the program speaks no TAP). The exit status is 0 when
+# nothing failed.
 . "$(dirname "$0")/lib.sh"
 
 DIR=$1 MODE=$2 MMU=${3:-}
@@ -32,8 +33,10 @@ regexes() { sed -e '/^#/d' -e '/^$/d' -e 's/  *## .*//' "$1"; }
 
 check_lists() {
 	local bad
-	bad=$(sed -e '/^#/d' -e '/^$/d' -e '/  ## ..*/d' "$LISTS/allow" "$LISTS/known")
-	[ -z "$bad" ] || die "a line of $LISTS/allow or known has no reason: $bad"
+	bad=$(sed -e '/^#/d' -e '/^$/d' -e '/  ## ..*/d' \
+		"$LISTS/allow" "$LISTS/known")
+	[ -z "$bad" ] ||
+		die "a line of $LISTS/allow or known has no reason: $bad"
 }
 
 # An allowed line also excuses the one trace and dump that come with it.
@@ -68,8 +71,9 @@ bad_end() {
 	read -r how n <ended
 	during=$(last_program)
 	if grep -qa 'Kernel panic - not syncing' console.log; then
-		echo "panic$during: $(sed -n 's/.*Kernel panic - not syncing: *//p' \
-			console.log | tr -d '\r' | head -n 1)"
+		echo "panic$during:" \
+			"$(sed -n 's/.*Kernel panic - not syncing: *//p' \
+				console.log | tr -d '\r' | head -n 1)"
 		return
 	fi
 	case $how in
@@ -78,11 +82,13 @@ bad_end() {
 	interrupted) echo "interrupted$during" ;;
 	exit)
 		if [ "$n" != 0 ]; then
-			echo "QEMU failed$during, exit status $n: $(head -n 1 qemu.log)"
+			echo "QEMU failed$during, exit status $n:" \
+				"$(head -n 1 qemu.log)"
 		elif ! grep -qa '^@hello' report.log; then
 			echo "no report: PID 1 never spoke"
 		elif ! grep -qax '@done' report.log; then
-			echo "early exit$during: QEMU ended before PID 1 was done"
+			echo "early exit$during:" \
+				"QEMU ended before PID 1 was done"
 		fi ;;
 	esac
 }
@@ -90,11 +96,14 @@ bad_end() {
 bad_mmu() {
 	local got
 	got=$(sed -n 's/.*\(hash\|radix\)-mmu: Page sizes.*/\1/p;
-		s/.*\(hash\|radix\)-mmu: Initializing.*/\1/p' console.log | head -n 1)
+		s/.*\(hash\|radix\)-mmu: Initializing.*/\1/p' console.log |
+			head -n 1)
 	[ -n "$MMU" ] && [ -n "$got" ] && [ "$got" != "$MMU" ] || return 0
 	echo "wrong MMU: $got instead of $MMU"
 	[ "$got" = radix ] ||
-		echo "note: without CONFIG_PPC_DT_CPU_FTRS=y and CONFIG_PPC_RADIX_MMU_DEFAULT=y POWER9 runs the hash MMU"
+		echo "note: without CONFIG_PPC_DT_CPU_FTRS=y and" \
+			"CONFIG_PPC_RADIX_MMU_DEFAULT=y POWER9 runs the" \
+			"hash MMU"
 }
 
 # Remedies for what is known.
@@ -119,7 +128,8 @@ bad_console() {
 	[ -s splats ] && [ "$MODE" != stock ] || return 0
 	! head -n 1 splats | grep -q 'Kernel panic' || return 0
 	n=$(wc -l <splats)
-	echo "bad lines in the console: $n, the first is line $(head -n 1 splats)"
+	echo "bad lines in the console: $n, the first is line" \
+		"$(head -n 1 splats)"
 }
 
 # The console around the first bad line.
@@ -131,8 +141,8 @@ excerpt() {
 	tail -n +"$at" console.log | head -n 25 | tr -d '\r' | sed 's/^/    | /'
 }
 
-# Of the programs that ran, the tests that must pass: one without a result, or one that
-# was skipped, has failed.
+# Of the programs that ran, the tests that must pass: one without a result, or
+# one that was skipped, has failed.
 only_must_pass() {
 	awk -F'\t' -v OFS='\t' '
 	NR == FNR { must[$1, $2]; next }

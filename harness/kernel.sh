@@ -1,12 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# kernel.sh FLAVOUR [TARGET...]: build one kernel in $OUT/kernel-FLAVOUR and print the
-# path of its vmlinux, or compile only these objects or folders. FLAVOUR is stock, series
-# or a part of the series, which is the base with the series up to there; then any of -4k
-# -debug -faults -modular.
-# `each` is the commit of the series that each.sh has checked out, `each-bare` the same
-# without KVM, VFIO and the API that they use, `mutants` what mutants.sh has made of the
-# series.
+# kernel.sh FLAVOUR [TARGET...]: build one kernel in $OUT/kernel-FLAVOUR and
+# print the path of its vmlinux, or compile only these objects or folders.
+# FLAVOUR is stock, series or a part of the series, which is the base with the
+# series up to there; then any of -4k -debug -faults -modular. `each` is the
+# commit of the series that each.sh has checked out, `each-bare` the same
+# without KVM, VFIO and the API that they use, `mutants` what mutants.sh has
+# made of the series.
 . "$(dirname "$0")/lib.sh"
 
 NAME=$1
@@ -29,7 +29,9 @@ fragments() {
 	*) [ ! -f "$CONFIG/series.config" ] || echo series ;;
 	esac
 	case $NAME in
-	series* | mutants) [ ! -f "$ROOT/bases/$BASE/series.config" ] || echo "$BASE-series" ;;
+	series* | mutants)
+		[ ! -f "$ROOT/bases/$BASE/series.config" ] ||
+			echo "$BASE-series" ;;
 	esac
 }
 
@@ -45,7 +47,8 @@ kmake() {
 		KBUILD_BUILD_TIMESTAMP="$(date -u -d "@$EPOCH")" -j"$JOBS" "$@"
 }
 
-# A fragment; what the series adds is not there yet in its first commits and parts.
+# A fragment; what the series adds is not there yet in its first commits and
+# parts.
 fragment() {
 	local line symbol
 	case $NAME:$1 in
@@ -56,8 +59,9 @@ fragment() {
 	*) cat "$CONFIG/$1.config"; return ;;
 	esac
 	while IFS='=' read -r symbol line; do
-		! grep -rqxE --include='Kconfig*' "(menu)?config ${symbol#CONFIG_}" \
-			"$SRC/arch/powerpc" "$SRC/drivers/vfio" "$SRC/lib/kunit" ||
+		! grep -rqxE --include='Kconfig*' \
+			"(menu)?config ${symbol#CONFIG_}" \
+			"$SRC"/{arch/powerpc,drivers/vfio,lib/kunit} ||
 			echo "$symbol=$line"
 	done <"$CONFIG/$1.config"
 }
@@ -70,7 +74,10 @@ merge_fragments() {
 			if (!($1 in value)) order[++n] = $1
 			value[$1] = $2
 		}
-		END { for (i = 1; i <= n; i++) print order[i] "=" value[order[i]] }'
+		END {
+			for (i = 1; i <= n; i++)
+				print order[i] "=" value[order[i]]
+		}'
 }
 
 # Options that were asked for but differ in the .config.
@@ -91,7 +98,8 @@ debian_config() {
 
 # Modules that were asked for, and depend on something that was not.
 not_built() {
-	debian_config | sed -n 's/=m$//p' | grep -vxFf <(sed -n 's/=[my]$//p' "$DIR/.config") |
+	debian_config | sed -n 's/=m$//p' |
+		grep -vxFf <(sed -n 's/=[my]$//p' "$DIR/.config") |
 		paste -sd' '
 }
 
@@ -104,7 +112,8 @@ configure() {
 		kmake KCONFIG_ALLCONFIG="$DIR/all.config" allnoconfig
 	not_taken >"$DIR/not-taken"
 	[ ! -s "$DIR/not-taken" ] ||
-		die "$NAME: configuration lines that did not take: $(paste -sd, "$DIR/not-taken")"
+		die "$NAME: configuration lines that did not take:" \
+			"$(paste -sd, "$DIR/not-taken")"
 	missing=$(not_built) || true
 	[ -z "$missing" ] || say "$NAME: not built, needs other modules in" \
 		"harness/config/distro.modules: $missing"
@@ -123,14 +132,16 @@ checked() {
 	case $NAME in series* | distro) ;; *) return 0 ;; esac
 	[ "$DIR/vmlinux" -ot "$DIR/wanted.config" ] ||
 		grep -q '^  CHKRM  ' "$LOGS/$NAME-build.log" ||
-		die "$NAME: realmode_check.sh did not run when vmlinux was linked"
+		die "$NAME: realmode_check.sh did not run when vmlinux" \
+			"was linked"
 }
 
 # All of them, and in modroot those that the test guest loads.
 install_modules() {
 	local version m files
 	rm -rf "$DIR/modules" "$DIR/modroot"
-	kmake INSTALL_MOD_PATH="$DIR/modules" INSTALL_MOD_STRIP=1 modules_install
+	kmake INSTALL_MOD_PATH="$DIR/modules" INSTALL_MOD_STRIP=1 \
+		modules_install
 	version=$(ls "$DIR/modules/lib/modules")
 	# shellcheck disable=SC2046
 	files=$(needed_modules "$DIR/modules" "$version" $(modules "$NAME"))
@@ -147,7 +158,8 @@ sources() {
 	gitb ls-tree "$branch:tools" | grep -vE "\\stesting\$"
 }
 
-# The newest kernel of Debian 13 that can be had; a guest boots it too (debian-kernel.sh).
+# The newest kernel of Debian 13 that can be had; a guest boots it too
+# (debian-kernel.sh).
 if [ "$NAME" = distro ]; then
 	[ "$BASE" = 6.12 ] || die "K=distro is for BASE=6.12"
 	DEBIAN=$("$HARNESS/debian-packages.sh" -newest trixie linux-4k \
@@ -168,7 +180,8 @@ each*)
 *)
 	is_part "${NAME%%-*}" || die "no such kernel: $NAME"
 	branch=refs/parts/${NAME%%-*}
-	SRC=$OUT/part-${NAME%%-*}/tree DIR=$OUT/part-${NAME%%-*}/kernel${NAME#"${NAME%%-*}"}
+	SRC=$OUT/part-${NAME%%-*}/tree
+	DIR=$OUT/part-${NAME%%-*}/kernel${NAME#"${NAME%%-*}"}
 	mkdir -p "$DIR"
 	ln -sfn "${DIR#"$OUT/"}" "$OUT/kernel-$NAME"
 	checkout_tree "$SRC" "$branch" ;;
@@ -177,7 +190,8 @@ esac
 if [ $# -gt 1 ]; then
 	mkdir -p "$DIR"
 	configure
-	step "$NAME: compile $(($# - 1)) targets" "$LOGS/$NAME-objects.log" kmake -k "${@:2}"
+	step "$NAME: compile $(($# - 1)) targets" "$LOGS/$NAME-objects.log" \
+		kmake -k "${@:2}"
 	exit
 fi
 KEY=$({ sources; merge_fragments; debian_config; modules "$NAME"
@@ -192,7 +206,8 @@ if ! is_done "$DIR/built" "$KEY" || [ ! -f "$DIR/vmlinux" ]; then
 	step "$NAME: build the kernel" "$LOGS/$NAME-build.log" kmake $(targets)
 	checked
 	[ -z "$(modules "$NAME")" ] ||
-		step "$NAME: install the modules" "$LOGS/$NAME-modules.log" install_modules
+		step "$NAME: install the modules" "$LOGS/$NAME-modules.log" \
+			install_modules
 	set_done "$DIR/built" "$KEY"
 fi
 echo "$DIR/vmlinux"

@@ -21,7 +21,8 @@ ROOT=$(dirname "$HARNESS")
 : "${PAGES:=}" "${DEBUG:=}" "${SIGNOFF:=}" "${WIP:=}" "${PROFILE:=}"
 : "${RUNS:=}" "${ACCEPT:=}" "${ALL:=}" "${PART:=}"
 
-# Of the random tests of the host, with these the mutants of docs/reliability.md were tried.
+# Of the random tests of the host, with these the mutants of docs/reliability.md
+# were tried.
 HOST_STEPS=200000
 CROSS=powerpc64le-linux-gnu-
 say() { printf '%s\n' "$*" >&2; }
@@ -29,9 +30,12 @@ die() { say "error: $*"; exit 1; }
 
 all_bases() { (cd "$ROOT/bases" && echo [0-9]*); }
 
-# The parts of the series in their order: folders of patches/ without the letter.
-# Its callers may have turned globs off.
-all_parts() { (set +f; cd "$ROOT/patches" && echo [a-z]-*/ | sed 's,[a-z]-\([^/]*\)/,\1,g'); }
+# The parts of the series in their order: folders of patches/ without the
+# letter. Its callers may have turned globs off.
+all_parts() {
+	(set +f; cd "$ROOT/patches" && echo [a-z]-*/) |
+		sed 's,[a-z]-\([^/]*\)/,\1,g'
+}
 # The last commit of a part is refs/parts/NAME.
 is_part() { case " $(all_parts) " in *" $1 "*) ;; *) return 1 ;; esac }
 
@@ -62,7 +66,8 @@ linux_version() {
 	} 2>/dev/null | awk '
 		$2 == "=" { v[$1] = $3 }
 		$1 == "EXTRAVERSION" {
-			print v["VERSION"] "." v["PATCHLEVEL"] "." v["SUBLEVEL"] $3
+			print v["VERSION"] "." v["PATCHLEVEL"] "." \
+				v["SUBLEVEL"] $3
 			exit
 		}' || true
 }
@@ -75,21 +80,23 @@ base_for() {
 	done
 }
 
-# The base of the series, a folder of bases/: that of BASE=, or the one that fits
-# LINUX=, or this.
+# The base of the series, a folder of bases/: that of BASE=, or the one that
+# fits LINUX=, or this.
 if [ -n "$LINUX" ] && [ -z "${BASE:-}" ]; then
 	[ -e "$LINUX" ] || die "LINUX=$LINUX does not exist"
 	VERSION=$(linux_version "$LINUX")
 	[ -n "$VERSION" ] || die "LINUX=$LINUX is not a Linux source tree"
 	BASE=$(base_for "$VERSION")
 	[ -n "$BASE" ] ||
-		die "LINUX=$LINUX is Linux $VERSION: the series is for $(all_bases | tr ' ' ,)"
+		die "LINUX=$LINUX is Linux $VERSION:" \
+			"the series is for $(all_bases | tr ' ' ,)"
 fi
 : "${BASE:=6.12}"
 [ -f "$ROOT/bases/$BASE/base" ] ||
 	die "BASE=$BASE: there is no such base; there are: $(all_bases)"
 export TOP BASE
-# Each base has a build folder of its own. What is fetched is in $TOP for all of them.
+# Each base has a build folder of its own. What is fetched is in $TOP for all of
+# them.
 OUT=$TOP
 [ "$BASE" = 6.12 ] || OUT=$TOP/$BASE
 
@@ -101,7 +108,9 @@ LOGS=$OUT/log
 EPOCH=1767225600
 
 # at_least VERSION WANTED
-at_least() { [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]; }
+at_least() {
+	[ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]
+}
 
 qemu_version() {
 	"$1" --version | sed -n '1s/.*version \([0-9]*\.[0-9]*\).*/\1/p'
@@ -121,14 +130,15 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # The repository has no work tree of its own.
 gitb() { git --git-dir="$GITDIR" "$@"; }
 
-# objects_of COMMIT FILTER: what the compiler is asked for of what is added (A) or
-# changed (M) there: of the kernel, what no other source includes.
+# objects_of COMMIT FILTER: what the compiler is asked for of what is added (A)
+# or changed (M) there: of the kernel, what no other source includes.
 objects_of() {
 	local f
 	gitb diff --no-renames --diff-filter="$2" --name-only base "$1" -- \
 		arch drivers kernel mm virt | grep '\.[cS]$' |
 	while read -r f; do
-		gitb grep -qE "#include \"(tests/)?${f##*/}\"" "$1" -- "${f%/*}" "${f%/tests/*}" ||
+		gitb grep -qE "#include \"(tests/)?${f##*/}\"" "$1" \
+			-- "${f%/*}" "${f%/tests/*}" ||
 			echo "${f%.*}.o"
 	done
 }
@@ -146,7 +156,8 @@ take_lock() {
 
 # checkout_tree PATH COMMIT
 checkout_tree() {
-	if [ ! -f "$1/.git" ] || ! git -C "$1" rev-parse -q HEAD >/dev/null 2>&1; then
+	if [ ! -f "$1/.git" ] ||
+	   ! git -C "$1" rev-parse -q HEAD >/dev/null 2>&1; then
 		rm -rf "$1"
 		gitb worktree prune
 		gitb worktree add -q --no-checkout --detach "$1" "$2"
@@ -162,16 +173,16 @@ need_space() {
 	local free
 	free=$(df -Pk "$OUT" | awk 'NR == 2 { print int($4 / 1024) }')
 	[ "$free" -ge $(($1 * 1024)) ] ||
-		die "$2 needs $1 GiB in $OUT, only $free MiB are free: free some, or give another folder with O="
+		die "$2 needs $1 GiB in $OUT, only $free MiB are free:" \
+			"free some, or give another folder with O="
 }
 
 elapsed() { printf '%d:%02d' $(($1 / 60)) $(($1 % 60)); }
 
 # The part of a log with the cause: the first error, else the end.
 log_why() {
-	local at
-	at=$(grep -nEm1 '(^|[ :])([Ee]rror|ERROR|fatal|undefined reference|No space left)' "$1" |
-		cut -d: -f1) || true
+	local at what='[Ee]rror|ERROR|fatal|undefined reference|No space left'
+	at=$(grep -nEm1 "(^|[ :])($what)" "$1" | cut -d: -f1) || true
 	if [ -n "$at" ]; then
 		sed -n "$((at > 3 ? at - 3 : 1)),$((at + 8))p" "$1"
 	else
@@ -194,8 +205,8 @@ watch_step() {
 	while kill -0 "$pid" 2>/dev/null; do
 		t=$((SECONDS - start))
 		if [ -t 2 ]; then
-			printf '\r  %-44s %6s %6d lines' "$what" "$(elapsed $t)" \
-				"$(wc -l <"$log")" >&2
+			printf '\r  %-44s %6s %6d lines' \
+				"$what" "$(elapsed $t)" "$(wc -l <"$log")" >&2
 		elif [ $t -gt 0 ] && [ $((t % 60)) -eq 0 ]; then
 			say "  $what: $(elapsed $t), still running"
 			sleep 1
@@ -212,7 +223,8 @@ step() {
 	mkdir -p "$(dirname "$log")"
 	if [ -n "$VERBOSE" ]; then
 		say "  $what"
-		# Not in a list of commands, where errors in a function do not end it
+		# Not in a list of commands, where errors in a function do not
+		# end it
 		"$@" > >(tee "$log" >&2) 2>&1 </dev/null &
 		wait $! || rc=$?
 	else
@@ -230,7 +242,8 @@ step() {
 		die "$what failed; the whole log is $log"
 	fi
 	[ $((SECONDS - start)) -lt 2 ] ||
-		say "$(printf '  %-44s %6s' "$what" "$(elapsed $((SECONDS - start)))")"
+		say "$(printf '  %-44s %6s' "$what" \
+			"$(elapsed $((SECONDS - start)))")"
 }
 
 # is_done STAMP KEY: was this made from the same input before?
@@ -251,28 +264,32 @@ flavour() {
 	echo "$name"
 }
 
-# Modules that a test guest loads if the flavour has VFIO and KVM as modules, with the
-# drivers of the disks and network cards of its machine, if they are modules too.
+# Modules that a test guest loads if the flavour has VFIO and KVM as modules,
+# with the drivers of the disks and network cards of its machine, if they are
+# modules too.
 modules() {
 	case $1 in
 	*-modular*) echo kvm kvm-hv kvm-pr vfio vfio-pci vfio_iommu_spapr_tce ;;
-	distro | installed) echo kvm kvm-hv vfio vfio-pci vfio_iommu_spapr_tce ext4 brd nvme e1000e \
-		virtio_blk ;;
+	distro | installed)
+		echo kvm kvm-hv vfio vfio-pci vfio_iommu_spapr_tce \
+			ext4 brd nvme e1000e virtio_blk ;;
 	esac
 }
 
-# needed_modules FOLDER VERSION MODULE...: their files and those of what they need, also
-# of what is only named in one, as paths in lib/modules/VERSION.
+# needed_modules FOLDER VERSION MODULE...: their files and those of what they
+# need, also of what is only named in one, as paths in lib/modules/VERSION.
 needed_modules() {
 	local from=$1 version=$2 m
 	shift 2
 	for m in "$@"; do
 		/sbin/modprobe -d "$from" -S "$version" --show-depends "$m" ||
 			die "the kernel $version has no module $m"
-	done | sed -n "s|^insmod $from/*lib/modules/$version/\([^ ]*\).*|\1|p" | sort -u
+	done | sed -n "s|^insmod $from/*lib/modules/$version/\([^ ]*\).*|\1|p" |
+		sort -u
 }
 
-# slots KIB MOST: how many machines that touch so much memory run beside each other.
+# slots KIB MOST: how many machines that touch so much memory run beside each
+# other.
 slots() {
 	awk -v each="$1" -v most="$2" '/^MemAvailable:/ {
 		n = int($2 / each)
@@ -280,8 +297,8 @@ slots() {
 	}' /proc/meminfo
 }
 
-# wait_jobs NUMBER [COMMAND...]: until no more than so many jobs run; the command is run
-# again and again.
+# wait_jobs NUMBER [COMMAND...]: until no more than so many jobs run; the
+# command is run again and again.
 wait_jobs() {
 	local most=$1
 	shift
@@ -293,8 +310,9 @@ wait_jobs() {
 
 all_machines() { (cd "$HARNESS/machines" && echo *); }
 
-# says KEY FILE: the values of KEY in the data of a machine, or any file like it, all
-# on one line. A key that a machine does not have is that of the one that it is like.
+# says KEY FILE: the values of KEY in the data of a machine, or any file like
+# it, all on one line. A key that a machine does not have is that of the one
+# that it is like.
 says() { sed -n "s/^$1: *//p" "$2" | paste -sd' '; }
 machine_says() {
 	local file=$HARNESS/machines/$2

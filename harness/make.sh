@@ -26,25 +26,32 @@ clean() {
 	local p
 	rm -rf "$OUT"/kernel-{stock,series,style,distro,installed}*
 	for p in $(all_parts); do
-		rm -rf "$OUT/kernel-$p"* "$OUT/part-$p" "$OUT/series-$p" "$OUT/series-$p.stamp"
+		rm -rf "$OUT/kernel-$p"* "$OUT/part-$p" "$OUT/series-$p" \
+			"$OUT/series-$p.stamp"
 	done
 	remove selftests headers headers.stamp bin series series.stamp style \
-		deb deb.root installed configs each each.done bench bench-check bench-disk mutants mutants-check kernel-mutants kvm.root initramfs.stamp initramfs.cpio.gz mm_iommu
-	rm -rf "$OUT"/initramfs-{series-,debian-,distro}* "$OUT"/kvm-*.img* "$OUT"/files.img \
-		"$OUT"/debian-*
+		deb deb.root installed configs each each.done bench \
+		bench-check bench-disk mutants mutants-check kernel-mutants \
+		kvm.root initramfs.stamp initramfs.cpio.gz mm_iommu
+	rm -rf "$OUT"/initramfs-{series-,debian-,distro}* "$OUT"/kvm-*.img* \
+		"$OUT"/files.img "$OUT"/debian-*
 }
 
 # Words that a person may have mistyped, before anything long begins.
 check_variables() {
-	local k
+	local k names kinds='(-4k)?(-debug)?(-faults)?(-modular)?'
+	names="stock|series|$(all_parts | tr ' ' '|')"
 	flavour series >/dev/null
 	machines "" >/dev/null
 	for k in $KERNELS; do
-		echo "$k" | grep -qxE "distro|(stock|series|$(all_parts | tr ' ' '|'))(-4k)?(-debug)?(-faults)?(-modular)?" ||
-			die "K=$k: no such kernel; distro, or stock, series or a part of it ($(all_parts)), then -4k -debug -faults -modular"
+		echo "$k" | grep -qxE "distro|($names)$kinds" ||
+			die "K=$k: no such kernel; distro, or stock, series" \
+				"or a part of it ($(all_parts)), then" \
+				"-4k -debug -faults -modular"
 	done
 	[ -z "$PART" ] || is_part "$PART" ||
-		die "PART=$PART: the series has no such part; there are: $(all_parts)"
+		die "PART=$PART: the series has no such part; there are:" \
+			"$(all_parts)"
 	case $JOBS in
 	'' | *[!0-9]*) die "JOBS=$JOBS is not a number" ;;
 	esac
@@ -56,7 +63,8 @@ kvm_host() {
 	[ -f "$HARNESS/machines/$m-kvm" ] && m=$m-kvm
 	[ -n "$(disk "$m" 2>/dev/null)" ] ||
 		die "M=$MACHINES cannot be a host of guests; there are:" \
-			"$(all_machines | tr ' ' '\n' | sed -n 's/-kvm$//p' | paste -sd' ')"
+			"$(all_machines | tr ' ' '\n' | sed -n 's/-kvm$//p' |
+				paste -sd' ')"
 	# The data may name a better one.
 	machine_says run "$m" | grep . || echo "$m"
 }
@@ -105,8 +113,10 @@ fuzz)
 	[ "$N" != 0 ] || die "N=0: no sequence"
 	tree
 	# Until it has run that long it is not stuck.
-	export RUN_TIMEOUT=${RUN_TIMEOUT:-86400} PROGRAM_TIMEOUT=${PROGRAM_TIMEOUT:-86400}
-	export WORDS="VFIO_FUZZ_SEQUENCES=${N:-2000}${SEED:+ VFIO_TEST_SEED=$SEED}"
+	export RUN_TIMEOUT=${RUN_TIMEOUT:-86400} \
+		PROGRAM_TIMEOUT=${PROGRAM_TIMEOUT:-86400}
+	WORDS=VFIO_FUZZ_SEQUENCES=${N:-2000}
+	export WORDS="$WORDS${SEED:+ VFIO_TEST_SEED=$SEED}"
 	export KERNELS=${KERNELS:-$(DEBUG=1 flavour series)} PAGES='' DEBUG=''
 	export TESTS=spapr_fuzz MACHINES=${MACHINES:-pseries}
 	exec "$HARNESS/test.sh" ;;

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Test that the code of the kernel masks what a guest chooses, an entry or an
 # address, before it is loaded from there: array_index_nospec() is to be seen in
-# each function that looks it up. It must be the mask and its use, in this order.
+# each function that looks it up. It must be the mask and its use, in this
+# order.
 # nospec.sh KERNEL: a kernel that was built, as kernel.sh prints it.
 . "$(dirname "$0")/lib.sh"
 

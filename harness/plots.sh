@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# plots.sh FOLDER svg|png CSV...: draw the curves of figures of `make bench` that
-# were measured on both kernels.
+# plots.sh FOLDER svg|png CSV...: draw the curves of figures of `make bench`
+# that were measured on both kernels.
 . "$(dirname "$0")/lib.sh"
 
 DIR=$1 TYPE=$2
@@ -9,8 +9,8 @@ shift 2
 DATA=$(mktemp -d)
 trap 'rm -rf "$DATA"' EXIT
 
-# points OPERATION BEFORE AFTER MACHINE...: lines of "X STOCK SERIES", of the rows
-# whose parameters are X between these two texts; KiB if it is a size.
+# points OPERATION BEFORE AFTER MACHINE...: lines of "X STOCK SERIES", of the
+# rows whose parameters are X between these two texts; KiB if it is a size.
 points() {
 	awk -F'"' -v op="$1" -v before="$2" -v after="$3" -v machines="${*:4}" '
 	function x(params,  unit) {
@@ -25,30 +25,36 @@ points() {
 		unit = substr(params, length(params) - 2, 1)
 		return params * (unit == "M" ? 1024 : unit == "G" ? 1048576 : 1)
 	}
-	$2 == op && index(" " machines " ", " " substr($1, 1, length($1) - 1) " ") {
+	function machine() { return " " substr($1, 1, length($1) - 1) " " }
+	$2 == op && index(" " machines " ", machine()) {
 		split($5, v, ",")
-		if (v[2] ~ /^(instructions|bytes)$/ && x($4) && v[5] > 0 && v[6] > 0)
+		if (v[2] ~ /^(instructions|bytes)$/ && x($4) &&
+		    v[5] > 0 && v[6] > 0)
 			print x($4), v[5], v[6]
 	}' "${CSV[@]}" | sort -n
 }
 
 SIZES='("64K" 64, "1M" 1024, "16M" 16384, "256M" 262144, "1G" 1048576)'
 
-# draw NAME TITLE X-LABEL Y-LABEL TICS TITLE-OF-CURVES...: one pair of curves for
-# each file NAME.N of DATA.
+# draw NAME TITLE X-LABEL Y-LABEL TICS TITLE-OF-CURVES...: one pair of curves
+# for each file NAME.N of DATA.
 draw() {
-	local name=$1 n=0 file plot='' t
+	local name=$1 n=0 file plot='' points size t
 	for t in "${@:6}"; do
 		n=$((n + 1))
 		file=$DATA/$name.$n
 		[ -s "$file" ] || continue
-		plot="$plot${plot:+, }'$file' using 1:2 title '$t, base' with linespoints lt 1 dt $n pt $((2 * n + 3)), \
-			'$file' using 1:3 title '$t, series' with linespoints lt 2 dt $n pt $((2 * n + 3))"
+		points="dt $n pt $((2 * n + 3))"
+		plot="$plot${plot:+, }'$file' using 1:2 title '$t, base'"
+		plot="$plot with linespoints lt 1 $points,"
+		plot="$plot '$file' using 1:3 title '$t, series'"
+		plot="$plot with linespoints lt 2 $points"
 	done
 	[ -n "$plot" ] || return 0
+	size="pngcairo size 960,600"
+	[ "$TYPE" != svg ] || size="svg size 640,400"
 	gnuplot <<-EOT
-	set terminal $([ "$TYPE" = svg ] && echo "svg size 640,400 font 'sans,11'" ||
-			echo "pngcairo size 960,600 font 'sans,11'")
+	set terminal $size font 'sans,11'
 	set output '$DIR/$name.$TYPE'
 	set linetype 1 lc rgb '#c0392b' lw 1.5
 	set linetype 2 lc rgb '#2471a3' lw 1.5
@@ -81,10 +87,14 @@ by_folio() {
 
 CSV=("$@")
 mkdir -p "$DIR"
-have gnuplot || { say "no plots: gnuplot is missing (apt install gnuplot-nox)"; exit 0; }
+if ! have gnuplot; then
+	say "no plots: gnuplot is missing (apt install gnuplot-nox)"
+	exit 0
+fi
 
 each_machine lookup 'MAP + UNMAP of a page' 'in the oldest of ' ' regions'
-draw lookup 'MAP + UNMAP of one page in the oldest region' 'registered regions' \
+draw lookup 'MAP + UNMAP of one page in the oldest region' \
+	'registered regions' \
 	instructions '' pseries powernv9 powernv8
 
 by_folio REGISTER >"$DATA/register.1"
@@ -93,11 +103,13 @@ draw register 'Registration of 1 GiB' 'size of a folio' instructions "$SIZES" \
 	REGISTER UNREGISTER
 
 by_folio bookkeeping >"$DATA/memory.1"
-draw memory 'Kernel memory for 1 GiB that is registered' 'size of a folio' bytes \
+draw memory 'Kernel memory for 1 GiB that is registered' 'size of a folio' \
+	bytes \
 	"$SIZES" bookkeeping
 
 each_machine map 'MAP of a range' '' ', IOMMU pages of 64 KiB'
-draw map 'MAP, IOMMU pages of 64 KiB' 'length of the range' instructions "$SIZES" \
+draw map 'MAP, IOMMU pages of 64 KiB' 'length of the range' instructions \
+	"$SIZES" \
 	pseries powernv9 powernv8
 
 points H_PUT_TCE_INDIRECT 'map ' ', 1 region' powernv9 >"$DATA/hcall.1"
@@ -106,5 +118,6 @@ draw hcall 'Hypercalls on powernv9, one region' entries instructions '' \
 	H_PUT_TCE_INDIRECT H_STUFF_TCE
 
 each_machine regions H_PUT_TCE 'replace, ' ' regions'
-draw regions 'H_PUT_TCE that replaces an entry' 'registered regions' instructions '' \
+draw regions 'H_PUT_TCE that replaces an entry' 'registered regions' \
+	instructions '' \
 	pseries powernv9 powernv8

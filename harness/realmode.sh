@@ -9,8 +9,8 @@
 CASES=$HARNESS/realmode
 CHECK=$ROOT/arch/powerpc/tools/realmode_check.sh
 CFLAGS="-O2 -m64 -mlittle-endian -mabi=elfv2 -mcmodel=medium -mcpu=power8
-	-ffreestanding -fno-pie -fno-stack-protector -fno-asynchronous-unwind-tables
-	-Wall -Werror"
+	-ffreestanding -fno-pie -fno-stack-protector
+	-fno-asynchronous-unwind-tables -Wall -Werror"
 WORK=$(mktemp -d)
 trap 'rm -rf "$WORK"' EXIT
 
@@ -39,7 +39,10 @@ check() (
 
 # An awk of that name before all others.
 for awk in mawk gawk; do
-	! have $awk || { mkdir "$WORK/$awk"; ln -s "$(command -v $awk)" "$WORK/$awk/awk"; }
+	if have $awk; then
+		mkdir "$WORK/$awk"
+		ln -s "$(command -v $awk)" "$WORK/$awk/awk"
+	fi
 done
 
 for path in "$CASES"/*/; do
@@ -53,7 +56,8 @@ for path in "$CASES"/*/; do
 	fi
 	for awk in mawk gawk; do
 		[ -d "$WORK/$awk" ] || continue
-		if check "$name" $awk | diff -u "$path/expect" - >"$WORK/diff"; then
+		if check "$name" $awk |
+		   diff -u "$path/expect" - >"$WORK/diff"; then
 			printf 'PASS\trealmode:%s\t%s\t\n' $awk "$name"
 		else
 			printf 'FAIL\trealmode:%s\t%s\t\n' $awk "$name"
@@ -63,5 +67,6 @@ for path in "$CASES"/*/; do
 done
 for awk in mawk gawk; do
 	[ -d "$WORK/$awk" ] || [ "${1:-}" = -u ] ||
-		printf 'SKIP\trealmode:%s\tall cases\tapt install %s\n' $awk $awk
+		printf 'SKIP\trealmode:%s\tall cases\tapt install %s\n' \
+			$awk $awk
 done

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Repeat the last QEMU command as it was, in the same folder, and judge it again.
+# Repeat the last QEMU command as it was, in the same folder, and judge it
+# again.
 . "$(dirname "$0")/lib.sh"
 
 DIR=$(readlink -f "$OUT/results/latest") || DIR=

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# run.sh [-shell | -gdb | -stock | -demo] MACHINE FLAVOUR: boot one machine with one
-# kernel, run the test programs (T= narrows) and judge the run.
+# run.sh [-shell | -gdb | -stock | -demo] MACHINE FLAVOUR: boot one machine with
+# one kernel, run the test programs (T= narrows) and judge the run.
 #
 # Everything about the run is kept in $OUT/results/DATE-MACHINE-FLAVOUR, whose
 # path is the only line on stdout; -demo shows there what the programs say, as
@@ -25,17 +25,19 @@ MODULES=$(modules "$FLAVOUR" | tr ' ' ,)
 # Debian with K=distro as a package, by deb-check.sh.
 [ "$FLAVOUR" != installed ] || CPIO=$OUT/installed/initrd.img
 
-# The base with the fixes alone: what must pass is a list, for want of all that the
-# tests ask for beside that.
+# The base with the fixes alone: what must pass is a list, for want of all that
+# the tests ask for beside that.
 MUST=$HARNESS/fixes/$MACHINE
 case $MODE:$FLAVOUR in
 test:fixes*)
-	[ -f "$MUST" ] || die "$MUST is missing: what must pass on $MACHINE with the fixes alone"
+	[ -f "$MUST" ] ||
+		die "$MUST is missing: what must pass on $MACHINE with the" \
+			"fixes alone"
 	MODE=fixes ;;
 esac
 
-# The value of KEY: that in the file OVERRIDE, which is for all machines and may say
-# that there is none, or else that in the data of the machine.
+# The value of KEY: that in the file OVERRIDE, which is for all machines and may
+# say that there is none, or else that in the data of the machine.
 data() {
 	if [ -n "${OVERRIDE:-}" ] && grep -q "^$1:" "$OVERRIDE"; then
 		says "$1" "$OVERRIDE"
@@ -45,7 +47,10 @@ data() {
 }
 
 # The values in both files.
-both() { machine_says "$1" "$MACHINE"; [ -z "${OVERRIDE:-}" ] || says "$1" "$OVERRIDE"; }
+both() {
+	machine_says "$1" "$MACHINE"
+	[ -z "${OVERRIDE:-}" ] || says "$1" "$OVERRIDE"
+}
 
 # QEMU of this machine, or the version that the data asks for.
 if [ -z "${QEMU_SYSTEM:-}" ]; then
@@ -58,8 +63,8 @@ DISK=$(data disk)
 # Empty disks, scratch1 and so on, that the run keeps.
 SCRATCH=$(data scratch)
 
-# Seconds for one program. What checks memory or locks is slow, and so are programs that
-# repeat a call for each of its allocations.
+# Seconds for one program. What checks memory or locks is slow, and so are
+# programs that repeat a call for each of its allocations.
 program_limit() {
 	local limit=${PROGRAM_TIMEOUT:-300}
 	case $FLAVOUR in *-debug* | *-faults*) limit=$((limit * 4)) ;; esac
@@ -80,10 +85,12 @@ kunit() {
 			${pattern%%/*}/* | */${pattern%%/*})
 				suites=$suites,$suite
 				one=$suite
-				[ "$pattern" = "${pattern#*/}" ] || one=$one.${pattern#*/} ;;
+				[ "$pattern" = "${pattern#*/}" ] ||
+					one=$one.${pattern#*/} ;;
 			esac
 		done
-	done < <(cat "$HARNESS/kunit" "$ROOT/bases/$BASE/kunit" 2>/dev/null | sed '/^#/d')
+	done < <(cat "$HARNESS/kunit" "$ROOT/bases/$BASE/kunit" 2>/dev/null |
+		sed '/^#/d')
 	case $FLAVOUR:$suites in
 	distro:* | installed:*) return ;; # has no KUnit
 	stock* | *:) echo "kunit.enable=0"; return ;;
@@ -115,26 +122,30 @@ append() {
 	fixes) echo "VFIO_TEST_STOCK=fixes" ;;
 	*) echo "panic_on_warn=1" ;;
 	esac
-	# Debian's kernel would stay where it is, ours are built so that they end. It has a
-	# watchdog of 10 s for a processor that the emulator may leave for longer.
-	case $FLAVOUR in distro | installed) echo "panic=-1 watchdog_thresh=60" ;; esac
+	# Debian's kernel would stay where it is, ours are built so that they
+	# end. It has a watchdog of 10 s for a processor that the emulator may
+	# leave for longer.
+	case $FLAVOUR in
+	distro | installed) echo "panic=-1 watchdog_thresh=60" ;;
+	esac
 }
 
 # One argument of QEMU per line; a folder name may hold blanks.
 qemu_args() {
-	local n words
+	local n words root raw=format=raw log=$DIR/console.log
 	# shellcheck disable=SC2046
 	printf '%s\n' $(both qemu) -smp "$(data cpus)" -m "$(data memory)"
 	printf '%s\n' -display none -no-reboot
 	[ -z "$DISK" ] || printf '%s\n' \
-		-drive "if=none,id=disk,file=$DISK,format=raw,snapshot=on" \
-		-drive "if=none,id=files,file=$OUT/files.img,format=raw,snapshot=on"
+		-drive "if=none,id=disk,file=$DISK,$raw,snapshot=on" \
+		-drive "if=none,id=files,file=$OUT/files.img,$raw,snapshot=on"
+	root=$OUT/installed/root.img
 	[ "$FLAVOUR" != installed ] || printf '%s\n' \
-		-drive "if=none,id=root,file=$OUT/installed/root.img,format=raw,snapshot=on" \
+		-drive "if=none,id=root,file=$root,$raw,snapshot=on" \
 		-device "virtio-blk-pci,drive=root,bus=$(data root-bus)"
 	for n in $(seq 1 "${SCRATCH:-0}"); do
 		printf '%s\n' -drive \
-			"if=none,id=scratch$n,file=$DIR/scratch$n.img,format=raw"
+			"if=none,id=scratch$n,file=$DIR/scratch$n.img,$raw"
 	done
 	[ -z "${PLUGIN:-}" ] || printf '%s\n' -plugin "$PLUGIN,out=$DIR/counts"
 	printf '%s\n' -kernel "$KERNEL" -initrd "$CPIO"
@@ -146,11 +157,11 @@ qemu_args() {
 	case $MODE in
 	shell | gdb)
 		printf '%s\n' -chardev \
-			"stdio,id=con,mux=on,signal=off,logfile=$DIR/console.log" \
+			"stdio,id=con,mux=on,signal=off,logfile=$log" \
 			-serial chardev:con -mon chardev=con ;;
 	*)
-		printf '%s\n' -monitor none -chardev \
-			"file,id=con,path=$DIR/console.log" -serial chardev:con ;;
+		printf '%s\n' -monitor none \
+			-chardev "file,id=con,path=$log" -serial chardev:con ;;
 	esac
 	[ "$MODE" != gdb ] || printf '%s\n' -S -s
 }
@@ -195,7 +206,8 @@ written() { cat "$DIR/console.log" "$DIR/report.log" 2>/dev/null | wc -c; }
 # Wait for QEMU. A guest that says nothing for longer than one program may take
 # hangs; so does one that takes longer than all of it together may.
 watch_qemu() {
-	local silent total=$((SECONDS + ${RUN_TIMEOUT:-3600})) last=$SECONDS was=0 is rc=0
+	local silent total=$((SECONDS + ${RUN_TIMEOUT:-3600})) last=$SECONDS \
+		was=0 is rc=0
 	silent=$(($(program_limit) + 90))
 	while kill -0 "$QEMU" 2>/dev/null; do
 		sleep 0.3
@@ -234,7 +246,8 @@ follow() {
 
 # V=1: what the guest says, as it says it.
 show_all() {
-	tail -q -n +1 -f --pid="$QEMU" "$DIR/console.log" "$DIR/report.log" >&2 &
+	tail -q -n +1 -f --pid="$QEMU" "$DIR/console.log" "$DIR/report.log" \
+		>&2 &
 }
 
 run_demo() {
@@ -250,7 +263,8 @@ run_demo() {
 run_interactive() {
 	local rc=0
 	if [ "$MODE" = gdb ]; then
-		have gdb-multiarch || say "gdb is missing: apt install gdb-multiarch"
+		have gdb-multiarch ||
+			say "gdb is missing: apt install gdb-multiarch"
 		say "the machine waits; in another window:"
 		say "  gdb-multiarch $KERNEL -ex 'target remote :1234'"
 	fi

@@ -18,8 +18,8 @@ install_headers() {
 		-j"$JOBS" headers_install
 }
 
-# Upstream's tests need this library. Of all that its package needs, there is only it
-# here: the compiler has a C library of its own.
+# Upstream's tests need this library. Of all that its package needs, there is
+# only it here: the compiler has a C library of its own.
 link_uuid() {
 	local from
 	from=$("$HARNESS/debian-packages.sh" uuid uuid-dev)
@@ -46,8 +46,8 @@ object() { gitb rev-parse -q --verify "series:$1" || echo none; }
 
 take_lock
 HKEY=$(for f in include/uapi include/asm-generic include/uapi/asm-generic \
-		arch/powerpc/include/uapi arch/powerpc/kernel/syscalls usr/include \
-		scripts; do object $f; done | hash_of)
+		arch/powerpc/include/uapi arch/powerpc/kernel/syscalls \
+		usr/include scripts; do object $f; done | hash_of)
 if ! is_done "$OUT/headers.stamp" "$HKEY"; then
 	rm -f "$OUT/headers.stamp"
 	step "install the kernel's headers" "$LOGS/headers.log" install_headers

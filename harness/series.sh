@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Write the series as `git am --empty=drop` takes it into $OUT/series, and check it: on a
-# pristine base it must give the very tree that was built. With PART= it ends with that
-# part, and has no cover letter.
+# Write the series as `git am --empty=drop` takes it into $OUT/series, and check
+# it: on a pristine base it must give the very tree that was built. With PART=
+# it ends with that part, and has no cover letter.
 . "$(dirname "$0")/lib.sh"
 
 DIR=$OUT/series${PART:+-$PART}
@@ -15,7 +15,10 @@ COVER=$ROOT/patches/0000-cover-letter.txt
 # text; git format-patch leaves marks for both.
 fill_cover() {
 	local file=$1
-	[ -f "$COVER" ] || { say "warning: there is no patches/0000-cover-letter.txt"; return; }
+	if [ ! -f "$COVER" ]; then
+		say "warning: there is no patches/0000-cover-letter.txt"
+		return
+	fi
 	awk -v cover="$COVER" '
 	/\*\*\* SUBJECT HERE \*\*\*/ {
 		getline subject <cover
@@ -54,7 +57,8 @@ round_trip() {
 	rm -rf "$TRIP"
 	gitb worktree prune
 	gitb worktree add -q --no-checkout --detach "$TRIP" base
-	gitb diff --name-only --no-renames --diff-filter=MD base "$END" >"$OUT/roundtrip.files"
+	gitb diff --name-only --no-renames --diff-filter=MD base "$END" \
+		>"$OUT/roundtrip.files"
 	git -C "$TRIP" read-tree base
 	git -C "$TRIP" ls-files | grep -vxFf "$OUT/roundtrip.files" |
 		git -C "$TRIP" update-index --skip-worktree --stdin
@@ -63,8 +67,10 @@ round_trip() {
 	git -C "$TRIP" -c user.name=harness -c user.email=harness@localhost \
 		am --empty=drop "$DIR"/*.patch
 	[ "$(git -C "$TRIP" rev-parse 'HEAD^{tree}')" = \
-	  "$(gitb rev-parse "$END^{tree}")" ] ||
-		{ echo "error: git am gives another tree than the one built"; return 1; }
+	  "$(gitb rev-parse "$END^{tree}")" ] || {
+		echo "error: git am gives another tree than the one built"
+		return 1
+	}
 }
 
 clean_trip() {
@@ -80,7 +86,8 @@ KEY=$({ gitb rev-parse base "$END"; cat "$COVER" 2>/dev/null; echo "$SIGNOFF"
 if ! is_done "$DIR.stamp" "$KEY"; then
 	rm -f "$DIR.stamp"
 	step "write the series" "$LOGS/series.log" write_series
-	step "git am gives the tree that was built" "$LOGS/roundtrip.log" round_trip
+	step "git am gives the tree that was built" "$LOGS/roundtrip.log" \
+		round_trip
 	clean_trip
 	set_done "$DIR.stamp" "$KEY"
 fi

@@ -3,13 +3,15 @@
 # Install the Debian packages that are missing, all in one call.
 . "$(dirname "$0")/lib.sh"
 
-PACKAGES="make gcc libc6-dev git e2fsprogs flex bison bc perl xz-utils rsync kmod ccache libelf-dev libssl-dev
-	sparse spin clang libclang-rt-dev gcc-powerpc64le-linux-gnu libc6-dev-ppc64el-cross
-	qemu-system-ppc qemu-system-data python3"
+PACKAGES="make gcc libc6-dev git e2fsprogs flex bison bc perl xz-utils rsync
+	kmod ccache libelf-dev libssl-dev sparse spin clang libclang-rt-dev
+	gcc-powerpc64le-linux-gnu libc6-dev-ppc64el-cross qemu-system-ppc
+	qemu-system-data python3"
 
 missing() {
 	local p
-	[ -n "$LINUX$(base_says suites)" ] || PACKAGES="$PACKAGES $(base_says package)"
+	[ -n "$LINUX$(base_says suites)" ] ||
+		PACKAGES="$PACKAGES $(base_says package)"
 	for p in $PACKAGES "$@"; do
 		dpkg-query -W -f '${Status}\n' "$p" 2>/dev/null |
 			grep -q '^install ok installed' || echo "$p"
@@ -19,7 +21,9 @@ missing() {
 # Not Debian: the tools have to be there, they are not installed from here.
 check_tools() {
 	local t
-	[ -n "$LINUX" ] || die "this is not Debian: give a Linux tree with LINUX=path, one of: $(all_bases)"
+	[ -n "$LINUX" ] ||
+		die "this is not Debian: give a Linux tree with LINUX=path," \
+			"one of: $(all_bases)"
 	for t in make gcc git flex bison bc perl xz rsync depmod sparse \
 		 ${CROSS}gcc qemu-system-ppc64 dpkg-deb apt-get; do
 		have "$t" || die "the program $t is missing"

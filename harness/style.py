@@ -7,7 +7,8 @@
 prints a line for each finding and fails if there is one:
 
 width	a line of code over 80 columns. Only a string that fits nowhere else may
-	be longer. Of a patch the lines that it adds count.
+	be longer. Of a patch the lines that it adds count. No line of a shell
+	script is longer.
 open	a comment that begins with what or who: its subject is the thing itself
 word	a word that kernel English has a better one for, in comments, documents
 	and messages of patches
@@ -113,6 +114,8 @@ def check_code(path, text):
 def check_script(path, text):
 	block, start = [], 0
 	for n, line in enumerate(text.split("\n") + [""], 1):
+		if path.endswith(".sh") and width(line) > WIDTH:
+			say("width", path, n, line)
 		m = re.match(r"\s*#+ (.*)", line)
 		if m:
 			if not block:

@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Lines, comments, words and names of all files (style.py); checkpatch --strict on every
-# patch of the series; its documents by sphinx, with the kernel's configuration; sparse
-# (C=2) and W=1 on every object whose source the series adds or changes. Warnings that a
-# file of the base has without the series are not counted.
+# Lines, comments, words and names of all files (style.py); checkpatch --strict
+# on every patch of the series; its documents by sphinx, with the kernel's
+# configuration; sparse (C=2) and W=1 on every object whose source the series
+# adds or changes. Warnings that a file of the base has without the series are
+# not counted.
 . "$(dirname "$0")/lib.sh"
 
 WORK=$OUT/style
@@ -23,7 +24,8 @@ IGNORE_EVENTS=PARENTHESIS_ALIGNMENT,OPEN_ENDED_LINE,COMPLEX_MACRO
 # mm/gup.c continues a line by two tabs.
 IGNORE_GUP=PARENTHESIS_ALIGNMENT
 
-# only PATCH FILES: is no other file changed there than these, a regular expression?
+# only PATCH FILES: is no other file changed there than these, a regular
+# expression?
 only() { ! grep '^diff --git ' "$1" | grep -qvE " b/($2)\$"; }
 
 # Of the base's own version; it reads files of the tree by their paths there.
@@ -47,25 +49,32 @@ run_checkpatch() {
 	return $bad
 }
 
-# The documents of the series alone, as `make htmldocs` takes minutes for all of them.
+# The documents of the series alone, as `make htmldocs` takes minutes for all of
+# them.
 run_docs() {
 	local files src=$WORK/docs/src bin=
-	files=$(gitb diff --no-renames --diff-filter=AM --name-only base series -- \
-		'Documentation/*.rst' ':!*/index.rst')
+	local where='arch|drivers|include|[^ ]*\.rst|[^ ]*:[0-9]+'
+	files=$(gitb diff --no-renames --diff-filter=AM --name-only \
+		base series -- 'Documentation/*.rst' ':!*/index.rst')
 	rm -rf "$WORK/docs"
 	mkdir -p "$src"
-	printf '%s\n' Index ===== '' '.. toctree::' '   :glob:' '' '   *' >"$src/index.rst"
+	printf '%s\n' Index ===== '' '.. toctree::' '   :glob:' '' '   *' \
+		>"$src/index.rst"
 	# shellcheck disable=SC2086
 	(cd "$TREE" && cp $files "$src")
 	[ -e "$TREE/tools/docs/kernel-doc" ] ||
 		bin="-D kerneldoc_bin=$TREE/scripts/kernel-doc"
 	# shellcheck disable=SC2086
-	(cd "$TREE" && srctree=$TREE PYTHONDONTWRITEBYTECODE=1 sphinx-build -q -b html \
-		-c Documentation -d "$WORK/docs/tree" -D version="$BASE" -D release= \
+	(cd "$TREE" && srctree=$TREE PYTHONDONTWRITEBYTECODE=1 \
+		sphinx-build -q -b html -c Documentation \
+		-d "$WORK/docs/tree" -D version="$BASE" -D release= \
 		-D kerneldoc_srctree="$TREE" $bin "$src" "$WORK/docs/html") \
-		>"$WORK/docs.log" 2>&1 || { tail -n 20 "$WORK/docs.log"; return 1; }
+		>"$WORK/docs.log" 2>&1 || {
+			tail -n 20 "$WORK/docs.log"
+			return 1
+		}
 	sed "s,$src/,,; s,$TREE/,,g" "$WORK/docs.log" |
-		grep -A 5 -E '^(arch|drivers|include|[^ ]*\.rst|[^ ]*:[0-9]+).*(WARNING|ERROR)' || return 0
+		grep -A 5 -E "^($where).*(WARNING|ERROR)" || return 0
 	return 1
 }
 
@@ -74,8 +83,9 @@ run_docs() {
 kmake() {
 	local src=$1 dir=$2
 	shift 2
-	make -C "$src" O="$dir" ARCH=powerpc CROSS_COMPILE="$CROSS" LOCALVERSION= \
-		HOSTCC="${CCACHE}gcc" CC="${CCACHE}${CROSS}gcc" -k -j"$JOBS" "$@"
+	make -C "$src" O="$dir" ARCH=powerpc CROSS_COMPILE="$CROSS" \
+		LOCALVERSION= HOSTCC="${CCACHE}gcc" \
+		CC="${CCACHE}${CROSS}gcc" -k -j"$JOBS" "$@"
 }
 
 # objects FROM: objects of the series' kernel that come from the files listed.
@@ -85,8 +95,8 @@ objects() {
 	done
 }
 
-# warnings SRC DIR FILES: what compiler and sparse say about these files, without
-# line numbers, so that it can be compared.
+# warnings SRC DIR FILES: what compiler and sparse say about these files,
+# without line numbers, so that it can be compared.
 warnings() {
 	local src=$1 dir=$2 files=$3
 	mkdir -p "$dir"
@@ -99,9 +109,11 @@ warnings() {
 	[ -s "$dir/objects" ] || return 0
 	(cd "$dir" && xargs rm -f <"$dir/objects")
 	# shellcheck disable=SC2046
-	kmake "$src" "$dir" C=2 W=1 $(cat "$dir/objects") >"$dir/said" 2>&1 || true
+	kmake "$src" "$dir" C=2 W=1 $(cat "$dir/objects") >"$dir/said" 2>&1 ||
+		true
 	# A path from the root of the kernel tree, whatever folder make was in.
-	sed -n "s,^\($src/\|[./]*/\($(basename "$src")\)/\),,; s,$src/,,g; /: \(warning\|error\|note\):/p" \
+	sed -n "s,^\($src/\|[./]*/\($(basename "$src")\)/\),,; s,$src/,,g
+		/: \(warning\|error\|note\):/p" \
 		"$dir/said" | grep -Ff "$files" >"$dir/lines" || true
 	grep '^make.*No rule' "$dir/said" >>"$dir/lines" || true
 	sed 's/:[0-9][0-9:]*: /: /' "$dir/lines" | sort >"$dir/warned"
@@ -112,7 +124,8 @@ run_compilers() {
 	warnings "$TREE" "$OUT/kernel-style" "$WORK/files" || return 1
 	: >"$WORK/before"
 	if [ -s "$WORK/changed" ]; then
-		warnings "$PRISTINE" "$OUT/kernel-style-base" "$WORK/changed" || return 1
+		warnings "$PRISTINE" "$OUT/kernel-style-base" "$WORK/changed" ||
+			return 1
 		cp "$OUT/kernel-style-base/warned" "$WORK/before"
 	fi
 	comm -13 "$WORK/before" "$OUT/kernel-style/warned" >"$WORK/new"

@@ -22,27 +22,31 @@ default_machines() {
 
 # Lines of "machine flavour [programs]".
 plan() {
-	local m k
-	if [ "$MODE" = test ] && [ -z "$MACHINES$TESTS$KERNELS$PAGES$DEBUG" ]; then
+	local m k what=series
+	if [ "$MODE" = test ] &&
+	   [ -z "$MACHINES$TESTS$KERNELS$PAGES$DEBUG" ]; then
 		# Of a base that has no list of its own, what there is.
 		m=$ROOT/bases/$BASE/matrix
 		[ -f "$m" ] && [ -z "$ALL" ] || m=$HARNESS/matrix
 		cat "$m" ${ALL:+"$HARNESS/matrix.all"} | sed '/^#/d'
 		return
 	fi
-	for k in ${KERNELS:-$(flavour "$([ "$MODE" = stock ] && echo stock || echo series)")}; do
+	[ "$MODE" != stock ] || what=stock
+	for k in ${KERNELS:-$(flavour $what)}; do
 		for m in $(machines "$(default_machines)"); do
 			echo "$m $k"
 		done
 	done
 }
 
-# late SECONDS: CI ends a run after 90 minutes. What would begin too late there is left
-# out, and says so.
+# late SECONDS: CI ends a run after 90 minutes. What would begin too late there
+# is left out, and says so.
 late() { [ -n "${CI:-}" ] && [ $SECONDS -gt "$1" ]; }
 LATE='SKIP\t(run)\tno time\tCI ends a run after 90 minutes\n'
 
-is_full() { [ "$MODE" = test ] && [ -z "$MACHINES$TESTS$KERNELS$PAGES$DEBUG" ]; }
+is_full() {
+	[ "$MODE" = test ] && [ -z "$MACHINES$TESTS$KERNELS$PAGES$DEBUG" ]
+}
 
 build_all() {
 	local m k
@@ -50,7 +54,8 @@ build_all() {
 	"$HARNESS/selftests.sh" >/dev/null
 	for k in $(awk '{ print $2 }' "$DIR/plan" | sort -u); do
 		if late 2400; then
-			awk -v k="$k" '$2 == k { print $1 }' "$DIR/plan" | sort -u |
+			awk -v k="$k" '$2 == k { print $1 }' "$DIR/plan" |
+				sort -u |
 			while read -r m; do
 				# shellcheck disable=SC2059
 				printf "$LATE" >"$DIR/$m-$k.skip"
@@ -63,14 +68,16 @@ build_all() {
 	while read -r m k _; do
 		[ ! -f "$DIR/$m-$k.skip" ] || continue
 		[ -z "$(disk "$m")" ] ||
-			get "$m-$k" "no disk" "$HARNESS/disk-image.sh" "$k" "$(disk "$m")"
+			get "$m-$k" "no disk" "$HARNESS/disk-image.sh" \
+				"$k" "$(disk "$m")"
 		[ -z "$(emulator "$m")" ] ||
-			get "$m-$k" "no QEMU" "$HARNESS/find-qemu.sh" "$(emulator "$m")"
+			get "$m-$k" "no QEMU" "$HARNESS/find-qemu.sh" \
+				"$(emulator "$m")"
 	done <"$DIR/plan"
 }
 
-# get RUN WHAT COMMAND...: what the archive does not have is left out, and its run
-# with it.
+# get RUN WHAT COMMAND...: what the archive does not have is left out, and its
+# run with it.
 get() {
 	local run=$1 what=$2 rc=0
 	shift 2
@@ -79,15 +86,16 @@ get() {
 	case $rc in
 	0) ;;
 	4) printf 'SKIP\t(run)\t%s\t%s\n' "$what" \
-		"$(grep -m 1 -E '^(E|error): ' "$DIR/$run.err")" >"$DIR/$run.skip" ;;
+		"$(grep -m 1 -E '^(E|error): ' "$DIR/$run.err")" \
+		>"$DIR/$run.skip" ;;
 	*) exit $rc ;;
 	esac
 }
 
 count() { awk -F'\t' -v s="$1" '$1 == s { n++ } END { print n + 0 }' "$2"; }
 
-# show NAME RESULTS FAILURES SECONDS: and what failed once more at the end, which is
-# what is left of a long log.
+# show NAME RESULTS FAILURES SECONDS: and what failed once more at the end,
+# which is what is left of a long log.
 show() {
 	if grep -q '^FAIL' "$2"; then
 		row "$@" | tee -a "$DIR/failed"
@@ -114,16 +122,20 @@ run_own() {
 	shift
 	: >"$DIR/$name.failures"
 	if "$@" >"$DIR/$name.log" 2>&1; then
-		grep -E '^(PASS|FAIL|SKIP)	' "$DIR/$name.log" >"$DIR/$name.tsv" ||
+		grep -E '^(PASS|FAIL|SKIP)	' "$DIR/$name.log" \
+			>"$DIR/$name.tsv" ||
 			printf 'PASS\tharness\t%s\t\n' "$name" >"$DIR/$name.tsv"
 	else
-		grep -E '^(PASS|FAIL|SKIP)	' "$DIR/$name.log" >"$DIR/$name.tsv" || true
+		grep -E '^(PASS|FAIL|SKIP)	' "$DIR/$name.log" \
+			>"$DIR/$name.tsv" || true
 		if ! grep -q '^FAIL' "$DIR/$name.tsv"; then
-			printf 'FAIL\tharness\t%s\t\n' "$name" >>"$DIR/$name.tsv"
+			printf 'FAIL\tharness\t%s\t\n' "$name" \
+				>>"$DIR/$name.tsv"
 			tail -n 5 "$DIR/$name.log" >"$DIR/$name.failures"
 		fi
 	fi
-	if grep -q '^FAIL' "$DIR/$name.tsv" && [ ! -s "$DIR/$name.failures" ]; then
+	if grep -q '^FAIL' "$DIR/$name.tsv" &&
+	   [ ! -s "$DIR/$name.failures" ]; then
 		grep -v '^PASS' "$DIR/$name.log" >"$DIR/$name.failures" || true
 	fi
 	show "$name" "$DIR/$name.tsv" "$DIR/$name.failures" $((SECONDS - start))
@@ -147,12 +159,15 @@ run_one() {
 		TESTS=${3:-$TESTS} "$HARNESS/run.sh" $option "$m" "$k" \
 			>"$file.out" 2>"$file.err" &
 		RUN=$!
-		trap 'kill -TERM $RUN 2>/dev/null; wait $RUN; exit 130' INT TERM HUP
+		trap 'kill -TERM $RUN 2>/dev/null; wait $RUN; exit 130' \
+			INT TERM HUP
 		wait $RUN || true
 		where=$(head -n 1 "$file.out")
-		# A segmentation fault of the emulator says nothing of the kernel.
+		# A segmentation fault of the emulator says nothing of the
+		# kernel.
 		if [ $try = 2 ] ||
-		   ! grep -qs 'QEMU failed.*exit status 139' "$where/failures"; then
+		   ! grep -qs 'QEMU failed.*exit status 139' "$where/failures"
+		then
 			break
 		fi
 		echo "  $m $k: the emulator crashed, see $where; once again"
@@ -163,19 +178,23 @@ run_one() {
 	else
 		cp "$where/results.tsv" "$file.tsv"
 		cp "$where/failures" "$file.failures"
-		[ ! -s "$file.failures" ] || echo "see $where" >>"$file.failures"
+		[ ! -s "$file.failures" ] ||
+			echo "see $where" >>"$file.failures"
 	fi
-	show "$m $k" "$file.tsv" "$file.failures" $((SECONDS - start)) >"$file.told"
+	show "$m $k" "$file.tsv" "$file.failures" $((SECONDS - start)) \
+		>"$file.told"
 	cat "$file.told"
 	sed "s/^/$m $k\t/" "$file.tsv" >>"$RESULTS"
 }
 
-# Tests that only the newest base has, and those that depend on the page size, in that
-# of Debian's kernels. The archive may have another one by now.
+# Tests that only the newest base has, and those that depend on the page size,
+# in that of Debian's kernels. The archive may have another one by now.
 newest() {
-	local rc=0 tests=spapr_register,spapr_memory,spapr_map,spapr_window,spapr_dma,spapr_fuzz
+	local rc=0 tests=spapr_register,spapr_memory,spapr_map,spapr_window
+	tests=$tests,spapr_dma,spapr_fuzz
 	# Upstream's own, but for vfio_pci_driver_test, which waits for minutes.
-	tests=$tests,vfio_dma_mapping_test,vfio_iommufd_setup_test,vfio_pci_device_test
+	tests=$tests,vfio_dma_mapping_test,vfio_iommufd_setup_test
+	tests=$tests,vfio_pci_device_test
 	env BASE="$NEWEST" MACHINES=pseries KERNELS="series-4k${ALL:+ series}" \
 		"TESTS=kunit:*,iommufd_*,$tests" \
 		"$HARNESS/make.sh" test || rc=$?
@@ -195,10 +214,10 @@ stop() {
 	exit 130
 }
 
-# How many machines at a time: their programs wait a good part of the time, for the
-# device under test and its resets, so more than there are processors. With three for
-# each of them the guests of guests starved on a slow machine. Each machine may touch all
-# of its memory.
+# How many machines at a time: their programs wait a good part of the time, for
+# the device under test and its resets, so more than there are processors. With
+# three for each of them the guests of guests starved on a slow machine. Each
+# machine may touch all of its memory.
 run_all() {
 	local m k t slots
 	slots=$(slots 2621440 $((2 * $(nproc))))
@@ -221,13 +240,15 @@ summary() {
 	passed=$(count PASS "$DIR/sum")
 	failed=$(count FAIL "$DIR/sum")
 	skipped=$(count SKIP "$DIR/sum")
-	if [ "$MODE" = test ] && [ -s "$DIR/failed" ] && [ "$(wc -l <"$DIR/plan")" -gt 1 ]; then
+	if [ "$MODE" = test ] && [ -s "$DIR/failed" ] &&
+	   [ "$(wc -l <"$DIR/plan")" -gt 1 ]; then
 		echo "what failed:"
 		head -n 200 "$DIR/failed"
 	fi
 	rm -rf "$DIR"
 	if [ "$MODE" = stock ]; then
-		echo "on the base kernel: $passed passed, $failed failed, $skipped skipped"
+		echo "on the base kernel: $passed passed, $failed failed," \
+			"$skipped skipped"
 		[ $((passed + failed)) -gt 0 ]
 		return
 	fi
@@ -261,7 +282,8 @@ if is_full; then
 	run_own mutants "$HARNESS/mutants.sh" check
 	run_own demo env TESTS=vfio:spapr_demo "$HARNESS/run.sh" -demo \
 		powernv9 series
-	run_own run env TESTS=kvm:demo "$HARNESS/run.sh" -demo powernv9-kvm series
+	run_own run env TESTS=kvm:demo "$HARNESS/run.sh" -demo powernv9-kvm \
+		series
 fi
 run_all
 summary

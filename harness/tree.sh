@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 # Turn patches/ and the overlay into commits on top of the base, one per patch,
-# and check the result out in $OUT/tree. patches/ has a folder for each part of the
-# series.
+# and check the result out in $OUT/tree. patches/ has a folder for each part of
+# the series.
 #
 # The commits are made in an index of their own, without a work tree. Only when
 # all of them are there does the branch move, and the checkout then touches only
 # files that really changed: an edit of one file rebuilds one file.
 #
-# tree.sh -report only says of each patch how it goes with this base, as lines of
-# "patch clean|care|conflict detail" by tabs: "care" is what a person has to look at
-# before it can be right, though there is no conflict.
+# tree.sh -report only says of each patch how it goes with this base, as lines
+# of "patch clean|care|conflict detail" by tabs: "care" is what a person has to
+# look at before it can be right, though there is no conflict.
 . "$(dirname "$0")/lib.sh"
 
 REPORT=${1:-}
@@ -22,6 +22,9 @@ gitw() {
 		--work-tree="$WORK/none" "$@"
 }
 
+# git in the checkout, which may belong to another user.
+gitr() { git -c safe.directory='*' -C "$ROOT" "$@"; }
+
 # Files of the checkout that belong into the kernel tree: all below a folder of
 # the same name as one of the base's.
 list_overlay() {
@@ -30,8 +33,8 @@ list_overlay() {
 		while read -r d; do [ ! -d "$d" ] || echo "$d"; done)
 	[ -n "$dirs" ] || return 0
 	# shellcheck disable=SC2086
-	if [ "$(git -c safe.directory='*' -C "$ROOT" rev-parse --show-toplevel 2>/dev/null)" -ef "$ROOT" ]; then
-		git -c safe.directory='*' -C "$ROOT" ls-files -co --exclude-standard -- $dirs
+	if [ "$(gitr rev-parse --show-toplevel 2>/dev/null)" -ef "$ROOT" ]; then
+		gitr ls-files -co --exclude-standard -- $dirs
 	else
 		(cd "$ROOT" && find $dirs -type f -o -type l)
 	fi | sort -u | while read -r f; do
@@ -39,8 +42,8 @@ list_overlay() {
 	done
 }
 
-# matches PATTERN < PATHS: a path, "dir/", or a glob whose * also spans "/". What a
-# patch names in full belongs to it, not to the folder of another.
+# matches PATTERN < PATHS: a path, "dir/", or a glob whose * also spans "/".
+# What a patch names in full belongs to it, not to the folder of another.
 matches() {
 	local p=$1 f
 	case $p in */) p="$p*" ;; esac
@@ -52,7 +55,8 @@ matches() {
 
 trailer() { sed -n "s/^Overlay-$1:[[:space:]]*//p" "$WORK/message"; }
 
-# trouble PATCH care|conflict DETAIL ADVICE: the end, unless it is asked what there is.
+# trouble PATCH care|conflict DETAIL ADVICE: the end, unless it is asked what
+# there is.
 trouble() {
 	[ -n "$REPORT" ] || die "$1: $3: $4"
 	printf '%s\t%s\t%s\n' "${1#patches/}" "$2" "$3" >>"$WORK/said"
@@ -67,14 +71,15 @@ text_of() {
 	return 1
 }
 
-# check_original PATCH FILE HASH...: the texts of these hashes were reviewed when the
-# file was replaced or removed. A later change of it may be one that the new file needs
-# too.
+# check_original PATCH FILE HASH...: the texts of these hashes were reviewed
+# when the file was replaced or removed. A later change of it may be one that
+# the new file needs too.
 check_original() {
-	local patch=$1 file=$2 id hash diff
+	local patch=$1 file=$2 id hash diff advice="take over what is new in it"
 	shift 2
 	if ! id=$(gitb rev-parse -q --verify "$PREPARED:$file"); then
-		trouble "$patch" care "$file is not in this base" "see what became of it"
+		trouble "$patch" care "$file is not in this base" \
+			"see what became of it"
 		return
 	fi
 	for hash in "$@"; do
@@ -87,10 +92,12 @@ check_original() {
 		! text_of "$hash" >"$WORK/original" || break
 	done
 	gitb cat-file blob "$id" |
-		diff -u --label "seen/$file" --label "base/$file" "$WORK/original" - >"$diff" || true
+		diff -u --label "seen/$file" --label "base/$file" \
+			"$WORK/original" - >"$diff" || true
 	[ ! -s "$WORK/original" ] || [ -n "$REPORT" ] || head -n 60 "$diff" >&2
-	trouble "$patch" care "$file is not what the series replaces, see $diff" \
-		"take over what is new in it and add ${id:0:12} to its Overlay line"
+	trouble "$patch" care \
+		"$file is not what the series replaces, see $diff" \
+		"$advice and add ${id:0:12} to its Overlay line"
 }
 
 # add_files PATCH < NAMES
@@ -98,7 +105,8 @@ add_files() {
 	local patch=$1 f mode
 	while read -r f; do
 		! grep -qxF "$f" "$WORK/claimed" ||
-			die "$patch: Overlay-Add: $f: another patch adds it already"
+			die "$patch: Overlay-Add: $f:" \
+				"another patch adds it already"
 		echo "$f" >>"$WORK/claimed"
 		mode=100644
 		[ ! -x "$ROOT/$f" ] || mode=100755
@@ -106,22 +114,23 @@ add_files() {
 			printf '120000 %s\t%s\n' "$(readlink -n "$ROOT/$f" |
 				gitb hash-object -w --stdin)" "$f"
 		else
-			printf '%s %s\t%s\n' $mode \
-				"$(gitb hash-object -w --no-filters "$ROOT/$f")" "$f"
+			printf '%s %s\t%s\n' $mode "$(gitb hash-object \
+				-w --no-filters "$ROOT/$f")" "$f"
 		fi
 	done >"$WORK/info"
 	gitw update-index --add --index-info <"$WORK/info"
 }
 
 add_overlay() {
-	local patch=$1 pat
+	local patch=$1 pat replaced="the base has this file:"
+	replaced="$replaced Overlay-Replace says that it is replaced"
 	trailer Add | while read -r pat; do
 		matches "$pat" <"$WORK/overlay" >"$WORK/matched"
 		[ -s "$WORK/matched" ] ||
-			die "$patch: Overlay-Add: $pat: no such file in the checkout"
+			die "$patch: Overlay-Add: $pat:" \
+				"no such file in the checkout"
 		comm -12 "$WORK/matched" "$WORK/base" | while read -r f; do
-			trouble "$patch" conflict "$f" \
-				"the base has this file: Overlay-Replace says that it is replaced"
+			trouble "$patch" conflict "$f" "$replaced"
 		done
 		add_files "$patch" <"$WORK/matched"
 	done
@@ -131,7 +140,8 @@ replace_base() {
 	local patch=$1 file hashes
 	trailer Replace | while read -r file hashes; do
 		[ -f "$ROOT/$file" ] ||
-			die "$patch: Overlay-Replace: $file: no such file in the checkout"
+			die "$patch: Overlay-Replace: $file:" \
+				"no such file in the checkout"
 		# shellcheck disable=SC2086
 		check_original "$patch" "$file" $hashes
 		echo "$file" | add_files "$patch"
@@ -147,23 +157,27 @@ remove_base() {
 	done
 }
 
-applies() { gitw apply --cached --whitespace=nowarn "$@" "$WORK/diff" 2>"$WORK/why"; }
+applies() {
+	gitw apply --cached --whitespace=nowarn "$@" "$WORK/diff" 2>"$WORK/why"
+}
 
 apply_hunks() {
-	local patch=$1 file without=''
+	local patch=$1 file without='' correct
+	local beside="see that the hunk is still right there"
+	beside="$beside, and give it less context"
+	correct="correct that hunk for this base and run make again"
 	! grep -q '^diff --git ' "$WORK/diff" || applies || {
 		sed -nE 's/^error: patch failed: (.*):[0-9]+$/\1/p
-			s/^error: (.*): (does not exist|already exists).*/\1/p' \
+			s/^error: (.*): (does not|already) exists?.*/\1/p' \
 			"$WORK/why" | sort -u >"$WORK/files"
 		[ -s "$WORK/files" ] || echo "the tree" >"$WORK/files"
 		while read -r file; do
 			without="$without --exclude=$file"
 			if applies -C1 --include="$file"; then
-				trouble "$patch" care "$file differs beside a hunk" \
-					"see that the hunk is still right there, and give it less context"
+				trouble "$patch" care \
+					"$file differs beside a hunk" "$beside"
 			else
-				trouble "$patch" conflict "$file" \
-					"correct that hunk for this base and run make again"
+				trouble "$patch" conflict "$file" "$correct"
 			fi
 		done <"$WORK/files"
 		# The others, for the patches that follow.
@@ -186,15 +200,18 @@ leave_out() {
 	trailer Add | while read -r pat; do
 		matches "$pat" <"$WORK/overlay" >>"$WORK/elsewhere"
 	done
-	[ -z "$REPORT" ] || printf '%s\tclean\tnot for this base\n' "${1#patches/}"
+	[ -z "$REPORT" ] ||
+		printf '%s\tclean\tnot for this base\n' "${1#patches/}"
 	LEFT_OUT=$((LEFT_OUT + 1))
 }
 
 # commit_patch FILE NUMBER
 commit_patch() {
 	local file=$1 n=$2 patch=${1#"$ROOT/"} subject author mail tree
-	gitb mailinfo "$WORK/message" "$WORK/diff" <"$file" >"$WORK/info" 2>"$WORK/why" ||
-		die "$patch: git mailinfo cannot read it: $(head -n 1 "$WORK/why")"
+	gitb mailinfo "$WORK/message" "$WORK/diff" \
+		<"$file" >"$WORK/info" 2>"$WORK/why" ||
+		die "$patch: git mailinfo cannot read it:" \
+			"$(head -n 1 "$WORK/why")"
 	subject=$(sed -n 's/^Subject: //p' "$WORK/info")
 	author=$(sed -n 's/^Author: //p' "$WORK/info")
 	mail=$(sed -n 's/^Email: //p' "$WORK/info")
@@ -212,9 +229,11 @@ commit_patch() {
 	tree=$(gitb write-tree)
 	[ -n "$REPORT" ] || [ "$tree" != "$(gitb rev-parse "$HEAD^{tree}")" ] ||
 		die "$patch changes nothing"
-	[ -z "$REPORT" ] || grep . "$WORK/said" || printf '%s\tclean\t\n' "${patch#patches/}"
+	[ -z "$REPORT" ] || grep . "$WORK/said" ||
+		printf '%s\tclean\t\n' "${patch#patches/}"
 	HEAD=$({ printf '%s\n\n' "$subject"
-		 sed '/^Overlay-\(Add\|Replace\|Remove\|Base\|Until\):/d' "$WORK/message"; } |
+		 sed '/^Overlay-\(Add\|Replace\|Remove\|Base\|Until\):/d' \
+			"$WORK/message"; } |
 		gitb stripspace |
 		GIT_AUTHOR_NAME=$author GIT_AUTHOR_EMAIL=$mail \
 		GIT_COMMITTER_NAME=$author GIT_COMMITTER_EMAIL=$mail \
@@ -237,14 +256,21 @@ prepare() {
 # Every file of the overlay belongs to a patch. While one works on it (WIP=1),
 # those that do not yet make a last commit of their own.
 check_claims() {
-	sort -u "$WORK/claimed" "$WORK/elsewhere" | comm -13 - "$WORK/overlay" >"$WORK/unclaimed"
+	sort -u "$WORK/claimed" "$WORK/elsewhere" | comm -13 - "$WORK/overlay" \
+		>"$WORK/unclaimed"
 	[ -s "$WORK/unclaimed" ] || return 0
 	if [ -n "${WIP:-}" ]; then
-		{ printf 'From: WIP <wip@localhost>\nSubject: work in progress\n\n'
-		  sed 's/^/Overlay-Add: /' "$WORK/unclaimed"; echo ---; } >"$WORK/wip"
+		{ echo "From: WIP <wip@localhost>"
+		  printf 'Subject: work in progress\n\n'
+		  sed 's/^/Overlay-Add: /' "$WORK/unclaimed"
+		  echo ---; } >"$WORK/wip"
 		commit_patch "$WORK/wip" 9999
 	else
-		die "no patch has an Overlay-Add line for: $(head -n 5 "$WORK/unclaimed" | tr '\n' ' ')($(wc -l <"$WORK/unclaimed") files; WIP=1 takes them as a last commit)"
+		die "no patch has an Overlay-Add line for:" \
+			"$(head -n 5 "$WORK/unclaimed" |
+				paste -sd' ')" \
+			"($(wc -l <"$WORK/unclaimed") files;" \
+			"WIP=1 takes them as a last commit)"
 	fi
 }
 
@@ -255,7 +281,8 @@ save_edits() {
 	git -C "$TREE" update-index -q --refresh >/dev/null 2>&1 || true
 	git -C "$TREE" diff --quiet HEAD && return
 	git -C "$TREE" diff HEAD >"$name"
-	say "warning: $TREE was edited by hand; the edits are kept in $name and undone"
+	say "warning: $TREE was edited by hand;" \
+		"the edits are kept in $name and undone"
 }
 
 # note_parts < "NAME COMMIT" lines: where each part of the series ends.
@@ -271,7 +298,8 @@ mkdir -p "$WORK/none"
 : >"$WORK/claimed"
 : >"$WORK/elsewhere"
 list_overlay >"$WORK/overlay"
-sed -n 's/^Overlay-Add:[[:space:]]*\(.*[^/]\)$/\1/p' "$ROOT"/patches/*/[0-9]*-*.patch |
+sed -n 's/^Overlay-Add:[[:space:]]*\(.*[^/]\)$/\1/p' \
+	"$ROOT"/patches/*/[0-9]*-*.patch |
 	grep -v '\*' >"$WORK/named" || true
 HEAD=$(gitb rev-parse base)
 export GIT_INDEX_FILE=$WORK/index
@@ -305,6 +333,7 @@ if [ -f "$OUT/tree.stamp" ]; then
 	rm "$OUT/tree.stamp"
 	save_edits
 fi
-step "check out the series ($((n - LEFT_OUT)) patches)" "$LOGS/tree.log" checkout_tree "$TREE" series
+step "check out the series ($((n - LEFT_OUT)) patches)" "$LOGS/tree.log" \
+	checkout_tree "$TREE" series
 set_done "$OUT/tree.stamp" "$HEAD"
 rm -rf "$WORK"

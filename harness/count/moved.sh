@@ -1,18 +1,25 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# moved.sh COUNTS REPORT SYSTEM.MAP [all]: for each row of cache lines of a report, which
-# lines moved from one processor to another in one of its calls, what they are as far as
-# the kernel has linked them, and the code of the kernel that touches them; all:
-# of all lines that are touched. COUNTS was written by the plugin with list=on.
+# moved.sh COUNTS REPORT SYSTEM.MAP [all]: for each row of cache lines of a
+# report, which lines moved from one processor to another in one of its calls,
+# what they are as far as the kernel has linked them, and the code of the kernel
+# that touches them; all: of all lines that are touched. COUNTS was written by
+# the plugin with list=on.
 set -eu -o pipefail
 export LC_ALL=C
 
 COUNTS=$1 REPORT=$2 MAP=$3 ALL=${4:-}
 
-# The last call of FIRST STEP ROUNDS N without an interrupt, as "call N what it is".
+# The last call of FIRST STEP ROUNDS N without an interrupt, as "call N what it
+# is".
 calls() {
 	awk -F'\t' '
-	NR == FNR { split($0, w, " "); if (w[1] == "lines") bad[w[2]] = w[7]; next }
+	NR == FNR {
+		split($0, w, " ")
+		if (w[1] == "lines")
+			bad[w[2]] = w[7]
+		next
+	}
 	$1 == "lines" && $3 ~ /CPUs/ {
 		for (i = $4 + $5 * ($6 - 1); i > $4 && bad[i]; i -= $5)
 			;
@@ -71,7 +78,8 @@ $1 == "lines" {
 
 # A function once, with the first of its instructions.
 on && $1 == "line" && ($2 || all) {
-	printf "  %-7s %9s  %-16s %s:", $3 ? "written" : "read", $4, $5, name($5)
+	printf "  %-7s %9s  %-16s %s:", $3 ? "written" : "read", $4, $5,
+		name($5)
 	for (i = 6; i <= NF; i++) {
 		code = function_of = name($i)
 		sub(/\+.*/, "", function_of)

@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# profile.sh COUNTS REPORT SYSTEM.MAP [LINES]: for each row of a report, what the
-# plugin counted, by function of the kernel: instructions, their share, and how
-# often the function was entered.
+# profile.sh COUNTS REPORT SYSTEM.MAP [LINES]: for each row of a report, what
+# the plugin counted, by function of the kernel: instructions, their share, and
+# how often the function was entered.
 set -eu -o pipefail
 export LC_ALL=C
 
 COUNTS=$1 REPORT=$2 MAP=$3 LINES=${4:-25}
 
-# The blocks of an interval, their addresses as 16 digits; the kernel's real mode
-# like its linear map.
+# The blocks of an interval, their addresses as 16 digits; the kernel's real
+# mode like its linear map.
 blocks() {
 	awk -v n="$1" '$1 == "interval" { on = $2 == n; next }
 	on { a = sprintf("%16s", $1); gsub(/ /, "0", a)
@@ -27,14 +27,16 @@ by_function() {
 		return n
 	}
 	$2 == 0 { name = $3; at = low($1); next }
-	{ f = $1 ~ /^c/ ? name : $1 ~ /^00000000[3-9]/ ? "(firmware)" : "(user space)"
+	{ f = $1 ~ /^c/ ? name :
+	      $1 ~ /^00000000[3-9]/ ? "(firmware)" : "(user space)"
 	  insns[f] += $3; all += $3
 	  # calls within the kernel leave out two instructions that set r2
 	  if (f == name && low($1) - at <= 8) entered[f] += $4 }
 	END { for (f in insns)
 		printf "%14.1f %5.1f%% %10.1f  %s\n", insns[f] / calls,
 		       100 * insns[f] / all, entered[f] / calls, f
-	      printf "%14.1f        %10s  (all)\n", all / calls, "" }' | sort -nr
+	      printf "%14.1f        %10s  (all)\n", all / calls, "" }' |
+		sort -nr
 }
 
 # Two rows of one interval are the same here.

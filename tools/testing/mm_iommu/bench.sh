@@ -54,7 +54,8 @@ done
 
 gib=16
 echo
-echo "Instructions for the translation of a GiB that comes in runs of one block,"
+echo "Instructions for the translation of a GiB that comes in runs of" \
+	"one block,"
 echo "of $gib GiB; finish: to enter the last"
 echo
 printf '%9s %9s %9s\n' block add finish

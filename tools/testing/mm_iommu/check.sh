@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# Runs every program of the builds that are its arguments, JOBS at a time, and counts.
+# Runs every program of the builds that are its arguments, JOBS at a time, and
+# counts.
 
 # One program, BUILD/PROGRAM. What it says, and how it ends, are in files.
 if [ "$1" = -one ]; then
@@ -14,10 +15,12 @@ fi
 
 # Those that take longest come first.
 programs() {
-	for program in test_trans test_index test_view test_section fuzz_trans; do
+	for program in test_trans test_index test_view test_section \
+			fuzz_trans; do
 		for build in "$@"; do
 			case $build/$program in
-			*-tsan/fuzz_trans | *-tsan/test_section) ;;	# no threads
+			# no threads
+			*-tsan/fuzz_trans | *-tsan/test_section) ;;
 			*) echo "$build/$program" ;;
 			esac
 		done

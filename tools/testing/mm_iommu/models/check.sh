@@ -19,17 +19,20 @@ if ! command -v spin >/dev/null; then
 	exit 0
 fi
 
-# verify MODEL [-DMUTANT]: 0 without an error, 1 with one, 2 if it was not complete. The
-# error of a mutant is found sooner than an optimizing compiler is done.
+# verify MODEL [-DMUTANT]: 0 without an error, 1 with one, 2 if it was not
+# complete. The error of a mutant is found sooner than an optimizing compiler is
+# done.
 verify() (
 	level=-O2
 	[ $# = 1 ] || level=-O0
 	mkdir -p "$WORK" && cd "$WORK" || exit 2
 	rm -f pan*
 	spin -a "${@:2}" "$SRC/$1" >spin.log 2>&1 &&
-		${CC:-cc} -w $level -DSAFETY -DCOLLAPSE -DMEMLIM=2000 -o pan ./pan.c &&
+		${CC:-cc} -w $level -DSAFETY -DCOLLAPSE -DMEMLIM=2000 \
+			-o pan ./pan.c &&
 		./pan -m100000 >pan.log 2>&1 || exit 2
-	! grep -q 'max search depth\|out of memory\|Search not completed' pan.log ||
+	! grep -q 'max search depth\|out of memory\|Search not completed' \
+		pan.log ||
 		grep -q 'errors: 1' pan.log || exit 2
 	grep -q 'errors: 0' pan.log
 )
