@@ -27,12 +27,15 @@ changes() { ! gitb diff --quiet "$commit^" "$commit" -- "tools/testing/$1"; }
 
 # Programs that run on a machine, and those that run here.
 programs() {
+	local headers
 	rm -rf "$OUT/each/programs"
 	if changes selftests/vfio/spapr; then
 		"$HARNESS/kernel.sh" each headers
-		make -C "$SRC/tools/testing/selftests" TARGETS=vfio/spapr FORCE_TARGETS=1 \
-			ARCH=powerpc CROSS_COMPILE="$CROSS" O="$OUT/each/programs" \
-			KHDR_INCLUDES="-isystem $OUT/each/kernel/usr/include" -j"$JOBS"
+		headers=$OUT/each/kernel/usr/include
+		make -C "$SRC/tools/testing/selftests" TARGETS=vfio/spapr \
+			FORCE_TARGETS=1 ARCH=powerpc CROSS_COMPILE="$CROSS" \
+			O="$OUT/each/programs" -j"$JOBS" \
+			KHDR_INCLUDES="-isystem $headers"
 	fi
 	! changes mm_iommu || make -C "$SRC/tools/testing/mm_iommu" \
 		O="$OUT/each/programs" -j"$JOBS" all compile
@@ -47,7 +50,8 @@ build() {
 	(take_lock; checkout_tree "$SRC" "$commit")
 	"$HARNESS/kernel.sh" "$@" >/dev/null ||
 		die "patch $n of $count does not build: $title"
-	[ $# -gt 1 ] || step "each: build the test programs" "$LOGS/each-programs.log" programs
+	[ $# -gt 1 ] || step "each: build the test programs" \
+		"$LOGS/each-programs.log" programs
 	echo "$key" >>"$DONE"
 }
 

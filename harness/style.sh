@@ -12,7 +12,7 @@ SERIES=$OUT/series
 
 # Not asked of a patch here:
 # MISSING_SIGN_OFF	the person who sends the series signs it
-# FILE_PATH_CHANGES	the entry of MAINTAINERS is extended by many files in one patch
+# FILE_PATH_CHANGES	one patch extends the entry of MAINTAINERS by many files
 # UNKNOWN_COMMIT_ID	the base is one commit without the history of Linux
 # MISSING_FIXES_TAG	likewise: a fix has one if its commit could be verified
 # ARCH_INCLUDE_LINUX	linux/mmzone.h has asm/mmzone.h with NUMA only
