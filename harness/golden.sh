@@ -98,7 +98,10 @@ judge_parts() {
 		"$1/harness/make.sh" check || rc=$?
 		if [ $rc = 0 ]; then
 			where=$("$1/harness/series.sh")
-			(cd "$where" && printf '%s\n' *)
+			(cd "$where" && for p in *; do
+				echo "$p"
+				sed -n '/^Notes:/,/^$/p' "$p"
+			done)
 		fi
 		echo "exit $rc"
 	done <"$1/parts"

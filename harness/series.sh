@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # Write the series as `git am --empty=drop` takes it into $OUT/series, and check
 # it: on a pristine base it must give the very tree that was built. With PART=
-# it ends with that part, and has no cover letter.
+# it ends with that part, and has no cover letter. Text below the --- of a patch
+# stands there again.
 . "$(dirname "$0")/lib.sh"
 
 DIR=$OUT/series${PART:+-$PART}
@@ -46,7 +47,8 @@ write_series() {
 	GIT_COMMITTER_EMAIL=$(gitb log -1 --format=%ae series) \
 	GIT_COMMITTER_DATE=$(gitb log -1 --format=%aI series) \
 	gitb -c core.abbrev=12 format-patch -o "$DIR.new" --no-signature \
-		$cover_letter --no-renames ${SIGNOFF:+--signoff} base.."$END"
+		--notes $cover_letter --no-renames ${SIGNOFF:+--signoff} \
+		base.."$END"
 	[ -n "$PART" ] || fill_cover "$DIR.new/0000-cover-letter.patch"
 	rm -rf "$DIR"
 	mv "$DIR.new" "$DIR"
@@ -81,7 +83,8 @@ clean_trip() {
 take_lock
 [ "$(gitb rev-parse base)" != "$(gitb rev-parse series)" ] ||
 	die "there is no patch in patches/"
-KEY=$({ gitb rev-parse base "$END"; cat "$COVER" 2>/dev/null; echo "$SIGNOFF"
+KEY=$({ gitb rev-parse base "$END"; gitb notes list
+	cat "$COVER" 2>/dev/null; echo "$SIGNOFF"
 	cat "$0"; } | hash_of)
 if ! is_done "$DIR.stamp" "$KEY"; then
 	rm -f "$DIR.stamp"

@@ -205,6 +205,15 @@ leave_out() {
 	LEFT_OUT=$((LEFT_OUT + 1))
 }
 
+# The text below the --- of a patch is for those who read the mail: a git note
+# of the commit, which format-patch --notes puts there again.
+keep_note() {
+	sed '1d; /^diff --git /,$d' "$WORK/diff" | gitb stripspace >"$WORK/note"
+	[ ! -s "$WORK/note" ] ||
+		gitb -c user.name=harness -c user.email=harness@localhost \
+			notes add -F "$WORK/note" "$HEAD"
+}
+
 # commit_patch FILE NUMBER
 commit_patch() {
 	local file=$1 n=$2 patch=${1#"$ROOT/"} subject author mail tree
@@ -240,6 +249,7 @@ commit_patch() {
 		GIT_AUTHOR_DATE="$((EPOCH + n * 60)) +0000" \
 		GIT_COMMITTER_DATE="$((EPOCH + n * 60)) +0000" \
 		gitb commit-tree "$tree" -p "$HEAD")
+	[ -n "$REPORT" ] || keep_note
 }
 
 # Changes of Linux since this base, unless it has them: see bases/README.
@@ -303,6 +313,7 @@ sed -n 's/^Overlay-Add:[[:space:]]*\(.*[^/]\)$/\1/p' \
 	grep -v '\*' >"$WORK/named" || true
 HEAD=$(gitb rev-parse base)
 export GIT_INDEX_FILE=$WORK/index
+[ -n "$REPORT" ] || gitb update-ref -d refs/notes/commits
 gitb read-tree base
 prepare
 PREPARED=$HEAD
