@@ -11,7 +11,7 @@ width	a line of code over 80 columns. Only a string that fits nowhere else may
 	script is longer.
 open	a comment that begins with what or who: its subject is the thing itself
 word	a word that kernel English has a better one for, in comments, documents
-	and messages of patches
+	and messages and names of patches
 prefix	a function or a variable of KVM's files without kvmppc_ or kvm_
 name	put, begin, served, hcall or ready alone as the name of anything
 """
@@ -39,6 +39,8 @@ OPEN = re.compile(r"(what|who|whoever|whatever|whose)\b", re.I)
 WORDS = re.compile(r"\b(at once|tells?|told|telling|g[ai]ves? back|given back"
 		   r"|giving back|somebody|meanwhile|anew|thus|for ever"
 		   r"|its own affair|whoever)\b", re.I)
+# Words that are right in a sentence, but not as the short name of a change.
+NAME_WORDS = re.compile(WORDS.pattern + r"|\b(let go|nobody|others)\b", re.I)
 NAMES = re.compile(r"(?<![\w.>/-])(put|begin|served|hcall|ready)\b(?=\s*[(\[;,=)]"
 		   r"|->|\.\w)")
 FIELDS = re.compile(r"(?:->|\w\.)(put|begin|served|hcall|ready)\b")
@@ -148,6 +150,12 @@ def check_hunk(path, name, lines, where):
 def check_patch(path, text):
 	message, _, diff = text.partition("\n---\n")
 	check_text(path, re.sub(r"^Overlay-.*", "", message, flags=re.M))
+	note = diff.partition("diff --git ")[0]
+	for n, line in enumerate(note.split("\n"), message.count("\n") + 3):
+		check_words(path, n, line)
+	name = path.rpartition("/")[2]
+	if NAME_WORDS.search(re.sub(r"[-_.]", " ", name)):
+		say("word", path, 0, name)
 	first = message.count("\n") + 2
 	# Code that only moves, or changes its indentation, keeps its lines.
 	moved = {line[1:].strip() for line in diff.split("\n")
