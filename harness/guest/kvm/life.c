@@ -78,7 +78,7 @@ static bool use(struct vm *vm, unsigned int writers)
 	       (from == 1 || does(disk_has_texts(vm, 1, from - 1),
 				  "what was written is there")) &&
 	       (!writers || (does(disk_texts(vm, from, texts),
-				  "several write at once") &&
+				  "several write concurrently") &&
 			     does(disk_has_texts(vm, from, texts),
 				  "all of it is right")));
 }
@@ -152,7 +152,7 @@ static bool reboot(unsigned int n)
 	if (!busy())
 		return false;
 	if (n % 2 ? !reset() :
-		    !does(vm_say(&test.vm, "sh reboot -f"), "it starts anew"))
+		    !does(vm_say(&test.vm, "sh reboot -f"), "it reboots"))
 		return false;
 	return comes_up("it boots again") && use(&test.vm, 0);
 }

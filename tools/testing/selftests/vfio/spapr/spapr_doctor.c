@@ -775,7 +775,7 @@ static const struct {
 	  "look in /proc/PID/maps; use anonymous memory, memfd or hugetlbfs" },
 	{ "the process was killed",
 	  "a fatal signal ended the call",
-	  "nothing: all was given back" },
+	  "nothing: the call has changed nothing" },
 	{ "is registered already, or being registered",
 	  "this container has registered exactly this range, or another thread is\n"
 	  "about to",

@@ -968,7 +968,7 @@ static int kill_and_reap(pid_t pid)
 	return WTERMSIG(status);
 }
 
-TEST_F(stalled, a_killed_registration_gives_the_memory_all_back)
+TEST_F(stalled, a_killed_registration_releases_all_memory)
 {
 	pid_t pid;
 
