@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
-# Lines, comments, words and names of all files (style.py); checkpatch --strict
-# on every patch of the series; its documents by sphinx, with the kernel's
-# configuration; sparse (C=2) and W=1 on every object whose source the series
-# adds or changes. Warnings that a file of the base has without the series are
-# not counted.
+# Lines, comments, words and names of all files (style.py); the table of causes
+# (causes.py); checkpatch --strict on every patch of the series; its documents
+# by sphinx, with the kernel's configuration; sparse (C=2) and W=1 on every
+# object whose source the series adds or changes. Warnings that a file of the
+# base has without the series are not counted.
 . "$(dirname "$0")/lib.sh"
 
 WORK=$OUT/style
@@ -136,6 +136,8 @@ run_compilers() {
 
 run_style() { python3 "$HARNESS/style.py" "$ROOT"; }
 
+run_causes() { python3 "$HARNESS/causes.py" "$ROOT" -check; }
+
 # report WHAT FUNCTION
 report() {
 	local bad=0
@@ -152,6 +154,7 @@ report() {
 mkdir -p "$WORK"
 bad=0
 report "lines, comments, words and names" run_style || bad=1
+report "causes in docs/refused.md" run_causes || bad=1
 [ "${1:-}" != text ] || exit $bad
 "$HARNESS/series.sh" >/dev/null
 report "checkpatch --strict" run_checkpatch || bad=1
