@@ -132,16 +132,16 @@ append() {
 
 # One argument of QEMU per line; a folder name may hold blanks.
 qemu_args() {
-	local n words root raw=format=raw log=$DIR/console.log
+	local n words image raw=format=raw log=$DIR/console.log
 	# shellcheck disable=SC2046
 	printf '%s\n' $(both qemu) -smp "$(data cpus)" -m "$(data memory)"
 	printf '%s\n' -display none -no-reboot
 	[ -z "$DISK" ] || printf '%s\n' \
 		-drive "if=none,id=disk,file=$DISK,$raw,snapshot=on" \
 		-drive "if=none,id=files,file=$OUT/files.img,$raw,snapshot=on"
-	root=$OUT/installed/root.img
+	image=$OUT/installed/root.img
 	[ "$FLAVOUR" != installed ] || printf '%s\n' \
-		-drive "if=none,id=root,file=$root,$raw,snapshot=on" \
+		-drive "if=none,id=root,file=$image,$raw,snapshot=on" \
 		-device "virtio-blk-pci,drive=root,bus=$(data root-bus)"
 	for n in $(seq 1 "${SCRATCH:-0}"); do
 		printf '%s\n' -drive \

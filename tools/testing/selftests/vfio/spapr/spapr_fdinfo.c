@@ -155,7 +155,7 @@ static char *region_at(char *text, const char *mem)
 #define EXPECT_REFS(n, line) do {					\
 	__u64 __refs = number(line, "mapped");				\
 									\
-	EXPECT_LE(1, __refs);						\
+	EXPECT_LE((__u64)1, __refs);					\
 	EXPECT_GE((__u64)(n), __refs);					\
 } while (0)
 
