@@ -133,13 +133,14 @@ compute() { awk -f "$HARNESS/count/bench.awk" -v what="$1" "${@:2}"; }
 
 # plugin_args KERNEL RUN: with where the kernel calls the firmware and switches.
 plugin_args() {
-	local stores=$DIR/stores-$1 args
+	local stores=$DIR/stores-$1 args new
 	"$QEMU" --help | grep -q '^-plugin ' || return 0
 	case $2 in
 	lines*) echo "$(plugin lines)${PROFILE:+,list=on}"; return ;;
 	esac
-	sort "$OUT/kernel-$1/System.map" | compute stores >"$stores.$BASHPID"
-	mv "$stores.$BASHPID" "$stores"
+	new=$stores.$BASHPID	# that of this shell, not of the pipe's
+	sort "$OUT/kernel-$1/System.map" | compute stores >"$new"
+	mv "$new" "$stores"
 	args=$(plugin plugin)${PROFILE:+,profile=on},stores=$stores
 	compute places -v args="$args" "$OUT/kernel-$1/System.map"
 }

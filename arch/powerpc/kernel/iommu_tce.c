@@ -300,6 +300,7 @@ static int tce_unmap_range(struct iommu_table *tbl, unsigned long entry,
 		if (err && !ret)
 			ret = err;
 		i += n;
+		cond_resched();
 	}
 	gather_flush(&gather);
 	kfree(many);

@@ -84,6 +84,7 @@ unsigned long iommu_tce_view_mapped(struct iommu_table *tbl)
 	     i = tce_view_next(view, i + 1)) {
 		sum += tce_view_used(tce_view_lock(view, i));
 		tce_view_unlock(view, i);
+		cond_resched();
 	}
 	return sum;
 }
@@ -126,6 +127,7 @@ int iommu_tce_view_walk(struct iommu_table *tbl,
 				 first, last - first + 1, arg);
 		}
 		tce_view_unlock(view, i);
+		cond_resched();
 	}
 	return ret;
 }
@@ -286,8 +288,7 @@ int tce_view_prepare(struct iommu_tce_view *view, unsigned long block)
  * @view: the view
  * @block: number of a block
  *
- * Context: Process context, may sleep: this is the resched point of all walks
- *	of a view. Nodes without a block are not bounded by the mapped entries.
+ * Context: Any.
  * Return: the first block from @block on that exists, or any number beyond the
  *	last one.
  */
@@ -297,7 +298,6 @@ unsigned long tce_view_next(struct iommu_tce_view *view, unsigned long block)
 	void **child;
 
 	while (block < view->blocks) {
-		cond_resched();
 		child = tce_view_child(view, block, &level);
 		if (!level && READ_ONCE(*child))
 			break;

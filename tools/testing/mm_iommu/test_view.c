@@ -15,7 +15,6 @@
 #include "../../../arch/powerpc/kernel/iommu_tce_view.h"
 
 #define ENTRIES		TCE_VIEW_ENTRIES
-#define NODES		300
 
 static struct iommu_tce_view *view_create(struct iommu_table *tbl,
 					  unsigned long size)
@@ -765,26 +764,6 @@ static void test_walk_once(struct rng *rng)
 	}
 }
 
-/* Nodes that stayed without a block are walked with resched points. */
-static void test_walk_empty(struct rng *rng)
-{
-	unsigned long i, before;
-	struct iommu_tce_view *view;
-	struct iommu_table tbl;
-
-	view = view_create(&tbl, BIT(9 * 3) * ENTRIES);
-	for (i = 0; i < NODES; i++) {
-		/* the node, then its block */
-		shim_slab_fail(i ? 2 : 4, false);
-		check(tce_view_prepare(view, i * TCE_VIEW_CHILDREN));
-	}
-	shim_slab_fail(0, false);
-	before = shim_rescheds;
-	check(tce_view_next(view, 0) >= view->blocks);
-	check(shim_rescheds - before >= NODES);
-	iommu_tce_view_destroy(&tbl);
-}
-
 /* Destroying the view uncharges the table, whichever process does it. */
 static void test_bind(struct rng *rng)
 {
@@ -858,7 +837,6 @@ static const struct test tests[] = {
 	{ "the home of a block", test_home },
 	{ "a block that two threads make", test_raced },
 	{ "a walk visits each block once", test_walk_once },
-	{ "nodes without blocks have resched points", test_walk_empty },
 	{ "who owns a table, and its charge", test_bind },
 	{ "closing waits for changes in progress", test_close, true },
 	{ "blocks count references as a list does", test_counts },

@@ -17,7 +17,6 @@
 struct shim_slab shim_slab;
 __thread unsigned int shim_cpu;
 __thread bool shim_irqs_off;
-__thread unsigned long shim_rescheds;
 __thread char shim_self;
 __thread unsigned long shim_va_calls;
 __thread unsigned long shim_loads;

@@ -98,7 +98,6 @@ extern __thread unsigned long shim_loads;
 
 extern __thread unsigned int shim_cpu;
 extern __thread bool shim_irqs_off;
-extern __thread unsigned long shim_rescheds;
 
 #define local_irq_save(flags)						\
 	do {								\
@@ -109,11 +108,7 @@ extern __thread unsigned long shim_rescheds;
 #define local_irq_restore(flags)	(shim_irqs_off = (flags))
 
 #define might_sleep()			shim_assert(!shim_irqs_off)
-#define cond_resched()							\
-	do {								\
-		might_sleep();						\
-		shim_rescheds++;					\
-	} while (0)
+#define cond_resched()			might_sleep()
 
 /* Only valid while the thread cannot migrate. */
 static inline unsigned int raw_smp_processor_id(void)
