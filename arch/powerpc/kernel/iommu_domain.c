@@ -147,7 +147,7 @@ void iommu_domain_read_tces(const struct iommu_table *tbl, unsigned long entry,
  * not mapped for other groups.
  */
 static void tce_leak_range(const struct iommu_table *tbl, unsigned long entry,
-		      unsigned long npages)
+			   unsigned long npages)
 {
 	unsigned long i = entry - tbl->it_offset, end = i + npages;
 	struct tce_view_block *blk;
